@@ -1,0 +1,53 @@
+# Every target works from a fresh clone: `make test` installs what it needs into .venv first.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format schemas lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## install everything, pinned, into .venv
+
+# Dependency groups need pip >= 25.1; Python 3.11 brings an older one.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]' --group dev
+	touch $@
+
+demo: install ## recommend something, in a minute, without a server
+	$(BIN)/llmrec demo $(ARGS)
+
+test: install ## run the tests against a real Qdrant and a real Redis (ARGS="-k name" narrows)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## mend style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: install ## write the JSON Schemas of the contracts
+	$(BIN)/python -m llmrec_qdrant.contracts schemas/v1
+
+lock: ## resolve everything anew and rewrite constraints.txt
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/lock/bin/python -m pip install --quiet --editable '.[all]' --group dev
+	{ echo '# Exact versions everything is tested with; written by `make lock`.'; \
+	  build/lock/bin/python -m pip freeze --exclude-editable | sed 's/+[^+]*$$//'; } > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+	rm -rf build/lock
+
+clean: ## remove everything that is made here
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,211 @@
+"""The asynchronous adapter: the same operations, awaited."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+from qdrant_client import AsyncQdrantClient, QdrantClient
+
+from llmrec_qdrant import admin, reads, writes
+from llmrec_qdrant.admin import Bound
+from llmrec_qdrant.connect import open_async, open_queue, open_sync
+from llmrec_qdrant.contracts import Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
+from llmrec_qdrant.effects import Steps, drive_async
+from llmrec_qdrant.filters import FilterLike
+from llmrec_qdrant.jobs import JobQueue
+from llmrec_qdrant.layout import Space
+from llmrec_qdrant.reads import Ask
+from llmrec_qdrant.recommender import CONFIG_AGE, checked_tenant, listed
+from llmrec_qdrant.settings import Settings
+from llmrec_qdrant.writes import EventLike, ItemLike
+
+__all__ = ["AsyncRecommender"]
+
+T = TypeVar("T")
+
+
+class AsyncRecommender:
+    """:class:`~llmrec_qdrant.recommender.Recommender` for asyncio; every method is documented there.
+
+    Embedded Qdrant and the queue block, so they run in one thread beside the event loop.
+    The server's version is checked at the first call, since connecting does not wait.
+    """
+
+    def __init__(
+        self, client: AsyncQdrantClient | QdrantClient, queue: JobQueue, space: str, tenant: str | None = None
+    ) -> None:
+        self._client = client
+        self._queue = queue
+        self._space = Space(space)
+        self._tenant = checked_tenant(tenant)
+        self._config: SpaceConfig | None = None
+        self._config_at = 0.0
+        self._checked = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmrec")
+
+    @classmethod
+    def connect(
+        cls,
+        url: str | None = None,
+        *,
+        space: str,
+        path: str | None = None,
+        broker: str | None = None,
+        tenant: str | None = None,
+        api_key: str | None = None,
+    ) -> Self:
+        """As :meth:`Recommender.connect`; no request is sent before the first awaited call."""
+        if url is None:
+            local = open_sync(url, path, api_key)
+            return cls(local, open_queue(local, broker), space, tenant)
+        queue = open_queue(open_sync(url, path, api_key), broker)
+        return cls(open_async(url, api_key), queue, space, tenant)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """As :meth:`Recommender.from_env`."""
+        return cls.connect(**Settings().connection())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if isinstance(self._client, AsyncQdrantClient):
+            await self._client.close()
+        else:
+            self._client.close()
+        self._thread.shutdown(wait=True)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(space={self._space.name!r}, tenant={self._tenant!r}, queue={self._queue!r})"
+
+    async def _drive(self, steps: Steps[T]) -> T:
+        if not self._checked:
+            await drive_async(admin.check_server(), self._client, self._queue, self._thread)
+            self._checked = True
+        return await drive_async(steps, self._client, self._queue, self._thread)
+
+    async def _bound(self) -> Bound:
+        if self._config is None or time.monotonic() - self._config_at > CONFIG_AGE:
+            self._config = await self._drive(admin.load_config(self._space))
+            self._config_at = time.monotonic()
+        return Bound(self._space, self._config, self._tenant)
+
+    async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
+        """As :meth:`Recommender.create`."""
+        wanted = None if config is None else SpaceConfig.parse(config)
+        self._config = await self._drive(admin.create(self._space, wanted))
+        self._config_at = time.monotonic()
+        return self._config
+
+    async def status(self) -> SpaceStatus:
+        """As :meth:`Recommender.status`."""
+        return await self._drive(admin.status(await self._bound()))
+
+    async def reconcile(self) -> bool:
+        """As :meth:`Recommender.reconcile`."""
+        return await self._drive(writes.reconcile(await self._bound()))
+
+    async def upsert_items(self, items: Iterable[ItemLike]) -> Receipt:
+        """As :meth:`Recommender.upsert_items`."""
+        return await self._drive(writes.upsert_items(await self._bound(), items))
+
+    async def track(self, events: Iterable[EventLike]) -> Receipt:
+        """As :meth:`Recommender.track`."""
+        return await self._drive(writes.track(await self._bound(), events))
+
+    async def delete_items(self, ids: Iterable[str]) -> int:
+        """As :meth:`Recommender.delete_items`."""
+        return await self._drive(writes.delete_items(await self._bound(), listed(ids)))
+
+    async def forget_user(self, user: str) -> int:
+        """As :meth:`Recommender.forget_user`."""
+        return await self._drive(writes.forget_user(await self._bound(), user))
+
+    async def recommend(
+        self,
+        user: str,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        exclude_seen: bool = True,
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """As :meth:`Recommender.recommend`."""
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return await self._drive(reads.recommend(await self._bound(), user, ask, exclude_seen))
+
+    async def request(
+        self,
+        user: str,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        exclude_seen: bool = False,
+        weights: Mapping[Leg, float] | None = None,
+    ) -> dict[str, Any]:
+        """As :meth:`Recommender.request`."""
+        ask = Ask(limit, filter, exclude, 0.0, weights)
+        return await self._drive(reads.request(await self._bound(), user, ask, exclude_seen))
+
+    async def recommend_from(
+        self,
+        positive: Sequence[str],
+        negative: Sequence[str] = (),
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """As :meth:`Recommender.recommend_from`."""
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return await self._drive(reads.recommend_from(await self._bound(), positive, negative, ask))
+
+    async def similar_items(
+        self,
+        item: str,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """As :meth:`Recommender.similar_items`."""
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return await self._drive(reads.similar_items(await self._bound(), item, ask))
+
+    async def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
+        """As :meth:`Recommender.similar_users`."""
+        return await self._drive(reads.similar_users(await self._bound(), user, limit))
+
+    async def search(
+        self,
+        text: str,
+        user: str | None = None,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """As :meth:`Recommender.search`."""
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return await self._drive(reads.search(await self._bound(), text, user, ask))

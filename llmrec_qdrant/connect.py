@@ -1,0 +1,52 @@
+"""Builds clients and queues from addresses."""
+
+from __future__ import annotations
+
+import warnings
+
+from qdrant_client import AsyncQdrantClient, QdrantClient
+
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.jobs import CeleryQueue, InlineQueue, JobQueue, NoQueue, inline_available
+from llmrec_qdrant.translate import translated
+
+__all__ = ["open_async", "open_queue", "open_sync"]
+
+TIMEOUT = 60
+"""Seconds for one request to Qdrant."""
+
+
+def _check_address(url: str | None, path: str | None) -> None:
+    if (url is None) == (path is None):
+        raise InvalidInput(
+            "name either a Qdrant server (url='http://localhost:6333') or a folder for embedded Qdrant (path='./data')"
+        )
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise InvalidInput(f"a Qdrant URL begins with http:// or https://, not {url!r}")
+
+
+def open_sync(url: str | None = None, path: str | None = None, api_key: str | None = None) -> QdrantClient:
+    """A client for a server or a folder; no request is sent yet."""
+    _check_address(url, path)
+    with warnings.catch_warnings(), translated():
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        if path is not None:
+            if path == ":memory:":
+                return QdrantClient(":memory:")
+            return QdrantClient(path=path, force_disable_check_same_thread=True)
+        return QdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False)
+
+
+def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
+    """An asynchronous client for a server; no request is sent yet."""
+    _check_address(url, None)
+    with warnings.catch_warnings(), translated():
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return AsyncQdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False)
+
+
+def open_queue(client: QdrantClient, broker: str | None) -> JobQueue:
+    """Celery if a broker is given, else this process if it can do the work, else nothing."""
+    if broker is not None:
+        return CeleryQueue(broker)
+    return InlineQueue(client) if inline_available() else NoQueue()

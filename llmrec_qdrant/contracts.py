@@ -1,0 +1,443 @@
+"""The data that crosses a boundary: items, events, results, configuration and job messages.
+
+All are frozen pydantic models. ``python -m llmrec_qdrant.contracts DIR`` writes their JSON Schemas.
+Sizes are capped here and nowhere else, so bad input is refused before it costs anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import sys
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from llmrec_qdrant.errors import InvalidInput
+
+__all__ = [
+    "LEGS",
+    "EmbedItems",
+    "EmbedTexts",
+    "Event",
+    "FieldKind",
+    "FitCollab",
+    "Item",
+    "Leg",
+    "Message",
+    "Receipt",
+    "Recommendation",
+    "Reconcile",
+    "RefreshUsers",
+    "Rejected",
+    "SimilarUser",
+    "SpaceConfig",
+    "SpaceStatus",
+]
+
+Leg = Literal["dense", "tfidf", "collab"]
+LEGS: tuple[Leg, ...] = get_args(Leg)
+
+MAX_ID = 256
+"""Characters in an external id."""
+MAX_TEXT = 1_000_000
+"""Characters in one text field; workers read only the first few thousand."""
+MAX_PAYLOAD = 64_000
+"""Bytes of an item's own payload, as JSON."""
+MAX_SKEW = timedelta(days=1)
+"""How far in the future an event may lie (clocks differ, time zones get mixed up)."""
+MAX_BATCH = 1_000
+"""Point ids in one job message."""
+
+RESERVED = frozenset(
+    {
+        "item_id", "tenant", "title", "text", "topics", "popularity", "src_hash", "stale", "model",
+        "terms", "legs", "embedded_at",
+    }
+)  # fmt: skip
+"""Payload keys of an item that belong to the product."""
+
+
+def describe(error: ValidationError) -> str:
+    """One sentence out of a pydantic error: each field, what is wrong with it, and the value.
+
+    >>> try: SpaceConfig(size=0)
+    ... except InvalidInput as refused: print(refused)
+    SpaceConfig: 'size': input should be greater than or equal to 1 (got 0)
+    """
+    parts = []
+    for one in error.errors():
+        field = ".".join(str(part) for part in one["loc"]) or "input"
+        message = re.sub(r"^(Value error|Assertion failed), ", "", one["msg"])
+        value = repr(one["input"])
+        shown = value if len(value) <= 60 else value[:57] + "..."
+        got = "" if one["type"] in {"missing", "value_error"} else f" (got {shown})"
+        parts.append(f"{field!r}: {message[0].lower()}{message[1:]}{got}")
+    return f"{error.title}: {'; '.join(parts)}"
+
+
+class Contract(BaseModel):
+    """A frozen model whose refusals arrive as :class:`InvalidInput`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise InvalidInput(describe(error)) from None
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """A model from a mapping or from an instance of it.
+
+        Raises :class:`InvalidInput` naming the field at fault.
+        """
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, Mapping) or not all(isinstance(key, str) for key in data):
+            raise InvalidInput(f"{cls.__name__}: expected an object with named fields, not {str(data)[:60]!r}")
+        return cls(**data)
+
+
+def _external_id(value: object) -> object:
+    """Integers become text; text must be short, printable and without surrounding space."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    if not value or value != value.strip():
+        raise ValueError(f"an id must not be empty or begin or end with white space, not {value[:40]!r}")
+    if len(value) > MAX_ID:
+        raise ValueError(f"an id may have {MAX_ID} characters, this one has {len(value):,}")
+    bad = next((c for c in value if unicodedata.category(c) in {"Cc", "Cs"}), None)
+    if bad is not None:
+        raise ValueError(f"an id must not hold control characters, found {bad!r} in {value[:40]!r}")
+    return value
+
+
+def _text(value: object) -> object:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise ValueError(
+            f"a text may have {MAX_TEXT:,} characters, this one has {len(value):,}: send its beginning or a summary"
+        )
+    if isinstance(value, str):  # half a surrogate pair can be neither stored nor encoded
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return "" if value is None else value
+
+
+ExternalId = Annotated[str, BeforeValidator(_external_id), Field(min_length=1, max_length=MAX_ID)]
+Text = Annotated[str, BeforeValidator(_text), Field(max_length=MAX_TEXT)]
+Moment = datetime
+
+
+class Item(Contract):
+    """Something to recommend.
+
+    >>> Item(id="tt0816692", title="Interstellar", payload={"year": 2014}).source
+    'Interstellar'
+    """
+
+    id: ExternalId = Field(description="Your own id of the item.")
+    title: Text = Field("", description="What a person calls the item.")
+    text: Text = Field("", description="What the item is about; title and text are encoded together.")
+    payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields, for filters and display.")
+    tenant: ExternalId | None = Field(None, description="Owner of the item, where one space serves several.")
+
+    @field_validator("payload")
+    @classmethod
+    def _payload_is_ours_to_store(cls, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if taken := sorted(RESERVED & payload.keys()):
+            raise ValueError(f"the names {taken} are the product's own: rename these fields")
+        try:
+            size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half a surrogate pair, which UTF-8 cannot carry") from None
+        except ValueError:
+            raise ValueError("numbers must be finite: JSON knows neither NaN nor infinity") from None
+        if size > MAX_PAYLOAD:
+            raise ValueError(f"a payload may have {MAX_PAYLOAD:,} bytes as JSON, this one has {size:,}")
+        return payload
+
+    @property
+    def source(self) -> str:
+        """The text that is encoded."""
+        return "\n".join(part for part in (self.title.strip(), self.text.strip()) if part)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Event(Contract):
+    """One behaviour of one user, about an item, a text, or both.
+
+    An event without an id gets one derived from its content: storing it twice changes nothing.
+
+    >>> a = Event(user="alice", type="search", text="time travel", ts=1700000000)
+    >>> a.event_id == Event(user="alice", type="search", text="time travel", ts="2023-11-14T22:13:20Z").event_id
+    True
+    """
+
+    user: ExternalId = Field(description="Your own id of the user.")
+    type: str = Field(description="view, like, dislike, purchase, rating, review, search, or a word of your own.")
+    item: ExternalId | None = Field(None, description="The item's id; it may arrive later than the event.")
+    text: Text = Field("", description="What the user wrote: a search, a review, a wish.")
+    value: float | None = Field(None, description="A rating, on the space's rating scale.", allow_inf_nan=False)
+    ts: Moment = Field(default_factory=_now, description="When: Unix seconds or ISO 8601; without a zone it is UTC.")
+    session: ExternalId | None = Field(None, description="Your own id of the visit.")
+    id: ExternalId | None = Field(None, description="Your own id of the event.")
+
+    @field_validator("type")
+    @classmethod
+    def _type_is_a_word(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", value):
+            raise ValueError(f"an event type is a short lower-case word such as 'view', not {value[:40]!r}")
+        return value
+
+    @field_validator("ts", mode="before")
+    @classmethod
+    def _unix_seconds(cls, value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value):
+            value = float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if not math.isfinite(value) or not 0 <= value < 1e11:
+                raise ValueError(f"a number means Unix seconds, and {value!r} is out of range: milliseconds?")
+            return datetime.fromtimestamp(value, UTC)
+        return value
+
+    @field_validator("ts")
+    @classmethod
+    def _not_in_the_future(cls, value: datetime) -> datetime:
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if value > _now() + MAX_SKEW:
+            raise ValueError(f"{value.isoformat()} lies more than a day in the future: check the clock and the unit")
+        return value
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Event:
+        if self.item is None and not self.text.strip():
+            raise ValueError("an event needs an item or a text")
+        if self.type == "rating" and self.value is None:
+            raise ValueError("a rating needs a value")
+        return self
+
+    @property
+    def event_id(self) -> str:
+        """The given id, or one derived from the content."""
+        if self.id is not None:
+            return self.id
+        content = [self.user, self.type, self.item, self.text, self.value, self.ts.timestamp(), self.session]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+class Recommendation(Contract):
+    """One line of a list of items."""
+
+    id: str = Field(description="The item's id.")
+    score: float = Field(description="Fused score; comparable within one list only.")
+    title: str = ""
+    payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields of the item.")
+    legs: dict[str, float] = Field(default_factory=dict, description="Score per leg, where asked to explain.")
+    reason: str = Field("", description="Why, in words, where asked to explain or where a fallback was used.")
+
+
+class SimilarUser(Contract):
+    """One line of a list of users."""
+
+    id: str
+    score: float
+    terms: list[str] = Field(default_factory=list, description="The user's strongest words.")
+
+
+FieldKind = Literal["keyword", "integer", "float", "bool", "datetime", "text", "geo", "uuid"]
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+class SpaceConfig(Contract):
+    """Everything that decides what the vectors of a space mean and how they are ranked.
+
+    The first block fixes the vectors: changing it means re-embedding. The rest may change any time.
+    """
+
+    IDENTITY: ClassVar[tuple[str, ...]] = (
+        "model", "revision", "pooling", "size", "max_tokens", "similarity", "stemmer",
+    )  # fmt: skip
+
+    model: str = Field(DEFAULT_MODEL, description="A sentence-transformers or plain BERT id or folder.")
+    revision: str | None = Field(None, description="Commit of the model, pinned.")
+    pooling: Literal["mean", "cls"] = Field("mean", description="How token vectors become one text vector.")
+    size: int = Field(384, ge=1, le=8192, description="Numbers in a dense vector.")
+    max_tokens: int = Field(256, ge=8, le=8192, description="Tokens of a text that the encoder reads.")
+    similarity: Literal["cosine", "pearson"] = Field("cosine", description="Pearson centres each vector first.")
+    stemmer: str = Field("english", description="Snowball stemmer for words in Latin script.")
+
+    fields: dict[str, FieldKind] = Field(default_factory=dict, description="Payload fields to filter on: name, kind.")
+
+    half_life_days: float = Field(30.0, gt=0, description="After so many days an event counts half.")
+    position_decay: float = Field(0.8, gt=0, le=1, description="Factor per step back in a user's history.")
+    history: int = Field(100, ge=1, le=1000, description="Most recent events that form a user's vectors.")
+    event_weights: dict[str, float] = Field(
+        default_factory=lambda: {
+            "view": 1.0, "like": 2.0, "purchase": 3.0, "rating": 2.0, "review": 2.0, "search": 1.0, "dislike": -1.0,
+        },
+        description="Weight per event type; an unlisted type counts 1.",
+    )  # fmt: skip
+    rating_scale: tuple[float, float] = Field((1.0, 5.0), description="Lowest and highest rating.")
+
+    weights: dict[Leg, float] = Field(
+        default_factory=lambda: dict.fromkeys(LEGS, 1.0), description="Weight per leg in the fused query."
+    )
+    prefetch: int = Field(100, ge=1, le=10_000, description="Candidates per leg.")
+
+    @field_validator("fields")
+    @classmethod
+    def _fields_are_yours(cls, fields: dict[str, FieldKind]) -> dict[str, FieldKind]:
+        if taken := sorted(RESERVED & fields.keys()):
+            raise ValueError(f"{taken} are the product's own and need no entry")
+        return fields
+
+    @model_validator(mode="after")
+    def _numbers_make_sense(self) -> SpaceConfig:
+        low, high = self.rating_scale
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"rating_scale must rise, not {self.rating_scale}")
+        if not all(math.isfinite(w) for w in self.event_weights.values()):
+            raise ValueError(f"event_weights must be finite, not {self.event_weights}")
+        if any(not math.isfinite(w) or w < 0 for w in self.weights.values()) or not any(self.weights.values()):
+            raise ValueError(f"weights must be zero or more, one of them above zero, not {self.weights}")
+        return self
+
+    @property
+    def encoder_id(self) -> str:
+        """The name under which vectors record what made them."""
+        revision = f"@{self.revision}" if self.revision else ""
+        return f"{self.model}{revision} ({self.pooling}, {self.max_tokens}, {self.similarity})"
+
+
+class Rejected(Contract):
+    """One refused input: where it stood (from 0, or a line number), its id if it had one, and why."""
+
+    position: int
+    id: str | None = None
+    reason: str
+
+
+class Receipt(Contract):
+    """What became of one batch of writes. Everything counted as written is durable in Qdrant."""
+
+    written: int = Field(0, description="Stored, new or changed.")
+    unchanged: int = Field(0, description="Already stored exactly like this.")
+    duplicates: int = Field(0, description="Dropped for a later input with the same id in the batch.")
+    textless: int = Field(0, description="Stored without any text: only behaviour can recommend them.")
+    rejected: list[Rejected] = Field(default_factory=list)
+    queued: bool = Field(True, description="False: no worker could be told; reconcile will find the work.")
+
+
+class SpaceStatus(Contract):
+    """Counts straight from Qdrant; true after any crash."""
+
+    space: str
+    model: str
+    items: int
+    items_stale: int = Field(description="Waiting for a worker.")
+    items_unreadable: int = Field(description="Encoded, but without a dense vector: no text, or none the model can read.")
+    users: int
+    users_stale: int
+    events: int
+    events_unfolded: int
+    texts: int
+    texts_stale: int
+
+
+class Message(Contract):
+    """A hint to a worker: names and ids, never texts. Losing one changes nothing but latency."""
+
+    task: ClassVar[str]
+    queue: ClassVar[str]
+
+    v: Literal[1] = 1
+    space: str = Field(min_length=1, max_length=100)
+
+
+PointIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class EmbedItems(Message):
+    """Encode these item points: dense and tfidf legs."""
+
+    task = "llmrec.embed_items"
+    queue = "encode"
+    ids: PointIds
+
+
+class EmbedTexts(Message):
+    """Encode these free texts: searches, reviews, queries."""
+
+    task = "llmrec.embed_texts"
+    queue = "refresh"
+    ids: PointIds
+
+
+class RefreshUsers(Message):
+    """Fold the events of these user points into their vectors."""
+
+    task = "llmrec.refresh_users"
+    queue = "refresh"
+    ids: PointIds
+
+
+class FitCollab(Message):
+    """Rebuild the collab leg and the popularity of every item from all events."""
+
+    task = "llmrec.fit_collab"
+    queue = "batch"
+
+
+class Reconcile(Message):
+    """Find what is stale from Qdrant alone and enqueue it."""
+
+    task = "llmrec.reconcile"
+    queue = "batch"
+
+
+MESSAGES: tuple[type[Message], ...] = (EmbedItems, EmbedTexts, FitCollab, Reconcile, RefreshUsers)
+SCHEMAS: tuple[type[Contract], ...] = (Item, Event, Recommendation, SpaceConfig, *MESSAGES)
+
+
+def schema_texts() -> dict[str, str]:
+    """File name → JSON Schema text of every public contract."""
+    names = {model: re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower() for model in SCHEMAS}
+    return {
+        f"{names[model]}.schema.json": json.dumps(
+            {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()},
+            indent=2, ensure_ascii=False, sort_keys=True,
+        ) + "\n"
+        for model in SCHEMAS
+    }  # fmt: skip
+
+
+def _write_schemas(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in schema_texts().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write_schemas(Path(sys.argv[1]))

@@ -1,0 +1,125 @@
+"""One exception tree: every error a caller can meet derives from :class:`LlmrecError`.
+
+::
+
+    LlmrecError
+    ├── InvalidInput (ValueError)     an item, event, configuration, argument or filter was refused
+    │   ├── InvalidFilter             a filter that cannot be read, or that uses an unindexed field
+    │   └── PartlyRejected            some of a batch was refused; the rest is stored
+    ├── SpaceError
+    │   ├── SpaceNotFound             no such space in this Qdrant
+    │   └── SpaceMismatch             the space was made with another model, dimension or format
+    ├── NotFound (LookupError)        the named item or user is not in the space
+    ├── ServiceError
+    │   ├── QdrantUnavailable         Qdrant is down, restarting, overloaded or timed out: try again
+    │   ├── QdrantRefused             Qdrant understood the request and refused it
+    │   ├── Unauthorized              the API key is missing, wrong, or lacks the right
+    │   ├── ServerTooOld              the Qdrant server is older than this version needs
+    │   ├── BrokerUnavailable         Redis did not take the message (the data itself is stored)
+    │   └── WorkPending               no worker has answered in time; the work stays recorded in Qdrant
+    └── MissingDependency (ImportError)   an optional part is not installed; the message has the command
+
+Each message says what failed, the value, and how to mend it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmrec_qdrant.contracts import Receipt
+
+__all__ = [
+    "BrokerUnavailable",
+    "InvalidFilter",
+    "InvalidInput",
+    "LlmrecError",
+    "MissingDependency",
+    "NotFound",
+    "PartlyRejected",
+    "QdrantRefused",
+    "QdrantUnavailable",
+    "ServerTooOld",
+    "ServiceError",
+    "SpaceError",
+    "SpaceMismatch",
+    "SpaceNotFound",
+    "Unauthorized",
+    "WorkPending",
+    "WorkPendingWarning",
+]
+
+
+class LlmrecError(Exception):
+    """Root of every error this package raises."""
+
+
+class InvalidInput(LlmrecError, ValueError):
+    """An item, event, configuration or argument was refused at the door."""
+
+
+class InvalidFilter(InvalidInput):
+    """A filter cannot be read, or uses a payload field that has no index."""
+
+
+class PartlyRejected(InvalidInput):
+    """Some inputs of a batch were refused; all others are stored.
+
+    ``receipt`` counts what was stored, ``receipt.rejected`` names each refused input and why.
+    """
+
+    def __init__(self, message: str, receipt: Receipt) -> None:
+        super().__init__(message)
+        self.receipt = receipt
+
+
+class SpaceError(LlmrecError):
+    """The space as a whole cannot be used as asked."""
+
+
+class SpaceNotFound(SpaceError):
+    """This Qdrant holds no space of that name."""
+
+
+class SpaceMismatch(SpaceError):
+    """The stored space was made with another model, dimension or format."""
+
+
+class NotFound(LlmrecError, LookupError):
+    """The named item or user is not in the space."""
+
+
+class ServiceError(LlmrecError):
+    """Qdrant, Redis or a worker could not do its part."""
+
+
+class QdrantUnavailable(ServiceError):
+    """Qdrant is down, restarting, overloaded or timed out; the same call may work later."""
+
+
+class QdrantRefused(ServiceError):
+    """Qdrant understood the request and refused it."""
+
+
+class Unauthorized(ServiceError):
+    """The Qdrant API key is missing, wrong or lacks the right."""
+
+
+class ServerTooOld(ServiceError):
+    """The Qdrant server lacks features this version relies on."""
+
+
+class BrokerUnavailable(ServiceError):
+    """The broker did not take the message. What was written to Qdrant is safe."""
+
+
+class WorkPending(ServiceError):
+    """No worker answered in time. The work stays recorded in Qdrant and will be done."""
+
+
+class MissingDependency(LlmrecError, ImportError):
+    """An optional dependency is not installed."""
+
+
+class WorkPendingWarning(UserWarning):
+    """A write is stored in Qdrant, but no worker could be told; it becomes visible after reconcile."""

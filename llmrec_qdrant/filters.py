@@ -1,0 +1,159 @@
+"""What a user may write as a filter → a Qdrant filter, checked against the indexed fields.
+
+A filter is a ``qdrant_client.models.Filter``, Qdrant's own JSON (``{"must": [...]}``), or the short form::
+
+    {"year": {"gte": 2000}, "genre": ["sci-fi", "crime"], "lang": {"not": "zh"}}
+
+in which all fields must hold. Per field: a value (equals), a list (any of), or an object with
+``gt gte lt lte`` (numbers, or ISO times), ``any``, ``not`` (a value or a list), ``text`` (full text),
+``exists`` (true or false).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from qdrant_client import models
+
+from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.errors import InvalidFilter
+from llmrec_qdrant.layout import filterable
+
+__all__ = ["FilterLike", "all_of", "parse_filter"]
+
+FilterLike = models.Filter | Mapping[str, Any]
+
+_CLAUSES = {"must", "should", "must_not", "min_should"}
+_BOUNDS = ("gt", "gte", "lt", "lte")
+
+
+def parse_filter(given: FilterLike | None, config: SpaceConfig) -> models.Filter | None:
+    """The filter to send, or None for none.
+
+    Raises :class:`InvalidFilter` for a filter that cannot be read or a field without an index.
+
+    >>> parse_filter({"year": {"gte": 2000}}, SpaceConfig(fields={"year": "integer"})).must[0].range.gte
+    2000.0
+    >>> try: parse_filter({"yeer": 2000}, SpaceConfig(fields={"year": "integer"}))
+    ... except InvalidFilter as refused: print(str(refused)[:61])
+    the filter uses 'yeer', which has no payload index: add it to
+    """
+    if given is None:
+        return None
+    parsed = _parse(given)
+    known = filterable(config)
+    for key in _keys(parsed):
+        if key not in known and key.split(".")[0].removesuffix("[]") not in known:
+            raise InvalidFilter(
+                f"the filter uses {key!r}, which has no payload index: add it to the space with "
+                f"`llmrec init --field {key}:keyword` or create(SpaceConfig(fields={{{key!r}: 'keyword'}})) "
+                f"(the kind may also be integer, float, bool, datetime); indexed now: {', '.join(sorted(config.fields)) or 'none of your fields'}"
+            )
+    return parsed
+
+
+def all_of(*filters: models.Filter | None) -> models.Filter | None:
+    """The conjunction of filters, None for none."""
+    given = [one for one in filters if one is not None]
+    if len(given) < 2:
+        return given[0] if given else None
+    return models.Filter(must=list(given))
+
+
+def _parse(given: FilterLike) -> models.Filter:
+    if isinstance(given, models.Filter):
+        return given
+    if not isinstance(given, Mapping):
+        raise InvalidFilter(f"a filter is a Filter or a dict, not {given!r}")
+    if given and given.keys() <= _CLAUSES:
+        try:
+            return models.Filter.model_validate(dict(given))
+        except ValidationError as error:
+            raise InvalidFilter(f"not a Qdrant filter: {error.errors()[0]['msg']} in {dict(given)!r}") from None
+    parts: list[models.Filter] = [_field(key, wanted) for key, wanted in given.items()]
+    if not parts:
+        raise InvalidFilter("an empty filter {} matches nothing in particular: leave it out")
+    return models.Filter(
+        must=[condition for part in parts for condition in part.must or []] or None,
+        must_not=[condition for part in parts for condition in part.must_not or []] or None,
+    )
+
+
+def _field(key: str, wanted: Any) -> models.Filter:
+    if not isinstance(wanted, Mapping):
+        return models.Filter(must=[_match(key, wanted)])
+    if wanted and wanted.keys() <= set(_BOUNDS):
+        return models.Filter(must=[_range(key, wanted)])
+    if len(wanted) == 1:
+        (word, value), = wanted.items()  # fmt: skip
+        if word in _WORDS:
+            return _WORDS[word](key, value)
+    raise InvalidFilter(
+        f"the filter on {key!r} cannot be read: {dict(wanted)!r}; write a value, a list, "
+        f"or one of {', '.join(_BOUNDS)}, {', '.join(sorted(_WORDS))}"
+    )
+
+
+def _match(key: str, wanted: Any) -> models.FieldCondition:
+    values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+    kinds = {type(value) for value in values}
+    if not values or not (kinds == {str} or kinds == {int} or (kinds <= {bool, float} and len(values) == 1)):
+        raise InvalidFilter(f"the filter on {key!r} needs texts or whole numbers, not {wanted!r}")
+    if kinds == {float}:
+        return models.FieldCondition(key=key, range=models.Range(gte=values[0], lte=values[0]))
+    if len(values) == 1 and not isinstance(wanted, list | tuple | set | frozenset):
+        return models.FieldCondition(key=key, match=models.MatchValue(value=values[0]))
+    return models.FieldCondition(key=key, match=models.MatchAny(any=values))
+
+
+def _range(key: str, bounds: Mapping[str, Any]) -> models.FieldCondition:
+    values = list(bounds.values())
+    try:
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            return models.FieldCondition(key=key, range=models.Range(**bounds))
+        if all(isinstance(value, str | datetime) for value in values):
+            return models.FieldCondition(key=key, range=models.DatetimeRange(**bounds))
+    except ValidationError:
+        pass
+    raise InvalidFilter(f"the range on {key!r} needs numbers or ISO times, not {dict(bounds)!r}")
+
+
+def _not(key: str, value: Any) -> models.Filter:
+    return models.Filter(must_not=[_match(key, value)])
+
+
+def _exists(key: str, value: Any) -> models.Filter:
+    empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
+    return models.Filter(must_not=[empty]) if value else models.Filter(must=[empty])
+
+
+def _full_text(key: str, value: Any) -> models.Filter:
+    return models.Filter(must=[models.FieldCondition(key=key, match=models.MatchText(text=str(value)))])
+
+
+def _any(key: str, value: Any) -> models.Filter:
+    return models.Filter(must=[_match(key, list(value) if isinstance(value, list | tuple | set) else [value])])
+
+
+_WORDS: dict[str, Callable[[str, Any], models.Filter]] = {
+    "any": _any, "not": _not, "exists": _exists, "text": _full_text,
+}  # fmt: skip
+
+
+def _keys(node: Any) -> Iterator[str]:
+    """Every payload key that a filter mentions, however deep."""
+    if isinstance(node, list):
+        for part in node:
+            yield from _keys(part)
+    elif isinstance(node, models.NestedCondition):
+        yield node.nested.key
+    elif isinstance(node, BaseModel):
+        key = getattr(node, "key", None)
+        if isinstance(key, str):
+            yield key
+            return
+        for name in type(node).model_fields:
+            yield from _keys(getattr(node, name))

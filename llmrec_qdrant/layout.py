@@ -1,0 +1,225 @@
+"""How a space lies in Qdrant: collections, aliases, vectors, payload keys and their indexes.
+
+Nobody outside this module spells the name of a collection, a vector or a payload key.
+
+====================  =========  ==========================================================
+collection            versioned  holds
+====================  =========  ==========================================================
+``{space}_items``     alias      one point per item, three legs
+``{space}_users``     alias      one point per user, three legs and the interests
+``{space}_topics``    alias      one point per topic
+``{space}_texts``     alias      one point per free text (search, review, query), two legs
+``{space}_events``    no         one point per event, payload only: the source of all users
+====================  =========  ==========================================================
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts import FieldKind, SpaceConfig
+from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
+
+__all__ = [
+    "COLLAB", "DENSE", "INTERESTS", "KINDS", "TFIDF", "CollectionKind", "Key", "Space",
+    "collection_spec", "indexes", "metadata", "read_metadata",
+]  # fmt: skip
+
+FORMAT = 1
+"""Raised when stored data of older code can no longer be read as it is."""
+
+DENSE: Literal["dense"] = "dense"
+TFIDF: Literal["tfidf"] = "tfidf"
+COLLAB: Literal["collab"] = "collab"
+INTERESTS = "interests"
+
+CollectionKind = Literal["items", "users", "topics", "texts", "events"]
+KINDS: tuple[CollectionKind, ...] = ("items", "users", "topics", "texts", "events")
+
+
+class Key:
+    """Payload keys."""
+
+    ITEM_ID = "item_id"
+    USER_ID = "user_id"
+    EVENT_ID = "event_id"
+    TENANT = "tenant"
+    TITLE = "title"
+    TEXT = "text"
+    TOPICS = "topics"
+    TERMS = "terms"
+    """Readable words: of an item by frequency, of a user by interest."""
+    POPULARITY = "popularity"
+    SRC_HASH = "src_hash"
+    """Digest of what a vector was made from; guards every write of a worker."""
+    STALE = "stale"
+    """True: the vectors lag their source."""
+    MODEL = "model"
+    LEGS = "legs"
+    """Names of the vectors the point has."""
+    EMBEDDED_AT = "embedded_at"
+    UPDATED_AT = "updated_at"
+    REVISION = "revision"
+    """Of a user: changes with every new event; guards every write of a worker."""
+    WAITING = "waiting"
+    """Of a user: items of events that were not in the catalogue, or not encoded, at the last refresh."""
+    SEEN = "seen"
+    N_EVENTS = "n_events"
+    TYPE = "type"
+    VALUE = "value"
+    TS = "ts"
+    SESSION = "session"
+    FOLDED = "folded"
+    """Of an event: its user's vectors know it."""
+    LABEL = "label"
+
+
+ITEM_INTERNAL = (
+    Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
+    Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT,
+)  # fmt: skip
+ITEM_HEAVY = (Key.TEXT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT)
+"""What a list of recommendations does not need to carry."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Names of one space.
+
+    >>> Space("movies").items
+    'movies_items'
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", self.name):
+            raise InvalidInput(
+                f"a space name has 1 to 64 letters, digits, '_' or '-' and begins with a letter or digit, not {self.name[:80]!r}"
+            )
+
+    def alias(self, kind: CollectionKind) -> str:
+        """The name that readers and writers use."""
+        return f"{self.name}_{kind}"
+
+    def versioned(self, kind: CollectionKind, version: int = 1) -> str:
+        """The collection behind the alias; events are never versioned."""
+        return self.alias(kind) if kind == "events" else f"{self.alias(kind)}_v{version}"
+
+    @property
+    def items(self) -> str:
+        """Items, three legs."""
+        return self.alias("items")
+
+    @property
+    def users(self) -> str:
+        """Users, three legs and the interests."""
+        return self.alias("users")
+
+    @property
+    def texts(self) -> str:
+        """Free texts: searches, reviews, queries."""
+        return self.alias("texts")
+
+    @property
+    def topics(self) -> str:
+        """Topics."""
+        return self.alias("topics")
+
+    @property
+    def events(self) -> str:
+        """Events: the source of all users."""
+        return self.alias("events")
+
+
+def _dense(config: SpaceConfig) -> models.VectorParams:
+    return models.VectorParams(size=config.size, distance=models.Distance.COSINE)
+
+
+def _interests(config: SpaceConfig) -> models.VectorParams:
+    return models.VectorParams(
+        size=config.size,
+        distance=models.Distance.COSINE,
+        multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
+        hnsw_config=models.HnswConfigDiff(m=0),  # read by id, never searched: no graph
+    )
+
+
+def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
+    """Arguments of ``create_collection`` for one kind.
+
+    ``tfidf`` of items carries Qdrant's IDF modifier: stored values are term frequencies and the
+    server multiplies each *query* value by the live inverse document frequency, so IDF is never stale.
+    """
+    dense = {DENSE: _dense(config)}
+    sparse = {
+        TFIDF: models.SparseVectorParams(modifier=models.Modifier.IDF),
+        COLLAB: models.SparseVectorParams(),
+    }
+    match kind:
+        case "items":
+            return {"vectors_config": dense, "sparse_vectors_config": sparse}
+        case "users":
+            return {"vectors_config": {**dense, INTERESTS: _interests(config)}, "sparse_vectors_config": sparse}
+        case "texts":
+            return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
+        case "topics":
+            return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
+        case "events":
+            return {"vectors_config": {}}
+
+
+_BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
+    "items": {
+        Key.ITEM_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.TOPICS: "keyword",
+        Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float",
+    },
+    "users": {
+        Key.USER_ID: "keyword", Key.STALE: "bool", Key.REVISION: "keyword", Key.WAITING: "keyword",
+        Key.UPDATED_AT: "datetime",
+    },
+    "texts": {Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool"},
+    "topics": {Key.LABEL: "keyword"},
+    "events": {
+        Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
+    },
+}  # fmt: skip
+
+
+def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
+    """Payload key → index schema; to be created before any data."""
+    own: dict[str, Any] = dict(_BUILT_IN[kind])
+    tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+    return {Key.TENANT: tenant, **own, **(config.fields if kind == "items" else {})}
+
+
+def filterable(config: SpaceConfig) -> frozenset[str]:
+    """Payload keys of items on which a filter is fast."""
+    return frozenset(indexes("items", config))
+
+
+def metadata(config: SpaceConfig) -> dict[str, Any]:
+    """What the items collection records about its space, readable in the Web UI."""
+    return {"llmrec": {"format": FORMAT, "config": config.model_dump(mode="json")}}
+
+
+def read_metadata(space: Space, stored: dict[str, Any] | None) -> SpaceConfig:
+    """The configuration out of collection metadata; refuses what this code cannot read."""
+    ours = (stored or {}).get("llmrec")
+    if not isinstance(ours, dict):
+        raise SpaceMismatch(
+            f"the collection {space.items!r} exists but was not made by llmrec: choose another space name, or delete it"
+        )
+    if ours.get("format") != FORMAT:
+        raise SpaceMismatch(
+            f"space {space.name!r} has format {ours.get('format')!r}, this version of llmrec reads format {FORMAT}: "
+            "install the version that made it, or load the space anew under another name"
+        )
+    try:
+        return SpaceConfig.parse(ours["config"])
+    except (KeyError, InvalidInput) as error:
+        raise SpaceMismatch(f"the stored configuration of space {space.name!r} cannot be read: {error}") from None

@@ -1,0 +1,248 @@
+"""The synchronous adapter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+from qdrant_client import QdrantClient
+
+from llmrec_qdrant import admin, reads, writes
+from llmrec_qdrant.admin import Bound
+from llmrec_qdrant.connect import open_queue, open_sync
+from llmrec_qdrant.contracts import Item, Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
+from llmrec_qdrant.effects import Steps, drive
+from llmrec_qdrant.filters import FilterLike
+from llmrec_qdrant.jobs import JobQueue
+from llmrec_qdrant.layout import Space
+from llmrec_qdrant.reads import Ask
+from llmrec_qdrant.settings import Settings
+from llmrec_qdrant.writes import EventLike, ItemLike
+
+__all__ = ["Recommender"]
+
+T = TypeVar("T")
+CONFIG_AGE = 30.0
+"""Seconds after which a changed configuration of the space is noticed."""
+
+
+class Recommender:
+    """Recommendations from one space of a Qdrant.
+
+    Takes built objects; :meth:`connect` and :meth:`from_env` build them. Safe to share between threads
+    on a Qdrant server; embedded Qdrant serves one thread at a time.
+
+    >>> rec = Recommender.connect(":memory:", space="doctest")      # doctest: +SKIP
+    """
+
+    def __init__(self, client: QdrantClient, queue: JobQueue, space: str, tenant: str | None = None) -> None:
+        self._client = client
+        self._queue = queue
+        self._space = Space(space)
+        self._tenant = checked_tenant(tenant)
+        self._config: SpaceConfig | None = None
+        self._config_at = 0.0
+
+    @classmethod
+    def connect(
+        cls,
+        url: str | None = None,
+        *,
+        space: str,
+        path: str | None = None,
+        broker: str | None = None,
+        tenant: str | None = None,
+        api_key: str | None = None,
+    ) -> Self:
+        """Connect to a Qdrant server (``url``) or to a local folder (``path``).
+
+        With ``broker`` (a Redis URL) work goes to Celery workers; without, it runs in this process
+        where the ``workers`` package is importable.
+
+        Raises :class:`QdrantUnavailable`, :class:`Unauthorized` or :class:`ServerTooOld`.
+        """
+        client = open_sync(url, path, api_key)
+        made = cls(client, open_queue(client, broker), space, tenant)
+        made._drive(admin.check_server())
+        return made
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Connect as the ``LLMREC_*`` environment variables say; see :class:`llmrec_qdrant.settings.Settings`."""
+        return cls.connect(**Settings().connection())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(space={self._space.name!r}, tenant={self._tenant!r}, queue={self._queue!r})"
+
+    def _drive(self, steps: Steps[T]) -> T:
+        return drive(steps, self._client, self._queue)
+
+    def _bound(self) -> Bound:
+        if self._config is None or time.monotonic() - self._config_at > CONFIG_AGE:
+            self._config = self._drive(admin.load_config(self._space))
+            self._config_at = time.monotonic()
+        return Bound(self._space, self._config, self._tenant)
+
+    @property
+    def config(self) -> SpaceConfig:
+        """The configuration stored with the space."""
+        return self._bound().config
+
+    # --- the space ---------------------------------------------------------------------------
+
+    def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
+        """Make the space, or add what ``config`` asks to an existing one. Idempotent.
+
+        Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
+        """
+        wanted = None if config is None else SpaceConfig.parse(config)
+        self._config = self._drive(admin.create(self._space, wanted))
+        self._config_at = time.monotonic()
+        return self._config
+
+    def status(self) -> SpaceStatus:
+        """What is stored and what waits, counted in Qdrant."""
+        return self._drive(admin.status(self._bound()))
+
+    def reconcile(self) -> bool:
+        """Have everything stale found and done; False if no worker could be told."""
+        return self._drive(writes.reconcile(self._bound()))
+
+    # --- writes ------------------------------------------------------------------------------
+
+    def upsert_items(self, items: Iterable[ItemLike]) -> Receipt:
+        """Store items, durable when this returns; their vectors follow.
+
+        Raises :class:`PartlyRejected` if some were refused; the others are stored.
+        """
+        return self._drive(writes.upsert_items(self._bound(), items))
+
+    def track(self, events: Iterable[EventLike]) -> Receipt:
+        """Store events, durable when this returns; their users' vectors follow.
+
+        Raises :class:`PartlyRejected` if some were refused; the others are stored.
+        """
+        return self._drive(writes.track(self._bound(), events))
+
+    def delete_items(self, ids: Iterable[str]) -> int:
+        """Delete items; returns how many there were."""
+        return self._drive(writes.delete_items(self._bound(), listed(ids)))
+
+    def forget_user(self, user: str) -> int:
+        """Delete a user with all events and texts; returns how many events there were."""
+        return self._drive(writes.forget_user(self._bound(), user))
+
+    # --- reads -------------------------------------------------------------------------------
+
+    def recommend(
+        self,
+        user: str,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        exclude_seen: bool = True,
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """Items for a user, best first.
+
+        A user without vectors gets the popular items, and ``reason`` begins with "popular:".
+        ``diversity`` from 0 (none) to 1; ``weights`` per leg replace the space's; ``explain`` fills
+        ``legs`` and ``reason`` in the same round trip.
+        """
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return self._drive(reads.recommend(self._bound(), user, ask, exclude_seen))
+
+    def request(
+        self,
+        user: str,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        exclude_seen: bool = False,
+        weights: Mapping[Leg, float] | None = None,
+    ) -> dict[str, Any]:
+        """The body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
+        ask = Ask(limit, filter, exclude, 0.0, weights)
+        return self._drive(reads.request(self._bound(), user, ask, exclude_seen))
+
+    def recommend_from(
+        self,
+        positive: Sequence[str],
+        negative: Sequence[str] = (),
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """Items for an anonymous session, from items liked and disliked in it.
+
+        Raises :class:`NotFound` if none of the positive items is known.
+        """
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return self._drive(reads.recommend_from(self._bound(), positive, negative, ask))
+
+    def similar_items(
+        self,
+        item: str,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """Items like this one. Raises :class:`NotFound` for an unknown item."""
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return self._drive(reads.similar_items(self._bound(), item, ask))
+
+    def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
+        """Users like this one. Raises :class:`NotFound` for an unknown user."""
+        return self._drive(reads.similar_users(self._bound(), user, limit))
+
+    def search(
+        self,
+        text: str,
+        user: str | None = None,
+        limit: int = 10,
+        *,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None,
+        explain: bool = False,
+    ) -> list[Recommendation]:
+        """Items for a text, ordered for ``user`` if given.
+
+        Raises :class:`WorkPending` if no worker encodes a new text in time.
+        """
+        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        return self._drive(reads.search(self._bound(), text, user, ask))
+
+
+def checked_tenant(tenant: str | None) -> str | None:
+    """A tenant name as one may be stored with an item, or None."""
+    return None if tenant is None else Item(id="x", tenant=tenant).tenant
+
+
+def listed(ids: Iterable[str]) -> Iterable[str]:
+    """Ids, also where a caller gave a single one."""
+    return [ids] if isinstance(ids, str) else ids

@@ -1,0 +1,48 @@
+"""The one place that reads the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from llmrec_qdrant.contracts import describe
+from llmrec_qdrant.errors import InvalidInput
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """Connection settings from ``LLMREC_*`` variables; secrets are masked wherever they are shown."""
+
+    model_config = SettingsConfigDict(env_prefix="LLMREC_", frozen=True)
+
+    qdrant_url: str | None = Field(None, description="Qdrant server, such as http://localhost:6333.")
+    path: str | None = Field(None, description="Folder of an embedded Qdrant, instead of a server.")
+    broker: SecretStr | None = Field(None, description="Redis for Celery, such as redis://localhost:6379/0.")
+    api_key: SecretStr | None = Field(None, description="Qdrant API key.")
+    space: str | None = Field(None, description="Name of the space.")
+    tenant: str | None = Field(None, description="Tenant to be bound to.")
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise InvalidInput(describe(error)) from None
+
+    def connection(self) -> dict[str, Any]:
+        """Arguments of ``Recommender.connect``.
+
+        Raises :class:`InvalidInput` if no space is named.
+        """
+        if not self.space:
+            raise InvalidInput("no space is named: set LLMREC_SPACE, or pass space=")
+        return {
+            "url": self.qdrant_url,
+            "path": self.path,
+            "space": self.space,
+            "broker": self.broker.get_secret_value() if self.broker else None,
+            "api_key": self.api_key.get_secret_value() if self.api_key else None,
+            "tenant": self.tenant or None,
+        }

@@ -1,0 +1,285 @@
+"""docker-compose.yml is valid by the Compose Specification, safe by default, and means what it says."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from celery import Celery
+
+from llmrec_qdrant.contracts import MESSAGES
+from llmrec_qdrant.settings import Settings
+from tests.conftest import missing
+from tests.services import ROOT, CeleryWorker, QdrantServer, RedisServer, ServiceMissing, free_port, wait_for
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "workers" / "Dockerfile").read_text()
+WORKERS = ["beat", "refresher", "worker", "worker-gpu"]
+SCHEMA = json.loads((ROOT / "tests" / "schema" / "compose-spec.json").read_text())
+
+
+def schema_errors(document: dict[str, Any]) -> list[str]:
+    return [error.json_path for error in jsonschema.Draft7Validator(SCHEMA).iter_errors(document)]
+
+
+def test_valid_by_the_compose_specification() -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    assert schema_errors(COMPOSE) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "change", "path"),
+    [
+        ("qdrant", {"imagee": "qdrant/qdrant"}, "$.services.qdrant"),
+        ("redis", {"ports": "6379:6379"}, "$.services.redis.ports"),
+        ("worker", {"depends_on": {"redis": {"condition": "healthy"}}}, "$.services.worker.depends_on"),
+        ("flower", {"profiles": "monitor"}, "$.services.flower.profiles"),
+    ],
+)
+def test_the_schema_refuses_mistakes(service: str, change: dict[str, Any], path: str) -> None:
+    broken = copy.deepcopy(COMPOSE)
+    broken["services"][service].update(change)
+    assert schema_errors(broken) == [path]
+
+
+def test_no_obsolete_version_key() -> None:
+    assert "version" not in COMPOSE
+
+
+def test_the_services_and_their_profiles() -> None:
+    profiles = {name: service.get("profiles", []) for name, service in SERVICES.items()}
+    assert profiles == {
+        "qdrant": [],
+        "redis": [],
+        "worker": [],
+        "refresher": [],
+        "beat": [],
+        "worker-gpu": ["gpu"],
+        "flower": ["monitor"],
+    }
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_image_is_pinned(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert re.fullmatch(r"[a-z0-9/-]+:v?\d+\.\d+(\.\d+)?(-[a-z]+)?", image), image
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_ports_are_published_on_loopback_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), port
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_what_a_service_waits_for_has_a_healthcheck(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        assert how == {"condition": "service_healthy"}
+        assert "healthcheck" in SERVICES[needed]
+        assert "profiles" not in SERVICES[needed]  # a service of a profile that is off would never come
+
+
+def test_every_named_volume_is_declared() -> None:
+    used = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert used == set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_workers_find_their_servers_and_end_in_order(name: str) -> None:
+    service = SERVICES[name]
+    environment = service["environment"]
+    assert environment["LLMREC_QDRANT_URL"] == "http://qdrant:6333"
+    assert environment["LLMREC_BROKER"] == "redis://redis:6379/0"
+    assert "REMAP_SIGTERM" not in environment
+    assert service["stop_signal"] == "SIGTERM"
+    assert set(service["depends_on"]) == {"qdrant", "redis"}
+    assert "stop_grace_period" in service
+    assert service["build"] == {"context": ".", "dockerfile": "workers/Dockerfile"}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_workers_are_given_only_settings_that_exist(name: str) -> None:
+    prefix = Settings.model_config["env_prefix"]
+    known = {f"{prefix}{field}".upper() for field in Settings.model_fields}
+    given = {key for key in SERVICES[name]["environment"] if key.startswith("LLMREC_")}
+    assert given - known == set()
+
+
+def test_an_empty_key_means_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert COMPOSE["x-worker"]["environment"]["LLMREC_API_KEY"] == "${QDRANT_API_KEY:-}"
+    monkeypatch.setenv("LLMREC_API_KEY", "")
+    assert Settings(space="movies").connection()["api_key"] is None
+
+
+def queues(name: str) -> set[str]:
+    words = shlex.split(SERVICES[name]["command"])
+    return set(words[words.index("--queues") + 1].split(","))
+
+
+def test_every_queue_is_consumed_without_a_profile() -> None:
+    assert queues("worker") == {message.queue for message in MESSAGES}
+    assert queues("refresher") == {"refresh"}
+    assert queues("worker-gpu") <= queues("worker")
+
+
+def test_one_process_per_gpu() -> None:
+    (device,) = SERVICES["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert "--pool solo" in SERVICES["worker-gpu"]["command"]
+
+
+def test_redis_never_evicts_a_message() -> None:
+    assert "--maxmemory-policy noeviction" in SERVICES["redis"]["command"]
+
+
+def test_no_secret_is_written_down() -> None:
+    for text in ((ROOT / "docker-compose.yml").read_text(), DOCKERFILE):
+        for line in text.splitlines():
+            found = re.search(r"(API_KEY|PASSWORD|TOKEN|SECRET)\b\s*[:=]\s*(\S+)", line)
+            assert found is None or found[2] in ("${QDRANT_API_KEY:-}", "…"), line
+
+
+# --- against the real server --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server_binary() -> Path:
+    try:
+        return QdrantServer().binary
+    except ServiceMissing as reason:
+        missing(reason)
+
+
+@pytest.mark.qdrant
+def test_the_healthcheck_tells_a_living_qdrant_from_a_dead_one(server_binary: Path) -> None:
+    first, *command = SERVICES["qdrant"]["healthcheck"]["test"]
+    assert first == "CMD"
+    with QdrantServer(api_key="sesame") as server:
+        here = [word.replace("/6333", f"/{server.port}") for word in command]
+        assert here != command
+        assert subprocess.run(here, capture_output=True, timeout=10, check=False).returncode == 0
+        server.kill()
+        assert subprocess.run(here, capture_output=True, timeout=10, check=False).returncode != 0
+
+
+@pytest.mark.qdrant
+@pytest.mark.parametrize(("key", "status"), [("", 200), ("sesame", 401)])
+def test_without_a_key_qdrant_asks_for_none(server_binary: Path, tmp_path: Path, key: str, status: int) -> None:
+    """An empty QDRANT__SERVICE__API_KEY would make Qdrant refuse everybody."""
+    (tmp_path / "entrypoint.sh").symlink_to(server_binary)
+    command = [word.replace("$$", "$") for word in SERVICES["qdrant"]["command"]]
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "QDRANT__SERVICE__API_KEY": key,
+        "QDRANT__SERVICE__HOST": "127.0.0.1",
+        "QDRANT__SERVICE__HTTP_PORT": str(port),
+        "QDRANT__SERVICE__GRPC_PORT": str(free_port()),
+        "QDRANT__TELEMETRY_DISABLED": "true",
+    }
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    try:
+        assert wait_for(lambda: answer(port, "/readyz") == 200, 20), (tmp_path / "log").read_text()
+        assert answer(port, "/collections") == status
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def answer(port: int, path: str) -> int | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as found:
+            return int(found.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return None
+
+
+@pytest.mark.redis
+def test_a_stopped_worker_finishes_its_task_and_gives_the_next_one_back(tmp_path: Path) -> None:
+    (tmp_path / "slow_app.py").write_text(
+        "import os, time\nfrom celery import Celery\n"
+        "app = Celery(broker=os.environ['LLMREC_BROKER'])\n"
+        "app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1, worker_soft_shutdown_timeout=30)\n"
+        "@app.task(name='slow')\n"
+        "def slow(name):\n    print(f'began {name}')\n    time.sleep(1)\n    print(f'finished {name}')\n"
+    )
+    assert "--pool solo" in SERVICES["worker"]["command"]
+    given = SERVICES["worker"]["environment"]
+    environment = {key: value for key, value in given.items() if not key.startswith("LLMREC_")}
+    try:
+        redis = RedisServer()
+    except ServiceMissing as reason:
+        missing(reason)
+    worker = CeleryWorker(
+        redis.url, "http://127.0.0.1:1", ["q"], {**environment, "PYTHONPATH": str(tmp_path)}, app="slow_app"
+    )
+    with redis, worker, Celery(broker=redis.url) as app:
+        app.send_task("slow", ["first"], queue="q")
+        app.send_task("slow", ["second"], queue="q")
+        assert wait_for(lambda: "began first" in worker.log, 20), worker.log
+
+        os.kill(worker.pid, getattr(signal, SERVICES["worker"]["stop_signal"]))
+
+        assert wait_for(lambda: not worker.running, 10), worker.log
+        assert "finished first" in worker.log
+        assert "began second" not in worker.log
+        worker.start()
+        assert wait_for(lambda: "finished second" in worker.log, 20), worker.log
+        assert worker.log.count("began first") == 1
+
+
+# --- the image ----------------------------------------------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile as (instruction, arguments), continuation lines joined."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE).replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
+
+
+def test_the_image_runs_celery_as_an_ordinary_user() -> None:
+    steps = instructions()
+    users = [argument for name, argument in steps if name == "USER"]
+    assert users == ["llmrec"]
+    (command,) = [json.loads(argument) for name, argument in steps if name == "CMD"]
+    assert command[:4] == ["celery", "-A", "workers.app", "worker"]
+    assert steps.index(("USER", "llmrec")) > max(index for index, (name, _) in enumerate(steps) if name == "RUN")
+
+
+def test_what_the_image_copies_exists_and_is_sent_to_the_builder() -> None:
+    sent = {
+        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    copied = {
+        source
+        for name, argument in instructions()
+        if name == "COPY" and not argument.startswith("--from")
+        for source in argument.split()[:-1]
+    }
+    assert copied <= sent
+    assert [source for source in sorted(copied) if not (ROOT / source).exists()] == []
+
+
+def test_the_image_installs_the_pinned_workers_group() -> None:
+    runs = " ".join(argument for name, argument in instructions() if name == "RUN")
+    assert 'pip install --upgrade "pip>=25.1"' in runs
+    assert "--group workers --constraint constraints.txt" in runs
+    assert not any(name == "ADD" for name, _ in instructions())

@@ -1,0 +1,54 @@
+"""The Celery application: its settings, each with its reason.
+
+``celery -A workers.app worker -Q encode,refresh,batch`` starts a worker, ``celery -A workers.app beat``
+the clock. Address and keys come from ``LLMREC_*`` (see ``llmrec_qdrant/settings.py``).
+"""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.settings import Settings
+
+__all__ = ["RECONCILE_EVERY", "app"]
+
+RECONCILE_EVERY = 60.0
+"""Seconds between two looks for work that no message announced."""
+
+
+def _broker() -> str:
+    broker = Settings().broker
+    if broker is None:
+        raise InvalidInput("a worker needs a broker: set LLMREC_BROKER, for example to redis://localhost:6379/0")
+    return broker.get_secret_value()
+
+
+app = Celery("llmrec", broker=_broker(), include=["workers.tasks"])
+app.conf.update(
+    # Messages: JSON only, so that reading one can run no code.
+    task_serializer="json",
+    accept_content=["json"],
+    result_accept_content=["json"],
+    # Nobody waits for a result: progress is counted in Qdrant.
+    task_ignore_result=True,
+    # A message is gone from Redis only when its work is done; a worker that dies gives it back.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    # One message at a time: a worker that dies holds back one unit of work, not a queue of them.
+    worker_prefetch_multiplier=1,
+    # Redis hands a message out again after this time; tasks take seconds, so minutes are safe.
+    broker_transport_options={"visibility_timeout": 600, "socket_keepalive": True},
+    # A worker that starts before Redis waits for it.
+    broker_connection_retry_on_startup=True,
+    # On TERM, finish what runs before leaving.
+    worker_soft_shutdown_timeout=30.0,
+    # Arguments show up in logs and monitors: they are ids, and short ones.
+    resultrepr_maxsize=200,
+    # Leaks in native code stay bounded (KiB; the process is replaced between two tasks).
+    worker_max_memory_per_child=4_000_000,
+    worker_hijack_root_logger=False,
+    task_default_queue="batch",
+    timezone="UTC",
+    beat_schedule={"sweep": {"task": "llmrec.sweep", "schedule": RECONCILE_EVERY, "options": {"queue": "batch"}}},
+)

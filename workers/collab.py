@@ -1,0 +1,145 @@
+"""All events → the collab leg: what people do next, as a sparse vector per item.
+
+For a user's items in order of time, item *j* at ``d`` steps after item *i* adds ``1/d`` to the pair
+(i → j) and, since order is noisy, half of that to (j → i). Normalised by the square roots of both items' number
+of events (cosine normalisation; Sarwar et al. 2001), the strongest sources of each item form its vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+from scipy import sparse
+
+from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.ids import point_id, sparse_index
+from llmrec_qdrant.layout import COLLAB, Key, Space
+from llmrec_qdrant.translate import translated
+from llmrec_qdrant.writes import batches, now
+from workers import store
+from workers.profiles import event_weight
+
+__all__ = ["Interactions", "cooccurrence", "fit", "read_interactions"]
+
+WINDOW = 5
+"""Steps between two items that still count as following each other."""
+BACKWARD = 0.5
+"""Weight of the opposite direction."""
+WIDTH = 100
+"""Sources kept per item."""
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Positive events as columns, by user and time: row *k* says that ``users[k]`` took ``items[k]``."""
+
+    users: np.ndarray
+    items: np.ndarray
+    names: list[tuple[str, str]]
+    """(tenant, item id) per item number."""
+    n_events: int = 0
+    """Events read, of any kind."""
+
+    @property
+    def popularity(self) -> np.ndarray:
+        """Number of distinct users per item."""
+        pairs = np.unique(np.stack([self.users, self.items]), axis=1) if len(self.users) else np.empty((2, 0), int)
+        counts: np.ndarray = np.bincount(pairs[1], minlength=len(self.names))
+        return counts
+
+
+def read_interactions(client: QdrantClient, space: Space, config: SpaceConfig) -> Interactions:
+    """All positive events about items, 20 bytes each in memory beside the table of ids."""
+    users: dict[tuple[str, str], int] = {}
+    items: dict[tuple[str, str], int] = {}
+    columns: list[np.ndarray] = []
+    total = 0
+    wanted = [Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE]
+    for page in store.scroll(client, space.events, None, wanted):
+        rows = []
+        for record in page:
+            payload = record.payload or {}
+            total += 1
+            item = payload.get(Key.ITEM_ID)
+            if not item or event_weight(payload[Key.TYPE], payload.get(Key.VALUE), config) <= 0:
+                continue
+            tenant = payload.get(Key.TENANT) or ""
+            user = users.setdefault((tenant, payload[Key.USER_ID]), len(users))
+            moment = datetime.fromisoformat(payload[Key.TS].replace("Z", "+00:00")).timestamp()
+            rows.append((user, items.setdefault((tenant, item), len(items)), moment))
+        if rows:
+            columns.append(np.array(rows, dtype=[("user", "i4"), ("item", "i4"), ("ts", "f8")]))
+    table = np.concatenate(columns) if columns else np.empty(0, dtype=[("user", "i4"), ("item", "i4"), ("ts", "f8")])
+    table = table[np.lexsort((table["ts"], table["user"]))]
+    return Interactions(table["user"], table["item"], list(items), total)
+
+
+def cooccurrence(found: Interactions) -> sparse.csr_matrix:
+    """Matrix (items, items): row = item, column = source, value = normalised strength of source → item."""
+    size = len(found.names)
+    total = sparse.csr_matrix((size, size), dtype=np.float64)
+    for step in range(1, WINDOW + 1):
+        if len(found.users) <= step:
+            break
+        same = (found.users[:-step] == found.users[step:]) & (found.items[:-step] != found.items[step:])
+        before, after = found.items[:-step][same], found.items[step:][same]
+        weight = np.full(len(before), 1.0 / step)
+        total = total + sparse.csr_matrix((weight, (after, before)), shape=(size, size))
+        total = total + sparse.csr_matrix((weight * BACKWARD, (before, after)), shape=(size, size))
+    events = np.bincount(found.items, minlength=size).astype(np.float64)
+    scale = sparse.diags(1.0 / np.sqrt(np.maximum(events, 1.0)))
+    return (scale @ total @ scale).tocsr()
+
+
+def _rows(matrix: sparse.csr_matrix, names: list[tuple[str, str]]) -> Iterator[tuple[int, models.SparseVector]]:
+    for row in range(matrix.shape[0]):
+        start, end = matrix.indptr[row], matrix.indptr[row + 1]
+        columns, values = matrix.indices[start:end], matrix.data[start:end]
+        order = np.lexsort((columns, -values))[:WIDTH]
+        merged: dict[int, float] = {}
+        for k in order:
+            tenant, item = names[columns[k]]
+            index = sparse_index(item, tenant or None)
+            merged[index] = merged.get(index, 0.0) + float(values[k])
+        yield row, models.SparseVector(indices=list(merged), values=list(merged.values()))
+
+
+def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
+    """Rebuild ``collab`` and ``popularity`` of every item; an item that nobody took any more loses both."""
+    found = read_interactions(client, space, config)
+    popularity = found.popularity
+    points = [point_id("item", item, tenant or None) for tenant, item in found.names]
+    for batch in batches(_rows(cooccurrence(found), found.names), 256):
+        vectors = [models.PointVectors(id=points[row], vector={COLLAB: vector}) for row, vector in batch if vector.indices]
+        payloads = [
+            models.SetPayload(payload={Key.POPULARITY: float(popularity[row])}, filter=store.where(store.has_id(points[row])))
+            for row, _ in batch
+        ]
+        store.write_existing(client, space.items, vectors, payloads=payloads)
+        _clear(client, space, [points[row] for row, vector in batch if not vector.indices])
+    _forget_others(client, space, set(points))
+    with translated():
+        client.update_collection(
+            space.items, metadata={"collab_fit": {"events": found.n_events, "items": len(found.names), "at": now()}}
+        )
+
+
+def _clear(client: QdrantClient, space: Space, points: list[str]) -> None:
+    if points:
+        with translated():
+            client.delete_vectors(space.items, [COLLAB], models.FilterSelector(filter=store.where(store.has_id(*points))))
+
+
+def _forget_others(client: QdrantClient, space: Space, fitted: set[str]) -> None:
+    """Items that were popular once and have no event left, as after a user was forgotten."""
+    popular = store.where(models.FieldCondition(key=Key.POPULARITY, range=models.Range(gt=0)))
+    for page in store.scroll(client, space.items, popular, False):
+        gone = [str(record.id) for record in page if str(record.id) not in fitted]
+        if gone:
+            _clear(client, space, gone)
+            with translated():
+                client.set_payload(space.items, {Key.POPULARITY: 0.0}, points=store.where(store.has_id(*gone)), wait=True)

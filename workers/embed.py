@@ -1,0 +1,99 @@
+"""Stale items and texts → dense and tfidf vectors, written only where the source is still the same."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from qdrant_client import QdrantClient, models
+
+from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.ids import sparse_index
+from llmrec_qdrant.layout import DENSE, TFIDF, Key, Space
+from llmrec_qdrant.translate import translated
+from llmrec_qdrant.writes import now
+from workers import store, text
+from workers.encoder import load_encoder
+
+__all__ = ["embed", "sparse", "wake_waiting"]
+
+
+def sparse(words: Sequence[text.Term]) -> models.SparseVector:
+    """The tfidf vector: unit-norm sublinear term frequencies; Qdrant multiplies by IDF at query time."""
+    summed: dict[int, float] = {}
+    for stem, weight in text.weights(words).items():
+        index = sparse_index(stem)
+        summed[index] = summed.get(index, 0.0) + weight
+    return models.SparseVector(indices=list(summed), values=list(summed.values()))
+
+
+def _source(payload: dict[str, Any]) -> str:
+    parts = (payload.get(Key.TITLE) or "", payload.get(Key.TEXT) or "")
+    joined: str = text.clean("\n".join(part.strip() for part in parts if part.strip()))
+    return joined
+
+
+def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str]) -> list[models.Record]:
+    """Encode the stale ones among ``ids``; returns them as they were before.
+
+    A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted.
+    """
+    with translated():
+        found = client.retrieve(collection, list(ids), with_payload=True)
+    todo = [record for record in found if (record.payload or {}).get(Key.STALE)]
+    if not todo:
+        return []
+    sources = [_source(record.payload or {}) for record in todo]
+    words = [text.terms(source, config.stemmer) for source in sources]
+    dense = load_encoder(config).encode(sources)
+    points: list[models.PointVectors] = []
+    payloads: list[models.SetPayload] = []
+    lost: dict[str, list[str]] = {DENSE: [], TFIDF: []}
+    stamp = now()
+    for record, row, terms in zip(todo, dense, words, strict=True):
+        vector: dict[str, Any] = {DENSE: row.tolist()} if row.any() else {}
+        if terms:
+            vector[TFIDF] = sparse(terms)
+        if vector:
+            points.append(models.PointVectors(id=record.id, vector=vector))
+        had = (record.payload or {}).get(Key.LEGS) or []
+        for leg in lost:
+            if leg in had and leg not in vector:
+                lost[leg].append(_hash(record))
+        derived = {
+            Key.STALE: False, Key.LEGS: list(vector), Key.TERMS: text.keywords(terms),
+            Key.MODEL: config.encoder_id, Key.EMBEDDED_AT: stamp,
+        }  # fmt: skip
+        payloads.append(models.SetPayload(payload=derived, filter=_still(record)))
+    # the digest contains the id, so "any of these digests" lets each point match only its own
+    guard = store.where(store.one_of(Key.SRC_HASH, [_hash(record) for record in todo]))
+    for leg, hashes in lost.items():
+        if hashes:
+            with translated():
+                client.delete_vectors(
+                    collection, [leg], models.FilterSelector(filter=store.where(store.one_of(Key.SRC_HASH, hashes)))
+                )
+    store.write_existing(client, collection, points, guard, payloads)
+    return todo
+
+
+def _hash(record: models.Record) -> str:
+    return str((record.payload or {}).get(Key.SRC_HASH))
+
+
+def _still(record: models.Record) -> models.Filter:
+    return store.where(store.has_id(str(record.id)), store.equals(Key.SRC_HASH, _hash(record)))
+
+
+def wake_waiting(client: QdrantClient, space: Space, items: Sequence[models.Record]) -> None:
+    """Mark the users stale who waited for items that now have their first vectors."""
+    by_tenant: dict[str, list[str]] = {}
+    for record in items:
+        payload = record.payload or {}
+        if not payload.get(Key.LEGS):
+            by_tenant.setdefault(payload.get(Key.TENANT) or "", []).append(payload[Key.ITEM_ID])
+    for tenant, ids in by_tenant.items():
+        waiting = store.where(store.equals(Key.TENANT, tenant), store.one_of(Key.WAITING, ids))
+        with translated():
+            client.set_payload(space.users, {Key.STALE: True, Key.REVISION: uuid.uuid4().hex}, points=waiting)

@@ -1,0 +1,327 @@
+"""A user's events → the user's three legs. The first half is pure; the second reads and writes Qdrant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+
+from llmrec_qdrant.contracts import LEGS, SpaceConfig
+from llmrec_qdrant.ids import point_id, sparse_index
+from llmrec_qdrant.layout import COLLAB, DENSE, TFIDF, Key, Space
+from llmrec_qdrant.translate import translated
+from llmrec_qdrant.writes import batches, now
+from workers import store
+from workers.embed import embed
+from workers.encoder import centred, normalised
+from workers.vocabulary import Vocabulary
+
+__all__ = ["Past", "Profile", "event_weight", "fold", "recency", "refresh"]
+
+SEEN = 1_000
+"""Most recent events of a user that are read: the limit of what a list can exclude as seen."""
+TFIDF_WIDTH = 512
+"""Entries kept in a user's tfidf vector."""
+WORDS = 24
+"""Readable words kept per user."""
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Past:
+    """One event as the profile sees it."""
+
+    ts: float
+    """Unix seconds."""
+    weight: float
+    item: str | None = None
+    dense: tuple[np.ndarray, ...] = ()
+    """Unit vectors: of the item, of the text, of both."""
+    tfidf: tuple[Mapping[int, float], ...] = ()
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A user's legs; a leg without anything in it is None."""
+
+    dense: list[float] | None = None
+    tfidf: models.SparseVector | None = None
+    collab: models.SparseVector | None = None
+    terms: list[str] = field(default_factory=list)
+
+    @property
+    def vectors(self) -> dict[str, Any]:
+        """The named vectors that exist."""
+        named: dict[str, Any] = {DENSE: self.dense, TFIDF: self.tfidf, COLLAB: self.collab}
+        return {leg: named[leg] for leg in LEGS if named[leg] is not None}
+
+
+def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
+    """How much an event says for (or, below zero, against) what it is about.
+
+    The weight of its type; a value on the rating scale scales it: from 0.5 just above the middle to 1
+    at the top, and from 0 just below the middle to -0.5 at the bottom, since also a film rated low was
+    chosen. A dislike is negative by its type and ignores the value.
+
+    >>> [event_weight("rating", v, SpaceConfig()) for v in (5, 4, 3, 2, 1)]
+    [2.0, 1.5, 1.0, -0.5, -1.0]
+    """
+    base = config.event_weights.get(kind, 1.0)
+    if value is None or kind not in {"rating", "review"} or base <= 0:
+        return base
+    low, high = config.rating_scale
+    middle = (low + high) / 2
+    share = (min(max(value, low), high) - middle) / (high - middle)
+    return base * (0.5 + 0.5 * share if share >= 0 else 0.5 * share)
+
+
+def recency(moments: Sequence[float], config: SpaceConfig) -> np.ndarray:
+    """Weights of events, newest first: ``position_decay^k · 0.5^(age / half-life)``.
+
+    Age counts from the newest event, so a user who was away keeps the same profile and refreshing
+    twice gives the same vector.
+    """
+    if not len(moments):
+        return np.zeros(0)
+    ages = (moments[0] - np.asarray(moments, dtype=np.float64)) / DAY
+    steps = np.arange(len(moments))
+    weights: np.ndarray = config.position_decay**steps * 0.5 ** (ages / config.half_life_days)
+    return weights
+
+
+def fold(past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | None = None) -> Profile:
+    """The legs of a user from events, newest first.
+
+    dense: Σ w·v, scaled to norm 1. tfidf: Σ w·tf, the strongest entries, scaled to norm 1. collab:
+    item → Σ w, scaled to norm 1. A sum of nothing, or one that cancels out, gives no leg.
+    """
+    recent = list(past[: config.history])
+    weights = recency([one.ts for one in recent], config) * np.array([one.weight for one in recent])
+    pairs = list(zip(recent, weights.tolist(), strict=True))
+    return Profile(
+        dense=_fold_dense(pairs, config),
+        tfidf=_as_sparse(_summed((bag, w) for one, w in pairs for bag in one.tfidf), TFIDF_WIDTH),
+        collab=_as_sparse(
+            _summed(({sparse_index_of(one.item): 1.0}, w) for one, w in pairs if one.item is not None), config.history
+        ),
+        terms=_strongest(pairs, vocabulary or Vocabulary()),
+    )
+
+
+def sparse_index_of(qualified: str) -> int:
+    """Sparse index of ``tenant<US>item``; see :func:`qualified_item`."""
+    tenant, _, item = qualified.partition("\x1f")
+    return sparse_index(item, tenant or None)
+
+
+def qualified_item(item: str, tenant: str) -> str:
+    """An item id together with its tenant."""
+    return f"{tenant}\x1f{item}"
+
+
+def _fold_dense(pairs: Iterable[tuple[Past, float]], config: SpaceConfig) -> list[float] | None:
+    total = np.zeros(config.size, dtype=np.float64)
+    for one, weight in pairs:
+        for vector in one.dense:
+            total += weight * vector
+    if config.similarity == "pearson":
+        total = centred(total)
+    if np.linalg.norm(total) < 1e-9:
+        return None
+    return [float(x) for x in normalised(total)]
+
+
+def _summed(bags: Iterable[tuple[Mapping[int, float], float]]) -> dict[int, float]:
+    total: dict[int, float] = {}
+    for bag, weight in bags:
+        for index, value in bag.items():
+            total[index] = total.get(index, 0.0) + weight * value
+    return total
+
+
+def _as_sparse(total: Mapping[int, float], width: int) -> models.SparseVector | None:
+    kept = sorted(total.items(), key=lambda pair: (-abs(pair[1]), pair[0]))[:width]
+    norm = float(np.linalg.norm([value for _, value in kept])) if kept else 0.0
+    if norm < 1e-9:
+        return None
+    return models.SparseVector(
+        indices=[index for index, _ in kept], values=[value / norm for _, value in kept]
+    )
+
+
+def _strongest(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:
+    total: dict[str, float] = {}
+    for one, weight in pairs:
+        for word in one.words:
+            total[word] = total.get(word, 0.0) + weight * vocabulary.idf(word) / max(len(one.words), 1)
+    ranked = sorted((word for word, weight in total.items() if weight > 0), key=lambda word: (-total[word], word))
+    return ranked[:WORDS]
+
+
+# --- reading and writing --------------------------------------------------------------------------
+
+
+def refresh(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequence[str]) -> None:
+    """Fold the events of these users into their vectors; encodes free texts that have no vector yet.
+
+    The revision is read before the events and guards the write: if an event arrives in between, this
+    write is dropped, and the refresh that the event asked for does the work.
+    """
+    with translated():
+        users = client.retrieve(space.users, list(ids), with_payload=True)
+    library = _Library(client, space, config)
+    vocabulary = Vocabulary.of(client, space)
+    for user in users:
+        events = _events(client, space, user.payload or {})
+        library.load(events)
+        _write(client, space, config, user, events, library, vocabulary)
+
+
+def _events(client: QdrantClient, space: Space, user: Mapping[str, Any]) -> list[models.Record]:
+    mine = store.where(*_mine(user))
+    newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
+    with translated():
+        found, _ = client.scroll(space.events, scroll_filter=mine, order_by=newest, limit=SEEN, with_payload=True)
+    return sorted(found, key=lambda record: (_moment(record), str(record.id)), reverse=True)
+
+
+def _moment(event: models.Record) -> float:
+    return datetime.fromisoformat((event.payload or {})[Key.TS].replace("Z", "+00:00")).timestamp()
+
+
+class _Library:
+    """Vectors of the items and texts that the events of a message are about, each read once."""
+
+    def __init__(self, client: QdrantClient, space: Space, config: SpaceConfig) -> None:
+        self._client, self._space, self._config = client, space, config
+        self._items: dict[str, models.Record | None] = {}
+        self._texts: dict[str, models.Record] = {}
+
+    def load(self, events: Sequence[models.Record]) -> None:
+        """Read what these events need."""
+        used = events[: self._config.history]
+        items = {item_point(event): None for event in used if (event.payload or {}).get(Key.ITEM_ID)}
+        self._read(self._space.items, [point for point in items if point not in self._items], self._items)
+        texts = [str(event.id) for event in used if (event.payload or {}).get(Key.TEXT)]
+        if texts:
+            embed(self._client, self._space.texts, self._config, texts)
+        self._read(self._space.texts, texts, self._texts)
+
+    def _read(self, collection: str, ids: Sequence[str], into: dict[str, Any]) -> None:
+        for batch in batches(ids, 256):
+            with translated():
+                found = self._client.retrieve(
+                    collection, batch, with_payload=[Key.TERMS, Key.LEGS], with_vectors=[DENSE, TFIDF]
+                )
+            into.update({str(record.id): record for record in found})
+
+    def item(self, event: models.Record) -> models.Record | None:
+        """The item of an event, if it has vectors (or has been through the encoder without text)."""
+        record = self._items.get(item_point(event))
+        return record
+
+    def text(self, event: models.Record) -> models.Record | None:
+        """The text of an event."""
+        return self._texts.get(str(event.id))
+
+
+def item_point(event: models.Record) -> str:
+    """Point id of the item of an event."""
+    payload = event.payload or {}
+    return point_id("item", payload.get(Key.ITEM_ID) or "", payload.get(Key.TENANT) or None)
+
+
+def _past(event: models.Record, library: _Library, config: SpaceConfig) -> Past:
+    payload = event.payload or {}
+    item = payload.get(Key.ITEM_ID)
+    about = [record for record in (library.item(event) if item else None, library.text(event)) if record is not None]
+    return Past(
+        ts=_moment(event),
+        weight=event_weight(payload[Key.TYPE], payload.get(Key.VALUE), config),
+        item=qualified_item(item, payload.get(Key.TENANT) or "") if item else None,
+        dense=tuple(np.asarray(vector, dtype=np.float64) for record in about if (vector := _vector(record, DENSE)) is not None),
+        tfidf=tuple(
+            dict(zip(vector.indices, vector.values, strict=True))
+            for record in about if (vector := _vector(record, TFIDF)) is not None
+        ),
+        words=tuple(word for record in about for word in (record.payload or {}).get(Key.TERMS) or []),
+    )  # fmt: skip
+
+
+def _vector(record: models.Record, leg: str) -> Any:
+    return record.vector.get(leg) if isinstance(record.vector, dict) else None
+
+
+def _write(
+    client: QdrantClient, space: Space, config: SpaceConfig, user: models.Record,
+    events: Sequence[models.Record], library: _Library, vocabulary: Vocabulary,
+) -> None:  # fmt: skip
+    payload = user.payload or {}
+    guard = store.where(store.has_id(str(user.id)), store.equals(Key.REVISION, payload.get(Key.REVISION)))
+    if not events:  # everything it did was deleted
+        with translated():
+            client.delete(space.users, models.FilterSelector(filter=guard), wait=True)
+        return
+    profile = fold([_past(event, library, config) for event in events[: config.history]], config, vocabulary)
+    derived = {
+        Key.STALE: False,
+        Key.LEGS: list(profile.vectors),
+        Key.TERMS: profile.terms,
+        Key.SEEN: _seen(events),
+        Key.WAITING: _waiting(events[: config.history], library),
+        Key.N_EVENTS: _n_events(client, space, payload, len(events)),
+        Key.MODEL: config.encoder_id,
+        Key.UPDATED_AT: now(),
+    }
+    lost = [leg for leg in payload.get(Key.LEGS) or [] if leg not in profile.vectors]
+    if lost:
+        with translated():
+            client.delete_vectors(space.users, lost, models.FilterSelector(filter=guard))
+    points = [models.PointVectors(id=user.id, vector=profile.vectors)] if profile.vectors else []
+    store.write_existing(client, space.users, points, guard, [models.SetPayload(payload=derived, filter=guard)])
+    _mark_folded(client, space, payload, events)
+
+
+def _mark_folded(client: QdrantClient, space: Space, user: Mapping[str, Any], events: Sequence[models.Record]) -> None:
+    """Mark what was read, and what is older than anything that is ever read."""
+    done = [
+        store.where(store.has_id(*batch))
+        for batch in batches([str(event.id) for event in events if not (event.payload or {}).get(Key.FOLDED)], 500)
+    ]
+    if len(events) == SEEN:
+        older = models.DatetimeRange(lt=(events[-1].payload or {})[Key.TS])
+        done.append(store.where(*_mine(user), models.FieldCondition(key=Key.TS, range=older), store.equals(Key.FOLDED, False)))
+    for condition in done:
+        with translated():
+            client.set_payload(space.events, {Key.FOLDED: True}, points=condition, wait=True)
+
+
+def _mine(user: Mapping[str, Any]) -> list[models.FieldCondition]:
+    """Conditions on the events of one user."""
+    return [store.equals(Key.USER_ID, user[Key.USER_ID]), store.equals(Key.TENANT, user.get(Key.TENANT) or "")]
+
+
+def _seen(events: Sequence[models.Record]) -> list[str]:
+    return list(dict.fromkeys(item for event in events if (item := (event.payload or {}).get(Key.ITEM_ID))))
+
+
+def _waiting(events: Sequence[models.Record], library: _Library) -> list[str]:
+    """Items that had no vectors: the user is refreshed when they get some."""
+    missing: dict[str, None] = {}
+    for event in events:
+        item = (event.payload or {}).get(Key.ITEM_ID)
+        record = library.item(event) if item else None
+        if item and not ((record.payload or {}).get(Key.LEGS) if record else None):
+            missing[item] = None
+    return list(missing)
+
+
+def _n_events(client: QdrantClient, space: Space, user: Mapping[str, Any], read: int) -> int:
+    if read < SEEN:
+        return read
+    return store.count(client, space.events, store.where(*_mine(user)))

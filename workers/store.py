@@ -1,0 +1,103 @@
+"""What workers do with Qdrant: read everything of something, write only what is still true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from qdrant_client import QdrantClient, models
+
+from llmrec_qdrant.errors import NotFound
+from llmrec_qdrant.layout import Key
+from llmrec_qdrant.translate import translated
+
+__all__ = ["count", "equals", "has_id", "one_of", "scroll", "where", "write_existing"]
+
+PAGE = 1_000
+"""Points per page of a scroll."""
+
+
+def equals(key: str, value: Any) -> models.FieldCondition:
+    """Payload ``key`` is ``value``."""
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+
+
+def one_of(key: str, values: Sequence[Any]) -> models.FieldCondition:
+    """Payload ``key`` is, or contains, one of ``values``."""
+    return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+
+
+def has_id(*points: str) -> models.HasIdCondition:
+    """The point is one of these."""
+    return models.HasIdCondition(has_id=list(points))
+
+
+def where(*conditions: Any) -> models.Filter:
+    """All conditions hold."""
+    return models.Filter(must=list(conditions))
+
+
+def scroll(
+    client: QdrantClient, collection: str, condition: models.Filter | None, payload: Sequence[str] | bool
+) -> Iterator[list[models.Record]]:
+    """Pages of all matching points, in the order of their ids; memory holds one page."""
+    offset: Any = None
+    while True:
+        with translated():
+            page, offset = client.scroll(
+                collection, scroll_filter=condition, limit=PAGE, offset=offset,
+                with_payload=list(payload) if isinstance(payload, Sequence) else payload,
+            )  # fmt: skip
+        if page:
+            yield page
+        if offset is None:
+            return
+
+
+def count(client: QdrantClient, collection: str, condition: models.Filter | None = None) -> int:
+    """Exact number of matching points."""
+    with translated():
+        return client.count(collection, count_filter=condition, exact=True).count
+
+
+def write_existing(
+    client: QdrantClient,
+    collection: str,
+    points: Sequence[models.PointVectors],
+    guard: models.Filter | None = None,
+    payloads: Sequence[models.SetPayload] = (),
+) -> None:
+    """Update vectors of points that still exist and still fulfil ``guard`` (if any); nothing is ever created.
+
+    Qdrant refuses a whole batch in which one id is missing, so missing ones are dropped and the rest
+    is sent again; a point that is deleted in between costs one more round, bounded by the batch.
+    ``payloads`` follow in the same request; their own filters make them safe for missing points.
+    """
+    left = list(points)
+    while True:
+        operations: list[Any] = []
+        if left:
+            update = models.UpdateVectors(points=left, update_filter=guard)
+            operations.append(models.UpdateVectorsOperation(update_vectors=update))
+        operations += [models.SetPayloadOperation(set_payload=one) for one in payloads]
+        if not operations:
+            return
+        try:
+            with translated():
+                client.batch_update_points(collection, operations, wait=True)
+            return
+        except NotFound:
+            if not left:
+                raise
+            with translated():
+                found = client.retrieve(collection, [one.id for one in left], with_payload=False)
+            alive = {str(record.id) for record in found}
+            remaining = [one for one in left if str(one.id) in alive]
+            if len(remaining) == len(left):  # came back in between
+                continue
+            left = remaining
+
+
+def stale() -> models.FieldCondition:
+    """The vectors lag their source."""
+    return equals(Key.STALE, True)

@@ -1,0 +1,75 @@
+"""Celery tasks: read the message, do the work, pass on what follows."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+from llmrec_qdrant.connect import open_sync
+from llmrec_qdrant.contracts import MESSAGES, Message, Reconcile
+from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
+from llmrec_qdrant.settings import Settings
+from workers.app import app
+from workers.reconcile import spaces
+from workers.runtime import Worker
+
+__all__ = ["perform", "publish", "sweep"]
+
+log = logging.getLogger("llmrec.worker")
+
+RETRIES = 8
+"""Times a task is tried again while Qdrant is away: about four minutes in all."""
+
+
+@lru_cache(maxsize=1)
+def client() -> Any:
+    """One connection per process, opened at the first task."""
+    connection = Settings(space="-").connection()
+    return open_sync(connection["url"], connection["path"], connection["api_key"])
+
+
+def publish(message: Message) -> None:
+    """Send a message that follows from another."""
+    app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue)
+
+
+def perform(kind: type[Message], data: dict[str, Any]) -> None:
+    """Do one message. What cannot be read, or is about a space that is gone, is dropped with a log line."""
+    worker = Worker(client())
+    try:
+        message = kind(**data)
+    except InvalidInput as error:
+        log.error("dropped an unreadable %s: %s", kind.task, error)
+        return
+    try:
+        following = worker.run(message)
+    except SpaceNotFound as error:
+        log.error("dropped %s: %s", kind.task, error)
+        return
+    for one in following:
+        publish(one)
+
+
+def _register(kind: type[Message]) -> None:
+    @app.task(
+        name=kind.task,
+        autoretry_for=(QdrantUnavailable,),
+        retry_backoff=1,
+        retry_backoff_max=60,
+        retry_jitter=True,
+        max_retries=RETRIES,
+    )
+    def task(**data: Any) -> None:
+        perform(kind, data)
+
+
+for _kind in MESSAGES:
+    _register(_kind)
+
+
+@app.task(name="llmrec.sweep", autoretry_for=(QdrantUnavailable,), retry_backoff=1, max_retries=RETRIES)
+def sweep() -> None:
+    """Reconcile every space: finds work whose message was lost."""
+    for space in spaces(client()):
+        publish(Reconcile(space=space.name))
