@@ -76,7 +76,7 @@ def clean(text: str, limit: int = MAX_CHARS) -> str:
     if limit < 0:
         raise ValueError(f"limit must not be negative: {limit!r}")
     room = limit * _MARKUP_ROOM
-    pass
+    text = text[:room]
     for _ in range(_CLEAN_ROUNDS):
         before, text = text, _clean_once(text)[:room]
         if text == before:

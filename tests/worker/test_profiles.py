@@ -1,0 +1,117 @@
+"""Profiles against values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.ids import sparse_index
+from workers.profiles import Past, event_weight, fold, qualified_item, recency
+from workers.vocabulary import Vocabulary
+
+DAY = 86_400.0
+CONFIG = SpaceConfig(model="hash", size=3, position_decay=0.5, half_life_days=10)
+EAST, NORTH, UP = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("view", None, 1.0),
+        ("like", None, 2.0),
+        ("purchase", None, 3.0),
+        ("dislike", None, -1.0),
+        ("dislike", 5.0, -1.0),
+        ("bookmark", None, 1.0),
+        ("rating", 5.0, 2.0),
+        ("rating", 4.0, 1.5),
+        ("rating", 3.0, 1.0),
+        ("rating", 2.0, -0.5),
+        ("rating", 1.0, -1.0),
+        ("rating", 99.0, 2.0),
+        ("review", 1.0, -1.0),
+        ("review", None, 2.0),
+    ],
+)
+def test_event_weight(kind: str, value: float | None, expected: float) -> None:
+    assert event_weight(kind, value, SpaceConfig()) == pytest.approx(expected)
+
+
+def test_recency_multiplies_position_and_age() -> None:
+    moments = [100 * DAY, 90 * DAY, 80 * DAY]
+    assert recency(moments, CONFIG) == pytest.approx([1, 0.5 * 0.5, 0.25 * 0.25])
+    assert recency([], CONFIG).tolist() == []
+
+
+@given(st.floats(0, 1e9))
+def test_recency_does_not_depend_on_today(shift: float) -> None:
+    moments = [50 * DAY, 49 * DAY, 12 * DAY]
+    assert recency([m + shift for m in moments], CONFIG) == pytest.approx(recency(moments, CONFIG), rel=1e-6)
+
+
+def test_dense_is_the_weighted_mean_on_the_unit_sphere() -> None:
+    profile = fold([Past(0, 2.0, dense=(EAST,)), Past(0, 2.0, dense=(NORTH,))], CONFIG)
+    norm = (2**2 + 1**2) ** 0.5
+    assert profile.dense == pytest.approx([2 / norm, 1 / norm, 0])
+
+
+def test_an_event_about_an_item_and_a_text_counts_both() -> None:
+    profile = fold([Past(0, 1.0, dense=(EAST, UP))], CONFIG)
+    assert profile.dense == pytest.approx([0.5**0.5, 0, 0.5**0.5])
+
+
+def test_dislikes_subtract() -> None:
+    profile = fold([Past(0, 1.0, dense=(EAST,)), Past(0, -2.0, dense=(NORTH,))], CONFIG)
+    assert profile.dense == pytest.approx([0.5**0.5, -(0.5**0.5), 0])
+
+
+def test_what_cancels_out_leaves_no_leg() -> None:
+    profile = fold([Past(0, 1.0, dense=(EAST,)), Past(0, -2.0, dense=(EAST,))], CONFIG)
+    assert profile.dense is None and profile.vectors == {}
+
+
+def test_pearson_profiles_are_centred() -> None:
+    profile = fold([Past(0, 1.0, dense=(EAST,))], CONFIG.model_copy(update={"similarity": "pearson"}))
+    assert profile.dense is not None
+    assert sum(profile.dense) == pytest.approx(0, abs=1e-6)
+    assert profile.dense == pytest.approx(np.array([2, -1, -1]) / 6**0.5)
+
+
+def test_collab_is_item_to_weight_and_repeats_add_up() -> None:
+    a, b = qualified_item("a", ""), qualified_item("b", "")
+    profile = fold([Past(0, 1.0, item=a), Past(0, 1.0, item=b), Past(0, 1.0, item=a)], CONFIG)
+    assert profile.collab is not None
+    found = dict(zip(profile.collab.indices, profile.collab.values, strict=True))
+    norm = (1.25**2 + 0.5**2) ** 0.5
+    assert found == pytest.approx({sparse_index("a"): 1.25 / norm, sparse_index("b"): 0.5 / norm})
+
+
+def test_tfidf_is_the_weighted_sum_of_term_frequencies() -> None:
+    profile = fold([Past(0, 1.0, tfidf=({1: 0.6, 2: 0.8},)), Past(0, 1.0, tfidf=({2: 1.0},))], CONFIG)
+    assert profile.tfidf is not None
+    found = dict(zip(profile.tfidf.indices, profile.tfidf.values, strict=True))
+    norm = (0.6**2 + 1.3**2) ** 0.5
+    assert found == pytest.approx({1: 0.6 / norm, 2: 1.3 / norm})
+
+
+def test_only_recent_history_counts() -> None:
+    config = CONFIG.model_copy(update={"history": 1})
+    assert fold([Past(0, 1.0, dense=(EAST,)), Past(0, 1.0, dense=(NORTH,))], config).dense == pytest.approx([1, 0, 0])
+
+
+def test_strongest_words_are_frequent_here_and_rare_elsewhere() -> None:
+    vocabulary = Vocabulary(100, {"film": 100, "robot": 2, "mars": 2})
+    past = [Past(0, 1.0, words=("film", "robot")), Past(0, 1.0, words=("film", "mars"))]
+    assert fold(past, CONFIG, vocabulary).terms == ["robot", "mars", "film"]
+
+
+def test_words_of_what_is_disliked_are_not_interests() -> None:
+    past = [Past(0, 1.0, words=("robot",)), Past(0, -1.0, words=("war",))]
+    assert fold(past, CONFIG).terms == ["robot"]
+
+
+def test_no_events_no_legs() -> None:
+    assert fold([], CONFIG).vectors == {}
