@@ -32,7 +32,7 @@ def event(**fields: Any) -> Event:
     return Event(**{"user": "alice", "type": "view", "item": "tt1", "ts": 1_700_000_000, **fields})
 
 
-def refusal(model: Any, **fields: Any) -> str:
+def refusal(model: Any, /, **fields: Any) -> str:
     with pytest.raises(InvalidInput) as caught:
         model(**fields)
     assert type(caught.value) is InvalidInput
@@ -72,7 +72,7 @@ def test_time_is_unix_seconds_or_iso_8601_and_without_a_zone_utc(given: object, 
 @pytest.mark.parametrize(
     "given",
     [1_700_000_000_000, "1700000000000", 1e11, -1, "-1", -0.5, math.nan, math.inf, 10**400, "9" * 400],
-    ids=str,
+    ids=lambda value: repr(value)[:20],
 )
 def test_a_number_that_is_no_unix_second_is_refused(given: object) -> None:
     assert refusal(event, ts=given).startswith("Event: 'ts': a number means Unix seconds, and ")

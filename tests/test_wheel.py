@@ -11,7 +11,9 @@ from textwrap import dedent
 
 import pytest
 
+from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from tests.services import ROOT
+from tests.spaces import drop, fresh_name
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +117,28 @@ def normal(requirement: str) -> str:
     for mark in "<>=!~; ":
         name = name.partition(mark)[0]
     return name.strip().lower().replace("_", "-").replace(".", "-")
+
+
+@pytest.mark.qdrant
+def test_recommends_and_writes_where_the_heavy_packages_are_blocked(
+    clean_python: Path, tmp_path: Path, qdrant_url: str
+) -> None:
+    rec = Recommender.connect(qdrant_url, space=fresh_name())
+    rec.create(SpaceConfig(model="hash", size=32))
+    rec.upsert_items([Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} {k}") for k in range(8)])
+    rec.track([Event(user="ann", item="i1", type="view", ts=1)])
+    code = f"""
+    import sys, warnings
+    from llmrec_qdrant import Item, Recommender, WorkPendingWarning
+    rec = Recommender.connect({qdrant_url!r}, space={rec._space.name!r})
+    print([one.id for one in rec.recommend("ann", 3)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        receipt = rec.upsert_items([Item(id="new", title="more space war")])
+    print(receipt.written, receipt.queued, caught[0].category.__name__)
+    print(sorted({{"torch", "transformers", "sklearn", "workers", "celery"}} & set(sys.modules)))
+    """
+    printed = run_clean(clean_python, code, tmp_path).splitlines()
+    assert printed == [str([one.id for one in rec.recommend("ann", 3)]), "1 False WorkPendingWarning", "[]"]
+    assert (rec.status().items, rec.status().items_stale) == (9, 1)
+    drop(rec)

@@ -1,0 +1,359 @@
+"""Three ways to write a filter, one Qdrant filter; unindexed fields and unreadable forms are refused."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qdrant_client import models
+from qdrant_client.models import FieldCondition, Filter, MatchAny, MatchText, MatchValue, Range
+
+from llmrec_qdrant import InvalidFilter, SpaceConfig
+from llmrec_qdrant.filters import all_of, parse_filter
+
+CONFIG = SpaceConfig(
+    fields={
+        "year": "integer", "lang": "keyword", "adult": "bool", "price": "float", "plot": "text", "released": "datetime",
+        "director.name": "keyword", "cast[].name": "keyword",
+    }
+)  # fmt: skip
+
+
+def empty(key: str) -> models.IsEmptyCondition:
+    return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
+
+
+def match(key: str, value: Any) -> FieldCondition:
+    return FieldCondition(key=key, match=MatchValue(value=value))
+
+
+def match_any(key: str, *values: Any) -> FieldCondition:
+    return FieldCondition(key=key, match=MatchAny(any=list(values)))
+
+
+def refusal(given: Any) -> str:
+    with pytest.raises(InvalidFilter) as caught:
+        parse_filter(given, CONFIG)
+    return str(caught.value)
+
+
+# --- the short form ------------------------------------------------------------------------------
+
+NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
+
+SHORT: list[tuple[dict[str, Any], Filter]] = [
+    ({"year": 2014}, Filter(must=[match("year", 2014)])),
+    ({"year": 0}, Filter(must=[match("year", 0)])),
+    ({"lang": "zh"}, Filter(must=[match("lang", "zh")])),
+    ({"lang": "中文"}, Filter(must=[match("lang", "中文")])),
+    ({"lang": ""}, Filter(must=[match("lang", "")])),
+    ({"adult": False}, Filter(must=[match("adult", False)])),
+    ({"price": 1.5}, Filter(must=[FieldCondition(key="price", range=Range(gte=1.5, lte=1.5))])),
+    ({"lang": ["en", "zh"]}, Filter(must=[match_any("lang", "en", "zh")])),
+    ({"lang": ["en"]}, Filter(must=[match_any("lang", "en")])),
+    ({"lang": ("en", "zh")}, Filter(must=[match_any("lang", "en", "zh")])),
+    ({"lang": {"en"}}, Filter(must=[match_any("lang", "en")])),
+    ({"lang": frozenset(["en"])}, Filter(must=[match_any("lang", "en")])),
+    ({"year": [2013, 2014]}, Filter(must=[match_any("year", 2013, 2014)])),
+    ({"lang": {"any": ["en", "zh"]}}, Filter(must=[match_any("lang", "en", "zh")])),
+    ({"lang": {"any": frozenset(["en"])}}, Filter(must=[match_any("lang", "en")])),
+    ({"lang": {"any": "en"}}, Filter(must=[match_any("lang", "en")])),
+    ({"lang": {"not": "zh"}}, Filter(must_not=[match("lang", "zh")])),
+    ({"lang": {"not": ["zh", "en"]}}, Filter(must_not=[match_any("lang", "zh", "en")])),
+    ({"year": {"gte": 2000}}, Filter(must=[FieldCondition(key="year", range=Range(gte=2000))])),
+    (
+        {"year": {"gt": 1999, "lt": 2020.5}},
+        Filter(must=[FieldCondition(key="year", range=Range(gt=1999, lt=2020.5))]),
+    ),
+    (
+        {"released": {"gte": "2020-01-01T00:00:00Z"}},
+        Filter(must=[FieldCondition(key="released", range=models.DatetimeRange(gte=NEW_YEAR))]),
+    ),
+    (
+        {"released": {"gte": NEW_YEAR}},
+        Filter(must=[FieldCondition(key="released", range=models.DatetimeRange(gte=NEW_YEAR))]),
+    ),
+    (
+        {"released": {"lt": "2020-01-01"}},
+        Filter(must=[FieldCondition(key="released", range=models.DatetimeRange(lt=date(2020, 1, 1)))]),
+    ),
+    ({"plot": {"text": "worm hole"}}, Filter(must=[FieldCondition(key="plot", match=MatchText(text="worm hole"))])),
+    ({"plot": {"exists": True}}, Filter(must_not=[empty("plot")])),
+    ({"plot": {"exists": False}}, Filter(must=[empty("plot")])),
+    ({"director.name": "Nolan"}, Filter(must=[match("director.name", "Nolan")])),
+    ({"cast[].name": "Hathaway"}, Filter(must=[match("cast[].name", "Hathaway")])),
+    ({"topics": "space"}, Filter(must=[match("topics", "space")])),
+    (
+        {"year": {"gte": 2000}, "lang": {"not": "zh"}, "adult": False, "plot": {"exists": True}},
+        Filter(
+            must=[FieldCondition(key="year", range=Range(gte=2000)), match("adult", False)],
+            must_not=[match("lang", "zh"), empty("plot")],
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("short", "expected"), SHORT, ids=lambda value: str(value)[:50] if isinstance(value, dict) else "")
+def test_the_short_form(short: dict[str, Any], expected: Filter) -> None:
+    parsed = parse_filter(short, CONFIG)
+    assert parsed == expected
+    assert parsed is not None
+    assert parsed.model_dump_json(exclude_none=True) == expected.model_dump_json(exclude_none=True)
+
+
+def test_no_filter_is_no_filter() -> None:
+    assert parse_filter(None, CONFIG) is None
+
+
+def test_the_input_is_left_alone() -> None:
+    given = {"lang": ["en"], "year": {"gte": 2000}}
+    parse_filter(given, CONFIG)
+    assert given == {"lang": ["en"], "year": {"gte": 2000}}
+
+
+# --- Qdrant's own forms --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Filter(must=[match("year", 2014)]),
+        Filter(must=match("year", 2014)),
+        Filter(must=[Filter(should=[match("lang", "en"), empty("plot")])]),
+        Filter(must=[models.HasIdCondition(has_id=["58956636-b717-5cfc-aff8-8cc8c4d9fe44"])]),
+        Filter(must_not=[models.HasVectorCondition(has_vector="dense")]),
+        Filter(min_should=models.MinShould(conditions=[match("lang", "en"), match("year", 1)], min_count=1)),
+        Filter(),
+    ],
+    ids=lambda value: str(value.model_dump(exclude_none=True))[:60],
+)
+def test_a_filter_object_passes_unchanged(given: Filter) -> None:
+    before = given.model_copy(deep=True)
+    assert parse_filter(given, CONFIG) is given
+    assert given == before
+
+
+def test_the_json_form() -> None:
+    given = {
+        "must": [{"key": "year", "range": {"gte": 2000}}, {"has_id": [7]}],
+        "should": [{"key": "lang", "match": {"any": ["en", "zh"]}}, {"is_null": {"key": "plot"}}],
+        "must_not": [{"key": "lang", "match": {"value": "fr"}}, {"must": [{"key": "adult", "match": {"value": True}}]}],
+        "min_should": {"conditions": [{"is_empty": {"key": "price"}}], "min_count": 1},
+    }
+    assert parse_filter(given, CONFIG) == Filter(
+        must=[FieldCondition(key="year", range=Range(gte=2000)), models.HasIdCondition(has_id=[7])],
+        should=[match_any("lang", "en", "zh"), models.IsNullCondition(is_null=models.PayloadField(key="plot"))],
+        must_not=[match("lang", "fr"), Filter(must=[match("adult", True)])],
+        min_should=models.MinShould(conditions=[empty("price")], min_count=1),
+    )
+
+
+# --- fields without an index ---------------------------------------------------------------------
+
+UNKNOWN = match("colour", "red")
+
+NESTINGS: list[Filter] = [
+    Filter(must=[UNKNOWN]),
+    Filter(must=UNKNOWN),
+    Filter(should=[match("year", 1), UNKNOWN]),
+    Filter(must_not=[UNKNOWN]),
+    Filter(min_should=models.MinShould(conditions=[UNKNOWN], min_count=1)),
+    Filter(must=[empty("colour")]),
+    Filter(must=[models.IsNullCondition(is_null=models.PayloadField(key="colour"))]),
+    Filter(must=[Filter(should=[Filter(must_not=[match("year", 1), UNKNOWN])])]),
+    Filter(must=[models.NestedCondition(nested=models.Nested(key="colour", filter=Filter(must=[match("name", 1)])))]),
+    Filter(must=[FieldCondition(key="colour", range=Range(gte=1))]),
+    Filter(must=[FieldCondition(key="colour", values_count=models.ValuesCount(gte=1))]),
+    Filter(must=[match("colour.shade", "x")]),
+    Filter(must=[match("colour[]", "x")]),
+    Filter(must=[match("colour[].shade", "x")]),
+]
+
+
+@pytest.mark.parametrize("given", NESTINGS, ids=lambda value: str(value.model_dump(exclude_none=True))[:70])
+def test_a_field_without_index_is_refused_wherever_it_stands(given: Filter) -> None:
+    for form in (given, given.model_dump(exclude_none=True)):
+        assert refusal(form).startswith("the filter uses 'colour")
+
+
+@pytest.mark.parametrize("key", ["year.x", "lang.x", "director", "director.nom", "cast.name", "cast[]", "cast[].age"])
+def test_an_index_holds_for_its_own_path_only(key: str) -> None:
+    """Qdrant scans every point for a condition on ``year.x`` although ``year`` has an index."""
+    assert refusal({key: "x"}).startswith(f"the filter uses {key!r}, which has no payload index")
+
+
+def nested(key: str, inner: str) -> Filter:
+    return Filter(must=[models.NestedCondition(nested=models.Nested(key=key, filter=Filter(must=[match(inner, "x")])))])
+
+
+@pytest.mark.parametrize("key", ["cast", "cast[]"])
+def test_a_nested_condition_uses_the_index_of_the_whole_path(key: str) -> None:
+    """As Qdrant reads it: ``name`` within ``cast`` is ``cast[].name``."""
+    given = nested(key, "name")
+    assert parse_filter(given, CONFIG) is given
+
+
+@pytest.mark.parametrize(("key", "inner"), [("year", "colour"), ("cast", "age"), ("lang", "year")])
+def test_a_nested_condition_without_index_is_refused(key: str, inner: str) -> None:
+    assert refusal(nested(key, inner)).startswith("the filter uses '")
+
+
+def test_an_array_suffix_is_the_same_field() -> None:
+    """``lang[]`` and ``lang`` name the same values in Qdrant, and one index serves both."""
+    assert parse_filter({"lang[]": "en"}, CONFIG) == Filter(must=[match("lang[]", "en")])
+
+
+def test_the_refusal_of_a_field_says_how_to_index_it() -> None:
+    assert refusal({"colour": "red"}) == (
+        "the filter uses 'colour', which has no payload index: add it to the space with "
+        "`llmrec init --field colour:keyword` or create(SpaceConfig(fields={'colour': 'keyword'})) "
+        "(the kind may also be integer, float, bool, datetime); indexed now: "
+        "adult, cast[].name, director.name, lang, plot, price, released, year"
+    )
+    with pytest.raises(InvalidFilter, match="indexed now: none of your fields$"):
+        parse_filter({"colour": "red"}, SpaceConfig())
+
+
+# --- forms that cannot be read -------------------------------------------------------------------
+
+WORDS = "write a value, a list, or one of gt, gte, lt, lte, any, exists, not, text"
+
+BAD: list[tuple[Any, str]] = [
+    ({}, "an empty filter {} matches nothing in particular: leave it out"),
+    ([1], "a filter is a Filter or a dict, not [1]"),
+    ("year = 2014", "a filter is a Filter or a dict, not 'year = 2014'"),
+    (2014, "a filter is a Filter or a dict, not 2014"),
+    ({"year": None}, "the filter on 'year' needs texts or whole numbers, not None"),
+    ({"year": []}, "the filter on 'year' needs texts or whole numbers, not []"),
+    ({"year": [2014, "x"]}, "the filter on 'year' needs texts or whole numbers, not [2014, 'x']"),
+    ({"year": [1.5, 2.5]}, "the filter on 'year' needs texts or whole numbers, not [1.5, 2.5]"),
+    ({"year": [[2014]]}, "the filter on 'year' needs texts or whole numbers, not [[2014]]"),
+    ({"adult": [True]}, "the filter on 'adult' needs texts or whole numbers, not [True]"),
+    ({"year": b"2014"}, "the filter on 'year' needs texts or whole numbers, not b'2014'"),
+    ({"year": {"not": None}}, "the filter on 'year' needs texts or whole numbers, not None"),
+    ({"year": {"any": [None]}}, "the filter on 'year' needs texts or whole numbers, not [None]"),
+    ({"year": {}}, f"the filter on 'year' cannot be read: {{}}; {WORDS}"),
+    ({"year": {"min": 1}}, f"the filter on 'year' cannot be read: {{'min': 1}}; {WORDS}"),
+    ({"year": {"$gte": 1}}, f"the filter on 'year' cannot be read: {{'$gte': 1}}; {WORDS}"),
+    ({"year": {None: 1}}, f"the filter on 'year' cannot be read: {{None: 1}}; {WORDS}"),
+    (
+        {"year": {"gte": 1, "not": 5}},
+        f"the filter on 'year' cannot be read: {{'gte': 1, 'not': 5}}; {WORDS}",
+    ),
+    ({"year": {"gte": True}}, "the range on 'year' needs numbers or ISO times, not {'gte': True}"),
+    ({"year": {"gte": None}}, "the range on 'year' needs numbers or ISO times, not {'gte': None}"),
+    ({"released": {"gte": "yesterday"}}, "the range on 'released' needs numbers or ISO times, not {'gte': 'yesterday'}"),
+    (
+        {"year": {"gte": 1, "lte": "2020-01-01"}},
+        "the range on 'year' needs numbers or ISO times, not {'gte': 1, 'lte': '2020-01-01'}",
+    ),
+    # A text of digits is no ISO time: it would silently become a Unix second of 1970.
+    ({"year": {"gte": "2000"}}, "the range on 'year' needs numbers or ISO times, not {'gte': '2000'}"),
+    # JSON has no NaN and no infinity: they would be sent as null, that is, as no bound at all.
+    ({"year": {"gte": math.nan}}, "the range on 'year' needs numbers or ISO times, not {'gte': nan}"),
+    ({"year": {"lt": math.inf}}, "the range on 'year' needs numbers or ISO times, not {'lt': inf}"),
+    ({"price": math.nan}, "the filter on 'price' needs texts or whole numbers, not nan"),
+]
+
+
+@pytest.mark.parametrize(("given", "sentence"), BAD, ids=lambda value: str(value)[:40])
+def test_an_unreadable_filter_is_refused_with_the_mend(given: Any, sentence: str) -> None:
+    assert refusal(given) == sentence
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"must": 5},
+        {"must": [{"key": "year", "foo": 1}]},
+        {"must": [{"key": "year", "match": {"value": None}}]},
+        {"min_should": {"conditions": []}},
+        {"should": "year"},
+    ],
+    ids=str,
+)
+def test_an_unreadable_json_filter_is_refused_with_what_qdrant_misses(given: dict[str, Any]) -> None:
+    sentence = refusal(given)
+    assert sentence.startswith("not a Qdrant filter: ")
+    assert sentence.endswith(f" in {given!r}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {5: 1}, {None: "x"}, {("year",): 1}, {b"year": 1},  # a field is named by a text
+        {"plot": {"text": {"a": 1}}}, {"plot": {"text": None}}, {"plot": {"text": ""}},  # not silently "None"
+        {"plot": {"exists": "no"}}, {"plot": {"exists": None}}, {"plot": {"exists": 2}},  # "no" would mean yes
+        {"lang": "\ud800"}, {"lang": {"not": ["\ud800"]}}, {"plot": {"text": "\ud800"}},  # cannot be sent
+        {"year": 10**30}, {"year": [2**63]}, {"year": {"not": -(2**63) - 1}}, {"year": {"gte": 10**400}},  # not in 64 bits
+        {"must": []}, {"must": None}, {"must": [], "should": []},  # as empty as {}
+    ],
+    ids=lambda value: ascii(value)[:50],
+)  # fmt: skip
+def test_what_would_be_misread_or_cannot_be_sent_is_refused(given: Any) -> None:
+    refusal(given)
+
+
+def test_a_refusal_is_short_whatever_was_given() -> None:
+    value: Any = 1
+    for _ in range(2_000):
+        value = {"must": value}
+    for given in (value, {"year": value}, {"year": ["x"] * 100_000 + [1]}, "x" * 1_000_000):
+        assert len(refusal(given)) < 2_000
+
+
+# --- together ------------------------------------------------------------------------------------
+
+
+def test_all_of() -> None:
+    one, two = Filter(must=[match("year", 1)]), Filter(should=[match("lang", "en"), match("lang", "zh")])
+    assert all_of() is None
+    assert all_of(None, None) is None
+    assert all_of(None, one) is one
+    assert all_of(one, None, two) == Filter(must=[one, two])
+
+
+# --- anything at all -----------------------------------------------------------------------------
+
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3)
+    | st.datetimes() | st.dates()
+)  # fmt: skip
+keys = st.sampled_from(
+    ["year", "lang", "colour", "must", "should", "must_not", "min_should", "key", "match", "range", "value", "any", "not",
+     "gt", "gte", "lt", "lte", "text", "exists", "has_id", "is_empty", "nested", "filter", "conditions", "min_count", ""]
+) | st.text(max_size=3)  # fmt: skip
+anything = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(keys | st.integers() | st.none(), inner, max_size=3)
+        | st.frozensets(st.text(max_size=2) | st.integers(), max_size=2)
+        | st.tuples(inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(anything | st.dictionaries(keys, anything, max_size=3))
+def test_any_input_becomes_a_filter_or_an_invalid_filter(given: Any) -> None:
+    try:
+        parsed = parse_filter(given, CONFIG)
+    except InvalidFilter as refused:
+        assert str(refused)
+    else:
+        assert given is None or isinstance(parsed, Filter)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(CONFIG.fields)), anything, min_size=1, max_size=3))
+def test_whatever_is_accepted_can_be_sent(given: dict[str, Any]) -> None:
+    try:
+        parsed = parse_filter(given, CONFIG)
+    except InvalidFilter:
+        return
+    assert parsed is not None
+    assert Filter.model_validate_json(parsed.model_dump_json(exclude_none=True)) == parsed
