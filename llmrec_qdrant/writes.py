@@ -38,6 +38,8 @@ __all__ = ["digest", "mark_users", "query_text", "reconcile", "store_events", "s
 
 BATCH = 256
 """Points per request."""
+BATCH_SIZE = 4_000_000
+"""Characters per request: Qdrant refuses bodies over 32 MB."""
 MESSAGE = 64
 """Ids per message: a unit of work of seconds, so that a kill costs little."""
 
@@ -53,6 +55,20 @@ def batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of at most ``size``."""
     iterator = iter(things)
     while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def by_size(things: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Consecutive lists whose sizes add up to at most ``BATCH_SIZE``, or of a single thing."""
+    batch: list[T] = []
+    total = 0
+    for one in things:
+        if batch and total + size(one) > BATCH_SIZE:
+            yield batch
+            batch, total = [], 0
+        batch.append(one)
+        total += size(one)
+    if batch:
         yield batch
 
 
@@ -162,9 +178,15 @@ def _item_payload(item: Item) -> dict[str, Any]:
 
 def store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, list[str]]]:
     """Write one batch; returns the receipt and the point ids that need vectors."""
+    total, stale = Receipt(), list[str]()
+    for part in by_size(items, lambda item: len(item.title) + len(item.text)):
+        receipt, more = yield from _store_items(bound, part)
+        total, stale = add(total, receipt), stale + more
+    return total, stale
+
+
+def _store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, list[str]]]:
     latest = {point_id("item", item.id, item.tenant): item for item in items}
-    if not latest:
-        return Receipt(), []
     found = yield from call("retrieve", collection_name=bound.space.items, ids=list(latest), with_payload=True)
     stored: dict[str, dict[str, Any]] = {str(record.id): record.payload or {} for record in found}
     fresh: list[models.PointStruct] = []
@@ -268,9 +290,15 @@ def store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, 
 
     In this order, so that after a crash in between an event is at worst not folded yet, which reconcile sees.
     """
+    total, users = Receipt(), dict[str, None]()
+    for part in by_size(events, lambda event: len(event.text)):
+        receipt, more = yield from _store_events(bound, part)
+        total, users = add(total, receipt), users | dict.fromkeys(more)
+    return total, list(users)
+
+
+def _store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, list[str]]]:
     latest = {point_id("event", event.event_id, bound.tenant): event for event in events}
-    if not latest:
-        return Receipt(), []
     payloads = {point: _event_payload(bound, event) for point, event in latest.items()}
     texts = {
         point: _text_payload(bound, event.user, point, event.text) for point, event in latest.items() if event.text.strip()
