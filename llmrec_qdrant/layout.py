@@ -186,6 +186,7 @@ _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
     "topics": {Key.LABEL: "keyword"},
     "events": {
         Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
+        Key.SRC_HASH: "keyword",
     },
 }  # fmt: skip
 

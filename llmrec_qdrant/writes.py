@@ -356,7 +356,7 @@ def mark_users(space: Space, tenant: str | None, users: Mapping[str, str]) -> St
     points = [
         models.PointStruct(id=point, vector={}, payload={Key.USER_ID: name, **start}) for point, name in users.items()
     ]
-    mark = models.SetPayload(payload={Key.STALE: True, Key.REVISION: revision}, points=list(users))
+    mark = models.SetPayload(payload={Key.STALE: True, Key.REVISION: revision}, filter=_only(*users))
     yield from call(
         "batch_update_points",
         collection_name=space.users,
