@@ -121,7 +121,9 @@ def _build_collection(kind: CollectionKind, name: str, config: SpaceConfig) -> S
     present = set(found.payload_schema or {})
     for key, schema in layout.indexes(kind, config).items():
         if key not in present:
-            yield from call("create_payload_index", collection_name=name, field_name=key, field_schema=schema, wait=True)
+            yield from call(
+                "create_payload_index", collection_name=name, field_name=key, field_schema=schema, wait=True
+            )
 
 
 def status(bound: Bound) -> Steps[SpaceStatus]:

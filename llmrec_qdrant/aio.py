@@ -12,7 +12,7 @@ from qdrant_client import AsyncQdrantClient, QdrantClient
 from llmrec_qdrant import admin, reads, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_async, open_queue, open_sync
-from llmrec_qdrant.contracts import Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
+from llmrec_qdrant.contracts import Event, Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
 from llmrec_qdrant.effects import Steps, drive_async
 from llmrec_qdrant.filters import FilterLike
 from llmrec_qdrant.jobs import JobQueue
@@ -98,6 +98,16 @@ class AsyncRecommender:
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant)
 
+    @property
+    def client(self) -> AsyncQdrantClient | QdrantClient:
+        """The Qdrant client, for whatever the adapter has no word for."""
+        return self._client
+
+    @property
+    def space(self) -> str:
+        """Name of the space."""
+        return self._space.name
+
     async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """As :meth:`Recommender.create`."""
         wanted = None if config is None else SpaceConfig.parse(config)
@@ -120,6 +130,10 @@ class AsyncRecommender:
     async def track(self, events: Iterable[EventLike]) -> Receipt:
         """As :meth:`Recommender.track`."""
         return await self._drive(writes.track(await self._bound(), events))
+
+    async def load_events(self, events: Sequence[Event]) -> Receipt:
+        """As :meth:`Recommender.load_events`."""
+        return (await self._drive(writes.store_events(await self._bound(), events)))[0]
 
     async def delete_items(self, ids: Iterable[str]) -> int:
         """As :meth:`Recommender.delete_items`."""

@@ -357,7 +357,9 @@ class SpaceStatus(Contract):
     model: str
     items: int
     items_stale: int = Field(description="Waiting for a worker.")
-    items_unreadable: int = Field(description="Encoded, but without a dense vector: no text, or none the model can read.")
+    items_unreadable: int = Field(
+        description="Encoded, but without a dense vector: no text, or none the model can read."
+    )
     users: int
     users_stale: int
     events: int

@@ -46,7 +46,9 @@ class CeleryQueue:
                 "a broker needs Celery: install it with `pip install 'llmrec-qdrant[celery]'`"
             ) from None
         if not broker.startswith(("redis://", "rediss://", "unix://", "redis+socket://")):
-            raise InvalidInput(f"the broker must be a Redis URL such as redis://localhost:6379/0, not {mask_url(broker)!r}")
+            raise InvalidInput(
+                f"the broker must be a Redis URL such as redis://localhost:6379/0, not {mask_url(broker)!r}"
+            )
         self._broker = broker
         self._app = Celery("llmrec", broker=broker)
         self._app.conf.update(
@@ -63,9 +65,7 @@ class CeleryQueue:
         from redis.exceptions import RedisError
 
         try:
-            self._app.send_task(
-                message.task, kwargs=message.model_dump(mode="json"), queue=message.queue, retry=False
-            )
+            self._app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue, retry=False)
         except (OperationalError, RedisError, OSError) as error:
             raise BrokerUnavailable(
                 f"Redis at {mask_url(self._broker)} did not take the message ({type(error).__name__}): "

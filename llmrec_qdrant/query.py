@@ -37,7 +37,8 @@ class LegQuery:
     query: Any
     lookup: str | None = None
 
-    def prefetch(self, filter: models.Filter | None, limit: int, inner: Sequence[models.Prefetch] = ()
+    def prefetch(
+        self, filter: models.Filter | None, limit: int, inner: Sequence[models.Prefetch] = ()
     ) -> models.Prefetch:
         """This leg as a prefetch, over the whole collection or over ``inner`` candidates."""
         return models.Prefetch(
@@ -181,9 +182,7 @@ def users(points: Sequence[models.ScoredPoint]) -> list[SimilarUser]:
 
 def leg_scores(answers: Mapping[Leg, Sequence[models.ScoredPoint]], point: str) -> dict[str, float]:
     """Score per leg of one point, for the legs that proposed it."""
-    return {
-        leg: float(scored.score) for leg, points in answers.items() for scored in points if str(scored.id) == point
-    }
+    return {leg: float(scored.score) for leg, points in answers.items() for scored in points if str(scored.id) == point}
 
 
 def diversify(points: Sequence[models.ScoredPoint], diversity: float, limit: int) -> list[models.ScoredPoint]:

@@ -128,9 +128,7 @@ def _plan(bound: Bound, ask: Ask, legs: list[LegQuery], filter: models.Filter | 
 def _run(bound: Bound, ask: Ask, plan: _Plan, terms: Sequence[str] = ()) -> Steps[list[Recommendation]]:
     """Send a plan; where asked to explain, the legs' own lists come back in the same round trip."""
     alone = [query.alone(one, filter=plan.filter, limit=plan.depth) for one in plan.legs] if ask.explain else []
-    answers = yield from call(
-        "query_batch_points", collection_name=bound.space.items, requests=[plan.request, *alone]
-    )
+    answers = yield from call("query_batch_points", collection_name=bound.space.items, requests=[plan.request, *alone])
     points = answers[0].points
     points = query.diversify(points, ask.diversity, ask.limit) if ask.diversity else points
     listed = query.recommendations(points, plan.reason)
@@ -151,12 +149,12 @@ def _run(bound: Bound, ask: Ask, plan: _Plan, terms: Sequence[str] = ()) -> Step
 def _reason(scores: Mapping[str, float], payload: Mapping[str, Any], terms: Sequence[str]) -> str:
     """Which legs proposed an item, in words."""
     shared = [term for term in terms if term in set(payload.get(Key.TERMS) or [])][:4]
-    words = {
-        DENSE: "close in meaning",
-        TFIDF: f"shares words: {', '.join(shared)}" if shared else "shares words",
+    reasons = {
+        TFIDF: f"shares words: {', '.join(shared)}" if shared else "",
         COLLAB: "chosen next by people with this history",
+        DENSE: "close in meaning",
     }
-    return "; ".join(words[leg] for leg in (TFIDF, COLLAB, DENSE) if leg in scores)
+    return "; ".join(reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if leg in scores and reasons[leg]) or "shares words"
 
 
 def _popular(bound: Bound, ask: Ask, filter: models.Filter | None, why: str) -> _Plan:
@@ -230,7 +228,10 @@ def recommend_from(
         raise NotFound(f"none of the items {liked[:5]!r} is in space {bound.space.name!r}: load them first")
     legs: list[LegQuery] = []
     for leg in (DENSE, TFIDF):
-        examples = [[point_id("item", one, bound.tenant) for one in ids if leg in known.get(one, [])] for ids in (liked, disliked)]
+        examples = [
+            [point_id("item", one, bound.tenant) for one in ids if leg in known.get(one, [])]
+            for ids in (liked, disliked)
+        ]
         if examples[0]:
             wish = models.RecommendInput(positive=list(examples[0]), negative=list(examples[1]))
             legs.append(LegQuery(leg, models.RecommendQuery(recommend=wish)))

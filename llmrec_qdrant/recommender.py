@@ -11,7 +11,7 @@ from qdrant_client import QdrantClient
 from llmrec_qdrant import admin, reads, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_queue, open_sync
-from llmrec_qdrant.contracts import Item, Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
+from llmrec_qdrant.contracts import Event, Item, Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
 from llmrec_qdrant.effects import Steps, drive
 from llmrec_qdrant.filters import FilterLike
 from llmrec_qdrant.jobs import JobQueue
@@ -95,6 +95,16 @@ class Recommender:
         return Bound(self._space, self._config, self._tenant)
 
     @property
+    def client(self) -> QdrantClient:
+        """The Qdrant client, for whatever the adapter has no word for."""
+        return self._client
+
+    @property
+    def space(self) -> str:
+        """Name of the space."""
+        return self._space.name
+
+    @property
     def config(self) -> SpaceConfig:
         """The configuration stored with the space."""
         return self._bound().config
@@ -134,6 +144,10 @@ class Recommender:
         Raises :class:`PartlyRejected` if some were refused; the others are stored.
         """
         return self._drive(writes.track(self._bound(), events))
+
+    def load_events(self, events: Sequence[Event]) -> Receipt:
+        """As :meth:`track`, for bulk loads: users are refreshed once, by the :meth:`reconcile` that follows."""
+        return self._drive(writes.store_events(self._bound(), events))[0]
 
     def delete_items(self, ids: Iterable[str]) -> int:
         """Delete items; returns how many there were."""

@@ -134,9 +134,7 @@ def upsert_items(bound: Bound, given: Iterable[ItemLike]) -> Steps[Receipt]:
     for batch in batches(given, BATCH):
         items, rejected = read_all(batch, lambda one: _owned(bound, Item.parse(one)), "id")
         done, stale = yield from store_items(bound, items)
-        queued = yield from notify(
-            EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, MESSAGE)
-        )
+        queued = yield from notify(EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, MESSAGE))
         done = done.model_copy(update={"rejected": rejected, "queued": queued})
         total = add(total, done)
     _refuse(total, "items")
@@ -206,13 +204,9 @@ def _store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, li
         if stored[point].get(Key.STALE) or stored[point].get(Key.SRC_HASH) != payload[Key.SRC_HASH]:
             stale.append(point)
     if fresh:
-        yield from call(
-            "upsert", collection_name=bound.space.items, points=fresh, wait=True, update_filter=NEVER
-        )
+        yield from call("upsert", collection_name=bound.space.items, points=fresh, wait=True, update_filter=NEVER)
     if changes:
-        yield from call(
-            "batch_update_points", collection_name=bound.space.items, update_operations=changes, wait=True
-        )
+        yield from call("batch_update_points", collection_name=bound.space.items, update_operations=changes, wait=True)
     receipt = Receipt(
         written=len(latest) - unchanged,
         unchanged=unchanged,
@@ -232,14 +226,10 @@ def _edits(point: str, stored: Mapping[str, Any], payload: dict[str, Any]) -> li
         return []
     new_text = {} if mine.get(Key.SRC_HASH) == payload[Key.SRC_HASH] else {Key.STALE: True}
     edits: list[Any] = [
-        models.SetPayloadOperation(
-            set_payload=models.SetPayload(payload={**payload, **new_text}, filter=_only(point))
-        )
+        models.SetPayloadOperation(set_payload=models.SetPayload(payload={**payload, **new_text}, filter=_only(point)))
     ]
     if gone := sorted(mine.keys() - payload.keys()):
-        edits.append(
-            models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=gone, filter=_only(point)))
-        )
+        edits.append(models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=gone, filter=_only(point))))
     return edits
 
 
@@ -252,9 +242,7 @@ def delete_items(bound: Bound, ids: Iterable[str]) -> Steps[int]:
     """Delete items with their vectors; returns how many there were. Events about them stay."""
     deleted = 0
     for batch in batches((point_id("item", one, bound.tenant) for one in dict.fromkeys(ids)), BATCH):
-        counted = yield from call(
-            "count", collection_name=bound.space.items, count_filter=_only(*batch), exact=True
-        )
+        counted = yield from call("count", collection_name=bound.space.items, count_filter=_only(*batch), exact=True)
         yield from call(
             "delete",
             collection_name=bound.space.items,
@@ -277,9 +265,7 @@ def track(bound: Bound, given: Iterable[EventLike]) -> Steps[Receipt]:
     for batch in batches(given, BATCH):
         events, rejected = read_all(batch, Event.parse, "user")
         done, users = yield from store_events(bound, events)
-        queued = yield from notify(
-            RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, MESSAGE)
-        )
+        queued = yield from notify(RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, MESSAGE))
         total = add(total, done.model_copy(update={"rejected": rejected, "queued": queued}))
     _refuse(total, "events")
     return total
@@ -301,7 +287,9 @@ def _store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt,
     latest = {point_id("event", event.event_id, bound.tenant): event for event in events}
     payloads = {point: _event_payload(bound, event) for point, event in latest.items()}
     texts = {
-        point: _text_payload(bound, event.user, point, event.text) for point, event in latest.items() if event.text.strip()
+        point: _text_payload(bound, event.user, point, event.text)
+        for point, event in latest.items()
+        if event.text.strip()
     }
     users = {point_id("user", event.user, bound.tenant): event.user for event in latest.values()}
     yield from _put_unless_same(bound.space.events, payloads)
@@ -352,7 +340,14 @@ def _put_unless_same(collection: str, payloads: Mapping[str, dict[str, Any]]) ->
 def mark_users(space: Space, tenant: str | None, users: Mapping[str, str]) -> Steps[None]:
     """Make missing users and mark all of them stale under a new revision."""
     revision = uuid.uuid4().hex
-    start = {Key.TENANT: tenant or "", Key.STALE: True, Key.REVISION: revision, Key.LEGS: [], Key.SEEN: [], Key.N_EVENTS: 0}
+    start = {
+        Key.TENANT: tenant or "",
+        Key.STALE: True,
+        Key.REVISION: revision,
+        Key.LEGS: [],
+        Key.SEEN: [],
+        Key.N_EVENTS: 0,
+    }
     points = [
         models.PointStruct(id=point, vector={}, payload={Key.USER_ID: name, **start}) for point, name in users.items()
     ]
@@ -411,5 +406,3 @@ def request_text(bound: Bound, point: str) -> Steps[bool]:
 def reconcile(bound: Bound) -> Steps[bool]:
     """Ask a worker to look for everything that is stale."""
     return (yield from notify([Reconcile(space=bound.space.name)]))
-
-

@@ -10,7 +10,10 @@ from llmrec_qdrant import AsyncRecommender, Event, Item, Recommender, SpaceConfi
 from tests.spaces import drop, fresh_name
 
 CONFIG = SpaceConfig(model="hash", size=32, fields={"year": "integer"})
-ITEMS = [Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} {'x' * k} {k}", payload={"year": 2000 + k}) for k in range(12)]
+ITEMS = [
+    Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} {'x' * k} {k}", payload={"year": 2000 + k})
+    for k in range(12)
+]
 EVENTS = [Event(user="ann", item=f"i{k}", type="view", ts=k) for k in (1, 3)]
 
 
@@ -55,4 +58,3 @@ def test_embedded_qdrant_works_beside_the_event_loop() -> None:
             assert await rec.forget_user("ann") == 2
 
     asyncio.run(scenario())
-

@@ -16,7 +16,12 @@ from tests.spaces import drop, fresh_name
 pytestmark = [pytest.mark.qdrant, pytest.mark.redis]
 
 CONFIG = SpaceConfig(model="hash", size=64)
-TEXTS = ["astronauts cross a wormhole", "an astronaut alone on Mars", "a cook opens a food truck", "a rat cooks in Paris"]
+TEXTS = [
+    "astronauts cross a wormhole",
+    "an astronaut alone on Mars",
+    "a cook opens a food truck",
+    "a rat cooks in Paris",
+]
 ITEMS = [Item(id=f"i{k}", title=f"film {k}", text=TEXTS[k % 4]) for k in range(200)]
 EVENTS = [Event(user=f"u{n}", item=f"i{(n + 4 * k) % 200}", type="view", ts=k) for n in range(20) for k in range(6)]
 

@@ -166,7 +166,8 @@ def test_your_own_id_is_kept() -> None:
 )  # fmt: skip
 def test_an_id_is_kept_as_it_is_and_an_integer_becomes_text(given: object, expected: str) -> None:
     assert Item(id=given).id == expected
-    assert event(user=given, item=given, session=given, id=given).model_dump(include={"user", "item", "session", "id"}) == {
+    named = event(user=given, item=given, session=given, id=given)
+    assert named.model_dump(include={"user", "item", "session", "id"}) == {
         "user": expected, "item": expected, "session": expected, "id": expected,
     }  # fmt: skip
     assert Item(id="x", tenant=given).tenant == expected
@@ -244,7 +245,10 @@ def test_names_of_the_product_are_refused_in_a_payload(name: str) -> None:
 
 
 def test_names_of_the_product_are_free_further_down() -> None:
-    assert Item(id="a", payload={"mine": {"item_id": 1}, "user_id": 2}).payload == {"mine": {"item_id": 1}, "user_id": 2}
+    assert Item(id="a", payload={"mine": {"item_id": 1}, "user_id": 2}).payload == {
+        "mine": {"item_id": 1},
+        "user_id": 2,
+    }
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf], ids=str)
@@ -321,7 +325,9 @@ def test_a_rating_needs_a_value() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf], ids=str)
 def test_a_value_is_finite(value: float) -> None:
-    assert refusal(event, type="rating", value=value) == f"Event: 'value': input should be a finite number (got {value})"
+    assert (
+        refusal(event, type="rating", value=value) == f"Event: 'value': input should be a finite number (got {value})"
+    )
 
 
 @pytest.mark.parametrize("word", ["view", "add-to_cart2", "v", "v" * 40])
@@ -364,13 +370,19 @@ def test_defaults_are_not_shared() -> None:
         ({"rating_scale": (5, 1)}, "SpaceConfig: 'input': rating_scale must rise, not (5.0, 1.0)"),
         ({"rating_scale": (3, 3)}, "SpaceConfig: 'input': rating_scale must rise, not (3.0, 3.0)"),
         ({"rating_scale": (math.nan, 1)}, "SpaceConfig: 'input': rating_scale must rise, not (nan, 1.0)"),
-        ({"event_weights": {"view": math.inf}}, "SpaceConfig: 'input': event_weights must be finite, not {'view': inf}"),
+        (
+            {"event_weights": {"view": math.inf}},
+            "SpaceConfig: 'input': event_weights must be finite, not {'view': inf}",
+        ),
         ({"weights": {}}, "SpaceConfig: 'input': weights must be zero or more, one of them above zero, not {}"),
         (
             {"weights": {"dense": 0}},
             "SpaceConfig: 'input': weights must be zero or more, one of them above zero, not {'dense': 0.0}",
         ),
-        ({"weights": {"x": 1}}, "SpaceConfig: 'weights.x.[key]': input should be 'dense', 'tfidf' or 'collab' (got 'x')"),
+        (
+            {"weights": {"x": 1}},
+            "SpaceConfig: 'weights.x.[key]': input should be 'dense', 'tfidf' or 'collab' (got 'x')",
+        ),
         ({"fields": {"text": "text"}}, "SpaceConfig: 'fields': ['text'] are the product's own and need no entry"),
         ({"similarity": "dot"}, "SpaceConfig: 'similarity': input should be 'cosine' or 'pearson' (got 'dot')"),
         ({"half_life": 1}, "SpaceConfig: 'half_life': extra inputs are not permitted (got 1)"),
@@ -438,9 +450,7 @@ def test_a_message_has_one_to_a_thousand_ids(model: Any) -> None:
 @pytest.mark.parametrize("model", [FitCollab, Reconcile])
 def test_a_message_about_a_whole_space(model: Any) -> None:
     assert model(space="s").model_dump(mode="json") == {"v": 1, "space": "s"}
-    assert refusal(model, space="") == (
-        f"{model.__name__}: 'space': string should have at least 1 character (got '')"
-    )
+    assert refusal(model, space="") == (f"{model.__name__}: 'space': string should have at least 1 character (got '')")
     assert refusal(model, space="s", v=2) == f"{model.__name__}: 'v': input should be 1 (got 2)"
 
 
@@ -487,7 +497,7 @@ def test_parse_wants_an_object_with_named_fields(given: object, shown: str) -> N
 
 
 def test_parse_refuses_another_contract() -> None:
-    with pytest.raises(InvalidInput, match="^Item: expected an object with named fields"):
+    with pytest.raises(InvalidInput, match=r"^Item: expected an object with named fields"):
         Item.parse(Event(user="a", type="view", item="b"))
 
 
@@ -526,7 +536,9 @@ payloads = st.dictionaries(
     st.text(characters, max_size=10).filter(lambda key: key not in RESERVED), json_values, max_size=4
 )
 moments = st.datetimes(datetime(1971, 1, 1), datetime(2024, 1, 1), timezones=st.just(UTC))
-items = st.builds(Item, id=ids | st.integers(-(2**63), 2**63), title=texts, text=texts, payload=payloads, tenant=st.none() | ids)
+items = st.builds(
+    Item, id=ids | st.integers(-(2**63), 2**63), title=texts, text=texts, payload=payloads, tenant=st.none() | ids
+)
 events = st.builds(
     Event,
     user=ids,

@@ -99,7 +99,9 @@ SHORT: list[tuple[dict[str, Any], Filter]] = [
 ]
 
 
-@pytest.mark.parametrize(("short", "expected"), SHORT, ids=lambda value: str(value)[:50] if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("short", "expected"), SHORT, ids=lambda value: str(value)[:50] if isinstance(value, dict) else ""
+)
 def test_the_short_form(short: dict[str, Any], expected: Filter) -> None:
     parsed = parse_filter(short, CONFIG)
     assert parsed == expected
@@ -252,7 +254,7 @@ def test_the_refusal_of_a_field_says_how_to_index_it() -> None:
         "(the kind may also be integer, float, bool, datetime); indexed now: "
         "adult, cast[].name, director.name, lang, plot, price, released, year"
     )
-    with pytest.raises(InvalidFilter, match="indexed now: none of your fields$"):
+    with pytest.raises(InvalidFilter, match=r"indexed now: none of your fields$"):
         parse_filter({"colour": "red"}, SpaceConfig())
 
 
@@ -284,7 +286,10 @@ BAD: list[tuple[Any, str]] = [
     ),
     ({"year": {"gte": True}}, "the range on 'year' needs numbers or ISO times, not {'gte': True}"),
     ({"year": {"gte": None}}, "the range on 'year' needs numbers or ISO times, not {'gte': None}"),
-    ({"released": {"gte": "yesterday"}}, "the range on 'released' needs numbers or ISO times, not {'gte': 'yesterday'}"),
+    (
+        {"released": {"gte": "yesterday"}},
+        "the range on 'released' needs numbers or ISO times, not {'gte': 'yesterday'}",
+    ),
     (
         {"year": {"gte": 1, "lte": "2020-01-01"}},
         "the range on 'year' needs numbers or ISO times, not {'gte': 1, 'lte': '2020-01-01'}",
@@ -327,7 +332,7 @@ def test_an_unreadable_json_filter_is_refused_with_what_qdrant_misses(given: dic
         {"plot": {"text": {"a": 1}}}, {"plot": {"text": None}},  # not silently "None"
         {"plot": {"exists": "no"}}, {"plot": {"exists": None}}, {"plot": {"exists": 2}},  # "no" would mean yes
         {"lang": "\ud800"}, {"lang": {"not": ["\ud800"]}}, {"plot": {"text": "\ud800"}},  # cannot be sent
-        {"year": 10**30}, {"year": [2**63]}, {"year": {"not": -(2**63) - 1}}, {"year": {"gte": 10**400}},  # not in 64 bits
+        {"year": 10**30}, {"year": [2**63]}, {"year": {"not": -(2**63) - 1}}, {"year": {"gte": 10**400}},
     ],
     ids=lambda value: ascii(value)[:50],
 )  # fmt: skip
@@ -339,8 +344,8 @@ def test_a_refusal_is_short_whatever_was_given() -> None:
     value: Any = 1
     for _ in range(2_000):
         value = {"must": value}
-    for given in (value, {"year": value}, {"year": ["x"] * 100_000 + [1]}, "x" * 1_000_000):
-        assert len(refusal(given)) < 2_000
+    for wanted in (value, {"year": value}, {"year": ["x"] * 100_000 + [1]}, "x" * 1_000_000):
+        assert len(refusal(wanted)) < 2_000
 
 
 # --- together ------------------------------------------------------------------------------------
@@ -361,8 +366,9 @@ scalars = (
     | st.datetimes() | st.dates()
 )  # fmt: skip
 keys = st.sampled_from(
-    ["year", "lang", "colour", "must", "should", "must_not", "min_should", "key", "match", "range", "value", "any", "not",
-     "gt", "gte", "lt", "lte", "text", "exists", "has_id", "is_empty", "nested", "filter", "conditions", "min_count", ""]
+    ["year", "lang", "colour", "must", "should", "must_not", "min_should", "key", "match", "range", "value", "any",
+     "not", "gt", "gte", "lt", "lte", "text", "exists", "has_id", "is_empty", "nested", "filter", "conditions",
+     "min_count", ""]
 ) | st.text(max_size=3)  # fmt: skip
 anything = st.recursive(
     scalars,

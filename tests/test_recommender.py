@@ -437,7 +437,9 @@ def test_tenants_do_not_see_each_other(where: dict[str, str]) -> None:
     red.upsert_items(items()[:3])
     blue.upsert_items([one.model_copy(update={"title": "blue"}) for one in items()[:6]])
     for one in (red, blue):
-        one.track([*history("ann", "m1", "m2"), *history("bob", "m1", "m3"), Event(user="ann", type="search", text="space")])
+        one.track(
+            [*history("ann", "m1", "m2"), *history("bob", "m1", "m3"), Event(user="ann", type="search", text="space")]
+        )
         one.reconcile()
     assert {one.title for one in red.recommend("ann", exclude_seen=False)} == {"Interstellar", "The Martian", "Gravity"}
     assert {one.title for one in blue.recommend("ann", exclude_seen=False)} == {"blue"}

@@ -97,7 +97,7 @@ def test_descriptions_are_for_readers_of_any_language(name: str) -> None:
 def test_there_are_examples_of_everything() -> None:
     valid, invalid = Counter(map(contract, VALID)), Counter(map(contract, INVALID))
     assert valid.keys() == invalid.keys() == CONTRACTS.keys()
-    least = {name: (1, 3) for name in CONTRACTS} | {"item": (4, 8), "event": (4, 8), "space_config": (2, 4)}
+    least = dict.fromkeys(CONTRACTS, (1, 3)) | {"item": (4, 8), "event": (4, 8), "space_config": (2, 4)}
     assert {name for name, (good, bad) in least.items() if valid[name] < good or invalid[name] < bad} == set()
 
 
@@ -161,5 +161,7 @@ def test_both_refuse_a_text_over_a_million_characters(field: str) -> None:
     assert validator("item").is_valid(longest)
     assert not validator("item").is_valid(longer)
     assert len(getattr(Item.parse(longest), field)) == 1_000_000
-    with pytest.raises(InvalidInput, match=rf"^Item: '{field}': a text may have 1,000,000 characters, this one has 1,000,001"):
+    with pytest.raises(
+        InvalidInput, match=rf"^Item: '{field}': a text may have 1,000,000 characters, this one has 1,000,001"
+    ):
         Item.parse(longer)

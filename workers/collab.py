@@ -114,9 +114,13 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
     popularity = found.popularity
     points = [point_id("item", item, tenant or None) for tenant, item in found.names]
     for batch in batches(_rows(cooccurrence(found), found.names), 256):
-        vectors = [models.PointVectors(id=points[row], vector={COLLAB: vector}) for row, vector in batch if vector.indices]
+        vectors = [
+            models.PointVectors(id=points[row], vector={COLLAB: vector}) for row, vector in batch if vector.indices
+        ]
         payloads = [
-            models.SetPayload(payload={Key.POPULARITY: float(popularity[row])}, filter=store.where(store.has_id(points[row])))
+            models.SetPayload(
+                payload={Key.POPULARITY: float(popularity[row])}, filter=store.where(store.has_id(points[row]))
+            )
             for row, _ in batch
         ]
         store.write_existing(client, space.items, vectors, payloads=payloads)
@@ -131,7 +135,9 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
 def _clear(client: QdrantClient, space: Space, points: list[str]) -> None:
     if points:
         with translated():
-            client.delete_vectors(space.items, [COLLAB], models.FilterSelector(filter=store.where(store.has_id(*points))))
+            client.delete_vectors(
+                space.items, [COLLAB], models.FilterSelector(filter=store.where(store.has_id(*points)))
+            )
 
 
 def _forget_others(client: QdrantClient, space: Space, fitted: set[str]) -> None:
@@ -142,4 +148,6 @@ def _forget_others(client: QdrantClient, space: Space, fitted: set[str]) -> None
         if gone:
             _clear(client, space, gone)
             with translated():
-                client.set_payload(space.items, {Key.POPULARITY: 0.0}, points=store.where(store.has_id(*gone)), wait=True)
+                client.set_payload(
+                    space.items, {Key.POPULARITY: 0.0}, points=store.where(store.has_id(*gone)), wait=True
+                )

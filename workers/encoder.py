@@ -18,7 +18,7 @@ from llmrec_qdrant.errors import InvalidInput, MissingDependency, SpaceMismatch
 from llmrec_qdrant.testing import HASH_MODEL, HashEncoder
 from workers.text import clean
 
-__all__ = ["Encoder", "SentenceEncoder", "centred", "load_encoder", "normalised"]
+__all__ = ["Encoder", "SentenceEncoder", "centred", "load_encoder", "model_size", "normalised"]
 
 BATCH = 32
 """Texts per forward pass; sorted by length, so padding is small."""
@@ -69,6 +69,7 @@ class SentenceEncoder:
                 f"create a space with size={found}"
             )
         self.size = int(found)
+        self._unreadable = _unreadable_tokens(self._model.tokenizer)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), size). Rows have norm 1; equal texts are encoded once.
@@ -93,15 +94,39 @@ class SentenceEncoder:
         return rows
 
     def _readable(self, texts: Sequence[str]) -> list[str]:
-        unknown = self._model.tokenizer.unk_token_id
         doubtful = [text for text in texts if text and not text.isascii()]
-        if unknown is None or not doubtful:
+        if not self._unreadable or not doubtful:
             return [text for text in texts if text]
         tokens = self._model.tokenizer(
             doubtful, add_special_tokens=False, truncation=True, max_length=self._model.max_seq_length
         )["input_ids"]
-        lost = {text for text, ids in zip(doubtful, tokens, strict=True) if ids.count(unknown) > UNKNOWN * len(ids)}
+        lost = {
+            text
+            for text, ids in zip(doubtful, tokens, strict=True)
+            if sum(one in self._unreadable for one in ids) > UNKNOWN * len(ids)
+        }
         return [text for text in texts if text and text not in lost]
+
+
+def _unreadable_tokens(tokenizer: Any) -> frozenset[int]:
+    """Ids of tokens that mean nothing to the model: the unknown token, and single letters of scripts it only spells.
+
+    A model of a Latin script knows some letters of others, never their words: such tokens are a few percent
+    of its vocabulary. In a Chinese or multilingual vocabulary they are a fifth and more.
+    """
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        return frozenset()
+    vocabulary = tokenizer.get_vocab()
+    foreign = {
+        number for token, number in vocabulary.items() if any(c.isalpha() and c > "\u036f" for c in token.strip("#▁"))
+    }
+    return frozenset({unknown} | (foreign if len(foreign) < 0.2 * len(vocabulary) else set()))
+
+
+def model_size(config: SpaceConfig) -> int:
+    """Numbers in a vector of the configured model, whatever ``config.size`` says."""
+    return config.size if config.model == HASH_MODEL else int(_load(config).get_embedding_dimension())
 
 
 def _source(model: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -149,16 +150,18 @@ def _as_sparse(total: Mapping[int, float], width: int) -> models.SparseVector | 
     norm = float(np.linalg.norm([value for _, value in kept])) if kept else 0.0
     if norm < 1e-9:
         return None
-    return models.SparseVector(
-        indices=[index for index, _ in kept], values=[value / norm for _, value in kept]
-    )
+    return models.SparseVector(indices=[index for index, _ in kept], values=[value / norm for _, value in kept])
 
 
 def _strongest(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:
+    """Words of an interest: the square root of the weights, so that the last event alone does not fill the list."""
     total: dict[str, float] = {}
     for one, weight in pairs:
         for word in one.words:
-            total[word] = total.get(word, 0.0) + weight * vocabulary.idf(word) / max(len(one.words), 1)
+            total[word] = (
+                total.get(word, 0.0)
+                + math.copysign(abs(weight) ** 0.5, weight) * vocabulary.idf(word) / max(len(one.words), 1) ** 0.5
+            )
     ranked = sorted((word for word, weight in total.items() if weight > 0), key=lambda word: (-total[word], word))
     return ranked[:WORDS]
 
@@ -295,7 +298,9 @@ def _mark_folded(client: QdrantClient, space: Space, user: Mapping[str, Any], ev
     ]
     if len(events) == SEEN:
         older = models.DatetimeRange(lt=(events[-1].payload or {})[Key.TS])
-        done.append(store.where(*_mine(user), models.FieldCondition(key=Key.TS, range=older), store.equals(Key.FOLDED, False)))
+        done.append(
+            store.where(*_mine(user), models.FieldCondition(key=Key.TS, range=older), store.equals(Key.FOLDED, False))
+        )
     for condition in done:
         with translated():
             client.set_payload(space.events, {Key.FOLDED: True}, points=condition, wait=True)

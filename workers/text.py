@@ -214,7 +214,12 @@ def keywords(terms: Iterable[Term], limit: int = 24) -> list[str]:
         words.setdefault(stem, Counter())[word] += 1
     ranked = sorted(words.values(), key=lambda seen: -seen.total())
     shown = dict.fromkeys(min(seen, key=lambda word: (-seen[word], len(word))) for seen in ranked)
-    return list(shown)[: max(limit, 0)]
+    return [word for word in shown if not _is_fragment(word, shown)][: max(limit, 0)]
+
+
+def _is_fragment(word: str, shown: Iterable[str]) -> bool:
+    """Tell whether two Han characters only stand inside a word of three: 测器 in 探测器 is for matching, not for reading."""
+    return len(word) == 2 and word > "\u2e7f" and any(len(other) == 3 and word in other for other in shown)
 
 
 def _han(run: str) -> Iterator[Term]:

@@ -51,7 +51,9 @@ def test_order_duplicates_and_empty_texts() -> None:
 
 
 def test_a_text_outside_the_vocabulary_gets_no_vector() -> None:
-    rows = load_encoder(SpaceConfig()).encode(["科幻电影《星际穿越》", "The film Interstellar (星际穿越) by Nolan", "Amélie à Paris"])
+    rows = load_encoder(SpaceConfig()).encode(
+        ["科幻电影《星际穿越》", "The film Interstellar (星际穿越) by Nolan", "Amélie à Paris"]
+    )
     assert [bool(row.any()) for row in rows] == [False, True, True]
 
 
@@ -62,7 +64,9 @@ def test_a_huge_text_costs_no_more_than_its_beginning() -> None:
 
 
 def test_the_wrong_size_and_a_missing_model_are_explained() -> None:
-    with pytest.raises(SpaceMismatch, match="384 numbers, the space holds vectors of 100: create a space with size=384"):
+    with pytest.raises(
+        SpaceMismatch, match="384 numbers, the space holds vectors of 100: create a space with size=384"
+    ):
         load_encoder(SpaceConfig(size=100))
     with pytest.raises(InvalidInput, match="'no/such-model' cannot be loaded"):
         load_encoder(SpaceConfig(model="no/such-model"))

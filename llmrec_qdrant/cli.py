@@ -1,0 +1,67 @@
+"""The command line, ``llmrec``.
+
+Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 done but some input was refused, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import NoReturn
+
+from llmrec_qdrant.errors import LlmrecError, MissingDependency
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Entry point of ``llmrec``."""
+    try:
+        from llmrec_qdrant.commands import app
+    except ImportError as error:
+        print(
+            f"the command line is not installed ({error.name} is missing): pip install 'llmrec-qdrant[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    warnings.showwarning = _notice  # one line instead of a dump of source code
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except Exception as error:
+        sys.exit(_explain(error))
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was acknowledged is stored; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _explain(error: Exception) -> int:
+    """One sentence on standard error; the exit code."""
+    from llmrec_qdrant.printing import err
+
+    if isinstance(error, LlmrecError | MissingDependency):
+        if "--debug" in sys.argv:
+            raise error
+        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return 1
+    if type(error).__name__ in {"Abort", "KeyboardInterrupt"}:
+        print("interrupted", file=sys.stderr)
+        return 130
+    show = getattr(error, "show", None)
+    if show:  # a usage error of the option parser
+        show()
+        return int(getattr(error, "exit_code", 2))
+    code = getattr(error, "exit_code", None)
+    if code is not None:
+        return int(code)
+    raise error
+
+
+def _notice(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    from llmrec_qdrant.printing import err
+
+    if category.__name__ == "WorkPendingWarning" or "20,000" in str(message):
+        err.print(f"note: {message}", style="yellow", markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

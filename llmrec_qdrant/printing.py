@@ -1,0 +1,103 @@
+"""What the command line shows: tables and bars for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from llmrec_qdrant.contracts import LEGS, Recommendation, SimilarUser, SpaceStatus
+
+__all__ = ["bar", "err", "out", "print_items", "print_json", "print_status", "print_users"]
+
+_piped = None if sys.stdout.isatty() else 100
+out = Console(highlight=False, width=_piped)
+err = Console(stderr=True, highlight=False)
+
+
+_STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "header_style": "bold", "pad_edge": False}
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def print_items(listed: Sequence[Recommendation], title: str) -> None:
+    """A list of items; columns for the legs where they were explained."""
+    fallback = listed[0].reason if listed and listed[0].reason.startswith("popular") else ""
+    if fallback:
+        out.print(f"[yellow]{fallback[0].upper()}{fallback[1:]}[/yellow]")
+    table = Table(title=title, box=box.SIMPLE, **_STYLE)
+    explained = any(one.legs for one in listed)
+    table.add_column("#", justify="right")
+    table.add_column("title", overflow="fold", ratio=1)
+    table.add_column("id", style="dim", no_wrap=True)
+    table.add_column("score", justify="right")
+    for leg in LEGS if explained else ():
+        table.add_column(leg, justify="right", style="cyan")
+    for rank, one in enumerate(listed, start=1):
+        scores = [f"{one.legs[leg]:.2f}" if leg in one.legs else "·" for leg in LEGS] if explained else []
+        title = Text(one.title or "—")
+        if explained:
+            title.append(f"\n{one.reason}", style="dim green")
+        table.add_row(str(rank), title, one.id, f"{one.score:.3f}", *scores)
+    out.print(table if listed else Text(f"{title}: nothing found"))
+
+
+def print_users(listed: Sequence[SimilarUser], title: str) -> None:
+    """A list of users with their words."""
+    table = Table(title=title, box=box.SIMPLE, **_STYLE)
+    for name in ("#", "user", "score", "strongest words"):
+        table.add_column(name, justify="right" if name in {"#", "score"} else "left")
+    for rank, one in enumerate(listed, start=1):
+        table.add_row(str(rank), one.id, f"{one.score:.3f}", ", ".join(one.terms[:8]))
+    out.print(table if listed else Text(f"{title}: nobody found"))
+
+
+def print_status(status: SpaceStatus) -> None:
+    """What is stored and what waits."""
+    table = Table(title=f"space {status.space}", box=box.SIMPLE, **_STYLE)
+    for name in ("", "stored", "waiting"):
+        table.add_column(name, justify="left" if not name else "right")
+    for kind, waiting in (
+        ("items", status.items_stale),
+        ("users", status.users_stale),
+        ("events", status.events_unfolded),
+        ("texts", status.texts_stale),
+    ):
+        table.add_row(kind, f"{getattr(status, kind):,}", f"[yellow]{waiting:,}[/yellow]" if waiting else "0")
+    out.print(table)
+    out.print(f"model: {status.model}")
+    if status.items_unreadable:
+        out.print(
+            f"[yellow]{status.items_unreadable:,} items have no dense vector: no text, or none this model can read. "
+            "Words and behaviour still recommend them; a multilingual model reads more.[/yellow]"
+        )
+
+
+@contextmanager
+def bar(label: str, total: float | None, quiet: bool = False) -> Iterator[Callable[[float, float | None], None]]:
+    """A progress bar on a terminal, nothing elsewhere; call it with what is done (and a new total)."""
+    if quiet or not err.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True), MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(label, total=total)
+
+        def update(done: float, total: float | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield update

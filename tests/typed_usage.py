@@ -1,0 +1,121 @@
+"""Code as users write it: `mypy --strict` reads this file in a test; nobody runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, assert_type
+
+from qdrant_client import QdrantClient, models
+
+from llmrec_qdrant import (
+    AsyncRecommender,
+    Event,
+    InvalidInput,
+    Item,
+    LlmrecError,
+    NotFound,
+    PartlyRejected,
+    Receipt,
+    Recommendation,
+    Recommender,
+    SimilarUser,
+    SpaceConfig,
+    SpaceStatus,
+)
+from llmrec_qdrant.contracts import Leg, Rejected
+from llmrec_qdrant.jobs import JobQueue, NoQueue
+from llmrec_qdrant.testing import MemoryQueue
+
+
+def connecting() -> Recommender:
+    Recommender.connect("http://localhost:6333", space="movies", broker="redis://localhost:6379/0", api_key="k")
+    Recommender.connect(path="./data", space="movies", tenant="acme")
+    Recommender.from_env()
+    queue: JobQueue = MemoryQueue()
+    queue = NoQueue()
+    rec = Recommender(QdrantClient(":memory:"), queue, "movies")
+    Recommender(rec=1)  # type: ignore[call-arg]
+    return rec
+
+
+def space(rec: Recommender) -> None:
+    assert_type(rec.create(SpaceConfig(size=768, fields={"year": "integer"}, weights={"dense": 2.0})), SpaceConfig)
+    rec.create({"size": 768})
+    rec.create()
+    assert_type(rec.status(), SpaceStatus)
+    assert_type(rec.status().items_stale, int)
+    assert_type(rec.config.size, int)
+    assert_type(rec.reconcile(), bool)
+
+
+def writing(rec: Recommender) -> None:
+    film = Item(id="tt0816692", title="Interstellar", text="…", payload={"year": 2014, "genres": ["sci-fi"]})
+    seen = Event(user="alice", type="view", item=film.id, ts=datetime.now(UTC))
+    Item(id=603)
+    Event(user=42, type="rating", item=603, value=4, ts=1_700_000_000)
+    Event(user="alice", type="search", text="time travel", ts="2023-11-14T22:13:20Z")
+    assert_type(rec.upsert_items([film, {"id": "tt1", "title": "Chef"}]), Receipt)
+    assert_type(rec.upsert_items(iter([film])), Receipt)
+    assert_type(rec.track(event for event in [seen]), Receipt)
+    assert_type(seen.ts, datetime)
+    assert_type(seen.event_id, str)
+    assert_type(rec.delete_items(["tt1"]), int)
+    assert_type(rec.forget_user("alice"), int)
+    try:
+        rec.upsert_items([{"id": ""}])
+    except PartlyRejected as refused:
+        assert_type(refused.receipt.rejected, list[Rejected])
+        print(refused.receipt.rejected[0].reason)
+
+
+def reading(rec: Recommender) -> list[str]:
+    weights: dict[Leg, float] = {"dense": 1.0, "collab": 2.0}
+    year = models.Filter(must=[models.FieldCondition(key="year", range=models.Range(gte=2000))])
+    found = rec.recommend("alice", limit=5, filter=year, exclude=("tt1",), diversity=0.3, weights=weights, explain=True)
+    assert_type(found, list[Recommendation])
+    found += rec.recommend("alice", 5, filter={"year": {"gte": 2000}}, exclude_seen=False)
+    found += rec.recommend_from(["tt1"], negative=["tt2"])
+    found += rec.similar_items("tt1", filter={"lang": ["en", "zh"]})
+    found += rec.search("heist in a dream", user="alice")
+    assert_type(rec.similar_users("alice"), list[SimilarUser])
+    assert_type(rec.request("alice", limit=10), dict[str, Any])
+    assert_type(found[0].legs, dict[str, float])
+    return [f"{one.title}: {one.score:.2f} {one.reason}" for one in found]
+
+
+def mending(rec: Recommender) -> None:
+    try:
+        rec.similar_items("tt1")
+    except NotFound:
+        pass
+    except InvalidInput as refused:
+        assert_type(refused.args, tuple[Any, ...])
+    except LlmrecError as error:
+        raise SystemExit(str(error)) from error
+
+
+async def awaiting() -> None:
+    async with AsyncRecommender.connect("http://localhost:6333", space="movies") as rec:
+        assert_type(await rec.create(), SpaceConfig)
+        assert_type(await rec.upsert_items([Item(id="tt1")]), Receipt)
+        assert_type(await rec.recommend("alice"), list[Recommendation])
+        many = await asyncio.gather(*(rec.similar_items(item) for item in ("tt1", "tt2")))
+        assert_type(many, list[list[Recommendation]])
+
+
+def mistakes(rec: Recommender) -> None:
+    """Each of these must be a type error: an ignore that is not needed is one itself."""
+    rec.recommend(5)  # type: ignore[arg-type]
+    rec.recommend("alice", limit="10")  # type: ignore[arg-type]
+    rec.recommend("alice", weights={"bm25": 1.0})  # type: ignore[dict-item]
+    rec.recommend("alice", 10, {"year": 2000})  # type: ignore[call-arg]
+    rec.recommend_from("alice", limit="x")  # type: ignore[arg-type]
+    rec.upsert_items(Item(id="tt1"))  # type: ignore[arg-type]
+    rec.search("dream", users="alice")  # type: ignore[call-arg]
+    Item(title="Chef")  # type: ignore[call-arg]
+    Item(id="tt1", titel="Chef")  # type: ignore[call-arg]
+    Event(user="alice", type="view", item=["tt1"])  # type: ignore[arg-type]
+    SpaceConfig(fields={"year": "number"})  # type: ignore[dict-item]
+    SpaceConfig(pooling="max")  # type: ignore[arg-type]
+    Recommender.connect("http://localhost:6333")  # type: ignore[call-arg]
