@@ -13,12 +13,17 @@ from llmrec_qdrant.errors import LlmrecError, MissingDependency
 
 __all__ = ["main"]
 
+INTERRUPTED = 130
+"""The exit code after ctrl-C, as shells know it."""
+
 
 def main() -> NoReturn:
     """Entry point of ``llmrec``."""
     try:
         from llmrec_qdrant.commands import app
     except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
+            raise
         print(
             f"the command line is not installed ({error.name} is missing): pip install 'llmrec-qdrant[cli]'",
             file=sys.stderr,
@@ -26,12 +31,12 @@ def main() -> NoReturn:
         sys.exit(2)
     warnings.showwarning = _notice  # one line instead of a dump of source code
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
     except Exception as error:
         sys.exit(_explain(error))
-    except KeyboardInterrupt:
+    if code == INTERRUPTED:
         print("\ninterrupted: what was acknowledged is stored; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(code)
 
 
 def _explain(error: Exception) -> int:
@@ -45,7 +50,7 @@ def _explain(error: Exception) -> int:
         return 1
     if type(error).__name__ in {"Abort", "KeyboardInterrupt"}:
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     show = getattr(error, "show", None)
     if show:  # a usage error of the option parser
         show()

@@ -18,11 +18,13 @@ import typer
 
 from llmrec_qdrant.contracts import LEGS, SpaceConfig, SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.jobs import mask_url
 from llmrec_qdrant.loading import Checkpoint, Loaded, as_json, load
-from llmrec_qdrant.printing import bar, err, out, print_items, print_json, print_status, print_users
+from llmrec_qdrant.printing import bar, err, out, print_items, print_json, print_status, print_users, say
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.sources import Row, Source
+from llmrec_qdrant.watching import watched
 
 __all__ = ["app"]
 
@@ -31,8 +33,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Turn a Qdrant into a recommender that knows each user's interests.\n\n"
-    "Start with [bold]llmrec demo[/bold]. With your own data: [bold]llmrec init[/bold], [bold]llmrec load items F[/bold], "
-    "[bold]llmrec load events F[/bold], [bold]llmrec recommend USER[/bold].\n\n"
+    "Start with [bold]llmrec demo[/bold]. With your own data: [bold]llmrec init[/bold], "
+    "[bold]llmrec load items F[/bold], [bold]llmrec load events F[/bold], [bold]llmrec recommend USER[/bold].\n\n"
     "Every option of the connection can also be set as LLMREC_QDRANT_URL, LLMREC_PATH, LLMREC_SPACE, LLMREC_BROKER, "
     "LLMREC_API_KEY, LLMREC_TENANT.\n\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused, 130 interrupted.",
@@ -40,6 +42,8 @@ app = typer.Typer(
 loads = typer.Typer(no_args_is_help=True, help="Load items or events from a file, standard input or a database.")
 app.add_typer(loads, name="load")
 
+POLL_SECONDS = 0.5
+"""Seconds between two looks at what the workers have done."""
 QUIET_SECONDS = 60.0
 """Seconds without any progress after which nobody seems to work."""
 
@@ -51,14 +55,25 @@ class Target:
     connection: dict[str, Any]
     json: bool
 
-    def open(self) -> Recommender:
-        """Connect."""
+    def open(self, make: bool = False) -> Recommender:
+        """Connect; only ``make`` makes the folder of an embedded Qdrant."""
         if self.connection["url"] is None and self.connection["path"] is None:
             raise InvalidInput(
                 "no Qdrant is named: pass --url http://localhost:6333 (or set LLMREC_QDRANT_URL), "
                 "or --path ./data for an embedded one"
             )
+        path = self.connection["path"]
+        if path and path != ":memory:" and not make and not Path(path).is_dir():
+            raise InvalidInput(
+                f"there is no folder {path!r}: check the path, or make it with `llmrec init --path {path}`"
+            )
         return Recommender.connect(**self.connection)
+
+    @property
+    def where(self) -> str:
+        """The Qdrant, without secrets."""
+        url = self.connection["url"]
+        return mask_url(url) if url else str(Path(self.connection["path"]).resolve())
 
 
 CONNECTION: dict[str, Any] = {
@@ -145,7 +160,7 @@ def init(
 
     Example: llmrec init --url http://localhost:6333 --space movies --field year:integer --field genres:keyword
     """
-    with target.open() as rec:
+    with target.open(make=True) as rec:
         given = _config_file(config)
         options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
         given |= {name: value for name, value in options.items() if value is not None}
@@ -160,7 +175,7 @@ def init(
         print_json({"config": made.model_dump(mode="json"), "status": status.model_dump(mode="json")})
         return
     print_status(status)
-    out.print(f"fields to filter on: {', '.join(f'{name} ({kind})' for name, kind in made.fields.items()) or 'none'}")
+    say(f"fields to filter on: {', '.join(f'{name} ({kind})' for name, kind in made.fields.items()) or 'none'}")
     out.print("next: [bold]llmrec load items FILE[/bold], then [bold]llmrec load events FILE[/bold]")
 
 
@@ -223,13 +238,19 @@ def reconcile(
     Example: llmrec reconcile --broker redis://localhost:6379/0
     """
     with target.open() as rec:
-        told = rec.reconcile()
-        found = _settled(rec, target, wait and told)
+        found = _caught_up(rec, target, wait)
     print_json(found.model_dump(mode="json")) if target.json else print_status(found)
 
 
 def _waiting(status: SpaceStatus) -> int:
     return status.items_stale + status.users_stale + status.texts_stale + status.events_unfolded
+
+
+def _caught_up(rec: Recommender, target: Target, wait: bool) -> SpaceStatus:
+    """Have everything stale done: here, with a bar, or by workers, waiting for them if asked to."""
+    with bar("encoding and refreshing", None, quiet=target.json) as update, watched(rec, update):
+        told = rec.reconcile()
+    return _settled(rec, target, wait and told)
 
 
 def _settled(rec: Recommender, target: Target, wait: bool) -> SpaceStatus:
@@ -239,7 +260,7 @@ def _settled(rec: Recommender, target: Target, wait: bool) -> SpaceStatus:
     moved = time.monotonic()
     with bar("encoding", total, quiet=target.json or not wait) as update:
         while wait and (left := _waiting(found)):
-            time.sleep(0.2)
+            time.sleep(POLL_SECONDS)
             previous, found = left, rec.status()
             total = max(total, _waiting(found))
             update(total - _waiting(found), total)
@@ -263,7 +284,7 @@ SourceArgument = Annotated[
 Query = Annotated[str | None, typer.Option(help="SELECT whose columns have the names of the fields.")]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="If the name of the file does not tell.")]
 Map = Annotated[list[str] | None, typer.Option("--map", help="Rename a column: old=new; drop it: old= (repeatable).")]
-Rejects = Annotated[Path | None, typer.Option(help="Where refused rows go [default: FILE.rejects.jsonl].")]
+Rejects = Annotated[Path | None, typer.Option(help="Where refused rows go; FILE.rejects.jsonl if not named.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Begin anew instead of where it stopped.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until workers have encoded everything.")]
 
@@ -307,15 +328,23 @@ def _load(
             source.path.with_name(source.path.name + ".rejects.jsonl") if source.path else Path(f"{kind}.rejects.jsonl")
         )
     with target.open() as rec:
-        checkpoint = Checkpoint.of(source, kind, rec.space)
+        checkpoint = Checkpoint.of(
+            source, kind, rec.space, folder=rejects.parent, qdrant=target.where,
+            tenant=target.connection["tenant"], map=rename, format=source.kind(),
+        )  # fmt: skip
         if checkpoint and restart:
             checkpoint.remove()
-        if checkpoint and (done := checkpoint.read()) and not target.json:
+        if checkpoint and (done := checkpoint.read().row):
             err.print(f"going on after line {done:,}", markup=False)
-        with bar(f"loading {kind}", source.size or None, quiet=target.json) as update:
+        with bar(
+            f"loading {kind}",
+            source.size if source.tells_bytes else None,
+            quiet=target.json,
+            in_bytes=source.tells_bytes,
+        ) as update:
 
             def progress(row: Row) -> None:
-                update(row.at or row.number, None)
+                update(row.at if source.tells_bytes else row.number, None)
 
             def notice(text: str) -> None:
                 err.print(text, style="yellow", markup=False, soft_wrap=True)
@@ -325,10 +354,7 @@ def _load(
                 rec, source, kind, rename=rename, rejects=rejects, checkpoint=checkpoint,
                 progress=progress, notice=notice,
             )  # fmt: skip
-        if kind == "events" and not target.json and err.is_terminal:
-            err.print("refreshing users", markup=False)
-        told = rec.reconcile() if kind == "events" else result.queued
-        found = _settled(rec, target, wait and told)
+        found = _caught_up(rec, target, wait)
     _report(target, kind, source, result, found)
 
 
@@ -345,11 +371,14 @@ def _report(target: Target, kind: str, source: Source, result: Loaded, found: Sp
     else:
         parts = [f"{result.written:,} written"]
         parts += [f"{getattr(result, name):,} {name}" for name in ("unchanged", "duplicates") if getattr(result, name)]
-        out.print(f"[bold]{kind}[/bold] from {source.name}: {', '.join(parts)}, in {result.seconds:.1f} s")
+        say(f"{kind} from {source.name}: {', '.join(parts)}, in {result.seconds:.1f} s", "bold")
         if result.textless:
-            out.print(f"[yellow]{result.textless:,} have no text: only behaviour can recommend them[/yellow]")
+            say(f"{result.textless:,} have no text: only behaviour can recommend them", "yellow")
         if result.rejected:
-            out.print(f"[yellow]{result.rejected:,} rows were refused; see {result.rejects}[/yellow]")
+            say(
+                f"{result.rejected:,} row{' was' if result.rejected == 1 else 's were'} refused; see {result.rejects}",
+                "yellow",
+            )
         print_status(found)
     if result.rejected:
         raise typer.Exit(3)
@@ -434,7 +463,8 @@ def search(
 def request(target: Target, user: str, limit: Limit = 10, filter: Filter = None, weights: Weights = None) -> None:
     """Print the exact body for POST /collections/SPACE_items/points/query, to send from any language.
 
-    Example: llmrec request alice | curl -H 'content-type: application/json' -d @- localhost:6333/collections/main_items/points/query
+    Example: llmrec request alice > body.json, then
+    curl localhost:6333/collections/main_items/points/query --json @body.json
     """
     with target.open() as rec:
         print_json(rec.request(user, limit, filter=_filter(filter, rec.config), weights=_weights(weights)))
@@ -468,10 +498,19 @@ def _filter(parts: list[str] | None, config: SpaceConfig) -> Any:
     found: dict[str, Any] = {}
     for part in parts:
         name, condition = _condition(part, config)
-        if isinstance(found.get(name), dict) and isinstance(condition, dict):
-            condition = found[name] | condition
-        found[name] = condition
+        found[name] = _both(found[name], condition) if name in found else condition
     return found
+
+
+def _both(one: Any, two: Any) -> Any:
+    """Bounds narrow each other; values widen each other."""
+    if isinstance(one, dict) and isinstance(two, dict) and not (one.keys() | two.keys()) & {"not"}:
+        return one | two
+    if isinstance(one, dict) or isinstance(two, dict):
+        raise InvalidInput(
+            f"these two filters on one field cannot be combined: {one!r} and {two!r}; write JSON instead"
+        )
+    return [*(one if isinstance(one, list) else [one]), *(two if isinstance(two, list) else [two])]
 
 
 _BOUNDS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
@@ -521,7 +560,7 @@ def delete(target: Target, items: Annotated[list[str], typer.Argument(help="Item
     """
     with target.open() as rec:
         gone = rec.delete_items(items)
-    print_json({"deleted": gone}) if target.json else out.print(f"{gone} deleted")
+    print_json({"deleted": gone}) if target.json else say(f"{gone} deleted")
 
 
 @app.command()
@@ -537,13 +576,13 @@ def forget(
         raise typer.Exit(1)
     with target.open() as rec:
         gone = rec.forget_user(user)
-    print_json({"events": gone}) if target.json else out.print(f"{user} is forgotten: {gone} events deleted")
+    print_json({"events": gone}) if target.json else say(f"{user} is forgotten: {gone} events deleted")
 
 
 @app.command()
 def demo(
     folder: Annotated[
-        Path | None, typer.Option(help="Keep the embedded Qdrant here [default: a temporary folder].")
+        Path | None, typer.Option(help="Keep the embedded Qdrant here instead of in a temporary folder.")
     ] = None,
 ) -> None:
     """See it work: the sample catalogue, embedded Qdrant, the real model; no server, no network.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from urllib.parse import urlsplit
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
@@ -21,8 +23,17 @@ def _check_address(url: str | None, path: str | None) -> None:
         raise InvalidInput(
             "name either a Qdrant server (url='http://localhost:6333') or a folder for embedded Qdrant (path='./data')"
         )
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise InvalidInput(f"a Qdrant URL begins with http:// or https://, not {url!r}")
+    if url is not None and not _is_web_url(url):
+        raise InvalidInput(f"a Qdrant URL is written http://host:6333 or https://host:6333, not {url!r}")
+
+
+def _is_web_url(url: str) -> bool:
+    try:
+        parsed = urlsplit(url)
+        host, port = parsed.hostname, parsed.port
+    except ValueError:
+        return False
+    return parsed.scheme in {"http", "https"} and bool(host) and not re.search(r"\s", url) and port != 0
 
 
 def open_sync(url: str | None = None, path: str | None = None, api_key: str | None = None) -> QdrantClient:
@@ -33,8 +44,18 @@ def open_sync(url: str | None = None, path: str | None = None, api_key: str | No
         if path is not None:
             if path == ":memory:":
                 return QdrantClient(":memory:")
-            return QdrantClient(path=path, force_disable_check_same_thread=True)
+            return _open_folder(path)
         return QdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False)
+
+
+def _open_folder(path: str) -> QdrantClient:
+    try:
+        return QdrantClient(path=path, force_disable_check_same_thread=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InvalidInput(
+            f"{path!r} cannot be used as a folder of embedded Qdrant ({type(error).__name__}: {str(error)[:200]}): "
+            "name a folder that is empty or was made by it"
+        ) from error
 
 
 def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:

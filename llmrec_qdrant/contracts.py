@@ -1,6 +1,6 @@
 """The data that crosses a boundary: items, events, results, configuration and job messages.
 
-All are frozen pydantic models. ``python -m llmrec_qdrant.contracts DIR`` writes their JSON Schemas.
+All are frozen pydantic models. :func:`write_schemas` (``make schemas``) writes their JSON Schemas.
 Sizes are capped here and nowhere else, so bad input is refused before it costs anything.
 """
 
@@ -10,12 +10,11 @@ import hashlib
 import json
 import math
 import re
-import sys
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -59,6 +58,8 @@ MAX_TEXT = 1_000_000
 """Characters in one text field; workers read only the first few thousand."""
 MAX_PAYLOAD = 64_000
 """Bytes of an item's own payload, as JSON."""
+MAX_DEPTH = 60
+"""Levels of an item's own payload."""
 MAX_SKEW = timedelta(days=1)
 """How far in the future an event may lie (clocks differ, time zones get mixed up)."""
 MAX_BATCH = 1_000
@@ -73,8 +74,8 @@ RESERVED = frozenset(
 """Payload keys of an item that belong to the product."""
 
 
-def describe(error: ValidationError) -> str:
-    """One sentence out of a pydantic error: each field, what is wrong with it, and the value.
+def describe(error: ValidationError, values: bool = True) -> str:
+    """One sentence out of a pydantic error: each field, what is wrong with it, and (if not secret) the value.
 
     >>> try: SpaceConfig(size=0)
     ... except InvalidInput as refused: print(refused)
@@ -82,13 +83,22 @@ def describe(error: ValidationError) -> str:
     """
     parts = []
     for one in error.errors():
-        field = ".".join(str(part) for part in one["loc"]) or "input"
+        path = ".".join(str(part) for part in one["loc"]) or "input"
+        field = path if len(path) <= 80 else path[:77] + "..."
         message = re.sub(r"^(Value error|Assertion failed), ", "", one["msg"])
-        value = repr(one["input"])
-        shown = value if len(value) <= 60 else value[:57] + "..."
-        got = "" if one["type"] in {"missing", "value_error"} else f" (got {shown})"
+        shown = show(one["input"])
+        got = "" if not values or one["type"] in {"missing", "value_error"} else f" (got {shown})"
         parts.append(f"{field!r}: {message[0].lower()}{message[1:]}{got}")
     return f"{error.title}: {'; '.join(parts)}"
+
+
+def show(value: object) -> str:
+    """The beginning of a value, also of one that is too deep or too large to be written out."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class Contract(BaseModel):
@@ -118,6 +128,8 @@ class Contract(BaseModel):
 def _external_id(value: object) -> object:
     """Integers become text; text must be short, printable and without surrounding space."""
     if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) >= 10**MAX_ID:
+            raise ValueError(f"an id may have {MAX_ID} characters, this number has more digits")
         return str(value)
     if not isinstance(value, str):
         return value
@@ -131,6 +143,17 @@ def _external_id(value: object) -> object:
     return value
 
 
+def _check_json(value: object, depth: int = 0) -> None:
+    """Refuse what Qdrant would refuse together with the whole batch."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a payload may be nested {MAX_DEPTH} levels deep")
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
+        raise ValueError(f"whole numbers have up to 64 bits, not {show(value)}: send it as text")
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_json(part, depth + 1)
+
+
 def _text(value: object) -> object:
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise ValueError(
@@ -141,9 +164,12 @@ def _text(value: object) -> object:
     return "" if value is None else value
 
 
-ExternalId = Annotated[str, BeforeValidator(_external_id), Field(min_length=1, max_length=MAX_ID)]
-Text = Annotated[str, BeforeValidator(_text), Field(max_length=MAX_TEXT)]
-Moment = datetime
+ExternalId = Annotated[
+    str,
+    BeforeValidator(_external_id, json_schema_input_type=str | int),
+    Field(min_length=1, max_length=MAX_ID),
+]
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | None), Field(max_length=MAX_TEXT)]
 
 
 class Item(Contract):
@@ -153,17 +179,30 @@ class Item(Contract):
     'Interstellar'
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str | int,
+            title: str = "",
+            text: str = "",
+            payload: Mapping[str, Any] = ...,
+            tenant: str | int | None = None,
+        ) -> None: ...
+
     id: ExternalId = Field(description="Your own id of the item.")
-    title: Text = Field("", description="What a person calls the item.")
-    text: Text = Field("", description="What the item is about; title and text are encoded together.")
+    title: Text = Field(default="", description="What a person calls the item.")
+    text: Text = Field(default="", description="What the item is about; title and text are encoded together.")
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields, for filters and display.")
-    tenant: ExternalId | None = Field(None, description="Owner of the item, where one space serves several.")
+    tenant: ExternalId | None = Field(default=None, description="Owner of the item, where one space serves several.")
 
     @field_validator("payload")
     @classmethod
     def _payload_is_ours_to_store(cls, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if taken := sorted(RESERVED & payload.keys()):
             raise ValueError(f"the names {taken} are the product's own: rename these fields")
+        _check_json(payload)
         try:
             size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8"))
         except UnicodeEncodeError:
@@ -194,14 +233,29 @@ class Event(Contract):
     True
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            user: str | int,
+            type: str,
+            item: str | int | None = None,
+            text: str = "",
+            value: float | None = None,
+            ts: datetime | float | str = ...,
+            session: str | int | None = None,
+            id: str | int | None = None,
+        ) -> None: ...
+
     user: ExternalId = Field(description="Your own id of the user.")
     type: str = Field(description="view, like, dislike, purchase, rating, review, search, or a word of your own.")
-    item: ExternalId | None = Field(None, description="The item's id; it may arrive later than the event.")
-    text: Text = Field("", description="What the user wrote: a search, a review, a wish.")
-    value: float | None = Field(None, description="A rating, on the space's rating scale.", allow_inf_nan=False)
-    ts: Moment = Field(default_factory=_now, description="When: Unix seconds or ISO 8601; without a zone it is UTC.")
-    session: ExternalId | None = Field(None, description="Your own id of the visit.")
-    id: ExternalId | None = Field(None, description="Your own id of the event.")
+    item: ExternalId | None = Field(default=None, description="The item's id; it may arrive later than the event.")
+    text: Text = Field(default="", description="What the user wrote: a search, a review, a wish.")
+    value: float | None = Field(default=None, description="A rating, on the space's rating scale.", allow_inf_nan=False)
+    ts: datetime = Field(default_factory=_now, description="When: Unix seconds or ISO 8601; without a zone it is UTC.")
+    session: ExternalId | None = Field(default=None, description="Your own id of the visit.")
+    id: ExternalId | None = Field(default=None, description="Your own id of the event.")
 
     @field_validator("type")
     @classmethod
@@ -210,21 +264,24 @@ class Event(Contract):
             raise ValueError(f"an event type is a short lower-case word such as 'view', not {value[:40]!r}")
         return value
 
-    @field_validator("ts", mode="before")
+    @field_validator("ts", mode="before", json_schema_input_type=datetime | Annotated[float, Field(ge=0, lt=1e11)])
     @classmethod
     def _unix_seconds(cls, value: object) -> object:
         if isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value):
             value = float(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            if not math.isfinite(value) or not 0 <= value < 1e11:
-                raise ValueError(f"a number means Unix seconds, and {value!r} is out of range: milliseconds?")
+            if not 0 <= value < 1e11:
+                raise ValueError(f"a number means Unix seconds, and {show(value)} is out of range: milliseconds?")
             return datetime.fromtimestamp(value, UTC)
         return value
 
     @field_validator("ts")
     @classmethod
     def _not_in_the_future(cls, value: datetime) -> datetime:
-        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 of UTC") from None
         if value > _now() + MAX_SKEW:
             raise ValueError(f"{value.isoformat()} lies more than a day in the future: check the clock and the unit")
         return value
@@ -254,7 +311,7 @@ class Recommendation(Contract):
     title: str = ""
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields of the item.")
     legs: dict[str, float] = Field(default_factory=dict, description="Score per leg, where asked to explain.")
-    reason: str = Field("", description="Why, in words, where asked to explain or where a fallback was used.")
+    reason: str = Field(default="", description="Why, in words, where asked to explain or where a fallback was used.")
 
 
 class SimilarUser(Contract):
@@ -266,6 +323,9 @@ class SimilarUser(Contract):
 
 
 FieldKind = Literal["keyword", "integer", "float", "bool", "datetime", "text", "geo", "uuid"]
+
+_KEY = r'(?:[\w-]+|"[^"\x00-\x1f]+")(?:\[\d*\])*'
+_FIELD_PATH = rf"{_KEY}(?:\.{_KEY})*"
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -280,37 +340,43 @@ class SpaceConfig(Contract):
         "model", "revision", "pooling", "size", "max_tokens", "similarity", "stemmer",
     )  # fmt: skip
 
-    model: str = Field(DEFAULT_MODEL, description="A sentence-transformers or plain BERT id or folder.")
-    revision: str | None = Field(None, description="Commit of the model, pinned.")
-    pooling: Literal["mean", "cls"] = Field("mean", description="How token vectors become one text vector.")
-    size: int = Field(384, ge=1, le=8192, description="Numbers in a dense vector.")
-    max_tokens: int = Field(256, ge=8, le=8192, description="Tokens of a text that the encoder reads.")
-    similarity: Literal["cosine", "pearson"] = Field("cosine", description="Pearson centres each vector first.")
-    stemmer: str = Field("english", description="Snowball stemmer for words in Latin script.")
+    model: str = Field(
+        default=DEFAULT_MODEL, min_length=1, description="A sentence-transformers or plain BERT id or folder."
+    )
+    revision: str | None = Field(default=None, description="Commit of the model, pinned.")
+    pooling: Literal["mean", "cls"] = Field(default="mean", description="How token vectors become one text vector.")
+    size: int = Field(default=384, ge=1, le=8192, description="Numbers in a dense vector.")
+    max_tokens: int = Field(default=256, ge=8, le=8192, description="Tokens of a text that the encoder reads.")
+    similarity: Literal["cosine", "pearson"] = Field(default="cosine", description="Pearson centres each vector first.")
+    stemmer: str = Field(default="english", description="Snowball stemmer for words in Latin script.")
 
     fields: dict[str, FieldKind] = Field(default_factory=dict, description="Payload fields to filter on: name, kind.")
 
-    half_life_days: float = Field(30.0, gt=0, description="After so many days an event counts half.")
-    position_decay: float = Field(0.8, gt=0, le=1, description="Factor per step back in a user's history.")
-    history: int = Field(100, ge=1, le=1000, description="Most recent events that form a user's vectors.")
+    half_life_days: float = Field(
+        default=30.0, gt=0, allow_inf_nan=False, description="After so many days an event counts half."
+    )
+    position_decay: float = Field(default=0.8, gt=0, le=1, description="Factor per step back in a user's history.")
+    history: int = Field(default=100, ge=1, le=1000, description="Most recent events that form a user's vectors.")
     event_weights: dict[str, float] = Field(
         default_factory=lambda: {
             "view": 1.0, "like": 2.0, "purchase": 3.0, "rating": 2.0, "review": 2.0, "search": 1.0, "dislike": -1.0,
         },
         description="Weight per event type; an unlisted type counts 1.",
     )  # fmt: skip
-    rating_scale: tuple[float, float] = Field((1.0, 5.0), description="Lowest and highest rating.")
+    rating_scale: tuple[float, float] = Field(default=(1.0, 5.0), description="Lowest and highest rating.")
 
     weights: dict[Leg, float] = Field(
         default_factory=lambda: dict.fromkeys(LEGS, 1.0), description="Weight per leg in the fused query."
     )
-    prefetch: int = Field(100, ge=1, le=10_000, description="Candidates per leg.")
+    prefetch: int = Field(default=100, ge=1, le=10_000, description="Candidates per leg.")
 
     @field_validator("fields")
     @classmethod
     def _fields_are_yours(cls, fields: dict[str, FieldKind]) -> dict[str, FieldKind]:
         if taken := sorted(RESERVED & fields.keys()):
             raise ValueError(f"{taken} are the product's own and need no entry")
+        if odd := [name for name in fields if not re.fullmatch(_FIELD_PATH, name)]:
+            raise ValueError(f"{odd[0]!r} is no path of a payload field, such as year, director.name or cast[].name")
         return fields
 
     @model_validator(mode="after")
@@ -342,12 +408,12 @@ class Rejected(Contract):
 class Receipt(Contract):
     """What became of one batch of writes. Everything counted as written is durable in Qdrant."""
 
-    written: int = Field(0, description="Stored, new or changed.")
-    unchanged: int = Field(0, description="Already stored exactly like this.")
-    duplicates: int = Field(0, description="Dropped for a later input with the same id in the batch.")
-    textless: int = Field(0, description="Stored without any text: only behaviour can recommend them.")
+    written: int = Field(default=0, description="Stored, new or changed.")
+    unchanged: int = Field(default=0, description="Already stored exactly like this.")
+    duplicates: int = Field(default=0, description="Dropped for a later input with the same id in the batch.")
+    textless: int = Field(default=0, description="Stored without any text: only behaviour can recommend them.")
     rejected: list[Rejected] = Field(default_factory=list)
-    queued: bool = Field(True, description="False: no worker could be told; reconcile will find the work.")
+    queued: bool = Field(default=True, description="False: no worker could be told; reconcile will find the work.")
 
 
 class SpaceStatus(Contract):
@@ -428,18 +494,20 @@ def schema_texts() -> dict[str, str]:
     names = {model: re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower() for model in SCHEMAS}
     return {
         f"{names[model]}.schema.json": json.dumps(
-            {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()},
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                **model.model_json_schema(),
+                "description": (model.__doc__ or "").partition(">>>")[0].strip(),
+            },
             indent=2, ensure_ascii=False, sort_keys=True,
         ) + "\n"
         for model in SCHEMAS
     }  # fmt: skip
 
 
-def _write_schemas(folder: Path) -> None:
+def write_schemas(folder: str | Path) -> None:
+    """Write the JSON Schema files of all public contracts."""
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schema_texts().items():
         (folder / name).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _write_schemas(Path(sys.argv[1]))

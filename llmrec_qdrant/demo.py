@@ -14,9 +14,9 @@ from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.errors import MissingDependency
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import inline_available
-from llmrec_qdrant.layout import Key
+from llmrec_qdrant.layout import Key, Space
 from llmrec_qdrant.loading import load
-from llmrec_qdrant.printing import bar, out, print_items
+from llmrec_qdrant.printing import bar, out, print_items, say
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.sources import Row, Source
 
@@ -96,10 +96,9 @@ def _load(rec: Recommender) -> None:
 
 def _person(rec: Recommender, user: str) -> None:
     _headline(user)
-    space = f"{rec.space}_users"
-    (found,) = rec.client.retrieve(space, [point_id("user", user)], with_payload=True)
+    (found,) = rec.client.retrieve(Space(rec.space).users, [point_id("user", user)], with_payload=True)
     payload = found.payload or {}
-    out.print(f"strongest words: [bold]{', '.join(payload[Key.TERMS][:10])}[/bold]")
+    say(f"strongest words: {', '.join(payload[Key.TERMS][:10])}", "bold")
     table = Table(show_header=False, box=None, padding=(0, 1))
     for item in payload[Key.SEEN][:4]:
         table.add_row("lately", _title(rec, item), style="dim")
@@ -108,5 +107,5 @@ def _person(rec: Recommender, user: str) -> None:
 
 
 def _title(rec: Recommender, item: str) -> str:
-    found = rec.client.retrieve(f"{rec.space}_items", [point_id("item", item)], with_payload=[Key.TITLE])
+    found = rec.client.retrieve(Space(rec.space).items, [point_id("item", item)], with_payload=[Key.TITLE])
     return str((found[0].payload or {}).get(Key.TITLE)) if found else f"{item} (not in the catalogue yet)"

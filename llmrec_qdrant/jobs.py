@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from llmrec_qdrant.contracts import Message
 from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, MissingDependency
@@ -35,6 +36,22 @@ def mask_url(url: str) -> str:
     return f"{scheme}://***@{rest.rpartition('@')[2]}" if found and "@" in rest else url
 
 
+def _is_redis_url(url: str) -> bool:
+    if url.startswith(("redis+socket:///", "unix:///")):
+        return True
+    try:
+        parsed = urlsplit(url)
+        database = parsed.path.strip("/")
+        return (
+            parsed.scheme in {"redis", "rediss"}
+            and bool(parsed.hostname)
+            and (parsed.port is None or 0 < parsed.port < 65_536)
+            and (not database or database.isdecimal())
+        )
+    except ValueError:
+        return False
+
+
 class CeleryQueue:
     """Sends messages to Celery workers by task name; the workers' code is never imported."""
 
@@ -45,7 +62,7 @@ class CeleryQueue:
             raise MissingDependency(
                 "a broker needs Celery: install it with `pip install 'llmrec-qdrant[celery]'`"
             ) from None
-        if not broker.startswith(("redis://", "rediss://", "unix://", "redis+socket://")):
+        if not _is_redis_url(broker):
             raise InvalidInput(
                 f"the broker must be a Redis URL such as redis://localhost:6379/0, not {mask_url(broker)!r}"
             )
@@ -61,12 +78,9 @@ class CeleryQueue:
 
     def send(self, message: Message) -> None:
         """Publish one message; tries once and gives up within seconds."""
-        from kombu.exceptions import OperationalError
-        from redis.exceptions import RedisError
-
         try:
             self._app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue, retry=False)
-        except (OperationalError, RedisError, OSError) as error:
+        except Exception as error:  # whatever it is, the message was not taken
             raise BrokerUnavailable(
                 f"Redis at {mask_url(self._broker)} did not take the message ({type(error).__name__}): "
                 "what was written is stored; run `llmrec reconcile` when Redis is back"

@@ -106,6 +106,12 @@ class Space:
         """The name that readers and writers use."""
         return f"{self.name}_{kind}"
 
+    @classmethod
+    def of_alias(cls, alias: str) -> Space | None:
+        """The space whose items an alias names; None if it names something else."""
+        name, found, rest = alias.rpartition("_items")
+        return cls(name) if found and not rest and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name) else None
+
     def versioned(self, kind: CollectionKind, version: int = 1) -> str:
         """The collection behind the alias; events are never versioned."""
         return self.alias(kind) if kind == "events" else f"{self.alias(kind)}_v{version}"
@@ -201,6 +207,10 @@ def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
 def filterable(config: SpaceConfig) -> frozenset[str]:
     """Payload keys of items on which a filter is fast."""
     return frozenset(indexes("items", config))
+
+
+COLLAB_FIT = "collab_fit"
+"""Metadata of the items collection: what the collab leg was fitted on."""
 
 
 def metadata(config: SpaceConfig) -> dict[str, Any]:

@@ -5,28 +5,29 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any
 
-from llmrec_qdrant.contracts import Event, Item, Receipt
-from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable
+from llmrec_qdrant.columns import LoadKind, Reader
+from llmrec_qdrant.contracts import Message, Receipt
+from llmrec_qdrant.errors import InvalidInput, PartlyRejected, QdrantRefused, QdrantUnavailable
 from llmrec_qdrant.recommender import Recommender
-from llmrec_qdrant.sources import Cell, Row, Source
+from llmrec_qdrant.sources import Row, Source
 
-__all__ = ["Checkpoint", "Loaded", "event_of", "item_of", "load"]
+__all__ = ["Checkpoint", "Done", "Loaded", "as_json", "load"]
 
 BATCH = 256
 """Rows per acknowledged batch: what is read again at most after a crash."""
+BATCH_SIZE = 8_000_000
+"""Characters per batch."""
+HOPELESS = 3
+"""Rows refused at the beginning of a batch after which Qdrant seems to refuse everything."""
 PATIENCE = 60.0
 """Seconds for which a Qdrant that went away is waited for."""
-
-LoadKind = Literal["items", "events"]
-ITEM_FIELDS = frozenset(Item.model_fields)
-EVENT_FIELDS = frozenset(Event.model_fields)
 
 
 @dataclass
@@ -52,6 +53,18 @@ class Loaded:
         self.queued = self.queued and receipt.queued
 
 
+@dataclass(frozen=True)
+class Done:
+    """How far a load has come."""
+
+    row: int = 0
+    at: int = 0
+    """Bytes of the file."""
+    rejected: int = 0
+    rejects_size: int = 0
+    """Bytes of the list of refused rows: what a crash added behind them is written again."""
+
+
 @dataclass
 class Checkpoint:
     """How far a file has been loaded, in a small file beside it, replaced after each acknowledged batch."""
@@ -60,28 +73,59 @@ class Checkpoint:
     target: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, source: Source, kind: LoadKind, space: str) -> Checkpoint | None:
-        """The checkpoint of a file; None for what cannot be read from the middle."""
+    def of(
+        cls, source: Source, kind: LoadKind, space: str, *, folder: Path | None = None, **more: Any
+    ) -> Checkpoint | None:
+        """The checkpoint of a file, in its folder or in ``folder``; None for what cannot be read from the middle.
+
+        ``more`` is what else must be the same for the rows done to count, such as the Qdrant and the tenant.
+        """
         if source.path is None or not source.path.is_file():
             return None
         found = source.path.stat()
-        target = {"space": space, "kind": kind, "size": found.st_size, "modified": found.st_mtime}
-        return cls(source.path.with_name(source.path.name + ".progress.json"), target)
+        target = {"space": space, "kind": kind, "size": found.st_size, "modified": found.st_mtime, **more}
+        return cls((folder or source.path.parent) / f"{source.path.name}.progress.json", target)
 
-    def read(self) -> int:
-        """Rows done before; 0 if there is none or the file has changed since."""
+    def _stored(self) -> Mapping[str, Any] | None:
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
-            done = int(stored.pop("done"))
-        except (OSError, ValueError, KeyError, AttributeError):
-            return 0
-        return done if stored == dict(self.target) else 0
+        except (OSError, ValueError):
+            return None
+        return stored if isinstance(stored, dict) else {}
 
-    def write(self, done: int) -> None:
-        """Record rows done."""
+    @property
+    def outdated(self) -> bool:
+        """There is one, but of another load: the file has changed, or its target."""
+        stored = self._stored()
+        return stored is not None and {name: stored.get(name) for name in self.target} != dict(self.target)
+
+    def read(self) -> Done:
+        """What was done before; nothing if there is no checkpoint or it belongs to another load."""
+        stored = self._stored()
+        if not stored or self.outdated:
+            return Done()
+        numbers = (stored.get(name) for name in ("done", "at", "rejected", "rejects_size"))
+        kept = [number if isinstance(number, int) and number >= 0 else None for number in numbers]
+        return Done() if None in kept else Done(*(number or 0 for number in kept))
+
+    def write(self, done: Done) -> None:
+        """Record what is done.
+
+        Raises :class:`InvalidInput` if the folder cannot be written to.
+        """
+        content = {
+            **self.target, "done": done.row, "at": done.at, "rejected": done.rejected,
+            "rejects_size": done.rejects_size,
+        }  # fmt: skip
         scratch = self.path.with_suffix(".tmp")
-        scratch.write_text(json.dumps({**self.target, "done": done}), encoding="utf-8")
-        os.replace(scratch, self.path)
+        try:
+            scratch.write_text(json.dumps(content), encoding="utf-8")
+            os.replace(scratch, self.path)
+        except OSError as error:
+            raise InvalidInput(
+                f"{str(self.path)!r} cannot be written ({error.strerror}): "
+                "name a folder that can with --rejects FOLDER/FILE"
+            ) from error
 
     def remove(self) -> None:
         """All rows are done."""
@@ -102,26 +146,31 @@ def load(
     """Load every row that can be; the others go to ``rejects`` with their number and reason.
 
     Rows acknowledged by an interrupted load of the same file are not read again.
+    Raises :class:`InvalidInput` for a table without the columns that are needed.
     """
     began = time.monotonic()
-    result = Loaded(resumed_after=checkpoint.read() if checkpoint else 0)
-    read: Callable[[Mapping[str, Any]], Any] = item_of if kind == "items" else event_of
-    store: Callable[[Any], Receipt] = rec.upsert_items if kind == "items" else rec.load_events
-    with _Rejects(rejects, keep=result.resumed_after > 0) as refused:
-        for batch in _batches(source.rows(), result.resumed_after):
-            good: list[Any] = []
+    before = checkpoint.read() if checkpoint else Done()
+    if checkpoint and checkpoint.outdated:
+        notice("the file or its target has changed since an earlier load stopped: loading from the beginning")
+    result = Loaded(resumed_after=before.row)
+    reader, writer = Reader(kind, rename or {}, rec.config.fields), _Writer(rec, kind, notice)
+    checked = False
+    with _Rejects(rejects, before) as refused, _telling(rec) as tell:
+        for batch in _batches(source.rows(before.row, before.at)):
+            if batch[0].columns and not checked:
+                reader.check(batch[0].columns)
+                checked = True
+            good: list[tuple[Row, Any]] = []
             for row in batch:
                 try:
-                    if row.error:
-                        raise InvalidInput(row.error)
-                    good.append(read(_renamed(row.data, rename or {})))
+                    good.append((row, reader.read(row)))
                 except InvalidInput as error:
                     refused.add(row, str(error))
-            if good:
-                result.add(_patiently(store, good, notice))
+            _store(writer, good, result, refused)
+            tell(result.queued)
             progress(batch[-1])
             if checkpoint:
-                checkpoint.write(batch[-1].number)
+                checkpoint.write(Done(batch[-1].number, batch[-1].at, refused.count, refused.size))
     if checkpoint:
         checkpoint.remove()
     result.rejected, result.rejects = refused.count, str(rejects) if refused.count else None
@@ -129,45 +178,110 @@ def load(
     return result
 
 
-def _batches(rows: Iterator[Row], skip: int) -> Iterator[list[Row]]:
+@contextmanager
+def _telling(rec: Recommender) -> Iterator[Callable[[bool], None]]:
+    """After the first refusal of a queue, no more is asked of it: each would cost seconds, and reconcile finds all."""
+    queue = rec._queue
+
+    def tell(queued: bool) -> None:
+        if not queued and rec._queue is queue:
+            rec._queue = _Silent()
+
+    try:
+        yield tell
+    finally:
+        rec._queue = queue
+
+
+class _Silent:
+    """A queue that takes nothing and complains of nothing."""
+
+    def send(self, message: Message) -> None:
+        """Drop the message."""
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
     batch: list[Row] = []
     size = 0
     for row in rows:
-        if row.number <= skip:
-            continue
         batch.append(row)
         size += sum(len(value) for value in row.data.values() if isinstance(value, str))
-        if len(batch) >= BATCH or size > 8_000_000:
+        if len(batch) >= BATCH or size > BATCH_SIZE:
             yield batch
             batch, size = [], 0
     if batch:
         yield batch
 
 
-def _patiently(store: Callable[[Any], Receipt], good: Sequence[Any], notice: Callable[[str], None]) -> Receipt:
-    pause, waited = 0.5, 0.0
-    while True:
+# --- storing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Stores a batch, and waits for a Qdrant that went away."""
+
+    rec: Recommender
+    kind: LoadKind
+    notice: Callable[[str], None]
+
+    def __call__(self, good: Sequence[Any]) -> Receipt:
+        store: Callable[[Any], Receipt] = self.rec.upsert_items if self.kind == "items" else self.rec.load_events
+        pause, waited = 0.5, 0.0
+        while True:
+            began = time.monotonic()
+            try:
+                return store(good)
+            except QdrantUnavailable as error:
+                waited += time.monotonic() - began
+                if waited >= PATIENCE:
+                    raise QdrantUnavailable(
+                        f"{error}; what was loaded is safe: run the same command again to go on"
+                    ) from error
+                if pause == 0.5:
+                    self.notice(f"{error}; waiting for it up to {PATIENCE:.0f} s")
+                delay = pause * random.uniform(0.5, 1.5)
+                time.sleep(delay)
+                waited, pause = waited + delay, min(pause * 2, 8.0)
+
+
+def _store(write: _Writer, good: Sequence[tuple[Row, Any]], result: Loaded, refused: _Rejects) -> None:
+    """Store a batch. Where Qdrant refuses it, row by row: one bad row must not hold back the others."""
+    if not good:
+        return
+    try:
+        result.add(write([one for _, one in good]))
+    except PartlyRejected as error:
+        result.add(error.receipt)
+        for one in error.receipt.rejected:
+            refused.add(good[one.position][0], one.reason)
+    except QdrantRefused as error:
+        if len(good) == 1:
+            refused.add(good[0][0], str(error))
+            return
+        _one_by_one(write, good, result, refused)
+
+
+def _one_by_one(write: _Writer, good: Sequence[tuple[Row, Any]], result: Loaded, refused: _Rejects) -> None:
+    """Raises the refusal if it meets every single row: then it is not about the rows."""
+    bad: list[tuple[Row, QdrantRefused]] = []
+    for position, (row, one) in enumerate(good, start=1):
         try:
-            return store(good)
-        except QdrantUnavailable as error:
-            if waited >= PATIENCE:
-                raise QdrantUnavailable(
-                    f"{error}; what was loaded is safe: run the same command again to go on"
-                ) from error
-            if waited == 0:
-                notice(f"{error}; waiting for it")
-            delay = pause * random.uniform(0.5, 1.5)
-            time.sleep(delay)
-            waited, pause = waited + delay, min(pause * 2, 8.0)
+            result.add(write([one]))
+        except QdrantRefused as error:
+            bad.append((row, error))
+            if len(bad) == position == min(len(good), HOPELESS):
+                raise
+    for row, refusal in bad:
+        refused.add(row, str(refusal))
 
 
 class _Rejects:
     """The file of refused rows; made when the first one comes."""
 
-    def __init__(self, path: Path | None, keep: bool) -> None:
-        self._path, self._mode = path, "a" if keep else "w"
-        self._handle: Any = None
-        self.count = 0
+    def __init__(self, path: Path | None, before: Done) -> None:
+        self._path, self._before = path, before
+        self._handle: IO[bytes] | None = None
+        self.count, self.size = before.rejected, before.rejects_size
 
     def __enter__(self) -> _Rejects:
         return self
@@ -181,63 +295,24 @@ class _Rejects:
         if self._path is None:
             return
         if self._handle is None:
-            self._handle = self._path.open(self._mode, encoding="utf-8")
+            self._handle = self._opened(self._path)
         line = {"line": row.number, "reason": reason, "input": row.raw}
-        self._handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self.size += self._handle.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
         self._handle.flush()
 
-
-# --- rows → contracts ----------------------------------------------------------------------------
-
-
-def _renamed(data: Mapping[str, Any], rename: Mapping[str, str]) -> dict[str, Any]:
-    """Fields under their new names; a field renamed to nothing is dropped."""
-    return {new: value for name, value in data.items() if (new := rename.get(name, name))}
-
-
-def item_of(data: Mapping[str, Any]) -> Item:
-    """An item from a row; columns that are no field of an item become payload.
-
-    >>> item_of({"id": "1", "title": "Heat", "year": 1995}).payload
-    {'year': 1995}
-    """
-    own = {name: _typed(value) for name, value in data.items() if name not in ITEM_FIELDS}
-    fields = {name: value for name, value in data.items() if name in ITEM_FIELDS}
-    given = fields.pop("payload", {})
-    if isinstance(given, str):
+    def _opened(self, path: Path) -> IO[bytes]:
+        """The file, cut to what belongs to rows done before."""
         try:
-            given = json.loads(given)
-        except ValueError:
-            raise InvalidInput(f"Item: 'payload': not JSON: {given[:60]!r}") from None
-    if not isinstance(given, Mapping):
-        raise InvalidInput(f"Item: 'payload': expected an object, not {str(given)[:60]!r}")
-    return Item(**fields, payload={**given, **own})
-
-
-def event_of(data: Mapping[str, Any]) -> Event:
-    """An event from a row.
-
-    Raises :class:`InvalidInput` for a column that is no field of an event.
-    """
-    unknown = sorted(data.keys() - EVENT_FIELDS)
-    if unknown:
-        raise InvalidInput(
-            f"Event: unknown fields {unknown}: rename one with --map {unknown[0]}=item, or drop it with --map {unknown[0]}="
-        )
-    return Event(**data)
-
-
-def _typed(value: Any) -> Any:
-    """A cell of a table as the number or truth value it spells; codes such as 007 stay text."""
-    if not isinstance(value, Cell):
-        return value
-    if value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if re.fullmatch(r"-?(0|[1-9]\d{0,17})", value):
-        return int(value)
-    if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+", value):
-        return float(value)
-    return str(value)
+            handle = path.open("r+b" if self._before.rejects_size and path.is_file() else "wb")
+            handle.truncate(min(self._before.rejects_size, path.stat().st_size))
+            handle.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise InvalidInput(
+                f"the list of refused rows {str(path)!r} cannot be written ({error.strerror}): "
+                "name another with --rejects"
+            ) from error
+        self.size = handle.tell()
+        return handle
 
 
 def as_json(result: Loaded) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What the command line shows: tables and bars for people, one JSON document for programs."""
+"""What the command line shows: tables and bars for people, one JSON document for programs.
+
+Names and titles are other people's texts: they are shown as they are, never read as markup.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,23 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from llmrec_qdrant.contracts import LEGS, Recommendation, SimilarUser, SpaceStatus
 
-__all__ = ["bar", "err", "out", "print_items", "print_json", "print_status", "print_users"]
+__all__ = ["bar", "err", "out", "print_items", "print_json", "print_status", "print_users", "say"]
 
 _piped = None if sys.stdout.isatty() else 100
 out = Console(highlight=False, width=_piped)
@@ -24,6 +37,11 @@ err = Console(stderr=True, highlight=False)
 
 
 _STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "header_style": "bold", "pad_edge": False}
+
+
+def say(text: str, style: str = "") -> None:
+    """One sentence for a person, whole on its line."""
+    out.print(Text(text, style=style), soft_wrap=True)
 
 
 def print_json(data: Any) -> None:
@@ -35,38 +53,57 @@ def print_items(listed: Sequence[Recommendation], title: str) -> None:
     """A list of items; columns for the legs where they were explained."""
     fallback = listed[0].reason if listed and listed[0].reason.startswith("popular") else ""
     if fallback:
-        out.print(f"[yellow]{fallback[0].upper()}{fallback[1:]}[/yellow]")
-    table = Table(title=title, box=box.SIMPLE, **_STYLE)
+        say(f"{fallback[0].upper()}{fallback[1:]}", "yellow")
+    table = Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
     explained = any(one.legs for one in listed)
+    fields = [] if explained else _fields(listed)
     table.add_column("#", justify="right")
     table.add_column("title", overflow="fold", ratio=1)
-    table.add_column("id", style="dim", no_wrap=True)
+    table.add_column("id", style="dim", overflow="fold")
     table.add_column("score", justify="right")
     for leg in LEGS if explained else ():
         table.add_column(leg, justify="right", style="cyan")
+    for name in fields:
+        table.add_column(Text(name, style="bold"), style="cyan", overflow="ellipsis", max_width=18, no_wrap=True)
     for rank, one in enumerate(listed, start=1):
         scores = [f"{one.legs[leg]:.2f}" if leg in one.legs else "·" for leg in LEGS] if explained else []
-        title = Text(one.title or "—")
+        shown = Text(one.title or "—")
         if explained:
-            title.append(f"\n{one.reason}", style="dim green")
-        table.add_row(str(rank), title, one.id, f"{one.score:.3f}", *scores)
+            shown.append(f"\n{one.reason}", style="dim green")
+        values = [Text(_cell(one.payload.get(field))) for field in fields]
+        table.add_row(str(rank), shown, Text(one.id), f"{one.score:.3f}", *scores, *values)
     out.print(table if listed else Text(f"{title}: nothing found"))
+
+
+def _fields(listed: Sequence[Recommendation]) -> list[str]:
+    """A few payload fields that most of the items have and that fit into a column."""
+    names = dict.fromkeys(name for one in listed for name in one.payload)
+    common = [name for name in names if 2 * sum(name in one.payload for one in listed) > len(listed)]
+    return [name for name in common if all(len(_cell(one.payload.get(name))) <= 30 for one in listed)][:3]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(_cell(one) for one in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def print_users(listed: Sequence[SimilarUser], title: str) -> None:
     """A list of users with their words."""
-    table = Table(title=title, box=box.SIMPLE, **_STYLE)
+    table = Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
     for name in ("#", "user", "score", "strongest words"):
         table.add_column(name, justify="right" if name in {"#", "score"} else "left")
     for rank, one in enumerate(listed, start=1):
-        table.add_row(str(rank), one.id, f"{one.score:.3f}", ", ".join(one.terms[:8]))
+        table.add_row(str(rank), Text(one.id), f"{one.score:.3f}", Text(", ".join(one.terms[:8])))
     out.print(table if listed else Text(f"{title}: nobody found"))
 
 
 def print_status(status: SpaceStatus) -> None:
     """What is stored and what waits."""
     table = Table(title=f"space {status.space}", box=box.SIMPLE, **_STYLE)
-    for name in ("", "stored", "waiting"):
+    for name in ("", "stored", "to do"):
         table.add_column(name, justify="left" if not name else "right")
     for kind, waiting in (
         ("items", status.items_stale),
@@ -76,24 +113,27 @@ def print_status(status: SpaceStatus) -> None:
     ):
         table.add_row(kind, f"{getattr(status, kind):,}", f"[yellow]{waiting:,}[/yellow]" if waiting else "0")
     out.print(table)
-    out.print(f"model: {status.model}")
+    say(f"model: {status.model}")
     if status.items_unreadable:
-        out.print(
-            f"[yellow]{status.items_unreadable:,} items have no dense vector: no text, or none this model can read. "
-            "Words and behaviour still recommend them; a multilingual model reads more.[/yellow]"
+        say(
+            f"{status.items_unreadable:,} items have no dense vector: no text, or none this model can read. "
+            "Words and behaviour still recommend them; a multilingual model reads more.",
+            "yellow",
         )
 
 
 @contextmanager
-def bar(label: str, total: float | None, quiet: bool = False) -> Iterator[Callable[[float, float | None], None]]:
+def bar(
+    label: str, total: float | None, quiet: bool = False, in_bytes: bool = False
+) -> Iterator[Callable[[float, float | None], None]]:
     """A progress bar on a terminal, nothing elsewhere; call it with what is done (and a new total)."""
     if quiet or not err.is_terminal:
         yield lambda done, total: None
         return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(show_speed=True), MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )  # fmt: skip
+    counted: list[ProgressColumn] = [TaskProgressColumn(show_speed=True), MofNCompleteColumn()]
+    if in_bytes:
+        counted = [TaskProgressColumn(), DownloadColumn(), TransferSpeedColumn()]
+    columns = [TextColumn("{task.description}"), BarColumn(), *counted, TimeRemainingColumn()]
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(label, total=total)
 

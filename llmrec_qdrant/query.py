@@ -7,6 +7,7 @@ deviations and adds them up. A leg's weight is how often its prefetch is named: 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, SimilarUser
+from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, SimilarUser, show
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.filters import all_of
 from llmrec_qdrant.layout import DENSE, ITEM_HEAVY, ITEM_INTERNAL, Key
@@ -58,6 +59,13 @@ def check_limit(limit: int) -> int:
     return limit
 
 
+def _are_weights(given: object) -> bool:
+    if not isinstance(given, Mapping) or set(given) - set(LEGS) or not any(given.values()):
+        return False
+    numbers = [value for value in given.values() if isinstance(value, int | float)]
+    return len(numbers) == len(given) and all(0 <= value <= sys.float_info.max for value in numbers)
+
+
 def multiplicities(weights: Mapping[Leg, float], most: int = 6) -> dict[Leg, int]:
     """The smallest whole numbers, at most ``most`` each, in the ratio of ``weights`` (within 5 % if possible).
 
@@ -66,9 +74,8 @@ def multiplicities(weights: Mapping[Leg, float], most: int = 6) -> dict[Leg, int
     >>> multiplicities({"dense": 1.0, "tfidf": 0.0, "collab": 0.0})
     {'dense': 1}
     """
-    unknown = set(weights) - set(LEGS)
-    if unknown or not all(np.isfinite(w) and w >= 0 for w in weights.values()) or not any(weights.values()):
-        raise InvalidInput(f"weights are numbers of zero or more for {', '.join(LEGS)}, not {dict(weights)!r}")
+    if not _are_weights(weights):
+        raise InvalidInput(f"weights are numbers of zero or more for {', '.join(LEGS)}, not {show(weights)}")
     wanted = {leg: weights[leg] / max(weights.values()) for leg in LEGS if weights.get(leg, 0) > 0}
 
     def rounded(scale: int) -> dict[Leg, int]:

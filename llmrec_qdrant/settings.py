@@ -16,7 +16,9 @@ __all__ = ["Settings"]
 class Settings(BaseSettings):
     """Connection settings from ``LLMREC_*`` variables; secrets are masked wherever they are shown."""
 
-    model_config = SettingsConfigDict(env_prefix="LLMREC_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LLMREC_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
     qdrant_url: str | None = Field(None, description="Qdrant server, such as http://localhost:6333.")
     path: str | None = Field(None, description="Folder of an embedded Qdrant, instead of a server.")
@@ -29,7 +31,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**given)
         except ValidationError as error:
-            raise InvalidInput(describe(error)) from None
+            raise InvalidInput(describe(error, values=False)) from None
 
     def connection(self) -> dict[str, Any]:
         """Arguments of ``Recommender.connect``.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import grpc
 import httpx
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from llmrec_qdrant.errors import (
@@ -48,8 +48,12 @@ def translate(error: Exception) -> LlmrecError | None:
             return _by_status(error.status_code or 0, _detail(error.content))
         case ResourceExhaustedResponse():
             return QdrantUnavailable(_BUSY.format(detail="429"))
-        case ResponseHandlingException() | httpx.TransportError():
+        case QdrantException() if "Retry-After" in str(error):
+            return QdrantUnavailable(_BUSY.format(detail="429"))
+        case ResponseHandlingException() | httpx.RequestError():
             return QdrantUnavailable(_DOWN.format(detail=_short(error)))
+        case json.JSONDecodeError():
+            return QdrantUnavailable(_DOWN.format(detail="it answers, but not as Qdrant does"))
         case grpc.RpcError():
             return _by_grpc(error)
         case ValueError() | KeyError():
@@ -58,6 +62,8 @@ def translate(error: Exception) -> LlmrecError | None:
             return QdrantUnavailable(
                 "another process has this local Qdrant folder open: close it, or run a Qdrant server, which serves many"
             )
+        case RuntimeError() if "closed" in str(error):
+            return QdrantUnavailable("the connection to Qdrant is closed: connect again")
     return None
 
 
@@ -91,7 +97,12 @@ def _by_grpc(error: grpc.RpcError) -> LlmrecError:
             return _by_status(401, detail)
         case grpc.StatusCode.NOT_FOUND:
             return _not_found(detail)
-        case grpc.StatusCode.INVALID_ARGUMENT:
+        case (
+            grpc.StatusCode.INVALID_ARGUMENT
+            | grpc.StatusCode.ALREADY_EXISTS
+            | grpc.StatusCode.FAILED_PRECONDITION
+            | grpc.StatusCode.UNIMPLEMENTED
+        ):
             return _by_status(400, detail)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return _by_status(429, detail)

@@ -165,8 +165,8 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "close", "connect", "create", "delete_items", "forget_user", "from_env", "recommend", "recommend_from",
-        "reconcile", "request", "search", "similar_items", "similar_users", "status", "track", "upsert_items",
+        "close", "connect", "create", "delete_items", "forget_user", "from_env", "load_events", "recommend",
+        "recommend_from", "reconcile", "request", "search", "similar_items", "similar_users", "status", "track", "upsert_items",
     ]  # fmt: skip
 
 

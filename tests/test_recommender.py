@@ -229,7 +229,7 @@ def test_recommendations_follow_the_history(rec: Recommender) -> None:
     ids = [one.id for one in rec.recommend("ann", 3)]
     assert ids[0] == "m3", ids  # the third space film, and what bob went on to
     assert not {"m1", "m2"} & set(ids)
-    assert set([one.id for one in rec.recommend("cat", 3, exclude_seen=False)]) == {"m4", "m5", "m6"}
+    assert {one.id for one in rec.recommend("cat", 3, exclude_seen=False)} == {"m4", "m5", "m6"}
 
 
 def test_explain_gives_scores_per_leg_without_changing_the_list(rec: Recommender) -> None:

@@ -58,6 +58,7 @@ def writing(rec: Recommender) -> None:
     assert_type(rec.upsert_items([film, {"id": "tt1", "title": "Chef"}]), Receipt)
     assert_type(rec.upsert_items(iter([film])), Receipt)
     assert_type(rec.track(event for event in [seen]), Receipt)
+    assert_type(rec.load_events([seen]), Receipt)
     assert_type(seen.ts, datetime)
     assert_type(seen.event_id, str)
     assert_type(rec.delete_items(["tt1"]), int)

