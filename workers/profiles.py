@@ -291,13 +291,13 @@ def _write(
 
 
 def _mark_folded(client: QdrantClient, space: Space, user: Mapping[str, Any], events: Sequence[models.Record]) -> None:
-    """Mark what was read, and what is older than anything that is ever read."""
+    """Mark what was read, and what is no newer than the oldest of it, which is never read."""
     done = [
         store.where(store.has_id(*batch))
         for batch in batches([str(event.id) for event in events if not (event.payload or {}).get(Key.FOLDED)], 500)
     ]
     if len(events) == SEEN:
-        older = models.DatetimeRange(lt=(events[-1].payload or {})[Key.TS])
+        older = models.DatetimeRange(lte=(events[-1].payload or {})[Key.TS])
         done.append(
             store.where(*_mine(user), models.FieldCondition(key=Key.TS, range=older), store.equals(Key.FOLDED, False))
         )

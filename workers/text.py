@@ -218,8 +218,10 @@ def keywords(terms: Iterable[Term], limit: int = 24) -> list[str]:
 
 
 def _is_fragment(word: str, shown: Iterable[str]) -> bool:
-    """Tell whether two Han characters only stand inside a word of three: 测器 in 探测器 is for matching, not for reading."""
-    return len(word) == 2 and word > "\u2e7f" and any(len(other) == 3 and word in other for other in shown)
+    """Tell whether a word only stands inside another one: 测器 in 探测器, fi in sci-fi. Such are for matching."""
+    if len(word) == 2 and word > "\u2e7f":
+        return any(len(other) == 3 and word in other for other in shown)
+    return any(word != other and word in _PARTS.split(other) for other in shown if "-" in other)
 
 
 def _han(run: str) -> Iterator[Term]:

@@ -166,6 +166,15 @@ def test_more_events_than_are_ever_read_are_all_folded(rec: Recommender, monkeyp
     assert user(rec, "u")["n_events"] == 12 and user(rec, "u")["seen"] == ["i11", "i10", "i9", "i8", "i7"]
 
 
+def test_events_of_one_moment_at_the_edge_of_what_is_read_are_folded(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(profiles, "SEEN", 5)
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=7) for k in range(12)])
+    refresh(rec, "u")
+    assert rec.status().events_unfolded == 0
+
+
 def test_collab_forgets_items_without_events(rec: Recommender) -> None:
     from workers import collab
 
