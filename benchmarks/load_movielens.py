@@ -70,7 +70,14 @@ def main() -> int:
         status = rec.status()
         figures |= status.model_dump(mode="json")
         wanted = (len(films), len(ratings), users, 0, 0, 0)
-        held = (status.items, status.events, status.users, status.items_stale, status.users_stale, status.events_unfolded)
+        held = (
+            status.items,
+            status.events,
+            status.users,
+            status.items_stale,
+            status.users_stale,
+            status.events_unfolded,
+        )
         figures["counts_equal"] = wanted == held
         out.print(f"in Qdrant: items {held[0]:,}, events {held[1]:,}, users {held[2]:,}, waiting {sum(held[3:])}")
         out.print(f"counts equal to the input: {'yes' if figures['counts_equal'] else f'NO, {wanted} went in'}")

@@ -143,6 +143,20 @@ def _external_id(value: object) -> object:
     return value
 
 
+def external_id(value: object) -> str:
+    """An id as items and users have it, from what a caller gave.
+
+    Raises :class:`InvalidInput`.
+    """
+    try:
+        checked = _external_id(value)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+    if not isinstance(checked, str):
+        raise InvalidInput(f"an id is a text or a whole number, not {show(value)}")
+    return checked
+
+
 def _check_json(value: object, depth: int = 0) -> None:
     """Refuse what Qdrant would refuse together with the whole batch."""
     if depth > MAX_DEPTH:
@@ -202,6 +216,8 @@ class Item(Contract):
     def _payload_is_ours_to_store(cls, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if taken := sorted(RESERVED & payload.keys()):
             raise ValueError(f"the names {taken} are the product's own: rename these fields")
+        if odd := [name for name in payload if not name.strip() or '"' in name or not name.isprintable()]:
+            raise ValueError(f"{show(odd[0])} is no name of a field: use letters, digits, '_' or '-'")
         _check_json(payload)
         try:
             size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8"))
@@ -355,7 +371,7 @@ class SpaceConfig(Contract):
     half_life_days: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="After so many days an event counts half."
     )
-    position_decay: float = Field(default=0.8, gt=0, le=1, description="Factor per step back in a user's history.")
+    position_decay: float = Field(default=0.9, gt=0, le=1, description="Factor per step back in a user's history.")
     history: int = Field(default=100, ge=1, le=1000, description="Most recent events that form a user's vectors.")
     event_weights: dict[str, float] = Field(
         default_factory=lambda: {
@@ -366,7 +382,8 @@ class SpaceConfig(Contract):
     rating_scale: tuple[float, float] = Field(default=(1.0, 5.0), description="Lowest and highest rating.")
 
     weights: dict[Leg, float] = Field(
-        default_factory=lambda: dict.fromkeys(LEGS, 1.0), description="Weight per leg in the fused query."
+        default_factory=lambda: {"dense": 1.0, "tfidf": 1.0, "collab": 2.0},
+        description="Weight per leg in the fused query.",
     )
     prefetch: int = Field(default=100, ge=1, le=10_000, description="Candidates per leg.")
 

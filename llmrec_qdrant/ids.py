@@ -7,6 +7,8 @@ import uuid
 from functools import lru_cache
 from typing import Literal
 
+from llmrec_qdrant.contracts import external_id
+
 __all__ = ["Kind", "point_id", "sparse_index"]
 
 Kind = Literal["item", "user", "event", "query"]
@@ -18,12 +20,15 @@ def point_id(kind: Kind, external: str, tenant: str | None = None) -> str:
     """The Qdrant point id of an external id: UUIDv5 of (tenant, kind, id).
 
     The parts are joined with a character that ids cannot contain, so no two triples collide.
+    Raises :class:`~llmrec_qdrant.errors.InvalidInput` for what cannot be the id of an item or user.
 
     >>> point_id("item", "tt1") == point_id("item", "tt1")
     True
     >>> point_id("item", "tt1") == point_id("item", "tt1", tenant="acme")
     False
     """
+    if kind in {"item", "user"}:
+        external = external_id(external)
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join((tenant or "", kind, external))))
 
 

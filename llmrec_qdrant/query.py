@@ -196,7 +196,7 @@ def diversify(points: Sequence[models.ScoredPoint], diversity: float, limit: int
     """Maximal marginal relevance (Carbonell & Goldstein 1998) over fused candidates.
 
     Picks, one by one, the point with the greatest ``(1 - d)·relevance - d·similarity``: relevance is
-    the fused score scaled to [0, 1], similarity the greatest cosine to a point already picked.
+    the fused score scaled to [0, 1], similarity the greatest cosine (at least 0) to a point already picked.
     Points without a dense vector have similarity 0. ``diversity`` 0 keeps the order, 1 ignores relevance.
     """
     if not points:

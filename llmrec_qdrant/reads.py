@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from qdrant_client import models
 
 from llmrec_qdrant import query, writes
 from llmrec_qdrant.admin import Bound
-from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, SimilarUser
+from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, SimilarUser, show
 from llmrec_qdrant.effects import Sleep, Steps, call
 from llmrec_qdrant.errors import InvalidInput, NotFound, WorkPending
 from llmrec_qdrant.filters import FilterLike, parse_filter
@@ -75,10 +75,12 @@ def _weights(bound: Bound, ask: Ask) -> Mapping[Leg, float]:
 
 def _checked(ask: Ask) -> Ask:
     query.check_limit(ask.limit)
-    if not 0 <= ask.diversity <= 1:
-        raise InvalidInput(f"diversity lies between 0 and 1, not {ask.diversity!r}")
-    if isinstance(ask.exclude, str):
-        raise InvalidInput(f"exclude is a list of item ids, not the text {ask.exclude!r}")
+    diversity: object = ask.diversity
+    if not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
+        raise InvalidInput(f"diversity lies between 0 and 1, not {show(diversity)}")
+    exclude: object = ask.exclude
+    if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+        raise InvalidInput(f"exclude is a list of item ids, not {show(ask.exclude)}")
     return ask
 
 
@@ -289,9 +291,10 @@ def search(bound: Bound, text: str, user: str | None, ask: Ask) -> Steps[list[Re
     The text is stored and encoded by a worker, once. Raises :class:`WorkPending` if none answers.
     """
     _checked(ask)
-    text = text.strip()
-    if not text or len(text) > 2_000:
-        raise InvalidInput(f"a search text has 1 to 2,000 characters, this one has {len(text):,}")
+    given: object = text
+    text = given.strip() if isinstance(given, str) else ""
+    if not 1 <= len(text) <= 2_000:
+        raise InvalidInput(f"a search text has 1 to 2,000 characters, not {show(given)}")
     point, legs_found = yield from _encoded(bound, text)
     filter = _filter(bound, ask)
     legs = [LegQuery(leg, point, bound.space.texts) for leg in (DENSE, TFIDF) if leg in legs_found]

@@ -8,6 +8,7 @@ clears ``stale`` only while the hash is still the one it encoded.
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
 from qdrant_client import models
 
 from llmrec_qdrant.admin import Bound
@@ -28,6 +30,7 @@ from llmrec_qdrant.contracts import (
     Reconcile,
     RefreshUsers,
     Rejected,
+    show,
 )
 from llmrec_qdrant.effects import Send, Steps, call
 from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, PartlyRejected, WorkPendingWarning
@@ -56,6 +59,17 @@ def batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(things)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def many(given: Iterable[T]) -> Iterable[T]:
+    """``given``, unless it is a single thing, which would be taken apart.
+
+    Raises :class:`InvalidInput`.
+    """
+    what: object = given
+    if isinstance(what, str | bytes | Mapping | BaseModel) or not isinstance(what, Iterable):
+        raise InvalidInput(f"give a list, also of a single one: [{show(what)}]")
+    return given
 
 
 def by_size(things: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
@@ -131,7 +145,7 @@ def upsert_items(bound: Bound, given: Iterable[ItemLike]) -> Steps[Receipt]:
     if some were refused.
     """
     total = Receipt()
-    for batch in batches(given, BATCH):
+    for batch in batches(many(given), BATCH):
         items, rejected = read_all(batch, lambda one: _owned(bound, Item.parse(one)), "id")
         done, stale = yield from store_items(bound, items)
         queued = yield from notify(EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, MESSAGE))
@@ -229,8 +243,17 @@ def _edits(point: str, stored: Mapping[str, Any], payload: dict[str, Any]) -> li
         models.SetPayloadOperation(set_payload=models.SetPayload(payload={**payload, **new_text}, filter=_only(point)))
     ]
     if gone := sorted(mine.keys() - payload.keys()):
-        edits.append(models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=gone, filter=_only(point))))
+        edits.append(
+            models.DeletePayloadOperation(
+                delete_payload=models.DeletePayload(keys=[_path(key) for key in gone], filter=_only(point))
+            )
+        )
     return edits
+
+
+def _path(key: str) -> str:
+    """A top-level key as a path of Qdrant, which reads dots and brackets."""
+    return key if re.fullmatch(r"[\w-]+", key) else f'"{key}"'
 
 
 def _only(*points: str) -> models.Filter:
@@ -262,7 +285,7 @@ def track(bound: Bound, given: Iterable[EventLike]) -> Steps[Receipt]:
     Raises :class:`PartlyRejected`, with the receipt, if some were refused; the others are stored.
     """
     total = Receipt()
-    for batch in batches(given, BATCH):
+    for batch in batches(many(given), BATCH):
         events, rejected = read_all(batch, Event.parse, "user")
         done, users = yield from store_events(bound, events)
         queued = yield from notify(RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, MESSAGE))
@@ -368,6 +391,7 @@ def forget_user(bound: Bound, user: str) -> Steps[int]:
 
     Qdrant keeps deleted data in its storage files until they are rewritten: see docs/operations.md.
     """
+    point = point_id("user", user, bound.tenant)
     conditions: list[Any] = [
         models.FieldCondition(key=Key.USER_ID, match=models.MatchValue(value=user)),
         models.FieldCondition(key=Key.TENANT, match=models.MatchValue(value=bound.tenant or "")),
@@ -381,7 +405,7 @@ def forget_user(bound: Bound, user: str) -> Steps[int]:
     yield from call(
         "delete",
         collection_name=bound.space.users,
-        points_selector=models.PointIdsList(points=[point_id("user", user, bound.tenant)]),
+        points_selector=models.PointIdsList(points=[point]),
         wait=True,
     )
     total: int = counted.count

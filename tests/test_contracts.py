@@ -348,7 +348,7 @@ def test_a_type_is_a_short_lower_case_word(word: str) -> None:
 def test_the_defaults_of_a_space() -> None:
     config = SpaceConfig()
     assert config.encoder_id == "sentence-transformers/all-MiniLM-L6-v2 (mean, 256, cosine)"
-    assert (config.size, config.half_life_days, config.position_decay, config.history) == (384, 30.0, 0.8, 100)
+    assert (config.size, config.half_life_days, config.position_decay, config.history) == (384, 30.0, 0.9, 100)
     assert config.weights == {"dense": 1.0, "tfidf": 1.0, "collab": 1.0}
     assert SpaceConfig(revision="abc", pooling="cls").encoder_id == (
         "sentence-transformers/all-MiniLM-L6-v2@abc (cls, 256, cosine)"

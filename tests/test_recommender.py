@@ -242,9 +242,9 @@ def test_explain_gives_scores_per_leg_without_changing_the_list(rec: Recommender
 
 
 def test_collab_leg_is_the_sparse_product_of_history_and_cooccurrence(rec: Recommender) -> None:
-    """ann: m2 then m1 back, weights 1 and 0.8·2^(-1/30), norm 1; m3 follows m2 at one step, m1 at two (bob)."""
+    """ann: m2 then m1 back, weights 1 and 0.9·2^(-1/30), norm 1; m3 follows m2 at one step, m1 at two (bob)."""
     watched(rec)
-    back = 0.8 * 0.5 ** (1 / 30)
+    back = 0.9 * 0.5 ** (1 / 30)
     norm = (1 + back**2) ** 0.5
     after_m2 = 1 / (2**0.5 * 1)  # one step forward; m2 has two events, m3 has one
     after_m1 = 0.5 / (2**0.5 * 1)
@@ -276,6 +276,17 @@ def test_an_event_for_an_item_that_comes_later_counts_from_then_on(rec: Recommen
     assert stored["waiting"] == [] and "dense" in stored["legs"]
     assert rec.status().users_stale == 0
     assert rec.recommend("dan", 1)[0].id in {"m1", "m2", "m3"}
+
+
+def test_events_that_came_before_their_items_count_for_collab_too(where: dict[str, str]) -> None:
+    rec = connect(where)
+    rec.create(CONFIG)
+    watched(rec)
+    rec.upsert_items(items())
+    rec.reconcile()
+    assert payload(rec, "m1")["popularity"] == 2.0
+    assert "collab" in rec.recommend("ann", 3, explain=True)[0].legs
+    drop(rec)
 
 
 def test_dislikes_and_low_ratings_push_away(rec: Recommender) -> None:
@@ -397,9 +408,9 @@ def test_search(rec: Recommender) -> None:
     assert rec.search("美食", limit=1)[0].id == "m8"
     rec.track(history("ann", "m1", "m2"))
     assert {one.id for one in rec.search("astronauts", user="ann", limit=3)} == {"m1", "m2", "m3"}
-    for text in ("", "  ", "x" * 2001):
+    for text in ("", "  ", "x" * 2001, 5, None):
         with pytest.raises(InvalidInput, match="2,000 characters"):
-            rec.search(text)
+            rec.search(text)  # type: ignore[arg-type]
 
 
 def test_search_without_a_worker_says_so(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,6 +435,35 @@ def test_request_is_what_recommend_sends(rec: Recommender, where: dict[str, str]
     assert [(one["payload"]["item_id"], pytest.approx(one["score"])) for one in points] == [
         (one.id, one.score) for one in listed
     ]
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "", "a\x00", "x" * 300, None, 1.5])
+def test_what_cannot_be_an_id_is_refused_wherever_one_is_taken(rec: Recommender, odd: Any) -> None:
+    calls: list[Any] = [
+        lambda: rec.recommend(odd), lambda: rec.similar_items(odd), lambda: rec.similar_users(odd),
+        lambda: rec.recommend("ann", exclude=[odd]), lambda: rec.recommend_from([odd]), lambda: rec.request(odd),
+        lambda: rec.delete_items([odd]), lambda: rec.forget_user(odd),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(InvalidInput, match="id"):
+            call()
+
+
+def test_options_of_the_wrong_kind_are_refused(rec: Recommender) -> None:
+    for options in ({"diversity": "x"}, {"diversity": None}, {"exclude": 5}, {"limit": "3"}, {"weights": 3}):
+        with pytest.raises(InvalidInput):
+            rec.recommend("ann", **options)  # type: ignore[arg-type]
+    for single in (Item(id="a"), {"id": "a"}, "a", 5):
+        with pytest.raises(InvalidInput, match="give a list"):
+            rec.upsert_items(single)  # type: ignore[arg-type]
+
+
+def test_a_field_with_a_dot_or_a_bracket_can_be_dropped(rec: Recommender) -> None:
+    rec.upsert_items([Item(id="odd", title="odd", payload={"a.b": 1, "a[": 2, "$x": 3, "keep": 4})])
+    rec.upsert_items([Item(id="odd", title="odd", payload={"keep": 4})])
+    stored = payload(rec, "odd")
+    assert stored["keep"] == 4 and not {"a.b", "a[", "$x"} & stored.keys()
+    assert rec.upsert_items([Item(id="odd", title="odd", payload={"keep": 4})]).unchanged == 1
 
 
 # --- tenants -------------------------------------------------------------------------------------

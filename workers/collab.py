@@ -126,10 +126,9 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
         store.write_existing(client, space.items, vectors, payloads=payloads)
         _clear(client, space, [points[row] for row, vector in batch if not vector.indices])
     _forget_others(client, space, set(points))
+    fitted = {"events": found.n_events, "items": store.count(client, space.items), "at": now()}
     with translated():
-        client.update_collection(
-            space.items, metadata={COLLAB_FIT: {"events": found.n_events, "items": len(found.names), "at": now()}}
-        )
+        client.update_collection(space.items, metadata={COLLAB_FIT: fitted})
 
 
 def _clear(client: QdrantClient, space: Space, points: list[str]) -> None:

@@ -19,7 +19,7 @@ from workers import store
 __all__ = ["collab_due", "reconcile", "spaces"]
 
 GROWTH = 1.1
-"""The collab leg is rebuilt when there are this many times the events it was fitted on."""
+"""The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
 
 
 def reconcile(client: QdrantClient, space: Space) -> Iterator[Message]:
@@ -73,11 +73,14 @@ def _make_users(client: QdrantClient, space: Space, owners: dict[str, dict[str, 
 
 
 def collab_due(client: QdrantClient, space: Space) -> bool:
-    """Whether enough events have come since the collab leg was fitted."""
+    """Whether enough events, or items that events may be about, have come since the collab leg was fitted."""
     with translated():
         metadata = client.get_collection(space.items).config.metadata or {}
-    fitted = int((metadata.get(COLLAB_FIT) or {}).get("events") or 0)
-    return store.count(client, space.events) > GROWTH * fitted
+    fitted = metadata.get(COLLAB_FIT) or {}
+    events, items = store.count(client, space.events), store.count(client, space.items)
+    return events > GROWTH * int(fitted.get("events") or 0) or (
+        events > 0 and items > GROWTH * int(fitted.get("items") or 0)
+    )
 
 
 def spaces(client: QdrantClient) -> list[Space]:
