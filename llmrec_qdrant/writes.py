@@ -242,18 +242,14 @@ def _edits(point: str, stored: Mapping[str, Any], payload: dict[str, Any]) -> li
     edits: list[Any] = [
         models.SetPayloadOperation(set_payload=models.SetPayload(payload={**payload, **new_text}, filter=_only(point)))
     ]
-    if gone := sorted(mine.keys() - payload.keys()):
-        edits.append(
-            models.DeletePayloadOperation(
-                delete_payload=models.DeletePayload(keys=[_path(key) for key in gone], filter=_only(point))
-            )
-        )
+    gone = sorted(mine.keys() - payload.keys())
+    if any(not re.fullmatch(r"[\w-]+", key) for key in gone):  # no path of Qdrant names such a key
+        kept = {key: value for key, value in stored.items() if key in _WORKERS_OWN}
+        whole = models.SetPayload(payload={**kept, **payload, Key.STALE: True}, filter=_only(point))
+        return [models.OverwritePayloadOperation(overwrite_payload=whole)]
+    if gone:
+        edits.append(models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=gone, filter=_only(point))))
     return edits
-
-
-def _path(key: str) -> str:
-    """A top-level key as a path of Qdrant, which reads dots and brackets."""
-    return key if re.fullmatch(r"[\w-]+", key) else f'"{key}"'
 
 
 def _only(*points: str) -> models.Filter:
