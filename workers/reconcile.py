@@ -13,7 +13,7 @@ from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import COLLAB_FIT, Key, Space
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import MESSAGE, batches, mark_users
+from llmrec_qdrant.writes import ITEMS_MESSAGE, MESSAGE, batches, mark_users
 from workers import store
 
 __all__ = ["collab_due", "reconcile", "spaces"]
@@ -24,7 +24,7 @@ GROWTH = 1.1
 
 def reconcile(client: QdrantClient, space: Space) -> Iterator[Message]:
     """Messages for everything that is stale, found in Qdrant alone."""
-    for ids in _stale(client, space.items):
+    for ids in _stale(client, space.items, ITEMS_MESSAGE):
         yield EmbedItems(space=space.name, ids=ids)
     for ids in _stale(client, space.texts):
         yield EmbedTexts(space=space.name, ids=ids)
@@ -35,9 +35,9 @@ def reconcile(client: QdrantClient, space: Space) -> Iterator[Message]:
         yield FitCollab(space=space.name)
 
 
-def _stale(client: QdrantClient, collection: str) -> Iterator[list[str]]:
+def _stale(client: QdrantClient, collection: str, size: int = MESSAGE) -> Iterator[list[str]]:
     for page in store.scroll(client, collection, store.where(store.stale()), False):
-        yield from batches((str(record.id) for record in page), MESSAGE)
+        yield from batches((str(record.id) for record in page), size)
 
 
 def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
