@@ -349,7 +349,7 @@ def test_the_defaults_of_a_space() -> None:
     config = SpaceConfig()
     assert config.encoder_id == "sentence-transformers/all-MiniLM-L6-v2 (mean, 256, cosine)"
     assert (config.size, config.half_life_days, config.position_decay, config.history) == (384, 30.0, 0.9, 100)
-    assert config.weights == {"dense": 1.0, "tfidf": 1.0, "collab": 1.0}
+    assert config.weights == {"dense": 1.0, "tfidf": 1.0, "collab": 2.0}
     assert SpaceConfig(revision="abc", pooling="cls").encoder_id == (
         "sentence-transformers/all-MiniLM-L6-v2@abc (cls, 256, cosine)"
     )
@@ -533,7 +533,11 @@ json_values = st.recursive(
     max_leaves=8,
 )
 payloads = st.dictionaries(
-    st.text(characters, max_size=10).filter(lambda key: key not in RESERVED), json_values, max_size=4
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"'), min_size=1, max_size=10).filter(
+        lambda key: key not in RESERVED and key.strip()
+    ),
+    json_values,
+    max_size=4,
 )
 moments = st.datetimes(datetime(1971, 1, 1), datetime(2024, 1, 1), timezones=st.just(UTC))
 items = st.builds(
