@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qdrant_client import models
@@ -15,7 +15,7 @@ from llmrec_qdrant.errors import QdrantRefused, ServerTooOld, SpaceMismatch, Spa
 from llmrec_qdrant.layout import CollectionKind, Key, Space
 from llmrec_qdrant.query import tenant_filter
 
-__all__ = ["Bound", "check_server", "create", "load_config", "status"]
+__all__ = ["Bound", "build_collection", "check_server", "create", "load_config", "status"]
 
 MINIMUM = (1, 16)
 """Conditional updates and collection metadata came with Qdrant 1.16."""
@@ -28,6 +28,10 @@ class Bound:
     space: Space
     config: SpaceConfig
     tenant: str | None = None
+
+    def at(self, version: int) -> Bound:
+        """The same, for one version of the space."""
+        return replace(self, space=self.space.at(version))
 
 
 def check_server() -> Steps[None]:
@@ -95,7 +99,7 @@ def _build(space: Space, config: SpaceConfig) -> Steps[None]:
     for kind in layout.KINDS:
         alias = space.alias(kind)
         target = aliases.get(alias, space.versioned(kind))
-        yield from _build_collection(kind, target, config)
+        yield from build_collection(kind, target, config)
         if kind != "events" and alias not in aliases:
             operation = models.CreateAlias(collection_name=target, alias_name=alias)
             missing.append(models.CreateAliasOperation(create_alias=operation))
@@ -108,10 +112,13 @@ def _build(space: Space, config: SpaceConfig) -> Steps[None]:
             ) from error
 
 
-def _build_collection(kind: CollectionKind, name: str, config: SpaceConfig) -> Steps[None]:
+def build_collection(
+    kind: CollectionKind, name: str, config: SpaceConfig, more: dict[str, Any] | None = None
+) -> Steps[None]:
+    """Make a collection, with its metadata (and ``more`` of it), and its indexes, where they are missing."""
     exists = yield from call("collection_exists", collection_name=name)
     if not exists:
-        extra = {"metadata": layout.metadata(config)} if kind == "items" else {}
+        extra = {"metadata": {**layout.metadata(config), **(more or {})}} if kind == "items" else {}
         try:
             yield from call("create_collection", collection_name=name, **layout.collection_spec(kind, config), **extra)
         except QdrantRefused as error:
@@ -150,4 +157,15 @@ def status(bound: Bound) -> Steps[SpaceStatus]:
             exact=True,
         )
         counts[name] = answer.count
-    return SpaceStatus(space=bound.space.name, model=bound.config.encoder_id, **counts)
+    aside = 0
+    for kind in ("items", "users", "texts"):
+        must = [
+            part
+            for part in (mine, models.FieldCondition(key=Key.SET_ASIDE, match=models.MatchValue(value=True)))
+            if part
+        ]
+        answer = yield from call(
+            "count", collection_name=bound.space.alias(kind), count_filter=models.Filter(must=must), exact=True
+        )
+        aside += answer.count
+    return SpaceStatus(space=bound.space.name, model=bound.config.encoder_id, set_aside=aside, **counts)

@@ -9,10 +9,20 @@ from typing import Any, Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
-from llmrec_qdrant import admin, reads, writes
+from llmrec_qdrant import admin, reads, reembed, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_async, open_queue, open_sync
-from llmrec_qdrant.contracts import Event, Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
+from llmrec_qdrant.contracts import (
+    Event,
+    Failure,
+    Leg,
+    Migration,
+    Receipt,
+    Recommendation,
+    SimilarUser,
+    SpaceConfig,
+    SpaceStatus,
+)
 from llmrec_qdrant.effects import Steps, drive_async
 from llmrec_qdrant.filters import FilterLike
 from llmrec_qdrant.jobs import JobQueue
@@ -22,9 +32,21 @@ from llmrec_qdrant.recommender import CONFIG_AGE, checked_tenant, listed
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.writes import EventLike, ItemLike
 
-__all__ = ["AsyncRecommender"]
+__all__ = ["AsyncJob", "AsyncRecommender"]
 
 T = TypeVar("T")
+
+
+class AsyncJob:
+    """:class:`~llmrec_qdrant.recommender.Job` for asyncio."""
+
+    def __init__(self, rec: AsyncRecommender, version: int) -> None:
+        self._rec = rec
+        self.version = version
+
+    async def progress(self) -> Migration:
+        """As :meth:`Job.progress`."""
+        return await self._rec._drive(reembed.progress(await self._rec._bound(), self.version))
 
 
 class AsyncRecommender:
@@ -122,6 +144,34 @@ class AsyncRecommender:
     async def reconcile(self) -> bool:
         """As :meth:`Recommender.reconcile`."""
         return await self._drive(writes.reconcile(await self._bound()))
+
+    async def failures(self, limit: int = 100) -> list[Failure]:
+        """As :meth:`Recommender.failures`."""
+        return await self._drive(reembed.failures(await self._bound(), limit))
+
+    async def retry(self) -> int:
+        """As :meth:`Recommender.retry`."""
+        return await self._drive(reembed.retry(await self._bound()))
+
+    async def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> AsyncJob:
+        """As :meth:`Recommender.reembed`."""
+        bound = await self._bound()
+        wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
+        return AsyncJob(self, await self._drive(reembed.start(bound, wanted)))
+
+    async def rollback(self) -> int:
+        """As :meth:`Recommender.rollback`."""
+        number = await self._drive(reembed.rollback(await self._bound()))
+        self._config = None
+        return number
+
+    async def cancel_reembed(self) -> int | None:
+        """As :meth:`Recommender.cancel_reembed`."""
+        return await self._drive(reembed.cancel(await self._bound()))
+
+    async def clean_up(self) -> list[int]:
+        """As :meth:`Recommender.clean_up`."""
+        return await self._drive(reembed.clean_up(await self._bound()))
 
     async def upsert_items(self, items: Iterable[ItemLike]) -> Receipt:
         """As :meth:`Recommender.upsert_items`."""

@@ -16,12 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
-from llmrec_qdrant.contracts import LEGS, SpaceConfig, SpaceStatus
+from llmrec_qdrant.contracts import LEGS, Migration, SpaceConfig, SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.jobs import mask_url
 from llmrec_qdrant.loading import Checkpoint, Loaded, as_json, load
 from llmrec_qdrant.printing import bar, err, out, print_items, print_json, print_status, print_users, say
-from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.recommender import Job, Recommender
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.sources import Row, Source
 from llmrec_qdrant.watching import watched
@@ -546,6 +546,106 @@ def _value(text: str, kind: str) -> Any:
     except ValueError:
         raise InvalidInput(f"the filter needs a number where it has {text!r}") from None
     return text.lower() == "true" if kind == "bool" else text
+
+
+# --- jobs and versions ---------------------------------------------------------------------------
+
+
+@app.command()
+@connected
+def jobs(
+    target: Target,
+    failed: Annotated[bool, typer.Option("--failed", help="List what was set aside, and why.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Give what was set aside another chance.")] = False,
+) -> None:
+    """What is being done, counted in Qdrant; what failed; and another try for it.
+
+    Example: llmrec jobs --failed
+    """
+    with target.open() as rec:
+        again = rec.retry() if retry else 0
+        found = rec.status()
+        listed = rec.failures() if failed else []
+    if target.json:
+        print_json(
+            {
+                "status": found.model_dump(mode="json"),
+                "retried": again,
+                "failed": [one.model_dump(mode="json") for one in listed],
+            }
+        )
+        return
+    if retry:
+        say(f"{again:,} get another chance")
+    print_status(found)
+    for one in listed:
+        say(f"{one.kind} {one.id} (version {one.version}): {one.reason}")
+    if failed and not listed:
+        say("nothing was set aside")
+
+
+@app.command()
+@connected
+def reembed(
+    target: Target,
+    model: Annotated[str | None, typer.Option(help="sentence-transformers or BERT id, or a folder.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Numbers in a dense vector; read from the model if possible.")
+    ] = None,
+    pooling: Annotated[str | None, typer.Option(help="mean or cls.")] = None,
+    similarity: Annotated[str | None, typer.Option(help="cosine or pearson.")] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop a re-embedding and delete what it made.")] = False,
+    clean_up: Annotated[bool, typer.Option("--clean-up", help="Delete old versions; no rollback afterwards.")] = False,
+    wait: Wait = True,
+) -> None:
+    """Move the space to another model beside the live one, and switch when it is complete.
+
+    Interrupting stops the waiting, not the work; the same command again goes on watching.
+    Example: llmrec reembed --model sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2
+    """
+    with target.open() as rec:
+        if cancel or clean_up:
+            gone: Any = rec.cancel_reembed() if cancel else rec.clean_up()
+            print_json({"deleted": gone}) if target.json else say(f"deleted: {gone or 'nothing'}")
+            return
+        options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        if model and size is None:
+            given["size"] = _size_of(given)
+        job = rec.reembed(**given)
+        found = _watch(job, target) if wait else job.progress()
+    if target.json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        say(
+            f"version {found.version} ({found.model}) is {found.state}: {found.items_done:,} of {found.items_total:,} "
+            f"items, {found.users_done:,} of {found.users_total:,} users, {found.set_aside:,} set aside {found.reason}"
+        )
+        if found.state == "live":
+            say("back: llmrec rollback; when all is well: llmrec reembed --clean-up")
+    if found.state == "failed":
+        raise typer.Exit(1)
+
+
+def _watch(job: Job, target: Target) -> Migration:
+    with bar("re-embedding", None, quiet=target.json) as update:
+
+        def tell(found: Migration) -> None:
+            update(found.items_done + found.users_done, found.items_total + found.users_total)
+
+        return job.wait(tell=tell)
+
+
+@app.command()
+@connected
+def rollback(target: Target) -> None:
+    """Switch back to the version before the last re-embedding.
+
+    Example: llmrec rollback
+    """
+    with target.open() as rec:
+        number = rec.rollback()
+    print_json({"live": number}) if target.json else say(f"version {number} is live again")
 
 
 # --- deleting ------------------------------------------------------------------------------------

@@ -34,11 +34,14 @@ __all__ = [
     "EmbedItems",
     "EmbedTexts",
     "Event",
+    "Failure",
     "FieldKind",
     "FitCollab",
     "Item",
     "Leg",
     "Message",
+    "Migrate",
+    "Migration",
     "Receipt",
     "Recommendation",
     "Reconcile",
@@ -68,7 +71,7 @@ MAX_BATCH = 1_000
 RESERVED = frozenset(
     {
         "item_id", "tenant", "title", "text", "topics", "popularity", "src_hash", "stale", "model",
-        "terms", "legs", "embedded_at",
+        "terms", "legs", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
     }
 )  # fmt: skip
 """Payload keys of an item that belong to the product."""
@@ -454,6 +457,30 @@ class SpaceStatus(Contract):
     events_unfolded: int
     texts: int
     texts_stale: int
+    set_aside: int = Field(description="Items, users and texts that failed too often; `llmrec jobs --failed`.")
+
+
+class Failure(Contract):
+    """Something that was set aside."""
+
+    kind: Literal["item", "user", "text"]
+    id: str
+    version: int
+    reason: str
+
+
+class Migration(Contract):
+    """How far a re-embedding is, counted in Qdrant."""
+
+    version: int
+    model: str
+    state: Literal["filling", "switching", "done", "failed", "live"]
+    items_done: int
+    items_total: int
+    users_done: int
+    users_total: int
+    set_aside: int = Field(description="Items that could not be encoded; see `llmrec jobs --failed`.")
+    reason: str = Field("", description="Why it failed, if it did.")
 
 
 class Message(Contract):
@@ -500,14 +527,22 @@ class FitCollab(Message):
     queue = "batch"
 
 
+class Migrate(Message):
+    """Take the filling version of a space one step further."""
+
+    task = "llmrec.migrate"
+    queue = "batch"
+
+
 class Reconcile(Message):
     """Find what is stale from Qdrant alone and enqueue it."""
 
     task = "llmrec.reconcile"
     queue = "batch"
+    everything: bool = Field(False, description="Also what has been announced a moment ago.")
 
 
-MESSAGES: tuple[type[Message], ...] = (EmbedItems, EmbedTexts, FitCollab, Reconcile, RefreshUsers)
+MESSAGES: tuple[type[Message], ...] = (EmbedItems, EmbedTexts, FitCollab, Migrate, Reconcile, RefreshUsers)
 SCHEMAS: tuple[type[Contract], ...] = (Item, Event, Recommendation, SpaceConfig, *MESSAGES)
 
 

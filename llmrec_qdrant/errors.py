@@ -94,7 +94,14 @@ class ServiceError(LlmrecError):
 
 
 class QdrantUnavailable(ServiceError):
-    """Qdrant is down, restarting, overloaded or timed out; the same call may work later."""
+    """Qdrant is down, restarting, overloaded or timed out; the same call may work later.
+
+    ``retry_after``: seconds that Qdrant asked to wait, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class QdrantRefused(ServiceError):

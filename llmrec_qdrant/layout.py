@@ -16,7 +16,7 @@ collection            versioned  holds
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qdrant_client import models
@@ -76,25 +76,37 @@ class Key:
     FOLDED = "folded"
     """Of an event: its user's vectors know it."""
     LABEL = "label"
+    LEASE = "lease"
+    """Until then somebody is on it: reconcile does not enqueue it again."""
+    ATTEMPTS = "attempts"
+    """Tries since the last success; see workers/attempts.py."""
+    SET_ASIDE = "set_aside"
+    """True: it failed too often, and waits for an edit or for `llmrec retry`."""
+    SET_ASIDE_WHY = "set_aside_why"
+
+
+WORK = (Key.LEASE, Key.ATTEMPTS, Key.SET_ASIDE, Key.SET_ASIDE_WHY)
+"""Keys that record the progress of work on a point."""
 
 
 ITEM_INTERNAL = (
     Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
-    Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT,
+    Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK,
 )  # fmt: skip
-ITEM_HEAVY = (Key.TEXT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT)
+ITEM_HEAVY = (Key.TEXT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK)
 """What a list of recommendations does not need to carry."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Names of one space.
+    """Names of one space: of its aliases, or, with a version, of that version's collections.
 
-    >>> Space("movies").items
-    'movies_items'
+    >>> Space("movies").items, Space("movies").at(2).items, Space("movies").at(2).events
+    ('movies_items', 'movies_items_v2', 'movies_events')
     """
 
     name: str
+    version: int | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", self.name):
@@ -102,8 +114,16 @@ class Space:
                 f"a space name has 1 to 64 letters, digits, '_' or '-' and begins with a letter or digit, not {self.name[:80]!r}"
             )
 
+    def at(self, version: int | None) -> Space:
+        """The same space, one version of it."""
+        return replace(self, version=version)
+
+    def collection(self, kind: CollectionKind) -> str:
+        """The alias, or the collection of the version; events are never versioned."""
+        return self.alias(kind) if self.version is None else self.versioned(kind, self.version)
+
     def alias(self, kind: CollectionKind) -> str:
-        """The name that readers and writers use."""
+        """The name that readers use."""
         return f"{self.name}_{kind}"
 
     @classmethod
@@ -113,28 +133,28 @@ class Space:
         return cls(name) if found and not rest and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name) else None
 
     def versioned(self, kind: CollectionKind, version: int = 1) -> str:
-        """The collection behind the alias; events are never versioned."""
+        """The collection of a version; events are never versioned."""
         return self.alias(kind) if kind == "events" else f"{self.alias(kind)}_v{version}"
 
     @property
     def items(self) -> str:
         """Items, three legs."""
-        return self.alias("items")
+        return self.collection("items")
 
     @property
     def users(self) -> str:
         """Users, three legs and the interests."""
-        return self.alias("users")
+        return self.collection("users")
 
     @property
     def texts(self) -> str:
         """Free texts: searches, reviews, queries."""
-        return self.alias("texts")
+        return self.collection("texts")
 
     @property
     def topics(self) -> str:
         """Topics."""
-        return self.alias("topics")
+        return self.collection("topics")
 
     @property
     def events(self) -> str:
@@ -201,7 +221,8 @@ def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
     """Payload key → index schema; to be created before any data."""
     own: dict[str, Any] = dict(_BUILT_IN[kind])
     tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    return {Key.TENANT: tenant, **own, **(config.fields if kind == "items" else {})}
+    work: dict[str, Any] = {Key.LEASE: "datetime", Key.SET_ASIDE: "bool"} if Key.STALE in own else {}
+    return {Key.TENANT: tenant, **own, **work, **(config.fields if kind == "items" else {})}
 
 
 def filterable(config: SpaceConfig) -> frozenset[str]:
@@ -211,6 +232,8 @@ def filterable(config: SpaceConfig) -> frozenset[str]:
 
 COLLAB_FIT = "collab_fit"
 """Metadata of the items collection: what the collab leg was fitted on."""
+MIGRATION = "migration"
+"""Metadata of the items collection: how far its filling by re-embedding is."""
 
 
 def metadata(config: SpaceConfig) -> dict[str, Any]:

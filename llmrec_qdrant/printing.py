@@ -114,6 +114,8 @@ def print_status(status: SpaceStatus) -> None:
         table.add_row(kind, f"{getattr(status, kind):,}", f"[yellow]{waiting:,}[/yellow]" if waiting else "0")
     out.print(table)
     say(f"model: {status.model}")
+    if status.set_aside:
+        say(f"{status.set_aside:,} were set aside after failing: llmrec jobs --failed", style="yellow")
     if status.items_unreadable:
         say(
             f"{status.items_unreadable:,} items have no dense vector: no text, or none this model can read. "

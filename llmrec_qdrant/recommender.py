@@ -3,28 +3,82 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from qdrant_client import QdrantClient
 
-from llmrec_qdrant import admin, reads, writes
+from llmrec_qdrant import admin, reads, reembed, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_queue, open_sync
-from llmrec_qdrant.contracts import Event, Item, Leg, Receipt, Recommendation, SimilarUser, SpaceConfig, SpaceStatus
+from llmrec_qdrant.contracts import (
+    Event,
+    Failure,
+    Item,
+    Leg,
+    Migration,
+    Receipt,
+    Recommendation,
+    SimilarUser,
+    SpaceConfig,
+    SpaceStatus,
+)
 from llmrec_qdrant.effects import Steps, drive
+from llmrec_qdrant.errors import WorkPending
 from llmrec_qdrant.filters import FilterLike
-from llmrec_qdrant.jobs import JobQueue
+from llmrec_qdrant.jobs import InlineQueue, JobQueue
 from llmrec_qdrant.layout import Space
 from llmrec_qdrant.reads import Ask
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.writes import EventLike, ItemLike
 
-__all__ = ["Recommender"]
+__all__ = ["Job", "Recommender"]
 
 T = TypeVar("T")
 CONFIG_AGE = 30.0
 """Seconds after which a changed configuration of the space is noticed."""
+
+
+class Job:
+    """A re-embedding under way. Losing the handle loses nothing: the state lies in Qdrant."""
+
+    def __init__(self, rec: Recommender, version: int) -> None:
+        self._rec = rec
+        self.version = version
+
+    def progress(self) -> Migration:
+        """How far it is, counted in Qdrant.
+
+        Raises :class:`NotFound` if it was cancelled.
+        """
+        return self._rec._drive(reembed.progress(self._rec._bound(), self.version))
+
+    def wait(
+        self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
+    ) -> Migration:
+        """Wait until the new version is live or has failed; without a broker this does the work.
+
+        Raises :class:`WorkPending` after ``timeout`` seconds.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found = self.progress()
+            tell(found)
+            if found.state in {"live", "failed", "done"}:
+                self._rec._config = None
+                return found
+            if end is not None and time.monotonic() > end:
+                raise WorkPending(
+                    f"the re-embedding has {found.items_done:,} of {found.items_total:,} items after {timeout:.0f} s: "
+                    "it goes on by itself while workers run; ask again with progress()"
+                )
+            if isinstance(self._rec._queue, InlineQueue):
+                self._rec.reconcile()
+            else:
+                time.sleep(0.5)
+
+    def __repr__(self) -> str:
+        return f"Job(space={self._rec.space!r}, version={self.version})"
 
 
 class Recommender:
@@ -128,6 +182,44 @@ class Recommender:
     def reconcile(self) -> bool:
         """Have everything stale found and done; False if no worker could be told."""
         return self._drive(writes.reconcile(self._bound()))
+
+    def failures(self, limit: int = 100) -> list[Failure]:
+        """What was set aside after failing too often, with its reason."""
+        return self._drive(reembed.failures(self._bound(), limit))
+
+    def retry(self) -> int:
+        """Give everything that was set aside another chance; returns how many points."""
+        return self._drive(reembed.retry(self._bound()))
+
+    # --- another model -----------------------------------------------------------------------
+
+    def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> Job:
+        """Move the space to other vectors, such as ``model="…", size=768``, without a reader noticing.
+
+        A new version fills beside the live one; when it holds the same and is encoded, one alias call switches
+        to it. Returns a handle; the work goes on without it. Asking for the same again resumes.
+        Raises :class:`SpaceMismatch` while another re-embedding is under way.
+        """
+        bound = self._bound()
+        wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
+        return Job(self, self._drive(reembed.start(bound, wanted)))
+
+    def rollback(self) -> int:
+        """Switch back to the version before the last re-embedding; returns its number.
+
+        Raises :class:`NotFound` if it was cleaned up.
+        """
+        number = self._drive(reembed.rollback(self._bound()))
+        self._config = None
+        return number
+
+    def cancel_reembed(self) -> int | None:
+        """Stop a re-embedding under way; returns its version, None if there was none."""
+        return self._drive(reembed.cancel(self._bound()))
+
+    def clean_up(self) -> list[int]:
+        """Delete versions that are neither live nor filling; returns them. There is no rollback afterwards."""
+        return self._drive(reembed.clean_up(self._bound()))
 
     # --- writes ------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ def translate(error: Exception) -> LlmrecError | None:
         case UnexpectedResponse():
             return _by_status(error.status_code or 0, _detail(error.content))
         case ResourceExhaustedResponse():
-            return QdrantUnavailable(_BUSY.format(detail="429"))
+            return QdrantUnavailable(_BUSY.format(detail="429"), retry_after=min(float(error.retry_after_s), 60.0))
         case QdrantException() if "Retry-After" in str(error):
             return QdrantUnavailable(_BUSY.format(detail="429"))
         case ResponseHandlingException() | httpx.RequestError():

@@ -13,6 +13,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -35,7 +36,8 @@ from llmrec_qdrant.contracts import (
 from llmrec_qdrant.effects import Send, Steps, call
 from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, PartlyRejected, WorkPendingWarning
 from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import Key, Space
+from llmrec_qdrant.layout import WORK, Key, Space
+from llmrec_qdrant.versions import on_every_version
 
 __all__ = ["digest", "mark_users", "query_text", "reconcile", "store_events", "store_items", "track", "upsert_items"]
 
@@ -194,14 +196,15 @@ def store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, lis
     """Write one batch; returns the receipt and the point ids that need vectors."""
     total, stale = Receipt(), list[str]()
     for part in by_size(items, lambda item: len(item.title) + len(item.text)):
-        receipt, more = yield from _store_items(bound, part)
+        receipt, more = yield from on_every_version(bound.space, partial(_store_items_at, bound, part))
         total, stale = add(total, receipt), stale + more
     return total, stale
 
 
-def _store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, list[str]]]:
+def _store_items_at(bound: Bound, items: Sequence[Item], version: int) -> Steps[tuple[Receipt, list[str]]]:
+    collection = bound.space.at(version).items
     latest = {point_id("item", item.id, item.tenant): item for item in items}
-    found = yield from call("retrieve", collection_name=bound.space.items, ids=list(latest), with_payload=True)
+    found = yield from call("retrieve", collection_name=collection, ids=list(latest), with_payload=True)
     stored: dict[str, dict[str, Any]] = {str(record.id): record.payload or {} for record in found}
     fresh: list[models.PointStruct] = []
     changes: list[Any] = []
@@ -210,19 +213,19 @@ def _store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, li
     for point, item in latest.items():
         payload = _item_payload(item)
         if point not in stored:
-            start = {**payload, Key.POPULARITY: 0.0, Key.STALE: True, Key.LEGS: []}
+            start = {**payload, **FRESH, Key.POPULARITY: 0.0, Key.LEGS: []}
             fresh.append(models.PointStruct(id=point, vector={}, payload=start))
             stale.append(point)
             continue
-        edits = _edits(point, stored[point], payload)
-        changes += edits
-        unchanged += not edits
+        operations = edits(point, stored[point], payload)
+        changes += operations
+        unchanged += not operations
         if stored[point].get(Key.STALE) or stored[point].get(Key.SRC_HASH) != payload[Key.SRC_HASH]:
             stale.append(point)
     if fresh:
-        yield from call("upsert", collection_name=bound.space.items, points=fresh, wait=True, update_filter=NEVER)
+        yield from call("upsert", collection_name=collection, points=fresh, wait=True, update_filter=NEVER)
     if changes:
-        yield from call("batch_update_points", collection_name=bound.space.items, update_operations=changes, wait=True)
+        yield from call("batch_update_points", collection_name=collection, update_operations=changes, wait=True)
     receipt = Receipt(
         written=len(latest) - unchanged,
         unchanged=unchanged,
@@ -232,26 +235,29 @@ def _store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, li
     return receipt, stale
 
 
-_WORKERS_OWN = frozenset({Key.TOPICS, Key.TERMS, Key.POPULARITY, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT})
+WORKERS_OWN = frozenset({Key.TOPICS, Key.TERMS, Key.POPULARITY, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK})
+FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.SET_ASIDE: False}
+"""What a new source says of the work on it: all of it is still to do."""
 
 
-def _edits(point: str, stored: Mapping[str, Any], payload: dict[str, Any]) -> list[Any]:
+def edits(point: str, stored: Mapping[str, Any], payload: dict[str, Any]) -> list[Any]:
     """Operations that turn the stored source into ``payload``; what workers own stays untouched."""
-    mine = {key: value for key, value in stored.items() if key not in _WORKERS_OWN}
+    mine = {key: value for key, value in stored.items() if key not in WORKERS_OWN}
     if mine == payload:
         return []
-    new_text = {} if mine.get(Key.SRC_HASH) == payload[Key.SRC_HASH] else {Key.STALE: True}
-    edits: list[Any] = [
+    new_text = {} if mine.get(Key.SRC_HASH) == payload[Key.SRC_HASH] else FRESH
+    operations: list[Any] = [
         models.SetPayloadOperation(set_payload=models.SetPayload(payload={**payload, **new_text}, filter=_only(point)))
     ]
     gone = sorted(mine.keys() - payload.keys())
     if any(not re.fullmatch(r"[\w-]+", key) for key in gone):  # no path of Qdrant names such a key
-        kept = {key: value for key, value in stored.items() if key in _WORKERS_OWN}
-        whole = models.SetPayload(payload={**kept, **payload, Key.STALE: True}, filter=_only(point))
+        kept = {key: value for key, value in stored.items() if key in WORKERS_OWN}
+        whole = models.SetPayload(payload={**kept, **payload, **FRESH}, filter=_only(point))
         return [models.OverwritePayloadOperation(overwrite_payload=whole)]
     if gone:
-        edits.append(models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=gone, filter=_only(point))))
-    return edits
+        removal = models.DeletePayload(keys=gone, filter=_only(point))
+        operations.append(models.DeletePayloadOperation(delete_payload=removal))
+    return operations
 
 
 def _only(*points: str) -> models.Filter:
@@ -263,15 +269,20 @@ def delete_items(bound: Bound, ids: Iterable[str]) -> Steps[int]:
     """Delete items with their vectors; returns how many there were. Events about them stay."""
     deleted = 0
     for batch in batches((point_id("item", one, bound.tenant) for one in dict.fromkeys(ids)), BATCH):
-        counted = yield from call("count", collection_name=bound.space.items, count_filter=_only(*batch), exact=True)
-        yield from call(
-            "delete",
-            collection_name=bound.space.items,
-            points_selector=models.PointIdsList(points=list(batch)),
-            wait=True,
-        )
-        deleted += counted.count
+        deleted += yield from on_every_version(bound.space, partial(_delete_items_at, bound, batch))
     return deleted
+
+
+def _delete_items_at(bound: Bound, points: Sequence[str], version: int) -> Steps[int]:
+    collection = bound.space.at(version).items
+    counted = yield from call("count", collection_name=collection, count_filter=_only(*points), exact=True)
+    yield from _delete(collection, models.PointIdsList(points=list(points)))
+    total: int = counted.count
+    return total
+
+
+def _delete(collection: str, which: models.PointIdsList | models.FilterSelector) -> Steps[None]:
+    yield from call("delete", collection_name=collection, points_selector=which, wait=True)
 
 
 # --- events --------------------------------------------------------------------------------------
@@ -314,9 +325,16 @@ def _store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt,
     }
     users = {point_id("user", event.user, bound.tenant): event.user for event in latest.values()}
     yield from _put_unless_same(bound.space.events, payloads)
-    yield from _put_unless_same(bound.space.texts, texts)
-    yield from mark_users(bound.space, bound.tenant, users)
+    yield from on_every_version(bound.space, partial(_store_texts_and_mark, bound, texts, users))
     return Receipt(written=len(latest), duplicates=len(events) - len(latest)), list(users)
+
+
+def _store_texts_and_mark(
+    bound: Bound, texts: Mapping[str, dict[str, Any]], users: Mapping[str, str], version: int
+) -> Steps[None]:
+    space = bound.space.at(version)
+    yield from _put_unless_same(space.texts, texts)
+    yield from mark_users(space, bound.tenant, users)
 
 
 def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
@@ -341,7 +359,7 @@ def _text_payload(bound: Bound, user: str, point: str, text: str) -> dict[str, A
         Key.TENANT: bound.tenant or "",
         Key.TEXT: text,
         Key.SRC_HASH: digest(bound.tenant, point, text),
-        Key.STALE: True,
+        **FRESH,
         Key.LEGS: [],
     }
 
@@ -361,18 +379,11 @@ def _put_unless_same(collection: str, payloads: Mapping[str, dict[str, Any]]) ->
 def mark_users(space: Space, tenant: str | None, users: Mapping[str, str]) -> Steps[None]:
     """Make missing users and mark all of them stale under a new revision."""
     revision = uuid.uuid4().hex
-    start = {
-        Key.TENANT: tenant or "",
-        Key.STALE: True,
-        Key.REVISION: revision,
-        Key.LEGS: [],
-        Key.SEEN: [],
-        Key.N_EVENTS: 0,
-    }
+    start = {Key.TENANT: tenant or "", **FRESH, Key.REVISION: revision, Key.LEGS: [], Key.SEEN: [], Key.N_EVENTS: 0}
     points = [
         models.PointStruct(id=point, vector={}, payload={Key.USER_ID: name, **start}) for point, name in users.items()
     ]
-    mark = models.SetPayload(payload={Key.STALE: True, Key.REVISION: revision}, filter=_only(*users))
+    mark = models.SetPayload(payload={**FRESH, Key.REVISION: revision}, filter=_only(*users))
     yield from call(
         "batch_update_points",
         collection_name=space.users,
@@ -396,18 +407,16 @@ def forget_user(bound: Bound, user: str) -> Steps[int]:
     ]
     mine = models.Filter(must=conditions)
     counted = yield from call("count", collection_name=bound.space.events, count_filter=mine, exact=True)
-    for collection in (bound.space.events, bound.space.texts):
-        yield from call(
-            "delete", collection_name=collection, points_selector=models.FilterSelector(filter=mine), wait=True
-        )
-    yield from call(
-        "delete",
-        collection_name=bound.space.users,
-        points_selector=models.PointIdsList(points=[point]),
-        wait=True,
-    )
+    yield from _delete(bound.space.events, models.FilterSelector(filter=mine))
+    yield from on_every_version(bound.space, partial(_forget_at, bound, mine, point))
     total: int = counted.count
     return total
+
+
+def _forget_at(bound: Bound, mine: models.Filter, user: str, version: int) -> Steps[None]:
+    space = bound.space.at(version)
+    yield from _delete(space.texts, models.FilterSelector(filter=mine))
+    yield from _delete(space.users, models.PointIdsList(points=[user]))
 
 
 # --- texts of queries, and the call for help ------------------------------------------------------
@@ -427,4 +436,4 @@ def request_text(bound: Bound, point: str) -> Steps[bool]:
 
 def reconcile(bound: Bound) -> Steps[bool]:
     """Ask a worker to look for everything that is stale."""
-    return (yield from notify([Reconcile(space=bound.space.name)]))
+    return (yield from notify([Reconcile(space=bound.space.name, everything=True)]))

@@ -20,6 +20,7 @@ from llmrec_qdrant.contracts import (
     EmbedTexts,
     FitCollab,
     Message,
+    Migrate,
     Reconcile,
     RefreshUsers,
     Rejected,
@@ -421,7 +422,8 @@ def test_messages_hold_names_and_ids_and_never_texts() -> None:
         "EmbedItems": ["ids", "space", "v"],
         "EmbedTexts": ["ids", "space", "v"],
         "FitCollab": ["space", "v"],
-        "Reconcile": ["space", "v"],
+        "Migrate": ["space", "v"],
+        "Reconcile": ["everything", "space", "v"],
         "RefreshUsers": ["ids", "space", "v"],
     }
 
@@ -432,6 +434,7 @@ def test_names_and_queues_of_the_tasks() -> None:
         "llmrec.embed_items": "encode",
         "llmrec.embed_texts": "refresh",
         "llmrec.fit_collab": "batch",
+        "llmrec.migrate": "batch",
         "llmrec.reconcile": "batch",
         "llmrec.refresh_users": "refresh",
     }
@@ -447,11 +450,15 @@ def test_a_message_has_one_to_a_thousand_ids(model: Any) -> None:
     assert refusal(model, space="s") == f"{model.__name__}: 'ids': field required"
 
 
-@pytest.mark.parametrize("model", [FitCollab, Reconcile])
+@pytest.mark.parametrize("model", [FitCollab, Migrate])
 def test_a_message_about_a_whole_space(model: Any) -> None:
     assert model(space="s").model_dump(mode="json") == {"v": 1, "space": "s"}
     assert refusal(model, space="") == (f"{model.__name__}: 'space': string should have at least 1 character (got '')")
     assert refusal(model, space="s", v=2) == f"{model.__name__}: 'v': input should be 1 (got 2)"
+
+
+def test_reconcile_says_whether_leases_count() -> None:
+    assert Reconcile(space="s").model_dump(mode="json") == {"v": 1, "space": "s", "everything": False}
 
 
 # --- all of them ---------------------------------------------------------------------------------

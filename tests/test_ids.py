@@ -47,7 +47,7 @@ def test_sparse_indices_never_change(name: str, tenant: str | None, expected: in
 
 
 # Parts as contracts accept them: no control characters, never empty. A query is any text, \x1f included.
-part = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6)
+part = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6).filter(lambda s: s == s.strip())
 free = st.text(st.characters(exclude_categories=["Cs"]) | st.just("\x1f"), min_size=1, max_size=6)
 triples = st.one_of(
     st.tuples(st.sampled_from(KINDS[:3]), part, st.none() | part), st.tuples(st.just("query"), free, st.none() | part)

@@ -26,6 +26,7 @@ from llmrec_qdrant import (
 from llmrec_qdrant import loading as loading_module
 from llmrec_qdrant import sources as sources_module
 from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.layout import ITEM_INTERNAL
 from llmrec_qdrant.loading import Checkpoint, Loaded, load
 from llmrec_qdrant.sources import Row, Source
 from llmrec_qdrant.testing import MemoryQueue
@@ -133,8 +134,7 @@ def item(rec: Recommender, name: str, tenant: str | None = None) -> dict[str, An
 
 def own_fields(rec: Recommender, name: str) -> dict[str, Any]:
     """Payload of a stored item without what the product adds; numbers with their type."""
-    known = {"item_id", "tenant", "title", "text", "src_hash", "popularity", "stale", "legs"}
-    return {key: value for key, value in (item(rec, name) or {}).items() if key not in known}
+    return {key: value for key, value in (item(rec, name) or {}).items() if key not in ITEM_INTERNAL}
 
 
 def events(rec: Recommender) -> list[dict[str, Any]]:

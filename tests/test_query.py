@@ -19,7 +19,7 @@ from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.contracts import LEGS, Leg
 from llmrec_qdrant.effects import Call, Send, Sleep
 from llmrec_qdrant.ids import point_id, sparse_index
-from llmrec_qdrant.layout import Space
+from llmrec_qdrant.layout import ITEM_HEAVY, Space
 from llmrec_qdrant.query import LegQuery
 from llmrec_qdrant.reads import Ask
 
@@ -145,7 +145,7 @@ def test_the_fused_request_is_this_json() -> None:
         ],
         "query": {"fusion": "dbsf"},
         "limit": 10,
-        "with_payload": {"exclude": ["text", "src_hash", "stale", "model", "legs", "embedded_at"]},
+        "with_payload": {"exclude": list(ITEM_HEAVY)},
     }
 
 
@@ -204,7 +204,7 @@ def test_the_request_for_popular_items() -> None:
         "query": {"order_by": {"key": "popularity", "direction": "desc"}},
         "filter": {"must": [{"key": "year", "range": {"gte": 2000.0}}]},
         "limit": 10,
-        "with_payload": {"exclude": ["text", "src_hash", "stale", "model", "legs", "embedded_at"]},
+        "with_payload": {"exclude": list(ITEM_HEAVY)},
     }
 
 
@@ -338,7 +338,7 @@ def test_popular_items_are_the_tenants() -> None:
 def test_the_collab_leg_of_a_session_has_the_tenants_indices() -> None:
     qdrant = FakeQdrant()
     qdrant.run(reads.recommend_from(BOUND, ["tt1", "tt1"], ["tt2", "tt1"], Ask(3)))
-    (collab,) = [one for one in qdrant.requests[0]["prefetch"] if one["using"] == "collab"]
+    collab, _ = [one for one in qdrant.requests[0]["prefetch"] if one["using"] == "collab"]
     assert collab["query"] == {
         "nearest": {"indices": [sparse_index("tt1", "acme"), sparse_index("tt2", "acme")], "values": [1.0, -1.0]}
     }

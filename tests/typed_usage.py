@@ -23,7 +23,7 @@ from llmrec_qdrant import (
     SpaceConfig,
     SpaceStatus,
 )
-from llmrec_qdrant.contracts import Leg, Rejected
+from llmrec_qdrant.contracts import Failure, Leg, Migration, Rejected
 from llmrec_qdrant.jobs import JobQueue, NoQueue
 from llmrec_qdrant.testing import MemoryQueue
 
@@ -59,6 +59,20 @@ def writing(rec: Recommender) -> None:
     assert_type(rec.upsert_items(iter([film])), Receipt)
     assert_type(rec.track(event for event in [seen]), Receipt)
     assert_type(rec.load_events([seen]), Receipt)
+
+
+def moving(rec: Recommender) -> None:
+    job = rec.reembed(model="some/model", size=768)
+    assert_type(job.progress(), Migration)
+    assert_type(job.wait(timeout=60), Migration)
+    assert_type(rec.rollback(), int)
+    assert_type(rec.cancel_reembed(), int | None)
+    assert_type(rec.clean_up(), list[int])
+    assert_type(rec.failures(), list[Failure])
+    assert_type(rec.retry(), int)
+
+
+def more_writing(rec: Recommender, film: Item, seen: Event) -> None:
     assert_type(seen.ts, datetime)
     assert_type(seen.event_id, str)
     assert_type(rec.delete_items(["tt1"]), int)

@@ -13,7 +13,7 @@ from llmrec_qdrant.settings import Settings
 
 __all__ = ["RECONCILE_EVERY", "app"]
 
-RECONCILE_EVERY = 60.0
+RECONCILE_EVERY = 5.0
 """Seconds between two looks for work that no message announced."""
 
 
@@ -41,14 +41,25 @@ app.conf.update(
     broker_transport_options={"visibility_timeout": 600, "socket_keepalive": True},
     # A worker that starts before Redis waits for it.
     broker_connection_retry_on_startup=True,
-    # On TERM, finish what runs before leaving.
+    # On QUIT, finish what runs before leaving (TERM waits for it anyway).
     worker_soft_shutdown_timeout=30.0,
+    # When Redis goes away, leave running tasks alone: their writes are guarded and worth having.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    # Look for Redis for ever, not a hundred times.
+    broker_connection_max_retries=None,
+    # A child that is started by spawn shares no CUDA context and no lock with its parent.
+    worker_pool_start_method="spawn",
     # Arguments show up in logs and monitors: they are ids, and short ones.
     resultrepr_maxsize=200,
     # Leaks in native code stay bounded (KiB; the process is replaced between two tasks).
     worker_max_memory_per_child=4_000_000,
-    worker_hijack_root_logger=False,
     task_default_queue="batch",
     timezone="UTC",
-    beat_schedule={"sweep": {"task": "llmrec.sweep", "schedule": RECONCILE_EVERY, "options": {"queue": "batch"}}},
+    beat_schedule={
+        "sweep": {
+            "task": "llmrec.sweep",
+            "schedule": RECONCILE_EVERY,
+            "options": {"queue": "batch", "expires": RECONCILE_EVERY},
+        }
+    },
 )

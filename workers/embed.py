@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts import SpaceConfig
-from llmrec_qdrant.ids import sparse_index
+from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import DENSE, TFIDF, Key, Space
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import now
+from llmrec_qdrant.writes import FRESH, now
 from workers import store, text
-from workers.encoder import load_encoder
+from workers.attempts import attempt
+from workers.encoder import Encoder, load_encoder
 
-__all__ = ["embed", "sparse", "wake_waiting"]
+__all__ = ["Embedded", "embed", "mark_authors", "source_text", "sparse", "wake_waiting"]
+
+
+log = logging.getLogger("llmrec.worker")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What became of a message."""
+
+    done: list[models.Record] = field(default_factory=list)
+    """Points as they were before."""
+    again: list[str] = field(default_factory=list)
+    """Ids to be tried again, each alone."""
 
 
 def sparse(words: Sequence[text.Term]) -> models.SparseVector:
@@ -28,14 +44,15 @@ def sparse(words: Sequence[text.Term]) -> models.SparseVector:
     return models.SparseVector(indices=list(summed), values=list(summed.values()))
 
 
-def _source(payload: dict[str, Any]) -> str:
+def source_text(payload: dict[str, Any]) -> str:
+    """The text of an item or text point that is encoded."""
     parts = (payload.get(Key.TITLE) or "", payload.get(Key.TEXT) or "")
     joined: str = text.clean("\n".join(part.strip() for part in parts if part.strip()))
     return joined
 
 
-def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str]) -> list[models.Record]:
-    """Encode the stale ones among ``ids``; returns them as they were before.
+def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str]) -> Embedded:
+    """Encode the stale ones among ``ids``.
 
     A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted.
     """
@@ -43,10 +60,21 @@ def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Seque
         found = client.retrieve(collection, list(ids), with_payload=True)
     todo = [record for record in found if (record.payload or {}).get(Key.STALE)]
     if not todo:
-        return []
-    sources = [_source(record.payload or {}) for record in todo]
+        return Embedded()
+    encoder = load_encoder(config)  # first: a model that cannot be loaded is not the points' fault
+    again = attempt(
+        client, collection, todo, Key.SRC_HASH, lambda group: _encode(client, collection, config, encoder, group)
+    )
+    failed = set(again)
+    return Embedded([record for record in todo if str(record.id) not in failed], again)
+
+
+def _encode(
+    client: QdrantClient, collection: str, config: SpaceConfig, encoder: Encoder, todo: list[models.Record]
+) -> None:
+    sources = [source_text(record.payload or {}) for record in todo]
     words = [text.terms(source, config.stemmer) for source in sources]
-    dense = load_encoder(config).encode(sources)
+    dense = encoder.encode(sources)
     points: list[models.PointVectors] = []
     payloads: list[models.SetPayload] = []
     lost: dict[str, list[str]] = {DENSE: [], TFIDF: []}
@@ -62,7 +90,7 @@ def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Seque
             if leg in had and leg not in vector:
                 lost[leg].append(_hash(record))
         derived = {
-            Key.STALE: False, Key.LEGS: list(vector), Key.TERMS: text.keywords(terms),
+            Key.STALE: False, Key.ATTEMPTS: 0, Key.LEGS: list(vector), Key.TERMS: text.keywords(terms),
             Key.MODEL: config.encoder_id, Key.EMBEDDED_AT: stamp,
         }  # fmt: skip
         payloads.append(models.SetPayload(payload=derived, filter=_still(record)))
@@ -70,12 +98,11 @@ def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Seque
     guard = store.where(store.one_of(Key.SRC_HASH, [_hash(record) for record in todo]))
     for leg, hashes in lost.items():
         if hashes:
+            which = models.FilterSelector(filter=store.where(store.one_of(Key.SRC_HASH, hashes)))
             with translated():
-                client.delete_vectors(
-                    collection, [leg], models.FilterSelector(filter=store.where(store.one_of(Key.SRC_HASH, hashes)))
-                )
+                client.delete_vectors(collection, [leg], which)
     store.write_existing(client, collection, points, guard, payloads)
-    return todo
+    log.info("encoded %d points of %s", len(todo), collection)
 
 
 def _hash(record: models.Record) -> str:
@@ -96,4 +123,19 @@ def wake_waiting(client: QdrantClient, space: Space, items: Sequence[models.Reco
     for tenant, ids in by_tenant.items():
         waiting = store.where(store.equals(Key.TENANT, tenant), store.one_of(Key.WAITING, ids))
         with translated():
-            client.set_payload(space.users, {Key.STALE: True, Key.REVISION: uuid.uuid4().hex}, points=waiting)
+            client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=waiting)
+
+
+def mark_authors(client: QdrantClient, space: Space, texts: Sequence[models.Record]) -> list[str]:
+    """Mark the users stale whose texts have new vectors; returns their point ids."""
+    authors = {
+        point_id("user", payload[Key.USER_ID], payload.get(Key.TENANT) or None)
+        for record in texts
+        if (payload := record.payload or {}).get(Key.USER_ID)
+    }
+    if authors:
+        with translated():
+            client.set_payload(
+                space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=store.where(store.has_id(*authors))
+            )
+    return sorted(authors)

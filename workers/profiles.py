@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,8 +16,9 @@ from llmrec_qdrant.contracts import LEGS, SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import COLLAB, DENSE, TFIDF, Key, Space
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import batches, now
+from llmrec_qdrant.writes import FRESH, batches, now
 from workers import store
+from workers.attempts import attempt
 from workers.embed import embed
 from workers.encoder import centred, normalised
 from workers.vocabulary import Vocabulary
@@ -169,20 +171,47 @@ def _strongest(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> l
 # --- reading and writing --------------------------------------------------------------------------
 
 
-def refresh(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequence[str]) -> None:
-    """Fold the events of these users into their vectors; encodes free texts that have no vector yet.
+def refresh(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequence[str]) -> list[str]:
+    """Fold the events of these users into their vectors; returns the ids to be tried again.
 
-    The revision is read before the events and guards the write: if an event arrives in between, this
-    write is dropped, and the refresh that the event asked for does the work.
+    Free texts that have no vector yet are encoded on the way. The revision is read before the events and
+    guards the write: if an event arrives in between, this write is dropped, and the refresh that the event
+    asked for does the work.
     """
     with translated():
         users = client.retrieve(space.users, list(ids), with_payload=True)
+    todo = [user for user in users if (user.payload or {}).get(Key.STALE)]
+    if not todo:
+        return []
     library = _Library(client, space, config)
     vocabulary = Vocabulary.of(client, space)
-    for user in users:
-        events = _events(client, space, user.payload or {})
-        library.load(events)
-        _write(client, space, config, user, events, library, vocabulary)
+
+    late: list[str] = []
+
+    def work(group: list[models.Record]) -> None:
+        for user in group:
+            events = _events(client, space, user.payload or {})
+            library.load(events)
+            waiting = _write(client, space, config, user, events, library, vocabulary)
+            if waiting and _arrived(client, space, user, waiting):
+                late.append(str(user.id))
+
+    return attempt(client, space.users, todo, Key.REVISION, work) + late
+
+
+def _arrived(client: QdrantClient, space: Space, user: models.Record, waiting: Sequence[str]) -> bool:
+    """Whether an item got its vectors after it was read and before anybody could know who waits for it."""
+    tenant = (user.payload or {}).get(Key.TENANT) or None
+    points = [point_id("item", item, tenant) for item in waiting]
+    with translated():
+        found = client.retrieve(space.items, points, with_payload=[Key.LEGS])
+    if not any((record.payload or {}).get(Key.LEGS) for record in found):
+        return False
+    with translated():
+        client.set_payload(
+            space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=store.where(store.has_id(str(user.id)))
+        )
+    return True
 
 
 def _events(client: QdrantClient, space: Space, user: Mapping[str, Any]) -> list[models.Record]:
@@ -263,20 +292,23 @@ def _vector(record: models.Record, leg: str) -> Any:
 def _write(
     client: QdrantClient, space: Space, config: SpaceConfig, user: models.Record,
     events: Sequence[models.Record], library: _Library, vocabulary: Vocabulary,
-) -> None:  # fmt: skip
+) -> list[str]:  # fmt: skip
+    """Write a user's legs; returns the items it waits for."""
     payload = user.payload or {}
     guard = store.where(store.has_id(str(user.id)), store.equals(Key.REVISION, payload.get(Key.REVISION)))
     if not events:  # everything it did was deleted
         with translated():
             client.delete(space.users, models.FilterSelector(filter=guard), wait=True)
-        return
+        return []
+    waiting = _waiting(events[: config.history], library)
     profile = fold([_past(event, library, config) for event in events[: config.history]], config, vocabulary)
     derived = {
         Key.STALE: False,
+        Key.ATTEMPTS: 0,
         Key.LEGS: list(profile.vectors),
         Key.TERMS: profile.terms,
         Key.SEEN: _seen(events),
-        Key.WAITING: _waiting(events[: config.history], library),
+        Key.WAITING: waiting,
         Key.N_EVENTS: _n_events(client, space, payload, len(events)),
         Key.MODEL: config.encoder_id,
         Key.UPDATED_AT: now(),
@@ -288,6 +320,7 @@ def _write(
     points = [models.PointVectors(id=user.id, vector=profile.vectors)] if profile.vectors else []
     store.write_existing(client, space.users, points, guard, [models.SetPayload(payload=derived, filter=guard)])
     _mark_folded(client, space, payload, events)
+    return waiting
 
 
 def _mark_folded(client: QdrantClient, space: Space, user: Mapping[str, Any], events: Sequence[models.Record]) -> None:

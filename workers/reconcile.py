@@ -1,43 +1,70 @@
-"""What Qdrant holds against what it should hold → the messages that close the gap."""
+"""What Qdrant holds against what it should hold → the messages that close the gap.
+
+A point that is announced gets a lease, so that the next look, seconds later, does not announce it again.
+Each look announces a bounded amount, so Redis holds little however much there is to do; the end of the
+last unit of work starts the next look.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
 
-from qdrant_client import QdrantClient
+from qdrant_client import QdrantClient, models
 
-from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, Message, RefreshUsers
+from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, Message, Migrate, RefreshUsers
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import COLLAB_FIT, Key, Space
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import ITEMS_MESSAGE, MESSAGE, batches, mark_users
+from llmrec_qdrant.versions import versions
+from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
 from workers import store
+from workers.attempts import lease_end
 
-__all__ = ["collab_due", "reconcile", "spaces"]
+__all__ = ["collab_due", "read_collab_fit", "reconcile", "spaces"]
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
+PORTION = 200
+"""Messages per kind and look."""
 
 
-def reconcile(client: QdrantClient, space: Space) -> Iterator[Message]:
-    """Messages for everything that is stale, found in Qdrant alone."""
-    for ids in _stale(client, space.items, ITEMS_MESSAGE):
-        yield EmbedItems(space=space.name, ids=ids)
-    for ids in _stale(client, space.texts):
-        yield EmbedTexts(space=space.name, ids=ids)
-    _mark_users_of_unfolded_events(client, space)
-    for ids in _stale(client, space.users):
-        yield RefreshUsers(space=space.name, ids=ids)
-    if collab_due(client, space):
-        yield FitCollab(space=space.name)
+def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> Iterator[Message]:
+    """Messages for everything that is stale, found in Qdrant alone.
+
+    ``everything`` includes what has a lease: what was announced within the last half minute.
+    """
+    found = drive(versions(space), client, NoQueue())
+    for number in found.all:
+        at = space.at(number)
+        for ids in _stale(client, at.items, everything, ITEMS_MESSAGE):
+            yield EmbedItems(space=space.name, ids=ids)
+        for ids in _stale(client, at.texts, everything):
+            yield EmbedTexts(space=space.name, ids=ids)
+        _mark_users_of_unfolded_events(client, at)
+        for ids in _stale(client, at.users, everything):
+            yield RefreshUsers(space=space.name, ids=ids)
+        if collab_due(client, at):
+            yield FitCollab(space=space.name)
+    if found.others:
+        yield Migrate(space=space.name)
 
 
-def _stale(client: QdrantClient, collection: str, size: int = MESSAGE) -> Iterator[list[str]]:
-    for page in store.scroll(client, collection, store.where(store.stale()), False):
-        yield from batches((str(record.id) for record in page), size)
+def _stale(client: QdrantClient, collection: str, everything: bool, size: int = MESSAGE) -> Iterator[list[str]]:
+    leased = models.FieldCondition(key=Key.LEASE, range=models.DatetimeRange(gt=datetime.now(UTC)))
+    which = models.Filter(must=[store.stale()], must_not=None if everything else [leased])
+    portion = None if everything else PORTION
+    ids = (str(record.id) for page in store.scroll(client, collection, which, False) for record in page)
+    for batch in islice(batches(ids, size), portion):
+        with translated():
+            client.set_payload(
+                collection, {Key.LEASE: lease_end()}, points=store.where(store.has_id(*batch), store.stale()), wait=True
+            )
+        yield batch
 
 
 def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
@@ -50,17 +77,13 @@ def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
             if (payload := record.payload or {})
         }
         with translated():
-            found = client.retrieve(space.users, list(owners), with_payload=[Key.STALE])
-        known = {str(record.id): bool((record.payload or {}).get(Key.STALE)) for record in found}
-        lagging = [point for point, stale in known.items() if not stale]
+            found = client.retrieve(space.users, list(owners), with_payload=[Key.STALE, Key.SET_ASIDE])
+        known = {str(record.id): record.payload or {} for record in found}
+        lagging = [point for point, user in known.items() if not user.get(Key.STALE) and not user.get(Key.SET_ASIDE)]
         if lagging:
+            fresh = {**FRESH, Key.REVISION: uuid.uuid4().hex}
             with translated():
-                client.set_payload(
-                    space.users,
-                    {Key.STALE: True, Key.REVISION: uuid.uuid4().hex},
-                    points=store.where(store.has_id(*lagging)),
-                    wait=True,
-                )
+                client.set_payload(space.users, fresh, points=store.where(store.has_id(*lagging)), wait=True)
         _make_users(client, space, {point: owner for point, owner in owners.items() if point not in known})
 
 
@@ -73,14 +96,22 @@ def _make_users(client: QdrantClient, space: Space, owners: dict[str, dict[str, 
 
 
 def collab_due(client: QdrantClient, space: Space) -> bool:
-    """Whether enough events, or items that events may be about, have come since the collab leg was fitted."""
+    """Whether enough events, or items that events may be about, have come since the collab leg was fitted.
+
+    Not in the middle of a load: while more than a hundredth of the items wait, a fit would be outdated at once.
+    """
+    fitted = read_collab_fit(client, space)
+    events, items = store.count(client, space.events), store.count(client, space.items)
+    grown = events > GROWTH * fitted.get("events", 0) or (events > 0 and items > GROWTH * fitted.get("items", 0))
+    return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
+
+
+def read_collab_fit(client: QdrantClient, space: Space) -> dict[str, int]:
+    """Numbers of events and items the collab leg was fitted on; empty if never."""
     with translated():
         metadata = client.get_collection(space.items).config.metadata or {}
     fitted = metadata.get(COLLAB_FIT) or {}
-    events, items = store.count(client, space.events), store.count(client, space.items)
-    return events > GROWTH * int(fitted.get("events") or 0) or (
-        events > 0 and items > GROWTH * int(fitted.get("items") or 0)
-    )
+    return {name: int(fitted[name]) for name in ("events", "items") if name in fitted}
 
 
 def spaces(client: QdrantClient) -> list[Space]:

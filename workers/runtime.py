@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from qdrant_client import QdrantClient
 
 from llmrec_qdrant import contracts, layout
-from llmrec_qdrant.contracts import Message, SpaceConfig
+from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, Message, RefreshUsers, SpaceConfig
+from llmrec_qdrant.effects import drive
+from llmrec_qdrant.errors import SpaceNotFound
+from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import Space
 from llmrec_qdrant.translate import translated
-from workers import collab, embed, profiles, store
+from llmrec_qdrant.versions import versions
+from workers import collab, embed, migrate, profiles, store
 from workers.reconcile import reconcile
 
 __all__ = ["Worker"]
@@ -34,25 +38,54 @@ class Worker:
         space = Space(message.space)
         match message:
             case contracts.EmbedItems(ids=ids):
-                return self._embed_items(space, ids)
+                return [more for at in self._versions(space) for more in self._embed_items(at, ids)]
             case contracts.EmbedTexts(ids=ids):
-                embed.embed(self._client, space.texts, self._config(space), ids)
+                return [more for at in self._versions(space) for more in self._embed_texts(at, ids)]
             case contracts.RefreshUsers(ids=ids):
-                profiles.refresh(self._client, space, self._config(space), ids)
+                return [more for at in self._versions(space) for more in self._refresh(at, ids)]
             case contracts.FitCollab():
-                collab.fit(self._client, space, self._config(space))
-            case contracts.Reconcile():
-                return list(reconcile(self._client, space))
+                for at in self._versions(space):
+                    collab.fit(self._client, at, self._config(at))
+            case contracts.Migrate():
+                return migrate.advance(self._client, space)
+            case contracts.Reconcile(everything=everything):
+                return list(reconcile(self._client, space, everything))
         return []
 
+    def _versions(self, space: Space) -> Iterator[Space]:
+        """Each version of a space; one that is dropped while it is worked on is passed over."""
+        for number in drive(versions(space), self._client, NoQueue()).all:
+            yield space.at(number)
+
     def _embed_items(self, space: Space, ids: list[str]) -> list[Message]:
-        done = embed.embed(self._client, space.items, self._config(space), ids)
-        embed.wake_waiting(self._client, space, done)
-        if not done or store.count(self._client, space.items, store.where(store.stale())):
-            return []  # users wait until the catalogue is through: one refresh each instead of many
-        if not store.count(self._client, space.users, store.where(store.stale())):
+        try:
+            result = embed.embed(self._client, space.items, self._config(space), ids)
+            embed.wake_waiting(self._client, space, result.done)
+            again: list[Message] = [EmbedItems(space=space.name, ids=[one]) for one in result.again]
+            if not result.done or again or self._any_stale(space.items):
+                return again  # users wait until the catalogue is through: one refresh each instead of many
+            return [contracts.Reconcile(space=space.name)] if self._any_stale(space.users) else []
+        except SpaceNotFound:
             return []
-        return [contracts.Reconcile(space=space.name)]
+
+    def _embed_texts(self, space: Space, ids: list[str]) -> list[Message]:
+        try:
+            result = embed.embed(self._client, space.texts, self._config(space), ids)
+            authors = embed.mark_authors(self._client, space, result.done)
+        except SpaceNotFound:
+            return []
+        following: list[Message] = [EmbedTexts(space=space.name, ids=[one]) for one in result.again]
+        return following + ([RefreshUsers(space=space.name, ids=authors)] if authors else [])
+
+    def _refresh(self, space: Space, ids: list[str]) -> list[Message]:
+        try:
+            again = profiles.refresh(self._client, space, self._config(space), ids)
+        except SpaceNotFound:
+            return []
+        return [RefreshUsers(space=space.name, ids=[one]) for one in again]
+
+    def _any_stale(self, collection: str) -> bool:
+        return store.count(self._client, collection, store.where(store.stale())) > 0
 
     def _config(self, space: Space) -> SpaceConfig:
         with translated():

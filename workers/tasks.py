@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import random
 from functools import lru_cache
 from typing import Any
 
 from llmrec_qdrant.connect import open_sync
-from llmrec_qdrant.contracts import MESSAGES, Message, Reconcile
+from llmrec_qdrant.contracts import MESSAGES, Message, Migrate, Reconcile
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
 from llmrec_qdrant.settings import Settings
 from workers.app import app
 from workers.reconcile import spaces
 from workers.runtime import Worker
 
-__all__ = ["perform", "publish", "sweep"]
+__all__ = ["pause", "perform", "publish", "sweep"]
 
 log = logging.getLogger("llmrec.worker")
 
@@ -30,8 +31,9 @@ def client() -> Any:
 
 
 def publish(message: Message) -> None:
-    """Send a message that follows from another."""
-    app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue)
+    """Send a message that follows from another. One that only asks to look again is worth nothing later."""
+    expires = 30.0 if isinstance(message, Reconcile | Migrate) else None
+    app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue, expires=expires)
 
 
 def perform(kind: type[Message], data: dict[str, Any]) -> None:
@@ -52,16 +54,17 @@ def perform(kind: type[Message], data: dict[str, Any]) -> None:
 
 
 def _register(kind: type[Message]) -> None:
-    @app.task(
-        name=kind.task,
-        autoretry_for=(QdrantUnavailable,),
-        retry_backoff=1,
-        retry_backoff_max=60,
-        retry_jitter=True,
-        max_retries=RETRIES,
-    )
-    def task(**data: Any) -> None:
-        perform(kind, data)
+    @app.task(bind=True, name=kind.task, max_retries=RETRIES)
+    def task(self: Any, **data: Any) -> None:
+        try:
+            perform(kind, data)
+        except QdrantUnavailable as error:
+            raise self.retry(exc=error, countdown=pause(self.request.retries, error)) from error
+
+
+def pause(retries: int, error: QdrantUnavailable) -> float:
+    """Seconds before the next try: what Qdrant asked for, else doubling with jitter, at most half a minute."""
+    return error.retry_after or min(2.0**retries, 30.0) * random.uniform(0.5, 1.0)
 
 
 for _kind in MESSAGES:

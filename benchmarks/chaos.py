@@ -1,0 +1,372 @@
+"""Kill everything, lose nothing: a seeded nemesis against real Qdrant, Redis, workers and clock.
+
+``python -m benchmarks.chaos --items 20000 --kills 50 --seed 1`` loads, edits, deletes, tracks and forgets while
+processes this benchmark started are killed, paused and flushed, and a re-embedding with its alias switch runs.
+An independent checker then compares Qdrant point by point with what the acknowledged writes say. Last line:
+``missing=… extra=… wrong=… resurrected=… read_errors=… redone_shards=… seed=…``; exit code 1 unless all but
+``redone_shards`` are 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import redis
+
+from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
+from llmrec_qdrant.contracts import SpaceStatus
+from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable
+from llmrec_qdrant.layout import Key
+from llmrec_qdrant.testing import HashEncoder
+from llmrec_qdrant.versions import versions
+from llmrec_qdrant.writes import MESSAGE
+from tests.services import CeleryWorker, QdrantServer, RedisServer, Service
+
+SPACE = "chaos"
+SIZES = (32, 48)
+WORDS = [
+    "space",
+    "war",
+    "garden",
+    "love",
+    "robot",
+    "river",
+    "cooking",
+    "mountain",
+    "detective",
+    "piano",
+    "科幻",
+    "爱情",
+    "美食",
+    "历史",
+]
+SETTLE = 240.0
+"""Seconds that everything may take to come to rest after the last kill."""
+
+
+class Clock(CeleryWorker):
+    """Celery beat."""
+
+    name = "clock"
+
+    def _command(self) -> Sequence[str]:
+        scheduler = "celery.beat:Scheduler"
+        return [sys.executable, "-m", "celery", "-A", self.app, "beat", "--scheduler", scheduler, "--loglevel", "INFO"]
+
+    def _ready(self) -> bool:
+        return "beat: Starting" in self.log[self._log_offset :]
+
+
+@dataclass
+class Oracle:
+    """What the acknowledged writes add up to."""
+
+    items: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    events: dict[str, dict[str, Event]] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)
+    writes: int = 0
+    encodings: int = 0
+
+
+class Generator:
+    """Writes until acknowledged, one write after the other, and tells the oracle."""
+
+    def __init__(self, connect: Callable[[], Recommender], count: int, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.rec = connect()
+        self.oracle = Oracle()
+        self.count = count
+        self.share = 0.0
+        self.done = threading.Event()
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Load, then change; start the re-embedding in the middle."""
+        try:
+            self._run()
+        except BaseException as error:
+            self.failure = error
+        finally:
+            self.done.set()
+
+    def _run(self) -> None:
+        for start in range(0, self.count, 256):
+            self._upsert([f"i{k}" for k in range(start, min(start + 256, self.count))])
+            self._track()
+            self.share = 0.4 * start / self.count
+        self._until(lambda: self.rec.reembed(size=SIZES[1]))
+        changes = max(self.count // 10, 100)
+        for step in range(changes):
+            self.share = 0.4 + 0.6 * step / changes
+            roll = self.random.random()
+            if roll < 0.6:
+                self._upsert(self.random.sample(sorted(self.oracle.items), 1))
+            elif roll < 0.75:
+                self._delete()
+            elif roll < 0.95:
+                self._track()
+            else:
+                self._forget()
+
+    def _until(self, write: Callable[[], Any]) -> Any:
+        """Repeat a write until it is acknowledged."""
+        while True:
+            try:
+                answer = write()
+                self.oracle.writes += 1
+                return answer
+            except QdrantUnavailable:
+                time.sleep(0.2)
+
+    def _text(self, name: str) -> str:
+        return f"{' '.join(self.random.sample(WORDS, 4))} {name} {self.random.randrange(10**6)}"
+
+    def _upsert(self, names: list[str]) -> None:
+        texts = {name: self._text(name) for name in names}
+        self._until(lambda: self.rec.upsert_items([Item(id=name, title=text) for name, text in texts.items()]))
+        self.oracle.items |= texts
+        self.oracle.deleted -= set(names)
+        self.oracle.encodings += len(names)
+
+    def _delete(self) -> None:
+        names = self.random.sample(sorted(self.oracle.items), min(2, len(self.oracle.items)))
+        self._until(lambda: self.rec.delete_items(names))
+        for name in names:
+            del self.oracle.items[name]
+        self.oracle.deleted |= set(names)
+
+    def _track(self) -> None:
+        user = f"u{self.random.randrange(max(self.count // 40, 5))}"
+        known = sorted(self.oracle.items)
+        ts = 1_700_000_000 + self.oracle.writes
+        events = [Event(user=user, type="view", item=self.random.choice(known), ts=ts + k / 10) for k in range(3)]
+        events.append(Event(user=user, type="search", text=self._text(user), ts=ts + 0.5))
+        self._until(lambda: self.rec.track(events))
+        self.oracle.events.setdefault(user, {}).update({event.event_id: event for event in events})
+        self.oracle.forgotten.discard(user)
+
+    def _forget(self) -> None:
+        if self.oracle.events:
+            user = self.random.choice(sorted(self.oracle.events))
+            self._until(lambda: self.rec.forget_user(user))
+            del self.oracle.events[user]
+            self.oracle.forgotten.add(user)
+
+
+class Nemesis:
+    """Kills, pauses and flushes, spread over the generator's work."""
+
+    def __init__(self, seed: int, kills: int, flushes: int, victims: Sequence[Service], redis_url: str) -> None:
+        self.random = random.Random(seed + 1)
+        self.kills, self.flushes, self.victims, self.redis_url = kills, flushes, victims, redis_url
+        self.log: list[str] = []
+
+    def run(self, generator: Generator) -> None:
+        """Strike number n of N when n/N of the work is done."""
+        blows = [("kill", n / self.kills) for n in range(self.kills)]
+        blows += [("flush", (n + 1) / (self.flushes + 1)) for n in range(self.flushes)]
+        for what, share in sorted(blows, key=lambda blow: blow[1]):
+            while generator.share < share and not generator.done.is_set():
+                time.sleep(0.05)
+            self._strike(what)
+
+    def _strike(self, what: str) -> None:
+        victim = self.random.choice(self.victims)
+        if what == "flush":
+            try:
+                redis.Redis.from_url(self.redis_url).flushall()
+                self.log.append("flush")
+            except redis.RedisError:
+                pass
+        elif self.random.random() < 0.15:
+            victim.pause()
+            time.sleep(self.random.uniform(0.5, 1.5))
+            victim.resume()
+            self.log.append(f"pause {victim.name}")
+        else:
+            victim.kill()
+            time.sleep(self.random.uniform(0.0, 0.3))
+            victim.restart()
+            self.log.append(f"kill {victim.name}")
+        time.sleep(self.random.uniform(0.1, 0.5))
+
+
+class Reader(threading.Thread):
+    """Reads all the time; what is wrong while Qdrant is up is an error."""
+
+    def __init__(self, connect: Callable[[], Recommender], seed: int) -> None:
+        super().__init__(daemon=True)
+        self.rec, self.random = connect(), random.Random(seed + 2)
+        self.errors: list[str] = []
+        self.reads = 0
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        """Ask for lists of random users until told to stop."""
+        while not self.stop.is_set():
+            try:
+                self.rec.recommend(f"u{self.random.randrange(100)}", 10)
+                self.reads += 1
+            except QdrantUnavailable:
+                time.sleep(0.1)
+            except LlmrecError as error:
+                self.errors.append(repr(error)[:300])
+            time.sleep(0.01)
+
+
+def settled(status: SpaceStatus) -> bool:
+    """Nothing waits."""
+    return not (status.items_stale or status.users_stale or status.texts_stale or status.events_unfolded)
+
+
+def check(rec: Recommender, oracle: Oracle, size: int) -> tuple[dict[str, int], list[str]]:
+    """Every point of the live version against the oracle; counts, and the first differences in words."""
+    counts = dict.fromkeys(("missing", "extra", "wrong", "resurrected"), 0)
+    notes: list[str] = []
+
+    def note(kind: str, what: str) -> None:
+        counts[kind] += 1
+        notes.append(f"{kind}: {what}")
+
+    encoder = HashEncoder(size)
+    found = {point.payload[Key.ITEM_ID]: point for point in everything(rec, rec._space.items, ["dense"])}
+    for name in found.keys() - oracle.items.keys():
+        note("resurrected" if name in oracle.deleted else "extra", f"item {name}")
+    for name, text in oracle.items.items():
+        point = found.get(name)
+        if point is None:
+            note("missing", f"item {name}")
+            continue
+        vector = (
+            np.array(point.vector.get("dense") or np.zeros(size)) if isinstance(point.vector, dict) else np.zeros(size)
+        )
+        expected = encoder.encode([text])[0]
+        if point.payload[Key.TITLE] != text or point.payload[Key.STALE] or np.abs(vector - expected).max() > 1e-4:
+            note("wrong", f"item {name}: {point.payload} wanted {text!r}")
+    users = {point.payload[Key.USER_ID]: point.payload for point in everything(rec, rec._space.users, [])}
+    for name in users.keys() - oracle.events.keys():
+        note("resurrected" if name in oracle.forgotten else "extra", f"user {name}")
+    for name, events in oracle.events.items():
+        payload = users.get(name)
+        seen = [e.item for e in sorted(events.values(), key=lambda e: e.ts, reverse=True) if e.item]
+        if payload is None:
+            note("missing", f"user {name}")
+        elif (
+            payload[Key.STALE] or payload[Key.N_EVENTS] != len(events) or payload[Key.SEEN] != list(dict.fromkeys(seen))
+        ):
+            note("wrong", f"user {name}: {payload[Key.N_EVENTS]} events of {len(events)}, stale {payload[Key.STALE]}")
+    stored = {point.payload[Key.EVENT_ID] for point in everything(rec, rec._space.events, None)}
+    wanted = {event for events in oracle.events.values() for event in events}
+    for name in wanted - stored:
+        note("missing", f"event {name}")
+    for name in stored - wanted:
+        note("resurrected", f"event {name}")
+    owners = [point.payload[Key.USER_ID] for point in everything(rec, rec._space.texts, [])]
+    texts = sum(1 for events in oracle.events.values() for event in events.values() if event.text)
+    if len([owner for owner in owners if owner]) != texts:
+        note("missing" if len(owners) < texts else "extra", f"texts: {len(owners)} of {texts}")
+    return counts, notes
+
+
+def everything(rec: Recommender, collection: str, vectors: list[str] | None) -> list[Any]:
+    """All points of a collection."""
+    points: list[Any] = []
+    offset: Any = None
+    while True:
+        page, offset = rec.client.scroll(
+            collection, limit=1_000, offset=offset, with_payload=True, with_vectors=vectors or False
+        )
+        points += page
+        if offset is None:
+            return points
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=2_000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--flushes", type=int, default=0, help="times Redis is emptied")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", WorkPendingWarning)
+    with ExitStack() as stack:
+        qdrant = stack.enter_context(QdrantServer())
+        broker = stack.enter_context(RedisServer())
+        workers = [stack.enter_context(CeleryWorker(broker.url, qdrant.url)) for _ in range(2)]
+        clock = stack.enter_context(Clock(broker.url, qdrant.url))
+
+        def connect() -> Recommender:
+            return stack.enter_context(Recommender.connect(qdrant.url, space=SPACE, broker=broker.url))
+
+        rec = connect()
+        rec.create(SpaceConfig(model="hash", size=SIZES[0]))
+        generator, reader = Generator(connect, options.items, options.seed), Reader(connect, options.seed)
+        victims = [*workers, *workers, qdrant, broker, clock]
+        nemesis = Nemesis(options.seed, options.kills, options.flushes, victims, broker.url)
+        writing = threading.Thread(target=generator.run)
+        began = time.monotonic()
+        writing.start()
+        reader.start()
+        nemesis.run(generator)
+        writing.join()
+        if generator.failure:
+            raise generator.failure
+        rest = time.monotonic()
+        version = _rest(rec)
+        recovered = time.monotonic() - rest
+        reader.stop.set()
+        reader.join()
+        counts, notes = check(rec, generator.oracle, SIZES[version - 1])
+        encoded = sum(
+            int(number) for worker in workers for number in re.findall(r"encoded (\d+) points of \w+_items", worker.log)
+        )
+        needed = generator.oracle.encodings + len(generator.oracle.items)
+        redone = max(0, encoded - needed) / MESSAGE
+        print(
+            f"{generator.oracle.writes} acknowledged writes, {len(nemesis.log)} blows "
+            f"({', '.join(sorted({f'{nemesis.log.count(one)}x {one}' for one in nemesis.log}))}), {reader.reads} reads; "
+            f"live version {version}; at rest {recovered:.1f} s after the last write, {time.monotonic() - began:.0f} s in all"
+        )
+        for line in [*notes[:10], *sorted(set(reader.errors))[:5]]:
+            print(f"  {line}")
+        print(
+            " ".join(f"{name}={value}" for name, value in counts.items())
+            + f" read_errors={len(reader.errors)} redone_shards={redone:.1f} seed={options.seed}"
+        )
+    return 1 if any(counts.values()) or reader.errors or version != 2 else 0
+
+
+def _rest(rec: Recommender) -> int:
+    """Wait until nothing is stale and the new version is live; returns the live version."""
+    end = time.monotonic() + SETTLE
+    version = 1
+    while time.monotonic() < end:
+        try:
+            version = _live(rec)
+            if version == 2 and settled(rec.status()):
+                return version
+        except QdrantUnavailable:
+            version = 1
+        time.sleep(0.25)
+    return version
+
+
+def _live(rec: Recommender) -> int:
+    return rec._drive(versions(rec._space)).live
+
+
+if __name__ == "__main__":
+    sys.exit(main())

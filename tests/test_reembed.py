@@ -1,0 +1,260 @@
+"""Moving a space to another model: nothing is lost, nothing is seen half done; on embedded Qdrant and on a server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmrec_qdrant import Event, Item, NotFound, Recommender, SpaceConfig, SpaceMismatch
+from llmrec_qdrant.contracts import EmbedItems
+from llmrec_qdrant.effects import drive
+from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.jobs import NoQueue
+from llmrec_qdrant.layout import KINDS
+from llmrec_qdrant.testing import HashEncoder, MemoryQueue
+from llmrec_qdrant.versions import versions
+from tests.spaces import fresh_name
+from workers import migrate
+from workers.runtime import Worker
+
+CONFIG = SpaceConfig(model="hash", size=32)
+ITEMS = [Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} number {k}") for k in range(30)]
+EVENTS = [Event(user=f"u{n}", item=f"i{(n + 2 * k) % 30}", type="view", ts=k) for n in range(6) for k in range(4)]
+EVENTS += [Event(user="u0", type="search", text="space war", ts=9)]
+
+
+@pytest.fixture(params=["local", pytest.param("server", marks=pytest.mark.qdrant)])
+def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
+    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
+    made = Recommender.connect(**where, space=fresh_name())
+    made.create(CONFIG)
+    made.upsert_items(ITEMS)
+    made.track(EVENTS)
+    made.reconcile()
+    yield made
+    for number in drive(versions(made._space), made.client, NoQueue()).all:
+        for kind in KINDS:
+            made.client.delete_collection(made._space.versioned(kind, number))
+    made.close()
+
+
+def live(rec: Recommender) -> int:
+    return drive(versions(rec._space), rec.client, NoQueue()).live
+
+
+def contents(rec: Recommender, number: int) -> dict[str, dict[str, Any]]:
+    """Point by point what a version holds, without stamps."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in ("items", "users", "texts"):
+        collection = rec._space.versioned(kind, number)
+        points, _ = rec.client.scroll(collection, limit=1_000, with_payload=True, with_vectors=True)
+        stamps = {"embedded_at", "updated_at", "lease", "revision"}
+        for point in points:
+            payload = {key: value for key, value in (point.payload or {}).items() if key not in stamps}
+            vector = point.vector if isinstance(point.vector, dict) else {}
+            found[f"{kind}/{point.id}"] = {"payload": payload, "dense": vector.get("dense"), "legs": sorted(vector)}
+    return found
+
+
+def test_another_dimension_without_a_reader_noticing(rec: Recommender) -> None:
+    before = [one.id for one in rec.recommend("u1", 5, weights={"collab": 1})]
+    done = rec.reembed(size=48).wait()
+    assert (done.state, done.version, done.items_done, done.items_total, done.users_done) == ("live", 2, 30, 30, 6)
+    assert live(rec) == 2 and rec.config.size == 48
+    assert [one.id for one in rec.recommend("u1", 5, weights={"collab": 1})] == before
+    (point,) = rec.client.retrieve(rec._space.items, [point_id("item", "i3")], with_vectors=["dense"])
+    assert isinstance(point.vector, dict)
+    assert point.vector["dense"] == pytest.approx(HashEncoder(48).encode([ITEMS[3].title])[0], abs=1e-6)
+
+
+def test_the_new_version_equals_one_built_from_scratch(rec: Recommender) -> None:
+    rec.reembed(size=48).wait()
+    scratch = Recommender(rec.client, rec._queue, fresh_name())
+    scratch.create(CONFIG.model_copy(update={"size": 48}))
+    scratch.upsert_items(ITEMS)
+    scratch.track(EVENTS)
+    scratch.reconcile()
+    got, wanted = contents(rec, 2), contents(scratch, 1)
+    assert got.keys() == wanted.keys()
+    for name, point in wanted.items():
+        assert got[name]["payload"].items() >= {**point["payload"], "model": got[name]["payload"].get("model")}.items()
+        assert got[name]["legs"] == point["legs"]
+        if point["dense"]:
+            assert got[name]["dense"] == pytest.approx(point["dense"], abs=1e-5)
+
+
+def test_writes_during_the_filling_reach_both_sides(rec: Recommender) -> None:
+    worker, rec._queue = Worker(rec.client), MemoryQueue()
+    job = rec.reembed(size=48)
+    migrate.advance(rec.client, rec._space)
+    rec.upsert_items([Item(id="i1", title="edited while moving"), Item(id="new", title="new while moving")])
+    rec.delete_items(["i2"])
+    rec.track([Event(user="late", item="i3", type="view", ts=5), Event(user="late", type="search", text="war", ts=6)])
+    rec.forget_user("u0")
+    for _ in range(10):
+        if job.progress().state == "live":
+            break
+        from workers.reconcile import reconcile
+
+        worker.drain(reconcile(rec.client, rec._space))
+    assert live(rec) == 2
+    titles = {
+        point["payload"].get("title"): point for name, point in contents(rec, 2).items() if name.startswith("items/")
+    }
+    assert "edited while moving" in titles and "new while moving" in titles and len(titles) == 30
+    assert titles["edited while moving"]["dense"] == pytest.approx(
+        HashEncoder(48).encode(["edited while moving"])[0], abs=1e-6
+    )
+    names = {point["payload"].get("user_id") for name, point in contents(rec, 2).items() if name.startswith("users/")}
+    assert names == {"late", "u1", "u2", "u3", "u4", "u5"}
+    assert not [name for name in contents(rec, 2) if name == f"texts/{point_id('event', EVENTS[-1].event_id)}"]
+
+
+def test_what_a_dying_writer_left_on_one_side_is_mended(rec: Recommender) -> None:
+    worker, rec._queue = Worker(rec.client), MemoryQueue()
+    rec.reembed(size=48)
+    migrate.advance(rec.client, rec._space)
+    rec.client.delete(rec._space.versioned("items", 1), points_selector=[point_id("item", "i4")])  # and then it died
+    from workers.reconcile import reconcile
+
+    for _ in range(10):
+        worker.drain(reconcile(rec.client, rec._space))
+    assert live(rec) == 2
+    assert not rec.client.retrieve(rec._space.items, [point_id("item", "i4")])
+
+
+def test_rollback_is_the_same_call_backwards(rec: Recommender) -> None:
+    with pytest.raises(NotFound, match="no earlier version"):
+        rec.rollback()
+    rec.reembed(size=48).wait()
+    rec.upsert_items([Item(id="after", title="written after the switch")])
+    assert rec.rollback() == 1 and live(rec) == 1 and rec.config.size == 32
+    assert rec.search("written after the switch", limit=1)[0].id == "after"
+    assert rec.rollback() == 2 and rec.config.size == 48
+    assert rec.clean_up() == [1]
+    with pytest.raises(NotFound):
+        rec.rollback()
+    assert rec.status().items == 31
+
+
+def test_only_one_at_a_time_and_the_same_again_resumes(rec: Recommender) -> None:
+    rec._queue = MemoryQueue()
+    assert rec.reembed(size=48).version == 2
+    assert rec.reembed(size=48).version == 2
+    with pytest.raises(SpaceMismatch, match="already being re-embedded"):
+        rec.reembed(size=16)
+    assert rec.cancel_reembed() == 2 and rec.cancel_reembed() is None
+    assert live(rec) == 1 and rec.reembed(size=16).version == 2
+
+
+def test_a_text_is_encoded_once_per_model(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workers import embed
+
+    encoded: list[str] = []
+
+    class Counting(HashEncoder):
+        def encode(self, texts: Any) -> Any:
+            encoded.extend(texts)
+            return super().encode(texts)
+
+    monkeypatch.setattr(embed, "load_encoder", lambda config: Counting(config.size))
+    rec.reembed(size=48).wait()
+    rec.rollback()
+    rec.reconcile()
+    assert len(encoded) == len(set(encoded)) == 31
+
+
+def test_a_poison_item_is_set_aside_and_the_job_finishes(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workers import embed
+
+    class Allergic(HashEncoder):
+        def encode(self, texts: Any) -> Any:
+            if any("number 7" in text for text in texts):
+                raise RuntimeError("this text breaks the tokenizer")
+            return super().encode(texts)
+
+    monkeypatch.setattr(embed, "load_encoder", lambda config: Allergic(config.size))
+    done = rec.reembed(size=48).wait()
+    assert (done.state, done.set_aside) == ("live", 1)
+    (point,) = rec.client.retrieve(rec._space.items, [point_id("item", "i7")])
+    assert (point.payload or {})["set_aside_why"].startswith("RuntimeError: this text breaks the tokenizer (in ")
+    monkeypatch.undo()
+    rec.upsert_items([Item(id="i7", title="mended number seven")])
+    assert rec.search("mended number seven", limit=1)[0].id == "i7"
+
+
+def test_a_worker_that_dies_every_time_is_found_out(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A death leaves no exception: only the tries that were recorded beforehand tell."""
+    from workers import embed
+
+    class Killed(BaseException):
+        pass
+
+    class Deadly(HashEncoder):
+        def encode(self, texts: Any) -> Any:
+            if any("poison" in text for text in texts):
+                raise Killed
+            return super().encode(texts)
+
+    monkeypatch.setattr(embed, "load_encoder", lambda config: Deadly(config.size))
+    rec._queue = MemoryQueue()
+    rec.upsert_items([Item(id="bad", title="poison"), Item(id="good", title="innocent")])
+    message = EmbedItems(space=rec.space, ids=[point_id("item", "bad"), point_id("item", "good")])
+    deaths = 0
+    for _ in range(8):
+        try:
+            Worker(rec.client).run(message)
+        except Killed:
+            deaths += 1
+    assert deaths == 4  # once together, three times alone
+    (bad,) = rec.client.retrieve(rec._space.items, [point_id("item", "bad")])
+    (good,) = rec.client.retrieve(rec._space.items, [point_id("item", "good")])
+    assert (bad.payload or {})["set_aside"] is True and "died each time" in (bad.payload or {})["set_aside_why"]
+    assert (good.payload or {})["stale"] is False and not (good.payload or {})["set_aside"]
+
+
+def marks(rec: Recommender) -> tuple[float, ...]:
+    """Scores tell the versions apart, and do not depend on how equal ones are ordered."""
+    return tuple(round(one.score, 3) for one in rec.recommend("u1", 8, weights={"dense": 1}))
+
+
+@pytest.mark.qdrant
+def test_switches_under_constant_reads_show_no_error_and_no_mixture(qdrant_url: str) -> None:
+    rec = Recommender.connect(qdrant_url, space=fresh_name())
+    rec.create(CONFIG)
+    rec.upsert_items(ITEMS)
+    rec.track(EVENTS)
+    rec.reconcile()
+    rec.reembed(size=48).wait()
+    expected = {marks(rec)}
+    rec.rollback()
+    expected.add(marks(rec))
+    assert len(expected) == 2
+    errors: list[str] = []
+    seen: set[tuple[float, ...]] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        mine = Recommender.connect(qdrant_url, space=rec.space)
+        while not stop.is_set():
+            try:
+                seen.add(marks(mine))
+            except Exception as error:
+                errors.append(repr(error))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for one in readers:
+        one.start()
+    for _ in range(40):
+        rec.rollback()
+    stop.set()
+    for one in readers:
+        one.join()
+    assert errors == []
+    assert seen <= expected
+    for number in (1, 2):
+        for kind in KINDS:
+            rec.client.delete_collection(rec._space.versioned(kind, number))
