@@ -53,7 +53,9 @@ def run(folder: Path | None = None) -> None:
         print_items(rec.recommend("somebody-new", 3), "for somebody-new")
         _headline("the same query from any language")
         body = rec.request(PEOPLE[0], 3)
-        out.print(f"rec.request({PEOPLE[0]!r}) is one Qdrant query: {len(body['prefetch'])} legs, fused by DBSF:")
+        out.print(
+            f"rec.request({PEOPLE[0]!r}) is one Qdrant query: {len(body['prefetch'])} prefetches, fused by DBSF (collab counts twice):"
+        )
         for leg in body["prefetch"]:
             out.print(f"  {leg['using']:<7} user vector looked up in {leg['lookup_from']['collection']}", style="dim")
     out.print(f"\ndone in {time.monotonic() - began:.0f} s. Now with your own Qdrant and data:", style="bold")
