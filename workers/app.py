@@ -6,12 +6,16 @@ the clock. Address and keys come from ``LLMREC_*`` (see ``llmrec_qdrant/settings
 
 from __future__ import annotations
 
+import logging
+
 from celery import Celery
 
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.settings import Settings
 
 __all__ = ["RECONCILE_EVERY", "app"]
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request to Qdrant says nothing
 
 RECONCILE_EVERY = 5.0
 """Seconds between two looks for work that no message announced."""
