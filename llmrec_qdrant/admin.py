@@ -137,6 +137,7 @@ def status(bound: Bound) -> Steps[SpaceStatus]:
     """Counts of everything and of what waits, from Qdrant alone."""
     stale = models.FieldCondition(key=Key.STALE, match=models.MatchValue(value=True))
     unfolded = models.FieldCondition(key=Key.FOLDED, match=models.MatchValue(value=False))
+    aside = models.FieldCondition(key=Key.SET_ASIDE, match=models.MatchValue(value=True))
     readable = models.FieldCondition(key=Key.LEGS, match=models.MatchValue(value=layout.DENSE))
     encoded = models.FieldCondition(key=Key.STALE, match=models.MatchValue(value=False))
     unreadable = models.Filter(must=[encoded], must_not=[readable])
@@ -146,6 +147,7 @@ def status(bound: Bound) -> Steps[SpaceStatus]:
         ("users", "users", None), ("users_stale", "users", stale),
         ("events", "events", None), ("events_unfolded", "events", unfolded),
         ("texts", "texts", None), ("texts_stale", "texts", stale),
+        (Key.SET_ASIDE, "items", aside), (Key.SET_ASIDE, "users", aside), (Key.SET_ASIDE, "texts", aside),
     ]  # fmt: skip
     mine = tenant_filter(bound.tenant)
     for name, kind, condition in wanted:
@@ -156,16 +158,5 @@ def status(bound: Bound) -> Steps[SpaceStatus]:
             count_filter=models.Filter(must=must) if must else None,
             exact=True,
         )
-        counts[name] = answer.count
-    aside = 0
-    for kind in ("items", "users", "texts"):
-        must = [
-            part
-            for part in (mine, models.FieldCondition(key=Key.SET_ASIDE, match=models.MatchValue(value=True)))
-            if part
-        ]
-        answer = yield from call(
-            "count", collection_name=bound.space.alias(kind), count_filter=models.Filter(must=must), exact=True
-        )
-        aside += answer.count
-    return SpaceStatus(space=bound.space.name, model=bound.config.encoder_id, set_aside=aside, **counts)
+        counts[name] = counts.get(name, 0) + answer.count
+    return SpaceStatus(space=bound.space.name, model=bound.config.encoder_id, **counts)

@@ -120,6 +120,10 @@ def _target(as_json: bool, given: dict[str, Any]) -> Target:
     return Target(named | {name: value for name, value in given.items() if value}, as_json)
 
 
+Model = Annotated[str | None, typer.Option(help="sentence-transformers or BERT id, or a folder.")]
+Size = Annotated[int | None, typer.Option(help="Numbers in a dense vector; read from the model if possible.")]
+Pooling = Annotated[str | None, typer.Option(help="mean or cls.")]
+Similarity = Annotated[str | None, typer.Option(help="cosine or pearson.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", help="How many.")]
 Filter = Annotated[
     list[str] | None,
@@ -147,12 +151,10 @@ class Format(StrEnum):
 @connected
 def init(
     target: Target,
-    model: Annotated[str | None, typer.Option(help="sentence-transformers or BERT id, or a folder.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Numbers in a dense vector; read from the model if possible.")
-    ] = None,
-    pooling: Annotated[str | None, typer.Option(help="mean or cls.")] = None,
-    similarity: Annotated[str | None, typer.Option(help="cosine or pearson.")] = None,
+    model: Model = None,
+    size: Size = None,
+    pooling: Pooling = None,
+    similarity: Similarity = None,
     field: Annotated[list[str] | None, typer.Option(help="Field to filter on, name:kind (repeatable).")] = None,
     config: Annotated[Path | None, typer.Option(help="JSON file with any settings of the space.")] = None,
 ) -> None:
@@ -588,12 +590,10 @@ def jobs(
 @connected
 def reembed(
     target: Target,
-    model: Annotated[str | None, typer.Option(help="sentence-transformers or BERT id, or a folder.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Numbers in a dense vector; read from the model if possible.")
-    ] = None,
-    pooling: Annotated[str | None, typer.Option(help="mean or cls.")] = None,
-    similarity: Annotated[str | None, typer.Option(help="cosine or pearson.")] = None,
+    model: Model = None,
+    size: Size = None,
+    pooling: Pooling = None,
+    similarity: Similarity = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Stop a re-embedding and delete what it made.")] = False,
     clean_up: Annotated[bool, typer.Option("--clean-up", help="Delete old versions; no rollback afterwards.")] = False,
     wait: Wait = True,
