@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
@@ -25,7 +26,7 @@ from llmrec_qdrant.contracts import (
 )
 from llmrec_qdrant.effects import Steps, drive_async
 from llmrec_qdrant.filters import FilterLike
-from llmrec_qdrant.jobs import JobQueue
+from llmrec_qdrant.jobs import InlineQueue, JobQueue
 from llmrec_qdrant.layout import Space
 from llmrec_qdrant.reads import Ask
 from llmrec_qdrant.recommender import CONFIG_AGE, checked_tenant, listed
@@ -47,6 +48,24 @@ class AsyncJob:
     async def progress(self) -> Migration:
         """As :meth:`Job.progress`."""
         return await self._rec._drive(reembed.progress(await self._rec._bound(), self.version))
+
+    async def wait(
+        self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
+    ) -> Migration:
+        """As :meth:`Job.wait`, without blocking the event loop."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found = await self.progress()
+            tell(found)
+            if found.state in {"live", "failed", "done"}:
+                self._rec._config = None
+                return found
+            if end is not None and time.monotonic() > end:
+                raise reembed.pending(found, timeout)
+            if isinstance(self._rec._queue, InlineQueue):
+                await self._rec.reconcile()
+            else:
+                await asyncio.sleep(0.5)
 
 
 class AsyncRecommender:

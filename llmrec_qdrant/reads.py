@@ -156,7 +156,10 @@ def _reason(scores: Mapping[str, float], payload: Mapping[str, Any], terms: Sequ
         COLLAB: "chosen next by people with this history",
         DENSE: "close in meaning",
     }
-    return "; ".join(reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if leg in scores and reasons[leg]) or "shares words"
+    return (
+        "; ".join(reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if scores.get(leg, 0) > 0 and reasons[leg])
+        or "shares words"
+    )
 
 
 def _popular(bound: Bound, ask: Ask, filter: models.Filter | None, why: str) -> _Plan:

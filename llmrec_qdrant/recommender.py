@@ -24,7 +24,6 @@ from llmrec_qdrant.contracts import (
     SpaceStatus,
 )
 from llmrec_qdrant.effects import Steps, drive
-from llmrec_qdrant.errors import WorkPending
 from llmrec_qdrant.filters import FilterLike
 from llmrec_qdrant.jobs import InlineQueue, JobQueue
 from llmrec_qdrant.layout import Space
@@ -68,10 +67,7 @@ class Job:
                 self._rec._config = None
                 return found
             if end is not None and time.monotonic() > end:
-                raise WorkPending(
-                    f"the re-embedding has {found.items_done:,} of {found.items_total:,} items after {timeout:.0f} s: "
-                    "it goes on by itself while workers run; ask again with progress()"
-                )
+                raise reembed.pending(found, timeout)
             if isinstance(self._rec._queue, InlineQueue):
                 self._rec.reconcile()
             else:

@@ -16,7 +16,7 @@ from llmrec_qdrant import layout
 from llmrec_qdrant.admin import Bound, build_collection
 from llmrec_qdrant.contracts import Failure, Migrate, Migration, SpaceConfig
 from llmrec_qdrant.effects import Steps, call
-from llmrec_qdrant.errors import NotFound, SpaceMismatch
+from llmrec_qdrant.errors import NotFound, SpaceMismatch, WorkPending
 from llmrec_qdrant.layout import MIGRATION, CollectionKind, Key, Space
 from llmrec_qdrant.query import tenant_filter
 from llmrec_qdrant.versions import VERSIONED, drop, switch, versions
@@ -27,6 +27,7 @@ __all__ = [
     "cancel",
     "clean_up",
     "failures",
+    "pending",
     "progress",
     "read_state",
     "retry",
@@ -138,6 +139,14 @@ def progress(bound: Bound, number: int) -> Steps[Migration]:
         set_aside=aside,
         reason=state.reason if state else "",
         **counts,
+    )
+
+
+def pending(found: Migration, timeout: float | None) -> WorkPending:
+    """The error of a wait that was too short."""
+    return WorkPending(
+        f"the re-embedding has {found.items_done:,} of {found.items_total:,} items after {timeout or 0:.0f} s: "
+        "it goes on by itself while workers run; ask again with progress()"
     )
 
 

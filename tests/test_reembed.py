@@ -258,3 +258,42 @@ def test_switches_under_constant_reads_show_no_error_and_no_mixture(qdrant_url: 
     for number in (1, 2):
         for kind in KINDS:
             rec.client.delete_collection(rec._space.versioned(kind, number))
+
+
+def test_a_look_announces_a_point_once_though_two_versions_wait_for_it(rec: Recommender) -> None:
+    from workers.reconcile import reconcile
+
+    queue, inline = MemoryQueue(), rec._queue
+    rec._queue = queue
+    rec.reembed(size=48)
+    migrate.advance(rec.client, rec._space)
+    rec.upsert_items([Item(id=f"i{k}", title=f"another text {k}") for k in range(30)])
+    announced = [
+        one for message in reconcile(rec.client, rec._space) if isinstance(message, EmbedItems) for one in message.ids
+    ]
+    assert len(announced) == len(set(announced)) == 30
+    assert not [m for m in reconcile(rec.client, rec._space, everything=False) if isinstance(m, EmbedItems)]
+    rec._queue = inline
+    rec.reconcile()
+
+
+def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llmrec_qdrant.contracts import FitCollab
+    from workers import collab
+
+    rec._queue = MemoryQueue()
+    rec.reembed(size=48)
+    fitted: list[int | None] = []
+    real = collab.fit
+
+    def fit(client: Any, space: Any, config: SpaceConfig) -> None:
+        real(client, space, config)
+        fitted.append(space.version)
+        if space.version == 1:
+            rec.cancel_reembed()
+
+    monkeypatch.setattr(collab, "fit", fit)
+    Worker(rec.client).run(FitCollab(space=rec._space.name))
+    assert fitted == [1]

@@ -113,22 +113,30 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
     found = read_interactions(client, space, config)
     popularity = found.popularity
     points = [point_id("item", item, tenant or None) for tenant, item in found.names]
+    _write_popularity(client, space, points, popularity)
     for batch in batches(_rows(cooccurrence(found), found.names), 256):
         vectors = [
             models.PointVectors(id=points[row], vector={COLLAB: vector}) for row, vector in batch if vector.indices
         ]
-        payloads = [
-            models.SetPayload(
-                payload={Key.POPULARITY: float(popularity[row])}, filter=store.where(store.has_id(points[row]))
-            )
-            for row, _ in batch
-        ]
-        store.write_existing(client, space.items, vectors, payloads=payloads)
+        store.write_existing(client, space.items, vectors)
         _clear(client, space, [points[row] for row, vector in batch if not vector.indices])
     _forget_others(client, space, set(points))
     fitted = {"events": found.n_events, "items": store.count(client, space.items), "at": now()}
     with translated():
         client.update_collection(space.items, metadata={COLLAB_FIT: fitted})
+
+
+def _write_popularity(client: QdrantClient, space: Space, points: list[str], popularity: np.ndarray) -> None:
+    """One operation per number of users, not per item: most items share few numbers, and each operation costs 1 ms."""
+    by_value: dict[float, list[str]] = {}
+    for point, value in zip(points, popularity.tolist(), strict=True):
+        by_value.setdefault(float(value), []).append(point)
+    for value, ids in by_value.items():
+        for batch in batches(ids, 1_000):
+            with translated():
+                client.set_payload(
+                    space.items, {Key.POPULARITY: value}, points=store.where(store.has_id(*batch)), wait=True
+                )
 
 
 def _clear(client: QdrantClient, space: Space, points: list[str]) -> None:

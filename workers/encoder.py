@@ -20,8 +20,9 @@ from workers.text import clean
 
 __all__ = ["Encoder", "SentenceEncoder", "centred", "load_encoder", "model_size", "normalised"]
 
-BATCH = 32
-"""Texts per forward pass; sorted by length, so padding is small."""
+BATCH = {"cpu": 8}
+"""Texts per forward pass by kind of device, sorted by length; on a CPU a larger batch gains nothing and pads more."""
+BATCH_ELSEWHERE = 32
 
 UNKNOWN = 0.5
 """Share of unknown tokens above which a text is unreadable to a model: see docs/decisions/unreadable-texts.md."""
@@ -84,7 +85,11 @@ class SentenceEncoder:
             if not distinct:
                 return rows
             found = self._model.encode(
-                distinct, batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True, normalize_embeddings=False
+                distinct,
+                batch_size=BATCH.get(self._model.device.type, BATCH_ELSEWHERE),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+                normalize_embeddings=False,
             ).astype(np.float32)
         found = normalised(centred(found) if self._pearson else found)
         place = {text: row for row, text in enumerate(distinct)}

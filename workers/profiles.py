@@ -32,6 +32,8 @@ TFIDF_WIDTH = 512
 WORDS = 24
 """Readable words kept per user."""
 DAY = 86_400.0
+AVERSION = 1.0
+"""Most that dislikes may weigh together, as a share of all likes: else a user turns into the opposite of their dislikes."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def fold(past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | Non
     """
     recent = list(past[: config.history])
     weights = recency([one.ts for one in recent], config) * np.array([one.weight for one in recent])
-    pairs = list(zip(recent, weights.tolist(), strict=True))
+    pairs = list(zip(recent, _bounded(weights).tolist(), strict=True))
     return Profile(
         dense=_fold_dense(pairs, config),
         tfidf=_as_sparse(_summed((bag, w) for one, w in pairs for bag in one.tfidf), TFIDF_WIDTH),
@@ -114,6 +116,20 @@ def fold(past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | Non
         ),
         terms=_strongest(pairs, vocabulary or Vocabulary()),
     )
+
+
+def _bounded(weights: np.ndarray) -> np.ndarray:
+    """The weights, negative ones scaled down where they outweigh ``AVERSION`` of the positive ones.
+
+    >>> _bounded(np.array([2.0, -1.0, -3.0])).tolist()
+    [2.0, -0.5, -1.5]
+    >>> _bounded(np.array([-1.0])).tolist()
+    [-1.0]
+    """
+    likes, dislikes = float(weights[weights > 0].sum()), float(-weights[weights < 0].sum())
+    if not likes or dislikes <= AVERSION * likes:
+        return weights
+    return np.where(weights < 0, weights * (AVERSION * likes / dislikes), weights)
 
 
 def sparse_index_of(qualified: str) -> int:

@@ -8,7 +8,7 @@ last unit of work starts the next look.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -18,7 +18,7 @@ from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, Message, 
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import COLLAB_FIT, Key, Space
+from llmrec_qdrant.layout import COLLAB_FIT, CollectionKind, Key, Space
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import versions
 from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
@@ -29,8 +29,8 @@ __all__ = ["collab_due", "read_collab_fit", "reconcile", "spaces"]
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
-PORTION = 200
-"""Messages per kind and look."""
+PORTION = {"items": 24, "texts": 100, "users": 100}
+"""Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
 
 
 def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> Iterator[Message]:
@@ -39,25 +39,38 @@ def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> It
     ``everything`` includes what has a lease: what was announced within the last half minute.
     """
     found = drive(versions(space), client, NoQueue())
-    for number in found.all:
-        at = space.at(number)
-        for ids in _stale(client, at.items, everything, ITEMS_MESSAGE):
-            yield EmbedItems(space=space.name, ids=ids)
-        for ids in _stale(client, at.texts, everything):
-            yield EmbedTexts(space=space.name, ids=ids)
+    places = [space.at(number) for number in found.all]
+    for ids in _stale(client, places, "items", everything, ITEMS_MESSAGE):
+        yield EmbedItems(space=space.name, ids=ids)
+    for ids in _stale(client, places, "texts", everything):
+        yield EmbedTexts(space=space.name, ids=ids)
+    for at in places:
         _mark_users_of_unfolded_events(client, at)
-        for ids in _stale(client, at.users, everything):
-            yield RefreshUsers(space=space.name, ids=ids)
-        if collab_due(client, at):
-            yield FitCollab(space=space.name)
+    for ids in _stale(client, places, "users", everything):
+        yield RefreshUsers(space=space.name, ids=ids)
+    if any(collab_due(client, at) for at in places):
+        yield FitCollab(space=space.name)
     if found.others:
         yield Migrate(space=space.name)
 
 
-def _stale(client: QdrantClient, collection: str, everything: bool, size: int = MESSAGE) -> Iterator[list[str]]:
+def _stale(
+    client: QdrantClient, places: Sequence[Space], kind: CollectionKind, everything: bool, size: int = MESSAGE
+) -> Iterator[list[str]]:
+    """Ids of stale points, in messages. A message is for every version, so an id is announced once."""
+    announced: set[str] = set()
+    for at in places:
+        for batch in _stale_at(client, at.collection(kind), None if everything else PORTION[kind], size):
+            fresh = [one for one in batch if one not in announced]
+            announced.update(fresh)
+            if fresh:
+                yield fresh
+
+
+def _stale_at(client: QdrantClient, collection: str, portion: int | None, size: int) -> Iterator[list[str]]:
+    """Stale points of one collection; without a portion also those with a lease. Announced points get a lease."""
     leased = models.FieldCondition(key=Key.LEASE, range=models.DatetimeRange(gt=datetime.now(UTC)))
-    which = models.Filter(must=[store.stale()], must_not=None if everything else [leased])
-    portion = None if everything else PORTION
+    which = models.Filter(must=[store.stale()], must_not=[leased] if portion else None)
     ids = (str(record.id) for page in store.scroll(client, collection, which, False) for record in page)
     for batch in islice(batches(ids, size), portion):
         with translated():

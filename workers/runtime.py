@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from qdrant_client import QdrantClient
 
@@ -45,7 +46,8 @@ class Worker:
                 return [more for at in self._versions(space) for more in self._refresh(at, ids)]
             case contracts.FitCollab():
                 for at in self._versions(space):
-                    collab.fit(self._client, at, self._config(at))
+                    with suppress(SpaceNotFound):
+                        collab.fit(self._client, at, self._config(at))
             case contracts.Migrate():
                 return migrate.advance(self._client, space)
             case contracts.Reconcile(everything=everything):

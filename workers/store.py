@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qdrant_client import QdrantClient, models
 
-from llmrec_qdrant.errors import NotFound
+from llmrec_qdrant.errors import NotFound, QdrantUnavailable
 from llmrec_qdrant.layout import Key
 from llmrec_qdrant.translate import translated
 
@@ -83,8 +85,7 @@ def write_existing(
         if not operations:
             return
         try:
-            with translated():
-                client.batch_update_points(collection, operations, wait=True)
+            _patiently(client, collection, operations)
             return
         except NotFound:
             if not left:
@@ -96,6 +97,23 @@ def write_existing(
             if len(remaining) == len(left):  # came back in between
                 continue
             left = remaining
+
+
+PATIENCE = 6
+"""Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant is back."""
+
+
+def _patiently(client: QdrantClient, collection: str, operations: Sequence[Any]) -> None:
+    """Write; what was computed for it would be lost if a short absence of Qdrant ended the task."""
+    for attempt in range(1, PATIENCE + 1):
+        try:
+            with translated():
+                client.batch_update_points(collection, operations, wait=True)
+            return
+        except QdrantUnavailable as error:
+            if attempt == PATIENCE or (error.retry_after or 0) > 5:
+                raise
+            time.sleep(error.retry_after or min(0.2 * 2**attempt, 2.0) * random.uniform(0.5, 1.0))
 
 
 def stale() -> models.FieldCondition:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qdrant_client.http.exceptions import ResponseHandlingException
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts import EmbedItems, RefreshUsers
@@ -187,3 +188,20 @@ def test_collab_forgets_items_without_events(rec: Recommender) -> None:
     collab.fit(rec._client, rec._space, CONFIG)
     gone = rec._client.retrieve(rec._space.items, [point], with_vectors=["collab"], with_payload=True)[0]
     assert not gone.vector and (gone.payload or {})["popularity"] == 0
+
+
+def test_a_short_absence_of_qdrant_costs_no_encoding(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    rec.upsert_items([Item(id="a", title="kept")])
+    calls: list[int] = []
+    interrupt(monkeypatch, lambda: calls.append(1))
+    real, away = rec._client.batch_update_points, iter([True, True])
+
+    def write(*args: Any, **kwargs: Any) -> Any:
+        if next(away, False):
+            raise ResponseHandlingException(ConnectionError("refused"))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(rec._client, "batch_update_points", write)
+    monkeypatch.setattr("workers.store.time.sleep", lambda seconds: None)
+    embed_all(rec, "a")
+    assert calls == [1] and item(rec, "a").payload["stale"] is False

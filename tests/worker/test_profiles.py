@@ -115,3 +115,16 @@ def test_words_of_what_is_disliked_are_not_interests() -> None:
 
 def test_no_events_no_legs() -> None:
     assert fold([], CONFIG).vectors == {}
+
+
+def test_many_dislikes_do_not_turn_a_user_against_what_they_like() -> None:
+    """One like against four dislikes: together the dislikes weigh as much as the like, not four times as much."""
+    flat = CONFIG.model_copy(update={"position_decay": 1.0})
+    liked = np.array([1.0, 1.0, 0.0]) / 2**0.5
+    past = [Past(0, 1.0, dense=(liked,)), *[Past(0, -1.0, dense=(NORTH,))] * 4]
+    expected = liked - NORTH
+    assert fold(past, flat).dense == pytest.approx(expected / np.linalg.norm(expected))
+
+
+def test_dislikes_alone_still_count() -> None:
+    assert fold([Past(0, -1.0, dense=(NORTH,))], CONFIG).dense == pytest.approx([0, -1, 0])
