@@ -379,7 +379,11 @@ class SpaceConfig(Contract):
     half_life_days: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="After so many days an event counts half."
     )
-    position_decay: float = Field(default=0.9, gt=0, le=1, description="Factor per step back in a user's history.")
+    position_decay: float = Field(default=0.6, gt=0, le=1, description="Factor per step back, for dense and tfidf.")
+    collab_decay: float = Field(default=0.6, gt=0, le=1, description="Factor per step back, for collab.")
+    collab_distance: float = Field(
+        default=0.5, ge=0, le=4, description="Two items d steps apart count as d to the power of minus this."
+    )
     history: int = Field(default=100, ge=1, le=1000, description="Most recent events that form a user's vectors.")
     event_weights: dict[str, float] = Field(
         default_factory=lambda: {
@@ -393,7 +397,7 @@ class SpaceConfig(Contract):
         default_factory=_default_weights,
         description="Weight per leg in the fused query.",
     )
-    prefetch: int = Field(default=100, ge=1, le=10_000, description="Candidates per leg.")
+    prefetch: int = Field(default=200, ge=1, le=10_000, description="Candidates per leg.")
 
     @field_validator("fields")
     @classmethod

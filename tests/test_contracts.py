@@ -349,7 +349,7 @@ def test_a_type_is_a_short_lower_case_word(word: str) -> None:
 def test_the_defaults_of_a_space() -> None:
     config = SpaceConfig()
     assert config.encoder_id == "sentence-transformers/all-MiniLM-L6-v2 (mean, 256, cosine)"
-    assert (config.size, config.half_life_days, config.position_decay, config.history) == (384, 30.0, 0.9, 100)
+    assert (config.size, config.half_life_days, config.position_decay, config.history) == (384, 30.0, 0.6, 100)
     assert config.weights == {"dense": 1.0, "tfidf": 1.0, "collab": 2.0}
     assert SpaceConfig(revision="abc", pooling="cls").encoder_id == (
         "sentence-transformers/all-MiniLM-L6-v2@abc (cls, 256, cosine)"
@@ -571,6 +571,8 @@ configs = st.builds(
     fields=st.dictionaries(st.sampled_from(["year", "lang", "a.b"]), st.sampled_from(["keyword", "integer", "geo"])),
     half_life_days=st.floats(0.01, 10_000),
     position_decay=st.floats(0.01, 1),
+    collab_decay=st.floats(0.01, 1),
+    collab_distance=st.floats(0, 4),
     event_weights=st.dictionaries(st.sampled_from(["view", "own"]), numbers),
     rating_scale=st.tuples(st.floats(-10, 0), st.floats(1, 10)),
     weights=st.dictionaries(st.sampled_from(LEGS), st.floats(0.01, 100), min_size=1),

@@ -242,12 +242,12 @@ def test_explain_gives_scores_per_leg_without_changing_the_list(rec: Recommender
 
 
 def test_collab_leg_is_the_sparse_product_of_history_and_cooccurrence(rec: Recommender) -> None:
-    """ann: m2 then m1 back, weights 1 and 0.9·2^(-1/30), norm 1; m3 follows m2 at one step, m1 at two (bob)."""
+    """ann: m2 then m1 back, weights 1 and 0.6·2^(-1/30), norm 1; m3 follows m2 at one step, m1 at two (bob)."""
     watched(rec)
-    back = 0.9 * 0.5 ** (1 / 30)
+    back = 0.6 * 0.5 ** (1 / 30)
     norm = (1 + back**2) ** 0.5
-    after_m2 = 1 / (2**0.5 * 1)  # one step forward; m2 has two events, m3 has one
-    after_m1 = 0.5 / (2**0.5 * 1)
+    after_m2 = 1 / 2**0.5  # one step forward; m2 has two events
+    after_m1 = 2**-0.5 / 2**0.5  # two steps
     expected = (1 * after_m2 + back * after_m1) / norm
     told = rec.recommend("ann", 5, explain=True)
     assert told[0].id == "m3" and told[0].legs["collab"] == pytest.approx(expected, rel=1e-5)

@@ -1,13 +1,15 @@
 """All events → the collab leg: what people do next, as a sparse vector per item.
 
-For a user's items in order of time, item *j* at ``d`` steps after item *i* adds ``1/d`` to the pair
-(i → j) and, since order is noisy, half of that to (j → i). Normalised by the square roots of both items' number
-of events (cosine normalisation; Sarwar et al. 2001), the strongest sources of each item form its vector.
+For a user's items in order of time, item *j* at ``d`` steps after item *i* adds ``d^-collab_distance`` to the pair
+(i → j) and, since order is noisy, a part of that to (j → i). Divided by the square root of the *source's* number of
+events: a source that everybody takes says little, but a target is not punished for being popular, since people do
+take popular items next. On three public datasets that beat dividing by both roots (cosine, Sarwar et al. 2001) on
+validation data. The strongest sources of each item form its vector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,12 +27,14 @@ from workers.profiles import event_weight
 
 __all__ = ["Interactions", "cooccurrence", "fit", "read_interactions"]
 
-WINDOW = 5
+WINDOW = 10
 """Steps between two items that still count as following each other."""
-BACKWARD = 0.5
+BACKWARD = 0.3
 """Weight of the opposite direction."""
-WIDTH = 100
+WIDTH = 200
 """Sources kept per item."""
+PAIRS = 20_000_000
+"""Pairs of events held at once: memory stays below a gigabyte however many events there are."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +82,47 @@ def read_interactions(client: QdrantClient, space: Space, config: SpaceConfig) -
     return Interactions(table["user"], table["item"], list(items), total)
 
 
-def cooccurrence(found: Interactions) -> sparse.csr_matrix:
-    """Matrix (items, items): row = item, column = source, value = normalised strength of source → item."""
+def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = PAIRS) -> Iterator[sparse.csr_matrix]:
+    """Blocks of rows of the matrix (items, items), in order: row = item, column = source, value = strength of source → item."""
     size = len(found.names)
-    total = sparse.csr_matrix((size, size), dtype=np.float64)
+    events = np.bincount(found.items, minlength=size).astype(np.float64)
+    scale = sparse.diags(1.0 / np.sqrt(np.maximum(events, 1.0)))
+    ends = np.searchsorted(
+        np.cumsum(events) * 2 * WINDOW, np.arange(1, 1 + 2 * WINDOW * len(found.items) // pairs) * pairs
+    )
+    start = 0
+    for end in [*np.unique(ends[(ends > 0) & (ends < size)]).tolist(), size]:
+        yield (_block(found, distance, start, end) @ scale).tocsr()
+        start = end
+
+
+def _block(found: Interactions, distance: float, start: int, end: int) -> sparse.csr_matrix:
+    """Unscaled rows ``start`` to ``end``."""
+    total = sparse.csr_matrix((end - start, len(found.names)), dtype=np.float64)
     for step in range(1, WINDOW + 1):
         if len(found.users) <= step:
             break
         same = (found.users[:-step] == found.users[step:]) & (found.items[:-step] != found.items[step:])
-        before, after = found.items[:-step][same], found.items[step:][same]
-        weight = np.full(len(before), 1.0 / step)
-        total = total + sparse.csr_matrix((weight, (after, before)), shape=(size, size))
-        total = total + sparse.csr_matrix((weight * BACKWARD, (before, after)), shape=(size, size))
-    events = np.bincount(found.items, minlength=size).astype(np.float64)
-    scale = sparse.diags(1.0 / np.sqrt(np.maximum(events, 1.0)))
-    return (scale @ total @ scale).tocsr()
+        before, after = found.items[:-step], found.items[step:]
+        for target, source, weight in ((after, before, step**-distance), (before, after, BACKWARD * step**-distance)):
+            mine = same & (target >= start) & (target < end)
+            values = np.full(int(mine.sum()), weight)
+            total = total + sparse.csr_matrix((values, (target[mine] - start, source[mine])), shape=total.shape)
+    return total
 
 
-def _rows(matrix: sparse.csr_matrix, names: list[tuple[str, str]]) -> Iterator[tuple[int, models.SparseVector]]:
+def _rows(
+    blocks: Iterable[sparse.csr_matrix], names: list[tuple[str, str]]
+) -> Iterator[tuple[int, models.SparseVector]]:
+    first = 0
+    for block in blocks:
+        yield from _rows_of(block, names, first)
+        first += block.shape[0]
+
+
+def _rows_of(
+    matrix: sparse.csr_matrix, names: list[tuple[str, str]], first: int
+) -> Iterator[tuple[int, models.SparseVector]]:
     for row in range(matrix.shape[0]):
         start, end = matrix.indptr[row], matrix.indptr[row + 1]
         columns, values = matrix.indices[start:end], matrix.data[start:end]
@@ -105,7 +132,7 @@ def _rows(matrix: sparse.csr_matrix, names: list[tuple[str, str]]) -> Iterator[t
             tenant, item = names[columns[k]]
             index = sparse_index(item, tenant or None)
             merged[index] = merged.get(index, 0.0) + float(values[k])
-        yield row, models.SparseVector(indices=list(merged), values=list(merged.values()))
+        yield first + row, models.SparseVector(indices=list(merged), values=list(merged.values()))
 
 
 def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
@@ -114,7 +141,7 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
     popularity = found.popularity
     points = [point_id("item", item, tenant or None) for tenant, item in found.names]
     _write_popularity(client, space, points, popularity)
-    for batch in batches(_rows(cooccurrence(found), found.names), 256):
+    for batch in batches(_rows(cooccurrence(found, config.collab_distance), found.names), 256):
         vectors = [
             models.PointVectors(id=points[row], vector={COLLAB: vector}) for row, vector in batch if vector.indices
         ]

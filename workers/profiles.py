@@ -85,8 +85,8 @@ def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
     return base * (0.5 + 0.5 * share if share >= 0 else 0.5 * share)
 
 
-def recency(moments: Sequence[float], config: SpaceConfig) -> np.ndarray:
-    """Weights of events, newest first: ``position_decay^k · 0.5^(age / half-life)``.
+def recency(moments: Sequence[float], config: SpaceConfig, decay: float | None = None) -> np.ndarray:
+    """Weights of events, newest first: ``decay^k · 0.5^(age / half-life)``; ``decay`` is ``position_decay`` if not given.
 
     Age counts from the newest event, so a user who was away keeps the same profile and refreshing
     twice gives the same vector.
@@ -95,7 +95,8 @@ def recency(moments: Sequence[float], config: SpaceConfig) -> np.ndarray:
         return np.zeros(0)
     ages = (moments[0] - np.asarray(moments, dtype=np.float64)) / DAY
     steps = np.arange(len(moments))
-    weights: np.ndarray = config.position_decay**steps * 0.5 ** (ages / config.half_life_days)
+    per_step = config.position_decay if decay is None else decay
+    weights: np.ndarray = per_step**steps * 0.5 ** (ages / config.half_life_days)
     return weights
 
 
@@ -103,16 +104,17 @@ def fold(past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | Non
     """The legs of a user from events, newest first.
 
     dense: Σ w·v, scaled to norm 1. tfidf: Σ w·tf, the strongest entries, scaled to norm 1. collab:
-    item → Σ w, scaled to norm 1. A sum of nothing, or one that cancels out, gives no leg.
+    item → Σ w, with a decay of its own, scaled to norm 1. A sum of nothing, or one that cancels out, gives no leg.
     """
     recent = list(past[: config.history])
-    weights = recency([one.ts for one in recent], config) * np.array([one.weight for one in recent])
-    pairs = list(zip(recent, _bounded(weights).tolist(), strict=True))
+    moments, said = [one.ts for one in recent], np.array([one.weight for one in recent])
+    pairs = list(zip(recent, _bounded(recency(moments, config) * said).tolist(), strict=True))
+    steps = list(zip(recent, _bounded(recency(moments, config, config.collab_decay) * said).tolist(), strict=True))
     return Profile(
         dense=_fold_dense(pairs, config),
         tfidf=_as_sparse(_summed((bag, w) for one, w in pairs for bag in one.tfidf), TFIDF_WIDTH),
         collab=_as_sparse(
-            _summed(({sparse_index_of(one.item): 1.0}, w) for one, w in pairs if one.item is not None), config.history
+            _summed(({sparse_index_of(one.item): 1.0}, w) for one, w in steps if one.item is not None), config.history
         ),
         terms=_strongest(pairs, vocabulary or Vocabulary()),
     )

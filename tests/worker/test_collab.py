@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from workers.collab import BACKWARD, WINDOW, Interactions, cooccurrence
 
@@ -20,31 +22,35 @@ def interactions(*histories: list[int]) -> Interactions:
     return Interactions(np.array(users, int), np.array(items, int), [("", f"i{n}") for n in range(size)], len(items))
 
 
+def whole(found: Interactions, pairs: int = 10**9) -> Any:
+    return sparse.vstack(list(cooccurrence(found, 1.0, pairs)))
+
+
 def test_one_user_two_items() -> None:
-    matrix = cooccurrence(interactions([0, 1])).toarray()
+    matrix = whole(interactions([0, 1])).toarray()
     assert matrix[1, 0] == pytest.approx(1.0)  # after 0 comes 1
-    assert matrix[0, 1] == pytest.approx(0.5)  # and, less surely, the other way round
+    assert matrix[0, 1] == pytest.approx(BACKWARD)  # and, less surely, the other way round
 
 
-def test_distance_decays_and_popularity_is_divided_out() -> None:
-    matrix = cooccurrence(interactions([0, 1, 2], [0])).toarray()
-    assert matrix[2, 0] == pytest.approx((1 / 2) / math.sqrt(2 * 1))
-    assert matrix[1, 0] == pytest.approx(1 / math.sqrt(2 * 1))
+def test_distance_decays_and_the_popularity_of_the_source_is_divided_out() -> None:
+    matrix = whole(interactions([0, 1, 2], [0])).toarray()
+    assert matrix[2, 0] == pytest.approx((1 / 2) / math.sqrt(2))
+    assert matrix[1, 0] == pytest.approx(1 / math.sqrt(2))
     assert matrix[2, 1] == pytest.approx(1.0)
 
 
 def test_users_do_not_run_into_each_other_and_items_do_not_follow_themselves() -> None:
-    assert cooccurrence(interactions([0], [1])).nnz == 0
-    assert cooccurrence(interactions([0, 0])).nnz == 0
-    assert cooccurrence(interactions()).shape == (0, 0)
+    assert whole(interactions([0], [1])).nnz == 0
+    assert whole(interactions([0, 0])).nnz == 0
+    assert whole(interactions()).shape == (0, 0)
 
 
 def test_popularity_counts_users_not_events() -> None:
     assert interactions([0, 0, 1], [0]).popularity.tolist() == [2, 1]
 
 
-@given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=12), min_size=1, max_size=6))
-def test_agrees_with_a_plain_count(histories: list[list[int]]) -> None:
+@given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=14), min_size=1, max_size=6), st.integers(1, 200))
+def test_agrees_with_a_plain_count_in_blocks_of_any_size(histories: list[list[int]], pairs: int) -> None:
     found = interactions(*histories)
     size = len(found.names)
     expected = np.zeros((size, size))
@@ -57,4 +63,4 @@ def test_agrees_with_a_plain_count(histories: list[list[int]]) -> None:
                     expected[first, second] += BACKWARD / step
     events = np.array([sum(history.count(i) for history in histories) for i in range(size)])
     scale = np.sqrt(np.maximum(events, 1))
-    assert cooccurrence(found).toarray() == pytest.approx(expected / scale[:, None] / scale[None, :])
+    assert whole(found, pairs).toarray() == pytest.approx(expected / scale[None, :])

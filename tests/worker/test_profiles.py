@@ -13,7 +13,7 @@ from workers.profiles import Past, event_weight, fold, qualified_item, recency
 from workers.vocabulary import Vocabulary
 
 DAY = 86_400.0
-CONFIG = SpaceConfig(model="hash", size=3, position_decay=0.5, half_life_days=10)
+CONFIG = SpaceConfig(model="hash", size=3, position_decay=0.5, collab_decay=0.5, half_life_days=10)
 EAST, NORTH, UP = np.eye(3)
 
 
@@ -128,3 +128,16 @@ def test_many_dislikes_do_not_turn_a_user_against_what_they_like() -> None:
 
 def test_dislikes_alone_still_count() -> None:
     assert fold([Past(0, -1.0, dense=(NORTH,))], CONFIG).dense == pytest.approx([0, -1, 0])
+
+
+def test_collab_forgets_at_its_own_pace() -> None:
+    config = CONFIG.model_copy(update={"collab_decay": 0.25, "half_life_days": 1e9})
+    past = [
+        Past(0, 1.0, item=qualified_item("a", ""), dense=(EAST,)),
+        Past(0, 1.0, item=qualified_item("b", ""), dense=(NORTH,)),
+    ]
+    profile = fold(past, config)
+    assert profile.collab is not None and profile.dense is not None
+    assert profile.dense[1] / profile.dense[0] == pytest.approx(0.5)
+    weights = dict(zip(profile.collab.indices, profile.collab.values, strict=True))
+    assert weights[sparse_index("b")] / weights[sparse_index("a")] == pytest.approx(0.25)
