@@ -7,7 +7,7 @@ texts and topics together. The old version stays, kept up to date, until it is d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from qdrant_client import models
@@ -52,6 +52,8 @@ class State:
     """Found in this pass over everything; the pass that finds none ends the filling."""
     reason: str = ""
     started_at: str = ""
+    written_at: str = ""
+    """When somebody last worked on it; whoever finds this long ago goes on."""
 
 
 def read_state(space: Space, version: int) -> Steps[State | None]:
@@ -62,7 +64,8 @@ def read_state(space: Space, version: int) -> Steps[State | None]:
 
 
 def write_state(space: Space, version: int, state: State) -> Steps[None]:
-    """Store the state of a version."""
+    """Store the state of a version, with the time."""
+    state = replace(state, written_at=now())
     yield from call(
         "update_collection",
         collection_name=space.versioned("items", version),

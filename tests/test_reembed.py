@@ -297,3 +297,28 @@ def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
     monkeypatch.setattr(collab, "fit", fit)
     Worker(rec.client).run(FitCollab(space=rec._space.name))
     assert fitted == [1]
+
+
+def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llmrec_qdrant.contracts import Migrate
+    from workers import reconcile as looking
+
+    inline, rec._queue = rec._queue, MemoryQueue()
+    rec.reembed(size=48)
+    monkeypatch.setattr(migrate, "SECONDS", 0.0)
+
+    def announced() -> int:
+        messages = looking.reconcile(rec.client, rec._space, everything=False)
+        return sum(isinstance(message, Migrate) for message in messages)
+
+    assert announced() == 1  # nobody has begun
+    migrate.advance(rec.client, rec._space)
+    monkeypatch.setattr(migrate, "SECONDS", 0.01)
+    migrate.advance(rec.client, rec._space)
+    assert announced() == 0  # somebody is at it
+    monkeypatch.setattr(looking, "MIGRATE_LEASE", 0.0)
+    assert announced() == 1  # and has died since
+    rec._queue = inline
+    rec.reconcile()

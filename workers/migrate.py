@@ -38,8 +38,8 @@ log = logging.getLogger("llmrec.worker")
 KINDS: tuple[CollectionKind, ...] = ("items", "texts", "users")
 PAGE = 256
 """Points per step."""
-SECONDS = 5.0
-"""Work per message."""
+SECONDS = 2.0
+"""Work per message: other messages wait for it where one worker serves every queue."""
 SAMPLE = 32
 """Vectors compared with the encoder before the switch."""
 

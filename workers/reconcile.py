@@ -19,6 +19,7 @@ from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import COLLAB_FIT, CollectionKind, Key, Space
+from llmrec_qdrant.reembed import read_state
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import versions
 from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
@@ -31,6 +32,9 @@ GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
 PORTION = {"items": 24, "texts": 100, "users": 100}
 """Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
+
+MIGRATE_LEASE = 15.0
+"""Seconds without a sign of life after which the filling of a version is taken up by another message."""
 
 
 def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> Iterator[Message]:
@@ -50,8 +54,15 @@ def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> It
         yield RefreshUsers(space=space.name, ids=ids)
     if any(collab_due(client, at) for at in places):
         yield FitCollab(space=space.name)
-    if found.others:
+    if found.others and (everything or not _migrating(client, space, found.others)):
         yield Migrate(space=space.name)
+
+
+def _migrating(client: QdrantClient, space: Space, others: Sequence[int]) -> bool:
+    """Whether a worker is at it: a second chain of messages would only repeat what the first does."""
+    states = [drive(read_state(space, number), client, NoQueue()) for number in others]
+    since = lease_end(-MIGRATE_LEASE)
+    return any(state is not None and state.stage == "filling" and state.written_at > since for state in states)
 
 
 def _stale(
