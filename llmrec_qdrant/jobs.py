@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, MissingDepende
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["CeleryQueue", "InlineQueue", "JobQueue", "NoQueue", "mask_url"]
+__all__ = ["CeleryQueue", "InlineQueue", "JobQueue", "NoQueue", "mask_url", "worker_module"]
 
 
 @runtime_checkable
@@ -123,6 +124,16 @@ def inline_available() -> bool:
         return importlib.util.find_spec("workers.runtime") is not None
     except (ImportError, ValueError):
         return False
+
+
+def worker_module(name: str) -> Any:
+    """A module of ``workers``, for work that a person waits for.
+
+    Raises :class:`MissingDependency` where there are no workers.
+    """
+    if not inline_available():
+        raise MissingDependency("this needs the `workers` package: run it from a checkout after `make install`")
+    return importlib.import_module(f"workers.{name}")
 
 
 class NoQueue:

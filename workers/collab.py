@@ -10,7 +10,7 @@ validation data. The strongest sources of each item form its vector.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -47,6 +47,8 @@ class Interactions:
     """(tenant, item id) per item number."""
     n_events: int = 0
     """Events read, of any kind."""
+    owners: list[tuple[str, str]] = field(default_factory=list)
+    """(tenant, user id) per user number."""
 
     @property
     def popularity(self) -> np.ndarray:
@@ -79,7 +81,7 @@ def read_interactions(client: QdrantClient, space: Space, config: SpaceConfig) -
             columns.append(np.array(rows, dtype=[("user", "i4"), ("item", "i4"), ("ts", "f8")]))
     table = np.concatenate(columns) if columns else np.empty(0, dtype=[("user", "i4"), ("item", "i4"), ("ts", "f8")])
     table = table[np.lexsort((table["ts"], table["user"]))]
-    return Interactions(table["user"], table["item"], list(items), total)
+    return Interactions(table["user"], table["item"], list(items), total, list(users))
 
 
 def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = PAIRS) -> Iterator[sparse.csr_matrix]:
