@@ -518,3 +518,21 @@ def test_the_demo(run: Llmrec, tmp_path: Path) -> None:
     assert max(len(line) for line in ran.out.splitlines()) <= 100
     for words in ("strongest words", "similar items", "search", "Popular", "llmrec init --url"):
         assert words in ran.out
+
+
+def test_evaluate_gives_a_row_per_way_to_recommend(filled: Llmrec) -> None:
+    found = filled("evaluate", "--users", "10", "--json").json
+    assert found["users"] == 1  # of ann and bob only bob took two items
+    assert [row["name"] for row in found["rows"]][:5] == [
+        "recommend",
+        "dense alone",
+        "tfidf alone",
+        "collab alone",
+        "popularity",
+    ]
+    assert all(0 <= row["ndcg"] <= row["hr"] <= 1 for row in found["rows"])
+    assert "NDCG@10" in filled("evaluate").out
+
+
+def test_evaluate_says_what_is_missing(llmrec: Llmrec) -> None:
+    assert "no user who took two items" in one_sentence(llmrec("evaluate"))
