@@ -352,8 +352,7 @@ def main() -> int:
         chosen = rec.config
         defaults = SpaceConfig(prefetch=chosen.prefetch, model=chosen.model)
         rec.create(defaults)
-        if defaults.collab_distance != chosen.collab_distance and not data.more:
-            pass  # the co-occurrence keeps what was chosen: refitting would see more than the protocol allows
+        # The co-occurrence stays as chosen: fitted now it would see more than the protocol allows.
         refresh(rec, [case.user for case in test])
         peers["ours, defaults"] = figures(ranks(test, ours(rec, data)))
         _row("ours, defaults", peers["ours, defaults"])

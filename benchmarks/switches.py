@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.switches --switches 1000`` re-embeds a space with another dimension, so that a user vector of
 one version does not even fit the items of the other, and then rolls back and forth while readers ask through the
-adapter and by raw requests. Every answer must be, in ids and scores, what one of the two versions gives. Last line:
+adapter. Every answer must be, in ids and scores, what one of the two versions gives. Last line:
 ``switches=… reads=… errors=… mixed=…``; exit code 1 unless both are 0.
 """
 
