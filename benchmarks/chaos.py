@@ -291,13 +291,13 @@ def check(rec: Recommender, oracle: Oracle, size: int) -> tuple[dict[str, int], 
                 note(
                     "wrong", f"vector of user {name}, events {[event.item or event.text for event in events.values()]}"
                 )
-    stored = {point.payload[Key.EVENT_ID] for point in everything(rec, rec._space.events, None)}
+    stored = {point.payload[Key.EVENT_ID] for point in everything(rec, rec._space.events, False)}
     wanted = {event for events in oracle.events.values() for event in events}
     for name in wanted - stored:
         note("missing", f"event {name}")
     for name in stored - wanted:
         note("resurrected", f"event {name}")
-    owners = [point.payload[Key.USER_ID] for point in everything(rec, rec._space.texts, [])]
+    owners = [point.payload[Key.USER_ID] for point in everything(rec, rec._space.texts, False)]
     texts = sum(1 for events in oracle.events.values() for event in events.values() if event.text)
     if len([owner for owner in owners if owner]) != texts:
         note("missing" if len(owners) < texts else "extra", f"texts: {len(owners)} of {texts}")
@@ -318,13 +318,13 @@ def user_vector(events: list[Event], oracle: Oracle, encoder: HashEncoder, confi
     return unit
 
 
-def everything(rec: Recommender, collection: str, vectors: list[str] | None) -> list[Any]:
+def everything(rec: Recommender, collection: str, vectors: list[str] | bool) -> list[Any]:
     """All points of a collection."""
     points: list[Any] = []
     offset: Any = None
     while True:
         page, offset = rec.client.scroll(
-            collection, limit=1_000, offset=offset, with_payload=True, with_vectors=vectors or False
+            collection, limit=1_000, offset=offset, with_payload=True, with_vectors=vectors
         )
         points += page
         if offset is None:

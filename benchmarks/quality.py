@@ -19,9 +19,10 @@ import random
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,6 @@ class Data:
     """What it may see in addition when the test is read: longer sequences replace those of ``fit``."""
     test: list[Case]
     exclude_seen: bool = True
-    seen_items: set[str] = field(default_factory=set)
 
 
 def _leave_one_out(items: list[Item], sequences: Sequence[list[str]]) -> Data:
@@ -138,10 +138,7 @@ def small_movielens(data: Path) -> Data:
     """MovieLens latest-small, 5-core; every rating counts as a view."""
     rows = list(movielens.events(data))
     while True:
-        users, items = {}, {}  # type: dict[str, int], dict[str, int]
-        for row in rows:
-            users[row["user"]] = users.get(row["user"], 0) + 1
-            items[row["item"]] = items.get(row["item"], 0) + 1
+        users, items = Counter(row["user"] for row in rows), Counter(row["item"] for row in rows)
         kept = [row for row in rows if users[row["user"]] >= 5 and items[row["item"]] >= 5]
         if len(kept) == len(rows):
             break
@@ -214,21 +211,24 @@ def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> float:
             given = dict(zip(("dense", "tfidf", "collab"), value, strict=True)) if name == "weights" else value
             if getattr(before, name) == given:
                 continue
-            rec.create(before.model_copy(update={name: given}))
-            if name == "collab_distance":
-                Worker(rec.client).run(FitCollab(space=rec.space))
-            if name.endswith("_decay"):
-                refresh(rec, [case.user for case in cases])
+            _set(rec, cases, before.model_copy(update={name: given}), name)
             found = figures(ranks(cases, ours(rec, data)))["NDCG@10"]
             if found > best:
                 best = found
             else:
                 rec.create(before)
-        if name == "collab_distance":
-            Worker(rec.client).run(FitCollab(space=rec.space))
-        refresh(rec, [case.user for case in cases] if name.endswith("_decay") else [])
+        _set(rec, cases, rec.config, name)
         print(f"  {name}: {getattr(rec.config, name)} → {best:.4f}", flush=True)
     return best
+
+
+def _set(rec: Recommender, cases: Sequence[Case], config: SpaceConfig, changed: str) -> None:
+    """Store a configuration, and make anew what its changed setting decides."""
+    rec.create(config)
+    if changed == "collab_distance":
+        Worker(rec.client).run(FitCollab(space=rec.space))
+    if changed.endswith("_decay"):
+        refresh(rec, [case.user for case in cases])
 
 
 def plain_qdrant(rec: Recommender, data: Data) -> Listed:

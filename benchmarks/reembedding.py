@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from benchmarks.chaos import Clock
+from benchmarks.chaos import Clock, everything
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
 from llmrec_qdrant.contracts import FitCollab
 from llmrec_qdrant.layout import Key
@@ -90,16 +90,9 @@ def contents(rec: Recommender) -> dict[str, tuple[dict[str, Any], dict[str, Any]
     """Payload without stamps, and vectors, of every item and user."""
     found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for collection, key in ((rec._space.items, Key.ITEM_ID), (rec._space.users, Key.USER_ID)):
-        offset: Any = None
-        while True:
-            page, offset = rec.client.scroll(
-                collection, limit=1_000, offset=offset, with_payload=True, with_vectors=True
-            )
-            for point in page:
-                payload = {name: value for name, value in (point.payload or {}).items() if name not in STAMPS}
-                found[f"{key} {payload[key]}"] = payload, point.vector if isinstance(point.vector, dict) else {}
-            if offset is None:
-                break
+        for point in everything(rec, collection, True):
+            payload = {name: value for name, value in (point.payload or {}).items() if name not in STAMPS}
+            found[f"{key} {payload[key]}"] = payload, point.vector if isinstance(point.vector, dict) else {}
     return found
 
 

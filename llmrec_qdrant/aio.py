@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,19 +52,11 @@ class AsyncJob:
         self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
     ) -> Migration:
         """As :meth:`Job.wait`, without blocking the event loop."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            found = await self.progress()
-            tell(found)
-            if found.state in {"live", "failed", "done"}:
-                self._rec._config = None
-                return found
-            if end is not None and time.monotonic() > end:
-                raise reembed.pending(found, timeout)
-            if isinstance(self._rec._queue, InlineQueue):
-                await self._rec.reconcile()
-            else:
-                await asyncio.sleep(0.5)
+        inline = isinstance(self._rec._queue, InlineQueue)
+        bound = await self._rec._bound()
+        found = await self._rec._drive(reembed.wait(bound, self.version, timeout, tell, inline))
+        self._rec._config = None
+        return found
 
 
 class AsyncRecommender:

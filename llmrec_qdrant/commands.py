@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -618,14 +618,9 @@ def evaluate(
             tell=lambda what, done, total: update(done, total),
         )  # fmt: skip
     if target.json:
-        print_json({"limit": found.limit, "users": found.users, "rows": [_finite(one.__dict__) for one in found.rows]})
+        print_json({"limit": found.limit, "users": found.users, "rows": [asdict(one) for one in found.rows]})
         return
     print_evaluation(found)
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN."""
-    return {name: None if value != value else value for name, value in row.items()}
 
 
 @app.command()

@@ -100,8 +100,8 @@ def print_evaluation(found: Any) -> None:
         table.add_column(name, justify="right")
     for row in found.rows:
         reach = (
-            "" if row.coverage != row.coverage else f"{row.coverage:.3f}",
-            "" if row.novelty != row.novelty else f"{row.novelty:.1f}",
+            "" if row.coverage is None else f"{row.coverage:.3f}",
+            "" if row.novelty is None else f"{row.novelty:.1f}",
         )
         interval = f"{row.low:.4f}–{row.high:.4f}"
         table.add_row(

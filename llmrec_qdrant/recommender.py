@@ -59,19 +59,10 @@ class Job:
 
         Raises :class:`WorkPending` after ``timeout`` seconds.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            found = self.progress()
-            tell(found)
-            if found.state in {"live", "failed", "done"}:
-                self._rec._config = None
-                return found
-            if end is not None and time.monotonic() > end:
-                raise reembed.pending(found, timeout)
-            if isinstance(self._rec._queue, InlineQueue):
-                self._rec.reconcile()
-            else:
-                time.sleep(0.5)
+        inline = isinstance(self._rec._queue, InlineQueue)
+        found = self._rec._drive(reembed.wait(self._rec._bound(), self.version, timeout, tell, inline))
+        self._rec._config = None
+        return found
 
     def __repr__(self) -> str:
         return f"Job(space={self._rec.space!r}, version={self.version})"

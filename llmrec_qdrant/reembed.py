@@ -7,6 +7,8 @@ texts and topics together. The old version stays, kept up to date, until it is d
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,7 +17,7 @@ from qdrant_client import models
 from llmrec_qdrant import layout
 from llmrec_qdrant.admin import Bound, build_collection
 from llmrec_qdrant.contracts import Failure, Migrate, Migration, SpaceConfig
-from llmrec_qdrant.effects import Steps, call
+from llmrec_qdrant.effects import Sleep, Steps, call
 from llmrec_qdrant.errors import NotFound, SpaceMismatch, WorkPending
 from llmrec_qdrant.layout import MIGRATION, CollectionKind, Key, Space
 from llmrec_qdrant.query import tenant_filter
@@ -27,14 +29,17 @@ __all__ = [
     "cancel",
     "clean_up",
     "failures",
-    "pending",
     "progress",
     "read_state",
     "retry",
     "rollback",
     "start",
+    "wait",
     "write_state",
 ]
+
+POLL = 0.5
+"""Seconds between two looks while workers do the work."""
 
 Stage = Literal["filling", "switching", "done", "failed"]
 
@@ -145,12 +150,28 @@ def progress(bound: Bound, number: int) -> Steps[Migration]:
     )
 
 
-def pending(found: Migration, timeout: float | None) -> WorkPending:
-    """The error of a wait that was too short."""
-    return WorkPending(
-        f"the re-embedding has {found.items_done:,} of {found.items_total:,} items after {timeout or 0:.0f} s: "
-        "it goes on by itself while workers run; ask again with progress()"
-    )
+def wait(
+    bound: Bound, number: int, timeout: float | None, tell: Callable[[Migration], None], inline: bool
+) -> Steps[Migration]:
+    """Until a version is live or has failed; ``inline``: looking for work also does it.
+
+    Raises :class:`WorkPending` after ``timeout`` seconds.
+    """
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        found = yield from progress(bound, number)
+        tell(found)
+        if found.state in {"live", "failed", "done"}:
+            return found
+        if end is not None and time.monotonic() > end:
+            raise WorkPending(
+                f"the re-embedding has {found.items_done:,} of {found.items_total:,} items after {timeout:.0f} s: "
+                "it goes on by itself while workers run; ask again with progress()"
+            )
+        if inline:
+            yield from reconcile(bound)
+        else:
+            yield Sleep(POLL)
 
 
 def _count(collection: str, key: str | None = None, value: bool = True) -> Steps[int]:

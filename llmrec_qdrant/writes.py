@@ -100,6 +100,11 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def timestamp(stored: str) -> float:
+    """Unix seconds of what :func:`iso` made."""
+    return datetime.fromisoformat(stored).timestamp()
+
+
 def now() -> str:
     """This moment."""
     return iso(datetime.now(UTC))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 from qdrant_client import QdrantClient, models
@@ -21,7 +20,7 @@ from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import COLLAB, COLLAB_FIT, Key, Space
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import batches, now
+from llmrec_qdrant.writes import batches, now, timestamp
 from workers import store
 from workers.profiles import event_weight
 
@@ -75,7 +74,7 @@ def read_interactions(client: QdrantClient, space: Space, config: SpaceConfig) -
                 continue
             tenant = payload.get(Key.TENANT) or ""
             user = users.setdefault((tenant, payload[Key.USER_ID]), len(users))
-            moment = datetime.fromisoformat(payload[Key.TS].replace("Z", "+00:00")).timestamp()
+            moment = timestamp(payload[Key.TS])
             rows.append((user, items.setdefault((tenant, item), len(items)), moment))
         if rows:
             columns.append(np.array(rows, dtype=[("user", "i4"), ("item", "i4"), ("ts", "f8")]))

@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import random
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,9 +28,10 @@ from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import KINDS, CollectionKind, Key, Space
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import batches, mark_users
+from llmrec_qdrant.writes import batches, timestamp
 from workers import collab, profiles, store
 from workers.profiles import event_weight
+from workers.reconcile import make_users
 
 __all__ = ["Evaluation", "Row", "Target", "evaluate", "measures", "split"]
 
@@ -61,11 +61,11 @@ class Row:
     mrr: float
     low: float
     high: float
-    coverage: float
-    """Share of the catalogue that stands in any list."""
-    novelty: float
-    """Mean of -log2 of the share of users who took an item; more is less popular (Zhou et al. 2010)."""
     users: int
+    coverage: float | None = None
+    """Share of the catalogue that stands in any list; None for a part of the users."""
+    novelty: float | None = None
+    """Mean of -log2 of the share of users who took an item; more is less popular (Zhou et al. 2010)."""
 
 
 @dataclass
@@ -83,7 +83,7 @@ def split(events: Iterable[dict[str, Any]], config: SpaceConfig, users: int, see
     counts: dict[tuple[str, str], list[float]] = {}
     for event in events:
         who = event.get(Key.TENANT) or "", event[Key.USER_ID]
-        moment = datetime.fromisoformat(event[Key.TS].replace("Z", "+00:00")).timestamp()
+        moment = timestamp(event[Key.TS])
         counts.setdefault(who, []).append(moment)
         item = event.get(Key.ITEM_ID)
         if item and event_weight(event[Key.TYPE], event.get(Key.VALUE), config) > 0:
@@ -135,7 +135,7 @@ def evaluate(
         raise InvalidInput(
             f"space {space.name!r} has no user who took two items at different times: load more events first"
         )
-    trial = Space(f"{space.name[:55]}-trial")
+    trial = Space(f"{space.name[:45]}-trial-{uuid.uuid4().hex[:8]}")  # nobody's own
     try:
         drive(admin.create(trial, config), client, NoQueue())
         _fill(client, space, trial, targets, tell)
@@ -159,12 +159,7 @@ def _fill(
     copied: tuple[CollectionKind, ...] = ("items", "texts", "events")
     for kind in copied:
         total, done = store.count(client, space.collection(kind)), 0
-        offset: Any = None
-        while True:
-            with translated():
-                page, offset = client.scroll(
-                    space.collection(kind), limit=500, offset=offset, with_payload=True, with_vectors=True
-                )
+        for page in store.scroll(client, space.collection(kind), None, True, vectors=True):
             points = [
                 models.PointStruct(id=one.id, vector=one.vector or {}, payload=one.payload or {})
                 for one in page
@@ -175,13 +170,11 @@ def _fill(
                     client.upsert(trial.collection(kind), points, wait=True)
             done += len(page)
             tell(f"copying {kind}", done, total)
-            if offset is None:
-                break
 
 
 def _hidden(event: dict[str, Any], hidden_from: dict[tuple[str, str], float]) -> bool:
     since = hidden_from.get((event.get(Key.TENANT) or "", event[Key.USER_ID]), math.inf)
-    return datetime.fromisoformat(event[Key.TS].replace("Z", "+00:00")).timestamp() >= since
+    return timestamp(event[Key.TS]) >= since
 
 
 def _fold(
@@ -190,10 +183,12 @@ def _fold(
 ) -> None:  # fmt: skip
     done = 0
     for batch in batches(targets, 64):
-        ids = {point_id("user", one.user, one.tenant or None): one for one in batch}
-        for point, one in ids.items():
-            drive(mark_users(trial, one.tenant or None, {point: one.user}), client, NoQueue())
-        profiles.refresh(client, trial, config, list(ids))
+        owners = {
+            point_id("user", one.user, one.tenant or None): {Key.USER_ID: one.user, Key.TENANT: one.tenant}
+            for one in batch
+        }
+        make_users(client, trial, owners)
+        profiles.refresh(client, trial, config, list(owners))
         done += len(batch)
         tell("folding users", done, len(targets))
 
@@ -208,14 +203,21 @@ def _measure(
     catalogue = store.count(client, trial.items)
     ways: dict[str, dict[str, Any]] = {"recommend": {}, **{f"{leg} alone": {"weights": {leg: 1}} for leg in LEGS}}
     result = Evaluation(limit, len(targets))
-    places = np.full(len(targets), np.inf)
+    places: dict[str, np.ndarray] = {}
+
+    def add(name: str, lists: Sequence[Sequence[str]]) -> None:
+        places[name] = _places(targets, lists)
+        tenants = [one.tenant for one in targets]
+        listed = [(tenant, item) for tenant, items in zip(tenants, lists, strict=True) for item in items]
+        coverage, novelty = _reach(listed, share, catalogue)
+        result.rows.append(replace(_row(name, places[name]), coverage=coverage, novelty=novelty))
+
     for name, options in ways.items():
         lists = []
         for number, one in enumerate(targets, start=1):
             lists.append([item.id for item in by_tenant[one.tenant].recommend(one.user, limit, **options)])
             tell(name, number, len(targets))
-        result.rows.append(_row(name, targets, lists, share, catalogue))
-        places = _places(targets, lists) if name == "recommend" else places
+        add(name, lists)
     nobody = f"nobody {uuid.uuid4()}"  # unknown users get what is popular
     common = {tenant: [item.id for item in rec.recommend(nobody, 1_000)] for tenant, rec in by_tenant.items()}
     taken: dict[tuple[str, str], set[str]] = {}
@@ -226,13 +228,13 @@ def _measure(
         [item for item in common[one.tenant] if item not in mine][:limit]
         for one, mine in zip(targets, seen, strict=True)
     ]
-    result.rows.append(_row("popularity", targets, lists, share, catalogue))
+    add("popularity", lists)
     for name, mine in (
         ("recommend, items without events", [(one.tenant, one.item) not in share for one in targets]),
         (f"recommend, users with at most {FEW} events", [one.events_before <= FEW for one in targets]),
     ):
         if any(mine):
-            result.rows.append(_slice(name, places[np.array(mine)]))
+            result.rows.append(_row(name, places["recommend"][np.array(mine)]))
     return result
 
 
@@ -245,25 +247,20 @@ def _places(targets: Sequence[Target], lists: Sequence[Sequence[str]]) -> np.nda
     )
 
 
-def _row(
-    name: str,
-    targets: Sequence[Target],
-    lists: Sequence[Sequence[str]],
-    share: dict[tuple[str, str], float],
-    catalogue: int,
-) -> Row:
-    listed = [(one.tenant, item) for one, items in zip(targets, lists, strict=True) for item in items]
-    rarest = min((value for value in share.values() if value > 0), default=1.0)
-    novelty = float(np.mean([-math.log2(share.get(one) or rarest) for one in listed])) if listed else 0.0
-    base = _slice(name, _places(targets, lists))
-    return Row(**{**base.__dict__, "coverage": len(set(listed)) / max(catalogue, 1), "novelty": novelty})
-
-
-def _slice(name: str, places: np.ndarray) -> Row:
+def _row(name: str, places: np.ndarray) -> Row:
     values = measures(places)
     low, high = _interval(values["ndcg"])
     means = {key: float(value.mean()) for key, value in values.items()}
-    return Row(name, **means, low=low, high=high, coverage=math.nan, novelty=math.nan, users=len(places))
+    return Row(name, **means, low=low, high=high, users=len(places))
+
+
+def _reach(
+    listed: Sequence[tuple[str, str]], share: Mapping[tuple[str, str], float], catalogue: int
+) -> tuple[float, float]:
+    """Coverage and novelty."""
+    rarest = min((value for value in share.values() if value > 0), default=1.0)
+    novelty = float(np.mean([-math.log2(share.get(one) or rarest) for one in listed])) if listed else 0.0
+    return len(set(listed)) / max(catalogue, 1), novelty
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:

@@ -6,7 +6,6 @@ import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from llmrec_qdrant.contracts import LEGS, SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import COLLAB, DENSE, TFIDF, Key, Space
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import FRESH, batches, now
+from llmrec_qdrant.writes import FRESH, batches, now, timestamp
 from workers import store
 from workers.attempts import attempt
 from workers.embed import embed
@@ -241,7 +240,7 @@ def _events(client: QdrantClient, space: Space, user: Mapping[str, Any]) -> list
 
 
 def _moment(event: models.Record) -> float:
-    return datetime.fromisoformat((event.payload or {})[Key.TS].replace("Z", "+00:00")).timestamp()
+    return timestamp((event.payload or {})[Key.TS])
 
 
 class _Library:

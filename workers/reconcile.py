@@ -8,9 +8,10 @@ last unit of work starts the next look.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from qdrant_client import QdrantClient, models
 
@@ -26,7 +27,7 @@ from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_us
 from workers import store
 from workers.attempts import lease_end
 
-__all__ = ["collab_due", "read_collab_fit", "reconcile", "spaces"]
+__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "spaces"]
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
@@ -108,10 +109,11 @@ def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
             fresh = {**FRESH, Key.REVISION: uuid.uuid4().hex}
             with translated():
                 client.set_payload(space.users, fresh, points=store.where(store.has_id(*lagging)), wait=True)
-        _make_users(client, space, {point: owner for point, owner in owners.items() if point not in known})
+        make_users(client, space, {point: owner for point, owner in owners.items() if point not in known})
 
 
-def _make_users(client: QdrantClient, space: Space, owners: dict[str, dict[str, str]]) -> None:
+def make_users(client: QdrantClient, space: Space, owners: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make missing users, and mark all stale: point id → payload with user id and tenant."""
     by_tenant: dict[str, dict[str, str]] = {}
     for point, owner in owners.items():
         by_tenant.setdefault(owner.get(Key.TENANT) or "", {})[point] = owner[Key.USER_ID]

@@ -13,7 +13,7 @@ from llmrec_qdrant.errors import NotFound, QdrantUnavailable
 from llmrec_qdrant.layout import Key
 from llmrec_qdrant.translate import translated
 
-__all__ = ["count", "equals", "has_id", "one_of", "scroll", "where", "write_existing"]
+__all__ = ["count", "equals", "has_id", "one_of", "pause", "scroll", "where", "write_existing"]
 
 PAGE = 1_000
 """Points per page of a scroll."""
@@ -40,7 +40,11 @@ def where(*conditions: Any) -> models.Filter:
 
 
 def scroll(
-    client: QdrantClient, collection: str, condition: models.Filter | None, payload: Sequence[str] | bool
+    client: QdrantClient,
+    collection: str,
+    condition: models.Filter | None,
+    payload: Sequence[str] | bool,
+    vectors: bool = False,
 ) -> Iterator[list[models.Record]]:
     """Pages of all matching points, in the order of their ids; memory holds one page."""
     offset: Any = None
@@ -48,7 +52,7 @@ def scroll(
         with translated():
             page, offset = client.scroll(
                 collection, scroll_filter=condition, limit=PAGE, offset=offset,
-                with_payload=list(payload) if isinstance(payload, Sequence) else payload,
+                with_payload=list(payload) if isinstance(payload, Sequence) else payload, with_vectors=vectors,
             )  # fmt: skip
         if page:
             yield page
@@ -105,15 +109,20 @@ PATIENCE = 6
 
 def _patiently(client: QdrantClient, collection: str, operations: Sequence[Any]) -> None:
     """Write; what was computed for it would be lost if a short absence of Qdrant ended the task."""
-    for attempt in range(1, PATIENCE + 1):
+    for tries in range(PATIENCE):
         try:
             with translated():
                 client.batch_update_points(collection, operations, wait=True)
             return
         except QdrantUnavailable as error:
-            if attempt == PATIENCE or (error.retry_after or 0) > 5:
+            if tries == PATIENCE - 1 or (error.retry_after or 0) > 5:
                 raise
-            time.sleep(error.retry_after or min(0.2 * 2**attempt, 2.0) * random.uniform(0.5, 1.0))
+            time.sleep(pause(tries, error, 0.4, 2.0))
+
+
+def pause(tries: int, error: QdrantUnavailable, first: float, most: float) -> float:
+    """Seconds before the next try: what Qdrant asked for, else ``first`` doubling up to ``most``, with jitter."""
+    return error.retry_after or min(first * 2.0**tries, most) * random.uniform(0.5, 1.0)
 
 
 def stale() -> models.FieldCondition:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +13,9 @@ from llmrec_qdrant.settings import Settings
 from workers.app import app
 from workers.reconcile import spaces
 from workers.runtime import Worker
+from workers.store import pause
 
-__all__ = ["pause", "perform", "publish", "sweep"]
+__all__ = ["perform", "publish", "sweep"]
 
 log = logging.getLogger("llmrec.worker")
 
@@ -59,12 +59,7 @@ def _register(kind: type[Message]) -> None:
         try:
             perform(kind, data)
         except QdrantUnavailable as error:
-            raise self.retry(exc=error, countdown=pause(self.request.retries, error)) from error
-
-
-def pause(retries: int, error: QdrantUnavailable) -> float:
-    """Seconds before the next try: what Qdrant asked for, else doubling with jitter, at most half a minute."""
-    return error.retry_after or min(2.0**retries, 30.0) * random.uniform(0.5, 1.0)
+            raise self.retry(exc=error, countdown=pause(self.request.retries, error, 1.0, 30.0)) from error
 
 
 for _kind in MESSAGES:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
+from llmrec_qdrant.layout import KINDS
 from tests.spaces import drop, fresh_name
 from workers.evaluate import evaluate, measures, split
 
@@ -73,3 +74,16 @@ def test_what_is_hidden_is_not_learnt_from(rec: Recommender) -> None:
 def test_a_space_without_histories_says_so(rec: Recommender) -> None:
     with pytest.raises(InvalidInput, match="no user who took two items"):
         evaluate(rec.client, rec._space, CONFIG)
+
+
+def test_a_space_that_is_called_trial_is_not_touched(rec: Recommender) -> None:
+    rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
+    rec.track([Event(user=f"u{n}", item=f"i{k}", type="view", ts=k) for n in range(3) for k in range(3)])
+    rec.reconcile()
+    own = Recommender(rec.client, rec._queue, f"{rec.space}-trial")
+    own.create(CONFIG)
+    own.upsert_items([Item(id="mine", title="mine")])
+    evaluate(rec.client, rec._space, CONFIG)
+    assert own.status().items == 1
+    for kind in KINDS:
+        rec.client.delete_collection(own._space.versioned(kind))
