@@ -14,7 +14,7 @@ from itertools import islice
 
 from qdrant_client import QdrantClient, models
 
-from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, Message, Migrate, RefreshUsers
+from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, FitTopics, Message, Migrate, RefreshUsers
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
@@ -24,11 +24,14 @@ from llmrec_qdrant.versions import versions
 from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
 from workers import store
 from workers.attempts import lease_end
+from workers.topics import read_fit
 
-__all__ = ["collab_due", "read_collab_fit", "reconcile", "spaces"]
+__all__ = ["collab_due", "read_collab_fit", "reconcile", "spaces", "topics_due"]
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
+TOPICS_GROWTH = 1.5
+"""The topics are fitted anew when there are this many times the items they were fitted on; first only when asked to."""
 PORTION = {"items": 24, "texts": 100, "users": 100}
 """Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
 
@@ -50,6 +53,8 @@ def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> It
         yield RefreshUsers(space=space.name, ids=ids)
     if any(collab_due(client, at) for at in places):
         yield FitCollab(space=space.name)
+    if topics_due(client, places[0]):
+        yield FitTopics(space=space.name)
     if found.others:
         yield Migrate(space=space.name)
 
@@ -116,6 +121,14 @@ def collab_due(client: QdrantClient, space: Space) -> bool:
     fitted = read_collab_fit(client, space)
     events, items = store.count(client, space.events), store.count(client, space.items)
     grown = events > GROWTH * fitted.get("events", 0) or (events > 0 and items > GROWTH * fitted.get("items", 0))
+    return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
+
+
+def topics_due(client: QdrantClient, space: Space) -> bool:
+    """Whether the catalogue has outgrown topics that somebody once asked for; not in the middle of a load."""
+    fitted = int(read_fit(client, space).get("items") or 0)
+    items = store.count(client, space.items) if fitted else 0
+    grown = fitted > 0 and items > TOPICS_GROWTH * fitted
     return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
 
 
