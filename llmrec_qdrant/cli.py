@@ -20,7 +20,7 @@ INTERRUPTED = 130
 def main() -> NoReturn:
     """Entry point of ``llmrec``."""
     try:
-        from llmrec_qdrant.commands import app
+        from llmrec_qdrant.topic_commands import app
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
             raise

@@ -395,6 +395,7 @@ def recommend(
     target: Target, user: str, limit: Limit = 10, filter: Filter = None, exclude: Exclude = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also what the user has had.")] = False,
     diversity: Diversity = 0.0, weights: Weights = None, explain: Explain = False,
+    interests: Annotated[bool, typer.Option("--interests", help="Give each interest its share of the list.")] = False,
 ) -> None:  # fmt: skip
     """Recommend items to a user.
 
@@ -403,7 +404,7 @@ def recommend(
     with target.open() as rec:
         listed = rec.recommend(
             user, limit, filter=_filter(filter, rec.config), exclude=exclude or [], exclude_seen=not include_seen,
-            diversity=diversity, weights=_weights(weights), explain=explain,
+            diversity=diversity, weights=_weights(weights), explain=explain, interests="auto" if interests else None,
         )  # fmt: skip
     _show(target, listed, f"for {user}")
 

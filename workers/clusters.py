@@ -33,8 +33,6 @@ DENSE_SHARE = 0.5
 """Share of texts with a dense vector below which meaning is left out: a model that cannot read the catalogue misleads."""
 STARTS = 5
 SEED = 7
-NEAR = 0.9
-"""Cosine between the centroids of two clusters from which they are one."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +155,11 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
     return found
 
 
-def merged(rows: np.ndarray, labels: np.ndarray, near: float = NEAR, least: int = 2) -> np.ndarray:
-    """Clusters from 0: near-duplicates joined, closest pair first; those of fewer than ``least`` rows dissolved.
+def merged(rows: np.ndarray, labels: np.ndarray, near: float, least: int) -> np.ndarray:
+    """Clusters from 0: those whose middles have at least cosine ``near`` joined, closest pair first; then those of
+    fewer than ``least`` rows given to their neighbours.
 
-    >>> merged(np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]), np.array([0, 1, 2, 2]), least=1).tolist()
+    >>> merged(np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]), np.array([0, 1, 2, 2]), 0.9, 1).tolist()
     [0, 0, 1, 1]
     """
     labels = np.unique(labels, return_inverse=True)[1]

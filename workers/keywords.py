@@ -111,17 +111,20 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def fragments(texts: Iterable[Sequence[Term]]) -> set[str]:
-    """Han words that nearly always stand inside a longer one of the same text, as 巴马 in 奥巴马: made for matching.
+    """Stems that nearly always stand inside a longer word of the same text, as 巴马 in 奥巴马: made for matching.
 
     >>> sorted(fragments([[Term(w, w) for w in ("奥巴", "巴马", "奥巴马", "总统")]] * 3))
     ['奥巴', '巴马']
+    >>> sorted(fragments([[Term("scifi", "sci-fi"), Term("sci", "sci"), Term("fi", "fi")]]))
+    ['fi', 'sci']
     """
     seen: Counter[str] = Counter()
     inside: Counter[str] = Counter()
     for text in texts:
-        han = {stem for stem, _ in text if stem > "\u2e7f"}
-        longer = [stem for stem in han if len(stem) > 2]
-        for stem in han:
+        words = dict(text)
+        han = [word for word in words.values() if len(word) > 2 and word > "\u2e7f"]
+        parts = {part for word in words.values() if "-" in word for part in word.split("-")}
+        for stem, word in words.items():
             seen[stem] += 1
-            inside[stem] += any(stem != other and stem in other for other in longer)
+            inside[stem] += word in parts or (word > "\u2e7f" and any(word != one and word in one for one in han))
     return {stem for stem, count in seen.items() if inside[stem] > 0.8 * count}

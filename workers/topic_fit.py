@@ -40,7 +40,8 @@ MOST = 64
 """Topics before near-duplicates are merged, if nobody says how many."""
 LEAST = 10
 """Items from which topics are worth finding."""
-NEAR = 0.85
+NEAR = 0.7
+"""Cosine of two clusters' middles, seen from the middle of everything, from which they are one topic."""
 WIDTH = 3_000
 """Words kept per topic."""
 OUTLIERS = 0.02
@@ -90,12 +91,13 @@ def fit_sample(
     ``number``: exactly so many; ``old``: the topics until now, ``grown``: how many more there may be.
     """
     bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
-    rows = clusters.smoothed(clusters.features(bags, _matrix(sample.dense)))
+    raw = clusters.features(bags, _matrix(sample.dense))
+    rows = clusters.smoothed(raw)
     known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
     if len(known) < LEAST:
         return [], last
     labels = np.full(len(rows), -1)
-    labels[known] = _clustered(rows[known], number, _middles(rows, sample.before, old), grown)
+    labels[known] = _clustered(rows[known], raw[known], number, _middles(rows, sample.before, old), grown)
     topics = _described(sample, bags, labels, rows)
     return _identified(sample, topics, labels, old, last)
 
@@ -105,13 +107,16 @@ def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
     return np.array([np.zeros(size) if one is None else one for one in dense]) if size else None
 
 
-def _clustered(rows: np.ndarray, number: int | None, start: np.ndarray | None, grown: int) -> np.ndarray:
+def _clustered(
+    rows: np.ndarray, raw: np.ndarray, number: int | None, start: np.ndarray | None, grown: int
+) -> np.ndarray:
+    """A cluster per row. Near-duplicates are told by what sets them apart from the mean of everything, unsmoothed."""
     if number is not None:
         same = start is not None and len(start) == number
         return np.unique(clusters.clustered(rows, number, start if same else None), return_inverse=True)[1]
     begin = how_many(len(rows)) if start is None else min(len(start) + grown, MAX_TOPICS)
     labels = clusters.clustered(rows, begin, start)
-    return clusters.merged(rows, labels, NEAR, least=max(2, len(rows) // 500))
+    return clusters.merged(raw - raw.mean(axis=0), labels, NEAR, least=max(2, len(rows) // 500))
 
 
 def _middles(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:
