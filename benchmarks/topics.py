@@ -143,16 +143,19 @@ def bertopic(documents: Sequence[Sequence[str]], dense: np.ndarray, number: int,
     from sklearn.feature_extraction.text import CountVectorizer
     from umap import UMAP
 
-    joined = ["\x1f".join(one) for one in documents]
-    count = CountVectorizer(analyzer=lambda one: [word for word in one.split("\x1f") if word.strip()])
+    joined = [" ".join(one) for one in documents]
+    count = CountVectorizer(analyzer=str.split)
     umap = UMAP(n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine", random_state=SEED)
     if whole:
         model = BERTopic(
-            umap_model=umap, hdbscan_model=KMeans(number, random_state=SEED, n_init=10), vectorizer_model=count
+            "multilingual",
+            umap_model=umap,
+            hdbscan_model=KMeans(number, random_state=SEED, n_init=10),
+            vectorizer_model=count,
         )
         places, _ = model.fit_transform(joined, dense)
     else:
-        model = BERTopic(umap_model=umap, vectorizer_model=count, nr_topics=number + 1)
+        model = BERTopic("multilingual", umap_model=umap, vectorizer_model=count, nr_topics=number + 1)
         places, _ = model.fit_transform(joined, dense)
         places = model.reduce_outliers(joined, places, strategy="embeddings", embeddings=dense)
     words = [[word for word, _ in model.get_topic(topic)][:TOP] for topic in sorted(model.get_topics()) if topic >= 0]
@@ -177,7 +180,7 @@ def measure(name: str, run: Callable[[], Found], classes: Sequence[str], documen
     }
     out.print(f"{name:18} " + "  ".join(f"{key} {value}" for key, value in figures.items()))
     for one in words:
-        out.print("    " + " ".join(one), style="dim")
+        out.print("    " + " ".join(one[:TOP])[:200], style="dim", markup=False)
     return figures
 
 

@@ -99,7 +99,7 @@ def rename(bound: Bound, topic: str, label: str) -> Steps[Topic]:
     if any(one.label == clean and one.id != found.id and one.tenant == found.tenant for one in others):
         raise InvalidInput(f"another topic is called {clean!r}: choose another label")
     yield from on_every_version(bound.space, partial(_rename_at, bound, found.id, clean))
-    return found.model_copy(update={"label": clean, "label_by": "admin"})
+    return found.model_copy(update={Key.LABEL: clean, Key.LABEL_BY: "admin"})
 
 
 def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None]:

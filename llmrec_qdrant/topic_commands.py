@@ -12,6 +12,7 @@ from rich.text import Text
 
 from llmrec_qdrant.commands import Limit, Target, app, connected
 from llmrec_qdrant.contracts import Interest, Shelf, Topic
+from llmrec_qdrant.layout import INTERESTS
 from llmrec_qdrant.printing import bar, out, print_items, print_json, say
 
 __all__ = ["app"]
@@ -88,7 +89,7 @@ def print_topics(found: Sequence[Topic]) -> None:
     out.print(table if found else Text("no topics yet: llmrec topics fit"))
 
 
-@app.command("interests")
+@app.command(INTERESTS)
 @connected
 def show_interests(target: Target, user: str) -> None:
     """What a user cares about now, with the items that show it.

@@ -3,7 +3,7 @@
 Every event speaks for its topic. Long-term, an event of age *a* days at *k* steps back counts
 ``w · 0.98^k · 0.5^(a / half-life)``; the current session is what lies within half an hour of its neighbour, or
 carries the newest event's session id. Its share of the attention grows with what happened in it,
-``0.6 · m / (m + 1)`` for a session of weight *m*: one click changes little, four lead.
+``0.6 · m / (m + 1)`` for a session of weight *m*: one click changes little, three lead over a month of something else.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ NEAR = 0.7
 """Cosine of two clusters' middles, seen from the middle of everything, from which they are one topic."""
 WIDTH = 3_000
 """Words kept per topic."""
-OUTLIERS = 0.02
-"""Share of a topic's members whose score is too low to belong to it."""
+FAINT = 1 / 3
+"""An item is an outlier if its score is less than this share of the median of its topic's members."""
 SAME = 0.5
 """Likeness from which a new topic is the old one."""
 EXAMPLES = 5
@@ -183,7 +183,7 @@ def _identified(
 
 
 def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
-    """The scores that the lowest ``OUTLIERS`` of the members of each topic do not reach; in a small topic none."""
+    """The score below which something is no member of a topic, with a dense vector and without."""
     if not sample.words:
         return list(made)
     rule = Topics([one.topic for one in made])
@@ -196,9 +196,14 @@ def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
     for one in made:
         mine = best == place[one.topic.id]
         groups = (score[mine & has_dense], score[mine & ~has_dense & has_words])
-        cut = tuple(float(np.quantile(group, OUTLIERS)) if len(group) >= LEAST else 0.0 for group in groups)
+        cut = tuple(_cut(group) for group in groups)
         result.append(replace(one, topic=replace(one.topic, cut=(cut[0], cut[1])), size=int(mine.sum())))
     return result
+
+
+def _cut(scores: np.ndarray) -> float:
+    """At least a little: a text that shares nothing with any topic belongs to none."""
+    return max(FAINT * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
 
 
 def matched(
