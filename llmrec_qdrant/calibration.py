@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["calibrated", "divergence"]
 
-TRADE_OFF = 0.5
+TRADE_OFF = 0.3
 """λ, chosen on MovieLens: see docs/decisions/topics.md."""
 SMOOTHING = 0.01
 """Share of *p* mixed into *q*, so that a topic that is missing costs much and not everything."""

@@ -75,12 +75,12 @@ class Fitted:
 
 
 def how_many(items: int) -> int:
-    """Topics to begin with: ``√items / 2``, from 2 to ``MOST``. Merging then leaves as many as differ.
+    """Topics to begin with: ``√items``, from 2 to ``MOST``. Merging then leaves as many as differ.
 
-    >>> how_many(100), how_many(10_000), how_many(10**6)
-    (5, 50, 64)
+    >>> how_many(100), how_many(240), how_many(10**6)
+    (10, 15, 64)
     """
-    return max(2, min(MOST, int(math.sqrt(items) / 2)))
+    return max(2, min(MOST, math.isqrt(max(items, 0))))
 
 
 def fit_sample(

@@ -167,7 +167,7 @@ def test_too_little_to_find_topics_in() -> None:
 
 
 def test_how_many() -> None:
-    assert [how_many(items) for items in (4, 64, 400, 10_000, 10**7)] == [2, 4, 10, 50, 64]
+    assert [how_many(items) for items in (1, 64, 400, 10_000, 10**7)] == [2, 8, 20, 64, 64]
 
 
 def test_topics_of_one_tenant_are_not_those_of_another() -> None:
