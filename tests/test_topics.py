@@ -192,7 +192,7 @@ def test_a_calibrated_list_is_nearer_to_the_interests(rec: Recommender) -> None:
 
     plain, listed = rec.recommend("ann", 10), rec.recommend("ann", 10, interests="auto")
     assert cost(listed) < 0.5 * cost(plain)
-    assert listed[0] == plain[0]
+    assert listed[0].id == plain[0].id
     with pytest.raises(InvalidInput, match="interests is 'auto'"):
         rec.recommend("ann", interests="all")  # type: ignore[arg-type]
 
