@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,7 @@ from llmrec_qdrant import (
 from llmrec_qdrant.calibration import divergence
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import INTERESTS
+from tests.services import ROOT
 from tests.spaces import drop, fresh_name
 
 WORDS = {
@@ -233,3 +238,42 @@ def test_both_adapters_agree(rec: Recommender) -> None:
     shelves = [[one.id for one in row.items] for row in rec.shelves("ann", 2, 3)]
     listed = [one.id for one in rec.recommend("ann", 5, interests="auto")]
     assert asyncio.run(ask()) == (rec.topics(), rec.interests("ann"), shelves, listed)
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    """Every command about topics, as scripts and as people see it."""
+    pytest.importorskip("typer")
+    rows = "".join(one.model_dump_json(include={"id", "title"}) + "\n" for one in items())
+    clicks = "".join(
+        one.model_dump_json(include={"user", "item", "type", "ts"}) + "\n" for one in views("ann", "s1", "c1")
+    )
+    (tmp_path / "items.jsonl").write_text(rows, encoding="utf-8")
+    (tmp_path / "events.jsonl").write_text(clicks, encoding="utf-8")
+    (tmp_path / "space.json").write_text(CONFIG.model_dump_json())
+
+    def llmrec(*args: str) -> str:
+        place = ["--path", str(tmp_path / "data"), "--space", "cli"]
+        done = subprocess.run(
+            [sys.executable, "-m", "llmrec_qdrant.cli", *args, *place],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    llmrec("init", "--config", str(tmp_path / "space.json"))
+    llmrec("load", "items", str(tmp_path / "items.jsonl"))
+    llmrec("load", "events", str(tmp_path / "events.jsonl"))
+    assert "no topics yet: llmrec topics fit" in llmrec("topics")
+    found = json.loads(llmrec("topics", "fit", "--number", "3", "--json"))["topics"]
+    space = next(one["id"] for one in found if set(one["keywords"]) <= set(WORDS["s"]))
+    assert "is called Space films" in llmrec("topics", "rename", space, "Space films")
+    assert "Space films ✎" in llmrec("topics")
+    shown = llmrec("interests", "ann")
+    assert "█" in shown and "Space films" in shown and "s1" in shown
+    assert "Because you follow Space films" in llmrec("shelves", "ann", "-n", "2")
+    assert "muted" in llmrec("steer", "ann", "Space films")
+    listed = json.loads(llmrec("recommend", "ann", "--limit", "60", "--interests", "--json"))
+    assert listed and "s" not in {one["id"][0] for one in listed}
