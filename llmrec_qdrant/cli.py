@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 done but some input was
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from typing import NoReturn
@@ -20,7 +21,9 @@ INTERRUPTED = 130
 def main() -> NoReturn:
     """Entry point of ``llmrec``."""
     try:
-        from llmrec_qdrant.topic_commands import app
+        from llmrec_qdrant.commands import app
+
+        importlib.import_module("llmrec_qdrant.topic_commands")  # adds its commands to the app
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
             raise

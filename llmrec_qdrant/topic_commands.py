@@ -15,7 +15,7 @@ from llmrec_qdrant.contracts import Interest, Shelf, Topic
 from llmrec_qdrant.layout import INTERESTS
 from llmrec_qdrant.printing import bar, out, print_items, print_json, say
 
-__all__ = ["app"]
+__all__ = ["topics"]
 
 topics = typer.Typer()
 app.add_typer(topics, name="topics")
