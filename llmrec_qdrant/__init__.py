@@ -3,12 +3,15 @@
 from llmrec_qdrant.aio import AsyncRecommender
 from llmrec_qdrant.contracts import (
     Event,
+    Interest,
     Item,
     Receipt,
     Recommendation,
+    Shelf,
     SimilarUser,
     SpaceConfig,
     SpaceStatus,
+    Topic,
 )
 from llmrec_qdrant.errors import (
     BrokerUnavailable,
@@ -35,6 +38,7 @@ __all__ = [
     "AsyncRecommender",
     "BrokerUnavailable",
     "Event",
+    "Interest",
     "InvalidFilter",
     "InvalidInput",
     "Item",
@@ -49,12 +53,14 @@ __all__ = [
     "Recommender",
     "ServerTooOld",
     "ServiceError",
+    "Shelf",
     "SimilarUser",
     "SpaceConfig",
     "SpaceError",
     "SpaceMismatch",
     "SpaceNotFound",
     "SpaceStatus",
+    "Topic",
     "Unauthorized",
     "WorkPending",
     "WorkPendingWarning",

@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
-from llmrec_qdrant import admin, reads, reembed, writes
+from llmrec_qdrant import admin, interests, reads, reembed, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_async, open_queue, open_sync
 from llmrec_qdrant.contracts import (
     Event,
     Failure,
+    Interest,
     Leg,
     Migration,
     Receipt,
     Recommendation,
+    Shelf,
     SimilarUser,
     SpaceConfig,
     SpaceStatus,
+    Topic,
 )
 from llmrec_qdrant.effects import Steps, drive_async
 from llmrec_qdrant.filters import FilterLike
@@ -143,7 +146,7 @@ class AsyncRecommender:
     async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """As :meth:`Recommender.create`."""
         wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = await self._drive(admin.create(self._space, wanted))
+        self._config = await self._drive(writes.configure(self._space, wanted))
         self._config_at = time.monotonic()
         return self._config
 
@@ -203,6 +206,32 @@ class AsyncRecommender:
         """As :meth:`Recommender.forget_user`."""
         return await self._drive(writes.forget_user(await self._bound(), user))
 
+    # --- topics and interests ------------------------------------------------------------------
+
+    async def fit_topics(self, topics: int | None = None) -> bool:
+        """As :meth:`Recommender.fit_topics`."""
+        return await self._drive(interests.fit(await self._bound(), topics))
+
+    async def topics(self) -> list[Topic]:
+        """As :meth:`Recommender.topics`."""
+        return await self._drive(interests.listed(await self._bound()))
+
+    async def rename_topic(self, topic: str, label: str) -> Topic:
+        """As :meth:`Recommender.rename_topic`."""
+        return await self._drive(interests.rename(await self._bound(), topic, label))
+
+    async def interests(self, user: str) -> list[Interest]:
+        """As :meth:`Recommender.interests`."""
+        return await self._drive(interests.interests_of(await self._bound(), user))
+
+    async def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
+        """As :meth:`Recommender.steer`."""
+        return await self._drive(interests.steer(await self._bound(), user, topic, weight))
+
+    async def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: bool = True) -> list[Shelf]:
+        """As :meth:`Recommender.shelves`."""
+        return await self._drive(interests.shelves(await self._bound(), user, rows, limit, exclude_seen))
+
     async def recommend(
         self,
         user: str,
@@ -214,9 +243,10 @@ class AsyncRecommender:
         diversity: float = 0.0,
         weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
+        interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:
         """As :meth:`Recommender.recommend`."""
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        ask = Ask(limit, filter, exclude, diversity, weights, explain, interests)
         return await self._drive(reads.recommend(await self._bound(), user, ask, exclude_seen))
 
     async def request(

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 done but some input was
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from typing import NoReturn
@@ -21,6 +22,9 @@ def main() -> NoReturn:
     """Entry point of ``llmrec``."""
     try:
         from llmrec_qdrant.commands import app
+
+        for more in ("quality_commands", "topic_commands"):  # they add their commands to the app
+            importlib.import_module(f"llmrec_qdrant.{more}")
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
             raise

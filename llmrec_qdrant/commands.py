@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,20 +18,18 @@ import typer
 
 from llmrec_qdrant.contracts import LEGS, Migration, SpaceConfig, SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.jobs import mask_url, worker_module
+from llmrec_qdrant.jobs import mask_url
 from llmrec_qdrant.loading import Checkpoint, Loaded, as_json, load
 from llmrec_qdrant.printing import (
     bar,
     err,
     out,
-    print_evaluation,
     print_items,
     print_json,
     print_status,
     print_users,
     say,
 )
-from llmrec_qdrant.query import check_limit
 from llmrec_qdrant.recommender import Job, Recommender
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.sources import Row, Source
@@ -406,6 +404,7 @@ def recommend(
     target: Target, user: str, limit: Limit = 10, filter: Filter = None, exclude: Exclude = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also what the user has had.")] = False,
     diversity: Diversity = 0.0, weights: Weights = None, explain: Explain = False,
+    interests: Annotated[bool, typer.Option("--interests", help="Give each interest its share of the list.")] = False,
 ) -> None:  # fmt: skip
     """Recommend items to a user.
 
@@ -414,7 +413,7 @@ def recommend(
     with target.open() as rec:
         listed = rec.recommend(
             user, limit, filter=_filter(filter, rec.config), exclude=exclude or [], exclude_seen=not include_seen,
-            diversity=diversity, weights=_weights(weights), explain=explain,
+            diversity=diversity, weights=_weights(weights), explain=explain, interests="auto" if interests else None,
         )  # fmt: skip
     _show(target, listed, f"for {user}")
 
@@ -595,32 +594,6 @@ def jobs(
         say(f"{one.kind} {one.id} (version {one.version}): {one.reason}")
     if failed and not listed:
         say("nothing was set aside")
-
-
-@app.command()
-@connected
-def evaluate(
-    target: Target,
-    users: Annotated[int, typer.Option(help="Random users to look at.", min=1)] = 500,
-    limit: Limit = 10,
-    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
-) -> None:
-    """How good the lists are: hides what users took last, and looks whether it is recommended.
-
-    Everything is fitted anew on the past alone, in a trial space that is deleted at the end; yours is only read.
-
-    Example: llmrec evaluate --users 1000
-    """
-    measuring = worker_module("evaluate")
-    with target.open() as rec, bar("evaluating", None, target.json) as update:
-        found = measuring.evaluate(
-            rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed,
-            tell=lambda what, done, total: update(done, total),
-        )  # fmt: skip
-    if target.json:
-        print_json({"limit": found.limit, "users": found.users, "rows": [asdict(one) for one in found.rows]})
-        return
-    print_evaluation(found)
 
 
 @app.command()

@@ -37,6 +37,8 @@ __all__ = [
     "Failure",
     "FieldKind",
     "FitCollab",
+    "FitTopics",
+    "Interest",
     "Item",
     "Leg",
     "Message",
@@ -47,9 +49,11 @@ __all__ = [
     "Reconcile",
     "RefreshUsers",
     "Rejected",
+    "Shelf",
     "SimilarUser",
     "SpaceConfig",
     "SpaceStatus",
+    "Topic",
 ]
 
 Leg = Literal["dense", "tfidf", "collab"]
@@ -70,7 +74,7 @@ MAX_BATCH = 1_000
 
 RESERVED = frozenset(
     {
-        "item_id", "tenant", "title", "text", "topics", "popularity", "src_hash", "stale", "model",
+        "item_id", "tenant", "title", "text", "topics", "topic_ids", "popularity", "src_hash", "stale", "model",
         "terms", "legs", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
     }
 )  # fmt: skip
@@ -331,6 +335,7 @@ class Recommendation(Contract):
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields of the item.")
     legs: dict[str, float] = Field(default_factory=dict, description="Score per leg, where asked to explain.")
     reason: str = Field(default="", description="Why, in words, where asked to explain or where a fallback was used.")
+    topics: list[str] = Field(default_factory=list, description="Labels of the item's topics.")
 
 
 class SimilarUser(Contract):
@@ -339,6 +344,47 @@ class SimilarUser(Contract):
     id: str
     score: float
     terms: list[str] = Field(default_factory=list, description="The user's strongest words.")
+
+
+MAX_TOPICS = 200
+"""Topics of one space and tenant."""
+MAX_LABEL = 60
+"""Characters in the label of a topic."""
+MAX_BOOST = 4.0
+"""Greatest weight that steering can give a topic."""
+
+
+class Topic(Contract):
+    """What a group of items is about."""
+
+    id: str = Field(description="Stays the same over refits, as long as the topic does.")
+    label: str = Field(description="Short and readable; yours if you edited it.")
+    keywords: list[str] = Field(default_factory=list, description="Strongest first.")
+    size: int = Field(default=0, ge=0, description="Items in it when topics were last fitted.")
+    examples: list[str] = Field(default_factory=list, description="Titles of the items nearest to its middle.")
+    label_by: Literal["keywords", "llm", "admin"] = Field(default="keywords", description="Who named it.")
+    tenant: str = Field(default="", description="Owner of the items, where one space serves several.")
+
+
+class Interest(Contract):
+    """One topic that a user cares about now."""
+
+    topic: str = Field(description="Id of the topic.")
+    label: str
+    keywords: list[str] = Field(default_factory=list)
+    weight: float = Field(ge=0, le=1, description="Share of the user's attention; all interests add up to 1.")
+    trend: Literal["rising", "steady", "fading"] = "steady"
+    items: list[str] = Field(default_factory=list, description="Ids of the items that show it, strongest first.")
+    last_at: datetime = Field(description="Last event about it.")
+    steer: float = Field(default=1.0, description="What the user set: 0 muted, above 1 boosted.")
+
+
+class Shelf(Contract):
+    """One row of recommendations: an interest and items for it."""
+
+    interest: Interest
+    title: str = Field(description="Why this row is here, in words.")
+    items: list[Recommendation] = Field(default_factory=list)
 
 
 FieldKind = Literal["keyword", "integer", "float", "bool", "datetime", "text", "geo", "uuid"]
@@ -352,6 +398,10 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 def _default_weights() -> dict[Leg, float]:
     """Collab twice: on Amazon Beauty that raised NDCG@10 of the fused query from .0564 to .0607."""
     return dict(zip(LEGS, (1.0, 1.0, 2.0), strict=True))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 class SpaceConfig(Contract):
@@ -418,6 +468,20 @@ class SpaceConfig(Contract):
         if any(not math.isfinite(w) or w < 0 for w in self.weights.values()) or not any(self.weights.values()):
             raise ValueError(f"weights must be zero or more, one of them above zero, not {self.weights}")
         return self
+
+    @property
+    def folding(self) -> str:
+        """Digest of what users' vectors depend on beside the model: where it changes, they are made anew."""
+        return _digest(
+            self.half_life_days, self.position_decay, self.collab_decay, self.history,
+            sorted(self.event_weights.items()), self.rating_scale,
+        )  # fmt: skip
+
+    @property
+    def fitting(self) -> str:
+        """Digest of what the collab leg of items depends on: which events count, and how distance does."""
+        ignored = sorted(kind for kind, weight in self.event_weights.items() if weight <= 0)
+        return _digest(self.collab_distance, ignored, self.rating_scale)
 
     @property
     def encoder_id(self) -> str:
@@ -531,6 +595,14 @@ class FitCollab(Message):
     queue = "batch"
 
 
+class FitTopics(Message):
+    """Find the topics of all items, name them, and give every item its topic."""
+
+    task = "llmrec.fit_topics"
+    queue = "batch"
+    topics: int | None = Field(None, ge=2, le=MAX_TOPICS, description="How many; left out: as many as the items show.")
+
+
 class Migrate(Message):
     """Take the filling version of a space one step further."""
 
@@ -546,8 +618,8 @@ class Reconcile(Message):
     everything: bool = Field(False, description="Also what has been announced a moment ago.")
 
 
-MESSAGES: tuple[type[Message], ...] = (EmbedItems, EmbedTexts, FitCollab, Migrate, Reconcile, RefreshUsers)
-SCHEMAS: tuple[type[Contract], ...] = (Item, Event, Recommendation, SpaceConfig, *MESSAGES)
+MESSAGES: tuple[type[Message], ...] = (EmbedItems, EmbedTexts, FitCollab, FitTopics, Migrate, Reconcile, RefreshUsers)
+SCHEMAS: tuple[type[Contract], ...] = (Item, Event, Recommendation, Topic, Interest, SpaceConfig, *MESSAGES)
 
 
 def schema_texts() -> dict[str, str]:

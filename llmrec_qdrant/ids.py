@@ -11,7 +11,7 @@ from llmrec_qdrant.contracts import external_id
 
 __all__ = ["Kind", "point_id", "sparse_index"]
 
-Kind = Literal["item", "user", "event", "query"]
+Kind = Literal["item", "user", "event", "query", "topic"]
 
 _NAMESPACE = uuid.UUID("6f1d7ad5-5f9b-5c0e-9b0e-2f6c0d4c6e11")
 

@@ -51,6 +51,21 @@ class Key:
     TITLE = "title"
     TEXT = "text"
     TOPICS = "topics"
+    """Of an item: labels of its topics, for people and filters."""
+    TOPIC_IDS = "topic_ids"
+    """Of an item: ids of its topics, which outlive a change of label."""
+    TOPIC_ID = "topic_id"
+    KEYWORDS = "keywords"
+    SIZE = "size"
+    EXAMPLES = "examples"
+    LABEL_BY = "label_by"
+    """Of a topic: who named it; a name by an admin is never replaced."""
+    CUT = "cut"
+    """Of a topic: the score below which an item is an outlier, with and without a dense vector."""
+    INTERESTS = INTERESTS
+    """Of a user: interests in words; the vector of the same name holds one row for each."""
+    STEER = "steer"
+    """Of a user: weights of topics, set by the user. Not derived from anything: workers keep it."""
     TERMS = "terms"
     """Readable words: of an item by frequency, of a user by interest."""
     POPULARITY = "popularity"
@@ -67,6 +82,8 @@ class Key:
     """Of a user: changes with every new event; guards every write of a worker."""
     WAITING = "waiting"
     """Of a user: items of events that were not in the catalogue, or not encoded, at the last refresh."""
+    FOLDING = "folding"
+    """Of a user: digest of the settings its vectors were made with."""
     SEEN = "seen"
     N_EVENTS = "n_events"
     TYPE = "type"
@@ -90,7 +107,7 @@ WORK = (Key.LEASE, Key.ATTEMPTS, Key.SET_ASIDE, Key.SET_ASIDE_WHY)
 
 
 ITEM_INTERNAL = (
-    Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
+    Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
     Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK,
 )  # fmt: skip
 ITEM_HEAVY = (Key.TEXT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK)
@@ -202,14 +219,15 @@ def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]
 _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
     "items": {
         Key.ITEM_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.TOPICS: "keyword",
+        Key.TOPIC_IDS: "keyword",
         Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float",
     },
     "users": {
         Key.USER_ID: "keyword", Key.STALE: "bool", Key.REVISION: "keyword", Key.WAITING: "keyword",
-        Key.UPDATED_AT: "datetime",
+        Key.UPDATED_AT: "datetime", Key.FOLDING: "keyword",
     },
     "texts": {Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool"},
-    "topics": {Key.LABEL: "keyword"},
+    "topics": {Key.LABEL: "keyword", Key.TOPIC_ID: "keyword"},
     "events": {
         Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
         Key.SRC_HASH: "keyword",
@@ -232,6 +250,8 @@ def filterable(config: SpaceConfig) -> frozenset[str]:
 
 COLLAB_FIT = "collab_fit"
 """Metadata of the items collection: what the collab leg was fitted on."""
+TOPICS_FIT = "topics_fit"
+"""Metadata of the items collection: what the topics were fitted on, and the last number given to one."""
 MIGRATION = "migration"
 """Metadata of the items collection: how far its filling by re-embedding is."""
 

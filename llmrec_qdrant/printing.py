@@ -29,7 +29,7 @@ from rich.text import Text
 
 from llmrec_qdrant.contracts import LEGS, Recommendation, SimilarUser, SpaceStatus
 
-__all__ = ["bar", "err", "out", "print_evaluation", "print_items", "print_json", "print_status", "print_users", "say"]
+__all__ = ["bar", "err", "out", "print_items", "print_json", "print_status", "print_users", "say"]
 
 _piped = None if sys.stdout.isatty() else 100
 out = Console(highlight=False, width=_piped)
@@ -88,26 +88,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_cell(one) for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def print_evaluation(found: Any) -> None:
-    """The table of ``llmrec evaluate``."""
-    k = found.limit
-    title = f"what {found.users:,} users took last, hidden and asked for"
-    table = Table(title=title, box=box.SIMPLE, **_STYLE)
-    table.add_column("")
-    for name in (f"HR@{k}", f"NDCG@{k}", "95 %", f"MRR@{k}", "coverage", "novelty", "users"):
-        table.add_column(name, justify="right")
-    for row in found.rows:
-        reach = (
-            "" if row.coverage is None else f"{row.coverage:.3f}",
-            "" if row.novelty is None else f"{row.novelty:.1f}",
-        )
-        interval = f"{row.low:.4f}–{row.high:.4f}"
-        table.add_row(
-            row.name, f"{row.hr:.4f}", f"{row.ndcg:.4f}", interval, f"{row.mrr:.4f}", *reach, f"{row.users:,}"
-        )
-    out.print(table)
 
 
 def print_users(listed: Sequence[SimilarUser], title: str) -> None:

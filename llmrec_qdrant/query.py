@@ -22,7 +22,7 @@ from llmrec_qdrant.layout import DENSE, ITEM_HEAVY, ITEM_INTERNAL, Key
 
 __all__ = [
     "LegQuery", "alone", "as_json", "check_limit", "combined", "diversify", "exclusion", "fused", "leg_scores", "multiplicities",
-    "popular", "recommendations", "tenant_filter", "users",
+    "popular", "recommendations", "steered", "tenant_filter", "unmuted", "users",
 ]  # fmt: skip
 
 MAX_LIMIT = 1_000
@@ -132,6 +132,44 @@ def fused(
     )
 
 
+def steered(
+    request: models.QueryRequest, legs: Sequence[LegQuery], weights: Mapping[str, float], filter: models.Filter | None,
+    depth: int,
+) -> models.QueryRequest:  # fmt: skip
+    """A fused request in which topics count more or less; muted ones (weight 0) are the filter's business.
+
+    Above 1: the legs are asked again for items of the topic alone, ``round(weight) - 1`` times, at least once, as the
+    weight of a leg is how often it is named. Below 1: the fused score of such items is multiplied by the weight.
+    """
+    prefetch = list(request.prefetch) if isinstance(request.prefetch, list) else []
+    for topic, weight in weights.items():
+        if weight > 1:
+            inside = all_of(filter, _in_topics([topic]))
+            prefetch += [one.prefetch(inside, depth) for one in legs for _ in range(max(1, round(weight) - 1))]
+    lowered = {topic: weight for topic, weight in weights.items() if 0 < weight < 1}
+    if not lowered:
+        return request.model_copy(update={"prefetch": prefetch})
+    inner = models.Prefetch(prefetch=prefetch, query=request.query, limit=max(depth, request.limit or 0))
+    parts: list[models.Expression] = [1.0]
+    parts += [models.MultExpression(mult=[weight - 1.0, _in_topic(topic)]) for topic, weight in lowered.items()]
+    formula = models.MultExpression(mult=["$score", models.SumExpression(sum=parts)])
+    return request.model_copy(update={"prefetch": [inner], "query": models.FormulaQuery(formula=formula)})
+
+
+def _in_topic(topic: str) -> models.FieldCondition:
+    return models.FieldCondition(key=Key.TOPIC_IDS, match=models.MatchValue(value=topic))
+
+
+def _in_topics(topics: Sequence[str]) -> models.Filter:
+    return models.Filter(must=[models.FieldCondition(key=Key.TOPIC_IDS, match=models.MatchAny(any=list(topics)))])
+
+
+def unmuted(weights: Mapping[str, float]) -> models.Filter | None:
+    """Nothing of a topic with weight 0."""
+    muted = [topic for topic, weight in weights.items() if weight == 0]
+    return models.Filter(must_not=_in_topics(muted).must) if muted else None
+
+
 def alone(one: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:
     """The same candidates one leg contributes to :func:`fused`, with their own scores, ids only."""
     prefetch = one.prefetch(filter, limit)
@@ -172,6 +210,7 @@ def _recommendation(point: models.ScoredPoint, reason: str) -> Recommendation:
         title=payload.get(Key.TITLE) or "",
         payload={key: value for key, value in payload.items() if key not in ITEM_INTERNAL},
         reason=reason,
+        topics=payload.get(Key.TOPICS) or [],
     )
 
 

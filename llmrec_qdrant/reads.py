@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from qdrant_client import models
 
 from llmrec_qdrant import query, writes
 from llmrec_qdrant.admin import Bound
+from llmrec_qdrant.calibration import POOL, calibrated
 from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, SimilarUser, show
 from llmrec_qdrant.effects import Sleep, Steps, call
 from llmrec_qdrant.errors import InvalidInput, NotFound, WorkPending
-from llmrec_qdrant.filters import FilterLike, parse_filter
+from llmrec_qdrant.filters import FilterLike, all_of, parse_filter
 from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import COLLAB, DENSE, TFIDF, Key
 from llmrec_qdrant.query import LegQuery
@@ -34,6 +35,7 @@ class Ask:
     diversity: float = 0.0
     weights: Mapping[Leg, float] | None = None
     explain: bool = False
+    interests: Literal["auto"] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class _User:
     seen: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     known: bool = False
+    interests: Mapping[str, float] = field(default_factory=dict)
+    steering: Mapping[str, float] = field(default_factory=dict)
 
     def queries(self, bound: Bound) -> list[LegQuery]:
         return [LegQuery(leg, self.point, bound.space.users) for leg in self.legs]
@@ -52,7 +56,7 @@ class _User:
 
 def _look_up(bound: Bound, user: str) -> Steps[_User]:
     point = point_id("user", user, bound.tenant)
-    wanted = [Key.LEGS, Key.SEEN, Key.TERMS]
+    wanted = [Key.LEGS, Key.SEEN, Key.TERMS, Key.INTERESTS, Key.STEER]
     found = yield from call("retrieve", collection_name=bound.space.users, ids=[point], with_payload=wanted)
     if not found:
         return _User(point)
@@ -63,6 +67,8 @@ def _look_up(bound: Bound, user: str) -> Steps[_User]:
         seen=tuple(payload.get(Key.SEEN) or []),
         terms=tuple(payload.get(Key.TERMS) or []),
         known=True,
+        interests={one["topic"]: float(one["weight"]) for one in payload.get(Key.INTERESTS) or []},
+        steering=payload.get(Key.STEER) or {},
     )
 
 
@@ -81,6 +87,9 @@ def _checked(ask: Ask) -> Ask:
     exclude: object = ask.exclude
     if isinstance(exclude, str) or not isinstance(exclude, Iterable):
         raise InvalidInput(f"exclude is a list of item ids, not {show(ask.exclude)}")
+    interests: object = ask.interests
+    if interests not in {None, "auto"}:
+        raise InvalidInput(f"interests is 'auto' or left out, not {show(interests)}")
     return ask
 
 
@@ -115,24 +124,36 @@ def _plan(bound: Bound, ask: Ask, legs: list[LegQuery], filter: models.Filter | 
     used = [one for one in legs if weights.get(one.leg, 0) > 0]
     if not used:
         return None
-    pool = ask.limit if ask.diversity == 0 else ask.limit * query.MMR_POOL
+    wider = POOL if ask.interests else query.MMR_POOL if ask.diversity else 1
     request = query.fused(
         used,
         weights=weights,
         filter=filter,
-        limit=pool,
+        limit=max(ask.limit, min(ask.limit * wider, query.MAX_LIMIT)),
         depth=bound.config.prefetch,
         with_vector=ask.diversity > 0,
     )
     return _Plan(request, used, filter)
 
 
-def _run(bound: Bound, ask: Ask, plan: _Plan, terms: Sequence[str] = ()) -> Steps[list[Recommendation]]:
+def _calibrated(
+    points: Sequence[models.ScoredPoint], interests: Mapping[str, float], limit: int
+) -> list[models.ScoredPoint]:
+    topics = [next(iter((point.payload or {}).get(Key.TOPIC_IDS) or []), None) for point in points]
+    return [points[place] for place in calibrated([point.score for point in points], topics, interests, limit)]
+
+
+def _run(
+    bound: Bound, ask: Ask, plan: _Plan, terms: Sequence[str] = (), interests: Mapping[str, float] | None = None
+) -> Steps[list[Recommendation]]:
     """Send a plan; where asked to explain, the legs' own lists come back in the same round trip."""
     alone = [query.alone(one, filter=plan.filter, limit=plan.depth) for one in plan.legs] if ask.explain else []
     answers = yield from call("query_batch_points", collection_name=bound.space.items, requests=[plan.request, *alone])
     points = answers[0].points
-    points = query.diversify(points, ask.diversity, ask.limit) if ask.diversity else points
+    if ask.diversity:
+        points = query.diversify(points, ask.diversity, len(points) if ask.interests else ask.limit)
+    if ask.interests:
+        points = _calibrated(points, interests or {}, ask.limit)
     listed = query.recommendations(points, plan.reason)
     if not ask.explain or not plan.legs:
         return listed
@@ -169,8 +190,11 @@ def _popular(bound: Bound, ask: Ask, filter: models.Filter | None, why: str) -> 
 def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: bool) -> Steps[tuple[_Plan, _User]]:
     query.check_limit(ask.limit)
     who = yield from _look_up(bound, user)
-    filter = _filter(bound, ask, who.seen if exclude_seen else ())
+    filter = all_of(_filter(bound, ask, who.seen if exclude_seen else ()), query.unmuted(who.steering))
     plan = _plan(bound, ask, who.queries(bound), filter)
+    if plan is not None and any(weight > 0 for weight in who.steering.values()):
+        depth = max(bound.config.prefetch, ask.limit)
+        plan = replace(plan, request=query.steered(plan.request, plan.legs, who.steering, filter, depth))
     if plan is None:
         if not who.known:
             why = f"there are no events of {user!r} yet"
@@ -186,7 +210,8 @@ def recommend(bound: Bound, user: str, ask: Ask, exclude_seen: bool) -> Steps[li
     """Items for a user; popular ones, marked so in ``reason``, for a user without vectors."""
     plan, who = yield from _personal(bound, _checked(ask), user, exclude_seen)
     if not plan.reason:
-        listed = yield from _run(bound, ask, plan, who.terms)
+        wanted = {topic: share * who.steering.get(topic, 1.0) for topic, share in who.interests.items()}
+        listed = yield from _run(bound, ask, plan, who.terms, wanted)
         if listed:
             return listed
         plan = _popular(bound, ask, plan.filter, f"nothing suits what is known of {user!r}")

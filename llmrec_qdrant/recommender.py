@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import QdrantClient
 
-from llmrec_qdrant import admin, reads, reembed, writes
+from llmrec_qdrant import admin, interests, reads, reembed, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_queue, open_sync
 from llmrec_qdrant.contracts import (
     Event,
     Failure,
+    Interest,
     Item,
     Leg,
     Migration,
     Receipt,
     Recommendation,
+    Shelf,
     SimilarUser,
     SpaceConfig,
     SpaceStatus,
+    Topic,
 )
 from llmrec_qdrant.effects import Steps, drive
 from llmrec_qdrant.filters import FilterLike
@@ -153,12 +156,13 @@ class Recommender:
     # --- the space ---------------------------------------------------------------------------
 
     def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
-        """Make the space, or add what ``config`` asks to an existing one. Idempotent.
+        """Make the space, or give an existing one these fields and settings. Idempotent.
 
+        Leg weights act at once; what other settings decide (users' vectors, the collab leg) is made anew.
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
         wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = self._drive(admin.create(self._space, wanted))
+        self._config = self._drive(writes.configure(self._space, wanted))
         self._config_at = time.monotonic()
         return self._config
 
@@ -236,6 +240,32 @@ class Recommender:
         """Delete a user with all events and texts; returns how many events there were."""
         return self._drive(writes.forget_user(self._bound(), user))
 
+    # --- topics and interests ------------------------------------------------------------------
+
+    def fit_topics(self, topics: int | None = None) -> bool:
+        """Have the topics of the space found (as many as given, or as the items show); False if no worker was told."""
+        return self._drive(interests.fit(self._bound(), topics))
+
+    def topics(self) -> list[Topic]:
+        """The topics of the space, largest first; empty before :meth:`fit_topics`."""
+        return self._drive(interests.listed(self._bound()))
+
+    def rename_topic(self, topic: str, label: str) -> Topic:
+        """Give a topic, named by id or label, a label of your own; every refit keeps it."""
+        return self._drive(interests.rename(self._bound(), topic, label))
+
+    def interests(self, user: str) -> list[Interest]:
+        """What a user cares about now, strongest first; empty if nothing is known."""
+        return self._drive(interests.interests_of(self._bound(), user))
+
+    def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
+        """Mute a topic for a user (0), recommend less (below 1) or more of it (up to 4); 1 takes it back."""
+        return self._drive(interests.steer(self._bound(), user, topic, weight))
+
+    def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: bool = True) -> list[Shelf]:
+        """One row of items per interest, strongest interest first, in one batched request."""
+        return self._drive(interests.shelves(self._bound(), user, rows, limit, exclude_seen))
+
     # --- reads -------------------------------------------------------------------------------
 
     def recommend(
@@ -249,14 +279,16 @@ class Recommender:
         diversity: float = 0.0,
         weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
+        interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:
         """Items for a user, best first.
 
         A user without vectors gets the popular items, and ``reason`` begins with "popular:".
         ``diversity`` from 0 (none) to 1; ``weights`` per leg replace the space's; ``explain`` fills
-        ``legs`` and ``reason`` in the same round trip.
+        ``legs`` and ``reason`` in the same round trip; ``interests="auto"`` gives each of the user's topics
+        its share of the list.
         """
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
+        ask = Ask(limit, filter, exclude, diversity, weights, explain, interests)
         return self._drive(reads.recommend(self._bound(), user, ask, exclude_seen))
 
     def request(

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="Qdrant API key.")
     space: str | None = Field(None, description="Name of the space.")
     tenant: str | None = Field(None, description="Tenant to be bound to.")
+    llm_url: str | None = Field(None, description="OpenAI-compatible endpoint that names topics, ending in /v1.")
+    llm_model: str | None = Field(None, description="Its model.")
+    llm_key: SecretStr | None = Field(None, description="Its API key.")
 
     def __init__(self, **given: Any) -> None:
         try:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from qdrant_client import models
 
+from llmrec_qdrant import admin, layout
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.contracts import (
     EmbedItems,
@@ -31,15 +32,26 @@ from llmrec_qdrant.contracts import (
     Reconcile,
     RefreshUsers,
     Rejected,
+    SpaceConfig,
     show,
 )
 from llmrec_qdrant.effects import Send, Steps, call
-from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, PartlyRejected, WorkPendingWarning
+from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, PartlyRejected, SpaceNotFound, WorkPendingWarning
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import WORK, Key, Space
 from llmrec_qdrant.versions import on_every_version
 
-__all__ = ["digest", "mark_users", "query_text", "reconcile", "store_events", "store_items", "track", "upsert_items"]
+__all__ = [
+    "configure",
+    "digest",
+    "mark_users",
+    "query_text",
+    "reconcile",
+    "store_events",
+    "store_items",
+    "track",
+    "upsert_items",
+]
 
 BATCH = 256
 """Points per request."""
@@ -240,7 +252,9 @@ def _store_items_at(bound: Bound, items: Sequence[Item], version: int) -> Steps[
     return receipt, stale
 
 
-WORKERS_OWN = frozenset({Key.TOPICS, Key.TERMS, Key.POPULARITY, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK})
+WORKERS_OWN = frozenset(
+    {Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK}
+)
 FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.SET_ASIDE: False}
 """What a new source says of the work on it: all of it is still to do."""
 
@@ -437,6 +451,31 @@ def query_text(bound: Bound, text: str) -> Steps[str]:
 def request_text(bound: Bound, point: str) -> Steps[bool]:
     """Ask a worker to encode one stored text."""
     return (yield from notify([EmbedTexts(space=bound.space.name, ids=[point])]))
+
+
+def configure(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
+    """As :func:`admin.create`; an existing space has the changed settings on every version.
+
+    What they decide is made anew by the reconciler, which compares users and items with the configuration.
+    Raises :class:`SpaceMismatch` where the existing vectors were made in another way.
+    """
+    try:
+        before = yield from admin.load_config(space)
+    except SpaceNotFound:
+        before = None
+    config = yield from admin.create(space, wanted)
+    if before is not None and before != config:
+        yield from on_every_version(space, lambda version: _configure_at(space.at(version), config))
+        yield from notify([Reconcile(space=space.name)])
+    return config
+
+
+def _configure_at(at: Space, config: SpaceConfig) -> Steps[None]:
+    """One version keeps what made its vectors, and gets the rest."""
+    stored = yield from admin.load_config(at)
+    own = config.model_copy(update={name: getattr(stored, name) for name in SpaceConfig.IDENTITY})
+    if own != stored:
+        yield from call("update_collection", collection_name=at.items, metadata=layout.metadata(own))
 
 
 def reconcile(bound: Bound) -> Steps[bool]:

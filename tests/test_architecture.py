@@ -132,10 +132,28 @@ def test_the_middle_is_pure(module: str) -> None:
 
 PAYLOAD_KEYS = {value for name, value in vars(Key).items() if name.isupper()}
 
-METADATA_KEYS = {"collab_fit", "migration"}  # of a collection, beside the configuration
+METADATA_KEYS = {"collab_fit", "migration", "topics_fit"}  # of a collection, beside the configuration
 
 # Words that are also fields of the contracts (`item.title`, `event.type`), of messages or of plain English.
-AMBIGUOUS = {"text", "title", "type", "value", "model", "tenant", "session", "topics", "terms", "legs", "label", "ts"}
+AMBIGUOUS = {
+    "text",
+    "title",
+    "type",
+    "value",
+    "model",
+    "tenant",
+    "session",
+    "topics",
+    "terms",
+    "legs",
+    "label",
+    "ts",
+    "keywords",
+    "size",
+    "examples",
+    "steer",
+    "cut",
+}
 
 ALLOWED = {
     "llmrec_qdrant/layout.py": PAYLOAD_KEYS | METADATA_KEYS,

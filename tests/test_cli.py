@@ -528,10 +528,19 @@ def test_evaluate_gives_a_row_per_way_to_recommend(filled: Llmrec) -> None:
         "dense alone",
         "tfidf alone",
         "collab alone",
-        "popularity",
+        "most popular",
     ]
     assert all(0 <= row["ndcg"] <= row["hr"] <= 1 for row in found["rows"])
-    assert "NDCG@10" in filled("evaluate").out
+    assert "NDCG@10" in filled("evaluate", "--split", "last", "--hide", "1").out
+
+
+def test_evaluate_refuses_what_cannot_be_hidden(filled: Llmrec) -> None:
+    assert "a number of items, 1 or more, not 0.5" in one_sentence(filled("evaluate", "--hide", "0.5"))
+    assert "between 0 and 1, not 2" in one_sentence(filled("evaluate", "--split", "time", "--hide", "2"))
+
+
+def test_tune_says_how_many_users_it_takes(filled: Llmrec) -> None:
+    assert "takes 40 or more" in one_sentence(filled("tune"))
 
 
 def test_evaluate_says_what_is_missing(llmrec: Llmrec) -> None:

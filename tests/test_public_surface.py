@@ -36,6 +36,7 @@ def test_the_public_names() -> None:
         "AsyncRecommender",
         "BrokerUnavailable",
         "Event",
+        "Interest",
         "InvalidFilter",
         "InvalidInput",
         "Item",
@@ -50,12 +51,14 @@ def test_the_public_names() -> None:
         "Recommender",
         "ServerTooOld",
         "ServiceError",
+        "Shelf",
         "SimilarUser",
         "SpaceConfig",
         "SpaceError",
         "SpaceMismatch",
         "SpaceNotFound",
         "SpaceStatus",
+        "Topic",
         "Unauthorized",
         "WorkPending",
         "WorkPendingWarning",
@@ -165,9 +168,10 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "cancel_reembed", "clean_up", "close", "connect", "create", "delete_items", "failures", "forget_user",
-        "from_env", "load_events", "recommend", "recommend_from", "reconcile", "reembed", "request", "retry", "rollback",
-        "search", "similar_items", "similar_users", "status", "track", "upsert_items",
+        "cancel_reembed", "clean_up", "close", "connect", "create", "delete_items", "failures", "fit_topics", "forget_user",
+        "from_env", "interests", "load_events", "recommend", "recommend_from", "reconcile", "reembed", "rename_topic",
+        "request", "retry", "rollback", "search", "shelves", "similar_items", "similar_users", "status", "steer", "topics",
+        "track", "upsert_items",
     ]  # fmt: skip
 
 

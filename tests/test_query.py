@@ -432,7 +432,7 @@ def test_recommendations_carry_your_own_fields_only() -> None:
     assert query.recommendations([point(1, 0.5, payload=stored)], "because") == [
         Recommendation(
             id="tt1", score=0.5, title="Interstellar",
-            payload={"year": 2014, "mine": {"item_id": "kept"}, "user_id": "kept"}, reason="because",
+            payload={"year": 2014, "mine": {"item_id": "kept"}, "user_id": "kept"}, reason="because", topics=["space"],
         )
     ]  # fmt: skip
 

@@ -16,6 +16,8 @@ from llmrec_qdrant.contracts import (
     EmbedTexts,
     Event,
     FitCollab,
+    FitTopics,
+    Interest,
     Item,
     Message,
     Migrate,
@@ -23,6 +25,7 @@ from llmrec_qdrant.contracts import (
     Reconcile,
     RefreshUsers,
     SpaceConfig,
+    Topic,
     schema_texts,
     write_schemas,
 )
@@ -37,12 +40,15 @@ CONTRACTS: dict[str, Any] = {
     "embed_texts": EmbedTexts,
     "event": Event,
     "fit_collab": FitCollab,
+    "fit_topics": FitTopics,
+    "interest": Interest,
     "item": Item,
     "migrate": Migrate,
     "recommendation": Recommendation,
     "reconcile": Reconcile,
     "refresh_users": RefreshUsers,
     "space_config": SpaceConfig,
+    "topic": Topic,
 }
 
 

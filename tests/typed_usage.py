@@ -11,6 +11,7 @@ from qdrant_client import QdrantClient, models
 from llmrec_qdrant import (
     AsyncRecommender,
     Event,
+    Interest,
     InvalidInput,
     Item,
     LlmrecError,
@@ -19,9 +20,11 @@ from llmrec_qdrant import (
     Receipt,
     Recommendation,
     Recommender,
+    Shelf,
     SimilarUser,
     SpaceConfig,
     SpaceStatus,
+    Topic,
 )
 from llmrec_qdrant.contracts import Failure, Leg, Migration, Rejected
 from llmrec_qdrant.jobs import JobQueue, NoQueue
@@ -47,6 +50,18 @@ def space(rec: Recommender) -> None:
     assert_type(rec.status().items_stale, int)
     assert_type(rec.config.size, int)
     assert_type(rec.reconcile(), bool)
+
+
+def knowing(rec: Recommender) -> None:
+    assert_type(rec.fit_topics(), bool)
+    rec.fit_topics(20)
+    assert_type(rec.topics(), list[Topic])
+    assert_type(rec.rename_topic("7", "space films"), Topic)
+    assert_type(rec.interests("alice"), list[Interest])
+    assert_type(rec.steer("alice", "7", 0.0), list[Interest])
+    assert_type(rec.shelves("alice", rows=3, limit=5), list[Shelf])
+    rec.recommend("alice", interests="auto")
+    rec.recommend("alice", interests="all")  # type: ignore[arg-type]
 
 
 def writing(rec: Recommender) -> None:

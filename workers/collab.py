@@ -149,7 +149,12 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
         store.write_existing(client, space.items, vectors)
         _clear(client, space, [points[row] for row, vector in batch if not vector.indices])
     _forget_others(client, space, set(points))
-    fitted = {"events": found.n_events, "items": store.count(client, space.items), "at": now()}
+    fitted = {
+        "events": found.n_events,
+        "items": store.count(client, space.items),
+        "fitting": config.fitting,
+        "at": now(),
+    }
     with translated():
         client.update_collection(space.items, metadata={COLLAB_FIT: fitted})
 

@@ -18,8 +18,9 @@ from llmrec_qdrant.writes import FRESH, now
 from workers import store, text
 from workers.attempts import attempt
 from workers.encoder import Encoder, load_encoder
+from workers.topics import Topics
 
-__all__ = ["Embedded", "embed", "mark_authors", "source_text", "sparse", "wake_waiting"]
+__all__ = ["Embedded", "embed", "mark_all", "mark_authors", "source_text", "sparse", "wake_waiting"]
 
 
 log = logging.getLogger("llmrec.worker")
@@ -51,8 +52,10 @@ def source_text(payload: dict[str, Any]) -> str:
     return joined
 
 
-def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str]) -> Embedded:
-    """Encode the stale ones among ``ids``.
+def embed(
+    client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str], topics: Topics | None = None
+) -> Embedded:
+    """Encode the stale ones among ``ids``; where ``topics`` are given, each gets its topic in the same write.
 
     A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted.
     """
@@ -63,23 +66,33 @@ def embed(client: QdrantClient, collection: str, config: SpaceConfig, ids: Seque
         return Embedded()
     encoder = load_encoder(config)  # first: a model that cannot be loaded is not the points' fault
     again = attempt(
-        client, collection, todo, Key.SRC_HASH, lambda group: _encode(client, collection, config, encoder, group)
+        client,
+        collection,
+        todo,
+        Key.SRC_HASH,
+        lambda group: _encode(client, collection, config, encoder, group, topics),
     )
     failed = set(again)
     return Embedded([record for record in todo if str(record.id) not in failed], again)
 
 
 def _encode(
-    client: QdrantClient, collection: str, config: SpaceConfig, encoder: Encoder, todo: list[models.Record]
-) -> None:
+    client: QdrantClient, collection: str, config: SpaceConfig, encoder: Encoder, todo: list[models.Record],
+    topics: Topics | None,
+) -> None:  # fmt: skip
     sources = [source_text(record.payload or {}) for record in todo]
     words = [text.terms(source, config.stemmer) for source in sources]
     dense = encoder.encode(sources)
     points: list[models.PointVectors] = []
     payloads: list[models.SetPayload] = []
+    marks: list[dict[str, Any]] = [{}] * len(todo)
+    if topics is not None and topics.points:
+        tenants = [(record.payload or {}).get(Key.TENANT) or "" for record in todo]
+        bags = [sparse(one) if one else None for one in words]
+        marks = topics.marks(tenants, [row if row.any() else None for row in dense], bags)
     lost: dict[str, list[str]] = {DENSE: [], TFIDF: []}
     stamp = now()
-    for record, row, terms in zip(todo, dense, words, strict=True):
+    for record, row, terms, topic in zip(todo, dense, words, marks, strict=True):
         vector: dict[str, Any] = {DENSE: row.tolist()} if row.any() else {}
         if terms:
             vector[TFIDF] = sparse(terms)
@@ -91,7 +104,7 @@ def _encode(
                 lost[leg].append(_hash(record))
         derived = {
             Key.STALE: False, Key.ATTEMPTS: 0, Key.LEGS: list(vector), Key.TERMS: text.keywords(terms),
-            Key.MODEL: config.encoder_id, Key.EMBEDDED_AT: stamp,
+            Key.MODEL: config.encoder_id, Key.EMBEDDED_AT: stamp, **topic,
         }  # fmt: skip
         payloads.append(models.SetPayload(payload=derived, filter=_still(record)))
     # the digest contains the id, so "any of these digests" lets each point match only its own
@@ -124,6 +137,13 @@ def wake_waiting(client: QdrantClient, space: Space, items: Sequence[models.Reco
         waiting = store.where(store.equals(Key.TENANT, tenant), store.one_of(Key.WAITING, ids))
         with translated():
             client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=waiting)
+
+
+def mark_all(client: QdrantClient, space: Space) -> None:
+    """Mark every user stale that was not set aside."""
+    aside = models.Filter(must_not=[store.equals(Key.SET_ASIDE, True)])
+    with translated():
+        client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=aside, wait=True)
 
 
 def mark_authors(client: QdrantClient, space: Space, texts: Sequence[models.Record]) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant import layout, reembed
-from llmrec_qdrant.contracts import FitCollab, Message, Migrate, SpaceConfig
+from llmrec_qdrant.contracts import FitCollab, FitTopics, Message, Migrate, SpaceConfig
 from llmrec_qdrant.effects import Steps, drive
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import COLLAB, DENSE, CollectionKind, Key, Space
@@ -26,7 +26,7 @@ from llmrec_qdrant.reembed import State
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import switch, versions
 from llmrec_qdrant.writes import FRESH, NEVER, WORKERS_OWN, edits
-from workers import store
+from workers import store, topics
 from workers.embed import source_text
 from workers.encoder import load_encoder
 from workers.reconcile import read_collab_fit
@@ -149,7 +149,7 @@ def _source(record: models.Record) -> dict[str, Any]:
 def _copy(kind: CollectionKind, record: models.Record) -> models.PointStruct:
     payload = record.payload or {}
     if kind == "users":
-        kept = {key: payload[key] for key in (Key.USER_ID, Key.TENANT, Key.REVISION) if key in payload}
+        kept = {key: payload[key] for key in (Key.USER_ID, Key.TENANT, Key.REVISION, Key.STEER) if key in payload}
         return models.PointStruct(
             id=record.id, vector={}, payload={**kept, **FRESH, Key.LEGS: [], Key.SEEN: [], Key.N_EVENTS: 0}
         )
@@ -167,6 +167,8 @@ def _what_is_missing(client: QdrantClient, old: Space, new: Space, state: State)
         return []  # reconcile has announced it; the next look comes back here
     if read_collab_fit(client, old) and not read_collab_fit(client, new):
         return [FitCollab(space=new.name), Migrate(space=new.name)]
+    if topics.read_fit(client, old) and not topics.read_fit(client, new):
+        return [FitTopics(space=new.name), Migrate(space=new.name)]
     return None
 
 

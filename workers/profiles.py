@@ -13,13 +13,15 @@ from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts import LEGS, SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
-from llmrec_qdrant.layout import COLLAB, DENSE, TFIDF, Key, Space
+from llmrec_qdrant.layout import COLLAB, DENSE, INTERESTS, TFIDF, Key, Space
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import FRESH, batches, now, timestamp
-from workers import store
+from workers import interests, store, topics
 from workers.attempts import attempt
 from workers.embed import embed
 from workers.encoder import centred, normalised
+from workers.interests import Act
+from workers.topics import Topics
 from workers.vocabulary import Vocabulary
 
 __all__ = ["Past", "Profile", "event_weight", "fold", "recency", "refresh"]
@@ -201,6 +203,7 @@ def refresh(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequen
     if not todo:
         return []
     library = _Library(client, space, config)
+    known = topics.load(client, space)
     vocabulary = Vocabulary.of(client, space)
 
     late: list[str] = []
@@ -209,7 +212,7 @@ def refresh(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequen
         for user in group:
             events = _events(client, space, user.payload or {})
             library.load(events)
-            waiting = _write(client, space, config, user, events, library, vocabulary)
+            waiting = _write(client, space, config, user, events, library, vocabulary, known)
             if waiting and _arrived(client, space, user, waiting):
                 late.append(str(user.id))
 
@@ -265,7 +268,7 @@ class _Library:
         for batch in batches(ids, 256):
             with translated():
                 found = self._client.retrieve(
-                    collection, batch, with_payload=[Key.TERMS, Key.LEGS], with_vectors=[DENSE, TFIDF]
+                    collection, batch, with_payload=[Key.TERMS, Key.LEGS, Key.TOPIC_IDS], with_vectors=[DENSE, TFIDF]
                 )
             into.update({str(record.id): record for record in found})
 
@@ -308,36 +311,63 @@ def _vector(record: models.Record, leg: str) -> Any:
 
 def _write(
     client: QdrantClient, space: Space, config: SpaceConfig, user: models.Record,
-    events: Sequence[models.Record], library: _Library, vocabulary: Vocabulary,
+    events: Sequence[models.Record], library: _Library, vocabulary: Vocabulary, known: Topics,
 ) -> list[str]:  # fmt: skip
     """Write a user's legs; returns the items it waits for."""
     payload = user.payload or {}
     guard = store.where(store.has_id(str(user.id)), store.equals(Key.REVISION, payload.get(Key.REVISION)))
-    if not events:  # everything it did was deleted
+    if not events and not payload.get(Key.STEER):  # everything it did was deleted
         with translated():
             client.delete(space.users, models.FilterSelector(filter=guard), wait=True)
         return []
     waiting = _waiting(events[: config.history], library)
-    profile = fold([_past(event, library, config) for event in events[: config.history]], config, vocabulary)
+    past = [_past(event, library, config) for event in events[: config.history]]
+    profile = fold(past, config, vocabulary)
+    acts = _acts(events[: config.history], past, library, known)
+    cares = interests.interests_of(acts, config, known)
+    rows = interests.rows_of(cares, acts, config, known)
+    vectors = profile.vectors | ({INTERESTS: rows} if rows else {})
     derived = {
         Key.STALE: False,
         Key.ATTEMPTS: 0,
         Key.LEGS: list(profile.vectors),
         Key.TERMS: profile.terms,
+        Key.INTERESTS: [one.model_dump(mode="json", exclude={Key.STEER}) for one in cares],
         Key.SEEN: _seen(events),
         Key.WAITING: waiting,
         Key.N_EVENTS: _n_events(client, space, payload, len(events)),
         Key.MODEL: config.encoder_id,
+        Key.FOLDING: config.folding,
         Key.UPDATED_AT: now(),
     }
     lost = [leg for leg in payload.get(Key.LEGS) or [] if leg not in profile.vectors]
+    lost += [INTERESTS] if payload.get(Key.INTERESTS) and not rows else []
     if lost:
         with translated():
             client.delete_vectors(space.users, lost, models.FilterSelector(filter=guard))
-    points = [models.PointVectors(id=user.id, vector=profile.vectors)] if profile.vectors else []
+    points = [models.PointVectors(id=user.id, vector=vectors)] if vectors else []
     store.write_existing(client, space.users, points, guard, [models.SetPayload(payload=derived, filter=guard)])
     _mark_folded(client, space, payload, events)
     return waiting
+
+
+def _acts(events: Sequence[models.Record], past: Sequence[Past], library: _Library, known: Topics) -> list[Act]:
+    """The events as interests see them; an item has its topic, a free text gets one."""
+    if not known.points:
+        return []
+    acts: list[Act] = []
+    for event, one in zip(events, past, strict=True):
+        payload = event.payload or {}
+        item = library.item(event) if payload.get(Key.ITEM_ID) else None
+        found = (item.payload or {}).get(Key.TOPIC_IDS) if item else None
+        topic = found[0] if found else None
+        words = library.text(event)
+        if topic is None and words is not None:
+            vectors = [_vector(words, DENSE)], [_vector(words, TFIDF)]
+            best = known.assign([payload.get(Key.TENANT) or ""], *vectors)[0]
+            topic = best.id if best else None
+        acts.append(Act(one.ts, one.weight, topic, payload.get(Key.ITEM_ID), payload.get(Key.SESSION), one.dense))
+    return acts
 
 
 def _mark_folded(client: QdrantClient, space: Space, user: Mapping[str, Any], events: Sequence[models.Record]) -> None:

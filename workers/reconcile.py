@@ -15,7 +15,8 @@ from typing import Any
 
 from qdrant_client import QdrantClient, models
 
-from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, Message, Migrate, RefreshUsers
+from llmrec_qdrant.admin import load_config
+from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, FitTopics, Message, Migrate, RefreshUsers
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
@@ -26,11 +27,14 @@ from llmrec_qdrant.versions import versions
 from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
 from workers import store
 from workers.attempts import lease_end
+from workers.topics import read_fit
 
-__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "spaces"]
+__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "spaces", "topics_due"]
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
+TOPICS_GROWTH = 1.5
+"""The topics are fitted anew when there are this many times the items they were fitted on; first only when asked to."""
 PORTION = {"items": 24, "texts": 100, "users": 100}
 """Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
 
@@ -51,10 +55,13 @@ def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> It
         yield EmbedTexts(space=space.name, ids=ids)
     for at in places:
         _mark_users_of_unfolded_events(client, at)
+        _mark_users_of_other_settings(client, at)
     for ids in _stale(client, places, "users", everything):
         yield RefreshUsers(space=space.name, ids=ids)
     if any(collab_due(client, at) for at in places):
         yield FitCollab(space=space.name)
+    if topics_due(client, places[0]):
+        yield FitTopics(space=space.name)
     if found.others and (everything or not _migrating(client, space, found.others)):
         yield Migrate(space=space.name)
 
@@ -112,6 +119,17 @@ def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
         make_users(client, space, {point: owner for point, owner in owners.items() if point not in known})
 
 
+def _mark_users_of_other_settings(client: QdrantClient, space: Space) -> None:
+    """The configuration of the space has changed since their vectors were made."""
+    config = drive(load_config(space), client, NoQueue())
+    current = store.equals(Key.FOLDING, config.folding)
+    theirs = models.Filter(
+        must=[store.equals(Key.STALE, False)], must_not=[current, store.equals(Key.SET_ASIDE, True)]
+    )  # fmt: skip
+    with translated():
+        client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=theirs, wait=True)
+
+
 def make_users(client: QdrantClient, space: Space, owners: Mapping[str, Mapping[str, Any]]) -> None:
     """Make missing users, and mark all stale: point id → payload with user id and tenant."""
     by_tenant: dict[str, dict[str, str]] = {}
@@ -127,17 +145,27 @@ def collab_due(client: QdrantClient, space: Space) -> bool:
     Not in the middle of a load: while more than a hundredth of the items wait, a fit would be outdated at once.
     """
     fitted = read_collab_fit(client, space)
+    if fitted and fitted.get("fitting") != drive(load_config(space), client, NoQueue()).fitting:
+        return True
     events, items = store.count(client, space.events), store.count(client, space.items)
     grown = events > GROWTH * fitted.get("events", 0) or (events > 0 and items > GROWTH * fitted.get("items", 0))
     return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
 
 
-def read_collab_fit(client: QdrantClient, space: Space) -> dict[str, int]:
-    """Numbers of events and items the collab leg was fitted on; empty if never."""
+def topics_due(client: QdrantClient, space: Space) -> bool:
+    """Whether the catalogue has outgrown topics that somebody once asked for; not in the middle of a load."""
+    fitted = int(read_fit(client, space).get("items") or 0)
+    items = store.count(client, space.items) if fitted else 0
+    grown = fitted > 0 and items > TOPICS_GROWTH * fitted
+    return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
+
+
+def read_collab_fit(client: QdrantClient, space: Space) -> dict[str, Any]:
+    """Numbers of events and items the collab leg was fitted on, and digest of the settings; empty if never."""
     with translated():
         metadata = client.get_collection(space.items).config.metadata or {}
     fitted = metadata.get(COLLAB_FIT) or {}
-    return {name: int(fitted[name]) for name in ("events", "items") if name in fitted}
+    return {name: fitted[name] for name in ("events", "items", "fitting") if name in fitted}
 
 
 def spaces(client: QdrantClient) -> list[Space]:

@@ -8,15 +8,15 @@ from contextlib import suppress
 
 from qdrant_client import QdrantClient
 
-from llmrec_qdrant import contracts, layout
+from llmrec_qdrant import contracts
+from llmrec_qdrant.admin import load_config
 from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, Message, RefreshUsers, SpaceConfig
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.errors import SpaceNotFound
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import Space
-from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import versions
-from workers import collab, embed, migrate, profiles, store
+from workers import collab, embed, migrate, profiles, store, topic_fit, topics
 from workers.reconcile import reconcile
 
 __all__ = ["Worker"]
@@ -48,6 +48,8 @@ class Worker:
                 for at in self._versions(space):
                     with suppress(SpaceNotFound):
                         collab.fit(self._client, at, self._config(at))
+            case contracts.FitTopics(topics=number):
+                return self._fit_topics(space, number)
             case contracts.Migrate():
                 return migrate.advance(self._client, space)
             case contracts.Reconcile(everything=everything):
@@ -61,7 +63,7 @@ class Worker:
 
     def _embed_items(self, space: Space, ids: list[str]) -> list[Message]:
         try:
-            result = embed.embed(self._client, space.items, self._config(space), ids)
+            result = embed.embed(self._client, space.items, self._config(space), ids, topics.load(self._client, space))
             embed.wake_waiting(self._client, space, result.done)
             again: list[Message] = [EmbedItems(space=space.name, ids=[one]) for one in result.again]
             if not result.done or again or self._any_stale(space.items):
@@ -86,10 +88,19 @@ class Worker:
             return []
         return [RefreshUsers(space=space.name, ids=[one]) for one in again]
 
+    def _fit_topics(self, space: Space, number: int | None) -> list[Message]:
+        """Fit, then have all users refreshed: their interests are made of topics."""
+        found = list(self._versions(space))
+        for at in found:
+            if at != found[0] and self._any_stale(at.items):
+                continue  # still filling: it gets its topics before the switch
+            with suppress(SpaceNotFound):
+                topic_fit.fit(self._client, at, found[0], self._config(at), number)
+                embed.mark_all(self._client, at)
+        return [contracts.Reconcile(space=space.name, everything=True)]
+
     def _any_stale(self, collection: str) -> bool:
         return store.count(self._client, collection, store.where(store.stale())) > 0
 
     def _config(self, space: Space) -> SpaceConfig:
-        with translated():
-            found = self._client.get_collection(space.items)
-        return layout.read_metadata(space, found.config.metadata)
+        return drive(load_config(space), self._client, NoQueue())

@@ -13,7 +13,7 @@ from llmrec_qdrant.errors import NotFound, QdrantUnavailable
 from llmrec_qdrant.layout import Key
 from llmrec_qdrant.translate import translated
 
-__all__ = ["count", "equals", "has_id", "one_of", "pause", "scroll", "where", "write_existing"]
+__all__ = ["count", "equals", "has_id", "one_of", "pause", "remote", "scroll", "where", "write_existing"]
 
 PAGE = 1_000
 """Points per page of a scroll."""
@@ -37,6 +37,11 @@ def has_id(*points: str) -> models.HasIdCondition:
 def where(*conditions: Any) -> models.Filter:
     """All conditions hold."""
     return models.Filter(must=list(conditions))
+
+
+def remote(client: QdrantClient) -> bool:
+    """Whether this is a server, which serves many threads; embedded Qdrant serves one."""
+    return not hasattr(client, "_client") or type(client._client).__name__ != "QdrantLocal"
 
 
 def scroll(

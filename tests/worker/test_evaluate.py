@@ -12,7 +12,8 @@ import pytest
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
 from llmrec_qdrant.layout import KINDS
 from tests.spaces import drop, fresh_name
-from workers.evaluate import evaluate, measures, split
+from workers.evaluate import evaluate, interval, measures, p_value
+from workers.trial import Split, hide_last, hide_latest
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -26,22 +27,71 @@ def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
     drop(made)
 
 
-def test_measures_of_places_worked_out_by_hand() -> None:
-    found = measures(np.array([1, 2, 4, np.inf]))
-    assert found["hr"].tolist() == [1, 1, 1, 0]
-    assert found["ndcg"] == pytest.approx([1, 1 / math.log2(3), 1 / math.log2(5), 0])
-    assert found["mrr"] == pytest.approx([1, 0.5, 0.25, 0])
+def test_measures_of_lists_worked_out_by_hand() -> None:
+    """Two wanted at places 1 and 3 of 4; one at 2; one absent; nothing listed."""
+    found = measures([["a", "x", "b", "y"], ["x", "c"], ["x"], []], [["a", "b"], ["c"], ["d"], ["e"]], 4)
+    ideal = 1 + 1 / math.log2(3)
+    assert found["ndcg"] == pytest.approx([(1 + 1 / math.log2(4)) / ideal, 1 / math.log2(3), 0, 0])
+    assert found["hr"].tolist() == [1, 1, 0, 0]
+    assert found["recall"].tolist() == [1, 1, 0, 0]
+    assert found["mrr"].tolist() == [1, 0.5, 0, 0]
+    assert found["map"] == pytest.approx([(1 + 2 / 3) / 2, 0.5, 0, 0])
+    cut = measures([["x", "x2", "b"]], [["b", "c"]], 2)
+    assert {name: values.tolist() for name, values in cut.items()} == {key: [0.0] for key in found}
+
+
+def test_intervals_hold_the_mean_and_tests_tell_noise_from_difference() -> None:
+    chance = np.random.default_rng(1)
+    values = chance.random(200)
+    low, high = interval(values)
+    assert low < values.mean() < high and high - low == pytest.approx(2 * 1.96 * values.std() / 200**0.5, rel=0.15)
+    assert p_value(values, values) == 1.0
+    assert p_value(values, values + chance.normal(0, 0.1, 200)) > 0.05
+    assert p_value(values, values + chance.normal(0.05, 0.1, 200)) < 0.01
 
 
 def event(user: str, item: str, day: int, kind: str = "view") -> dict[str, Any]:
     return {"user_id": user, "item_id": item, "tenant": "", "type": kind, "ts": f"2024-01-{day:02d}T00:00:00.000000Z"}
 
 
+def hidden(found: Split, events: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['user_id']}{one['item_id']}" for one in events if found.hides(one)]
+
+
 def test_the_target_is_the_last_item_taken_for_the_first_time() -> None:
     events = [event("u", "a", 1), event("u", "b", 2), event("u", "a", 3), event("u", "c", 4, "dislike")]
-    (found,) = split(events, CONFIG, 10)
-    assert (found.user, found.item, found.events_before) == ("u", "b", 1)
-    assert split([event("u", "a", 1), event("u", "a", 2)], CONFIG, 10) == []
+    found = hide_last(events, CONFIG, 10)
+    (target,) = found.targets
+    assert (target.user, target.items, target.events_before) == ("u", ("b",), 1)
+    assert hidden(found, events) == ["ub", "ua", "uc"]
+    assert hide_last([event("u", "a", 1), event("u", "a", 2)], CONFIG, 10).targets == ()
+
+
+def test_several_last_items_leave_a_past() -> None:
+    events = [event("u", item, day) for day, item in enumerate("abcd", start=1)] + [
+        event("v", "a", 1),
+        event("v", "b", 2),
+    ]
+    found = hide_last(events, CONFIG, 10, hide=2)
+    assert [(one.user, one.items) for one in found.targets] == [("u", ("c", "d"))]
+    assert hidden(found, events) == ["uc", "ud"]
+
+
+def test_of_items_taken_at_once_a_random_one_is_the_target() -> None:
+    events = [event(f"u{n}", "a", 1) for n in range(40)] + [event(f"u{n}", item, 2) for n in range(40) for item in "bc"]
+    found = hide_last(events, CONFIG, 40)
+    assert {one.items for one in found.targets} == {("b",), ("c",)}
+    assert hide_last(events, CONFIG, 40) == found != hide_last(events, CONFIG, 40, seed=1)
+
+
+def test_a_split_in_time_hides_what_everybody_did_since() -> None:
+    events = [event("u", "a", 1), event("v", "b", 2), event("u", "b", 9), event("v", "b", 10), event("w", "c", 10)]
+    found = hide_latest(events, CONFIG, 10, share=0.5)
+    assert [(one.user, one.items, one.events_before) for one in found.targets] == [
+        ("u", ("b",), 1)
+    ]  # v had b, w is new
+    assert hidden(found, events) == ["ub", "vb", "wc"]
+    assert hide_latest([], CONFIG, 10).targets == ()
 
 
 def test_a_sequence_everybody_follows_is_found_and_nothing_of_the_space_changes(rec: Recommender) -> None:
@@ -55,8 +105,12 @@ def test_a_sequence_everybody_follows_is_found_and_nothing_of_the_space_changes(
     rows = {row.name: row for row in found.rows}
     assert found.users == rows["recommend"].users == 30
     assert rows["collab alone"].hr == 1.0 and rows["collab alone"].ndcg > 0.9  # what follows is always the same
-    assert rows["popularity"].hr < 1.0
+    assert rows["most popular"].hr < 1.0
     assert rows["recommend"].low <= rows["recommend"].ndcg <= rows["recommend"].high
+    assert rows["recommend"].p is None and rows["most popular"].p < 0.05
+    assert 0 < rows["recommend"].coverage <= 1 and 0 <= rows["recommend"].diversity <= 2
+    late = evaluate(rec.client, rec._space, CONFIG, users=30, split=hide_latest)
+    assert late.users > 0 and {row.name for row in late.rows} >= {"recommend", "collab alone", "most popular"}
     assert before == (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
 
 

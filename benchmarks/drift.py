@@ -1,0 +1,143 @@
+"""How fast a list follows a user: seconds through a real Celery worker, and events until a new interest leads.
+
+``python -m benchmarks.drift``. Real Qdrant, Redis and Celery; the sample of texts is made here, the encoder is the hash
+encoder, since events about known items need no model. Time runs from `track` returning until the user's vectors have
+changed, and the next list with them. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+import numpy as np
+
+from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
+from llmrec_qdrant.printing import out
+from tests.services import CeleryWorker, QdrantServer, RedisServer
+
+TOPICS = 6
+WORDS = 24
+ITEMS = 80
+"""Per topic."""
+DAY = 86_400.0
+NOW = 1_700_000_000.0
+PATIENCE = 10.0
+
+
+def catalogue(random: np.random.Generator) -> list[Item]:
+    """Texts of eight words, of one vocabulary per topic."""
+    vocabularies = [[f"{chr(97 + topic)}{_word(number)}" for number in range(WORDS)] for topic in range(TOPICS)]
+    return [
+        Item(id=f"{topic}-{number}", title=" ".join(random.choice(words, 8, replace=False)))
+        for topic, words in enumerate(vocabularies)
+        for number in range(ITEMS)
+    ]
+
+
+def _word(number: int) -> str:
+    return "".join("bdgklmnprt"[number // 10**place % 10] + "aeiou"[(number + place) % 5] for place in range(3))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tries", type=int, default=200)
+    parser.add_argument("--users", type=int, default=40)
+    options = parser.parse_args()
+    random = np.random.default_rng(7)
+    with QdrantServer() as qdrant, RedisServer() as redis, CeleryWorker(redis.url, qdrant.url):
+        inline = Recommender.connect(qdrant.url, space="drift")
+        inline.create(SpaceConfig(model="hash", size=64))
+        inline.upsert_items(catalogue(random))
+        for user in range(20):
+            inline.track(_events(f"u{user}", user % TOPICS, 30, NOW, random))
+        inline.reconcile()
+        inline.fit_topics()
+        with Recommender.connect(qdrant.url, space="drift", broker=redis.url) as rec:
+            figures = latency(rec, options.tries, random)
+        figures |= switches(inline, options.users, random)
+    print(json.dumps(figures))
+
+
+def _events(user: str, topic: int, count: int, start: float, random: np.random.Generator, **more: Any) -> list[Event]:
+    """One a day, about a topic."""
+    return [
+        Event(user=user, item=f"{topic}-{random.integers(ITEMS)}", type="view", ts=start + day * DAY, **more)
+        for day in range(count)
+    ]
+
+
+def latency(rec: Recommender, tries: int, random: np.random.Generator) -> dict[str, float]:
+    """Milliseconds from `track` returning to a list that has changed."""
+    seconds: list[float] = []
+    unchanged = 0
+    for number in range(tries + 5):
+        user, topic = f"u{number % 20}", int(random.integers(TOPICS))
+        before = [one.id for one in rec.recommend(user, 10)]
+        moment = NOW + 40 * DAY + number * 3_600
+        seen = {one for interest in rec.interests(user) for one in interest.items}
+        item = next(f"{topic}-{k}" for k in random.permutation(ITEMS) if f"{topic}-{k}" not in {*seen, *before})
+        rec.track([Event(user=user, item=item, type="purchase", ts=moment)])
+        began = time.monotonic()
+        while [one.id for one in rec.recommend(user, 10)] == before:
+            if time.monotonic() - began > PATIENCE:
+                unchanged += 1
+                break
+        else:
+            seconds.append(time.monotonic() - began)
+    warm = np.array(seconds[5:]) * 1_000
+    found = {
+        "changed": len(seconds),
+        "unchanged": unchanged,
+        "p50_ms": round(float(np.percentile(warm, 50)), 1),
+        "p95_ms": round(float(np.percentile(warm, 95)), 1),
+        "max_ms": round(float(warm.max()), 1),
+    }
+    out.print(f"track → changed list: {found}")
+    return found
+
+
+def switches(rec: Recommender, users: int, random: np.random.Generator) -> dict[str, float]:
+    """People with a month of one topic turn to another: events until it leads, and what is left of the old one then."""
+    needed: list[int] = []
+    kept: list[float] = []
+    listed: list[int] = []
+    labels = {topic: _label(rec, topic) for topic in range(TOPICS)}
+    for number in range(users):
+        user, old, new = f"switch{number}", number % TOPICS, (number + 1 + number // TOPICS) % TOPICS
+        new = (old + 1) % TOPICS if new == old else new
+        rec.track(_events(user, old, 30, NOW, random))
+        leads = shown = 0
+        for step in range(1, 16):
+            moment = NOW + 31 * DAY + step * 120
+            rec.track([Event(user=user, item=f"{new}-{random.integers(ITEMS)}", type="view", ts=moment)])
+            interests = rec.interests(user)
+            if not shown and sum(one.id.startswith(f"{new}-") for one in rec.recommend(user, 10)) >= 5:
+                shown = step
+            if not leads and interests and interests[0].topic == labels[new]:
+                leads = step
+                kept.append(next((one.weight for one in interests if one.topic == labels[old]), 0.0))
+            if leads and shown:
+                break
+        needed.append(leads or 16)
+        listed.append(shown or 16)
+    found = {
+        "events_until_it_leads_mean": round(float(np.mean(needed)), 2),
+        "events_until_it_leads_max": max(needed),
+        "events_until_half_the_list_mean": round(float(np.mean(listed)), 2),
+        "share_left_of_the_old": round(float(np.mean(kept)), 3) if kept else 0.0,
+    }
+    out.print(f"{users} users who turn to another topic: {found}")
+    return found
+
+
+def _label(rec: Recommender, topic: int) -> str:
+    """Id of the topic whose keywords begin with the letter of a vocabulary."""
+    return next(one.id for one in rec.topics() if one.keywords[0].startswith(chr(97 + topic)))
+
+
+if __name__ == "__main__":
+    main()

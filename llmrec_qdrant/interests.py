@@ -1,0 +1,231 @@
+"""Operations on topics and interests: list, rename, steer, shelves. Workers find them; here they are read and set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant import query
+from llmrec_qdrant.admin import Bound
+from llmrec_qdrant.contracts import (
+    LEGS,
+    MAX_BOOST,
+    MAX_LABEL,
+    MAX_TOPICS,
+    FitTopics,
+    Interest,
+    RefreshUsers,
+    Shelf,
+    Topic,
+    show,
+)
+from llmrec_qdrant.effects import Steps, call
+from llmrec_qdrant.errors import InvalidInput, NotFound
+from llmrec_qdrant.filters import all_of
+from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.layout import DENSE, INTERESTS, TOPICS_FIT, Key
+from llmrec_qdrant.query import LegQuery
+from llmrec_qdrant.versions import on_every_version
+from llmrec_qdrant.writes import mark_users, notify, now
+
+__all__ = ["fit", "interests_of", "listed", "rename", "shelves", "steer"]
+
+
+def fit(bound: Bound, number: int | None) -> Steps[bool]:
+    """Have the topics of the space found; False if no worker could be told."""
+    if number is not None and (type(number) is not int or not 2 <= number <= MAX_TOPICS):
+        raise InvalidInput(f"topics is a whole number from 2 to {MAX_TOPICS}, or left out, not {show(number)}")
+    return (yield from notify([FitTopics(space=bound.space.name, topics=number)]))
+
+
+def listed(bound: Bound) -> Steps[list[Topic]]:
+    """The topics, largest first; of the tenant, if bound to one."""
+    found: list[Topic] = []
+    offset: Any = None
+    mine = query.tenant_filter(bound.tenant)
+    while True:
+        page, offset = yield from call(
+            "scroll", collection_name=bound.space.topics, scroll_filter=mine, limit=256, offset=offset,
+            with_payload=True,
+        )  # fmt: skip
+        found += [_topic(record.payload or {}) for record in page]
+        if offset is None:
+            return sorted(found, key=lambda one: (-one.size, int(one.id)))
+
+
+def _topic(payload: dict[str, Any]) -> Topic:
+    return Topic(
+        id=payload[Key.TOPIC_ID],
+        label=payload[Key.LABEL],
+        keywords=payload.get(Key.KEYWORDS) or [],
+        size=payload.get(Key.SIZE) or 0,
+        examples=payload.get(Key.EXAMPLES) or [],
+        label_by=payload.get(Key.LABEL_BY) or "keywords",
+        tenant=payload.get(Key.TENANT) or "",
+    )
+
+
+def _known(bound: Bound, topic: str) -> Steps[Topic]:
+    """A topic by its id or, if that names none, by its label."""
+    given: object = topic
+    wanted = str(given) if isinstance(given, str | int) and not isinstance(given, bool) else ""
+    all_topics = yield from listed(bound)
+    for one in all_topics:
+        if one.id == wanted:
+            return one
+    for one in all_topics:
+        if one.label == wanted:
+            return one
+    raise NotFound(
+        f"there is no topic {show(given)} in space {bound.space.name!r}: `llmrec topics` lists ids and labels; "
+        "`llmrec topics fit` finds topics"
+    )
+
+
+def rename(bound: Bound, topic: str, label: str) -> Steps[Topic]:
+    """Give a topic a label of your own; it survives every refit.
+
+    Raises :class:`NotFound`, or :class:`InvalidInput` for a label that cannot be shown or is taken.
+    """
+    given: object = label
+    clean = " ".join(given.split()) if isinstance(given, str) else ""
+    if not 1 <= len(clean) <= MAX_LABEL:
+        raise InvalidInput(f"a label has 1 to {MAX_LABEL} characters, not {show(given)}")
+    found = yield from _known(bound, topic)
+    others = yield from listed(bound)
+    if any(one.label == clean and one.id != found.id and one.tenant == found.tenant for one in others):
+        raise InvalidInput(f"another topic is called {clean!r}: choose another label")
+    yield from on_every_version(bound.space, partial(_rename_at, bound, found.id, clean))
+    return found.model_copy(update={Key.LABEL: clean, Key.LABEL_BY: "admin"})
+
+
+def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None]:
+    space = bound.space.at(version)
+    which = models.Filter(must=[_is(Key.TOPIC_ID, topic)])
+    named = {Key.LABEL: label, Key.LABEL_BY: "admin", Key.UPDATED_AT: now()}
+    yield from call("set_payload", collection_name=space.topics, payload=named, points=which, wait=True)
+    members = models.Filter(must=[_is(Key.TOPIC_IDS, topic)])
+    yield from call(
+        "set_payload", collection_name=space.items, payload={Key.TOPICS: [label]}, points=members, wait=True
+    )
+    found = yield from call("get_collection", collection_name=space.items)
+    fitted = {**((found.config.metadata or {}).get(TOPICS_FIT) or {}), "at": now()}  # workers read the topics again
+    yield from call("update_collection", collection_name=space.items, metadata={TOPICS_FIT: fitted})
+
+
+def _is(key: str, value: str) -> models.FieldCondition:
+    return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+
+
+# --- of a user -----------------------------------------------------------------------------------
+
+
+def interests_of(bound: Bound, user: str) -> Steps[list[Interest]]:
+    """What a user cares about, strongest first; muted topics last. Empty: nothing is known yet."""
+    payload, _ = yield from _look_up(bound, user, False)
+    return (yield from _with_labels(bound, payload))
+
+
+def _look_up(bound: Bound, user: str, vectors: bool) -> Steps[tuple[dict[str, Any], Any]]:
+    found = yield from call(
+        "retrieve", collection_name=bound.space.users, ids=[point_id("user", user, bound.tenant)],
+        with_payload=[Key.INTERESTS, Key.STEER, Key.LEGS, Key.SEEN],
+        with_vectors=[INTERESTS] if vectors else False,
+    )  # fmt: skip
+    if not found:
+        return {}, None
+    vector = found[0].vector
+    return found[0].payload or {}, vector.get(INTERESTS) if isinstance(vector, dict) else None
+
+
+def _with_labels(bound: Bound, payload: dict[str, Any]) -> Steps[list[Interest]]:
+    """Interests as stored, with the labels of now and what the user set."""
+    steering = payload.get(Key.STEER) or {}
+    stored = [Interest.parse(one) for one in payload.get(Key.INTERESTS) or []]
+    if not stored:
+        return []
+    points = [point_id("topic", one.topic) for one in stored]
+    topics = yield from call(
+        "retrieve", collection_name=bound.space.topics, ids=points, with_payload=[Key.TOPIC_ID, Key.LABEL]
+    )
+    labels = {record.payload[Key.TOPIC_ID]: record.payload[Key.LABEL] for record in topics}
+    current = [
+        one.model_copy(update={"label": labels[one.topic], "steer": float(steering.get(one.topic, 1.0))})
+        for one in stored
+        if one.topic in labels
+    ]
+    return sorted(current, key=lambda one: one.steer == 0)
+
+
+def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Interest]]:
+    """Store with a user how much of a topic to recommend; 1 takes it back. Returns the user's interests.
+
+    Raises :class:`NotFound` for an unknown topic.
+    """
+    number: object = weight
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= MAX_BOOST:
+        raise InvalidInput(f"a weight lies between 0 (muted) and {MAX_BOOST:g}, 1 is neutral, not {show(number)}")
+    found = yield from _known(bound, topic)
+    point = point_id("user", user, bound.tenant)
+    there = yield from call("retrieve", collection_name=bound.space.users, ids=[point], with_payload=[Key.STEER])
+    steering = dict((there[0].payload or {}).get(Key.STEER) or {}) if there else {}
+    steering[found.id] = float(number)
+    if number == 1:
+        del steering[found.id]
+    yield from on_every_version(bound.space, partial(_steer_at, bound, user, point, steering))
+    if not there:  # a user without events: a worker says that there is nothing more to know
+        yield from notify([RefreshUsers(space=bound.space.name, ids=[point])])
+    return (yield from interests_of(bound, user))
+
+
+def _steer_at(bound: Bound, user: str, point: str, steering: dict[str, float], version: int) -> Steps[None]:
+    space = bound.space.at(version)
+    there = yield from call("retrieve", collection_name=space.users, ids=[point], with_payload=False)
+    if not there:
+        yield from mark_users(space, bound.tenant, {point: user})
+    only = models.Filter(must=[models.HasIdCondition(has_id=[point])])
+    yield from call("set_payload", collection_name=space.users, payload={Key.STEER: steering}, points=only, wait=True)
+
+
+def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: bool) -> Steps[list[Shelf]]:
+    """One row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
+
+    The dense leg asks for the interest's own vector instead of the mean of all. An item stands in one row.
+    """
+    query.check_limit(limit)
+    query.check_limit(rows)
+    payload, vectors = yield from _look_up(bound, user, True)
+    cares = yield from _with_labels(bound, payload)
+    stored = [one["topic"] for one in payload.get(Key.INTERESTS) or []]
+    cares = sorted((one for one in cares if one.steer > 0), key=lambda one: -one.weight * one.steer)[:rows]
+    if not cares:
+        return []
+    legs = [leg for leg in LEGS if leg in (payload.get(Key.LEGS) or []) and bound.config.weights.get(leg, 0) > 0]
+    point = point_id("user", user, bound.tenant)
+    seen = [point_id("item", one, bound.tenant) for one in payload.get(Key.SEEN) or []] if exclude_seen else []
+    requests = []
+    for one in cares:
+        asked = [LegQuery(leg, point, bound.space.users) for leg in legs]
+        if vectors and one.topic in stored[: len(vectors)]:
+            row = LegQuery(DENSE, models.NearestQuery(nearest=list(vectors[stored.index(one.topic)])))
+            asked = [row if leg.leg == DENSE else leg for leg in asked]
+        inside = all_of(query.combined(bound.tenant, None, seen), models.Filter(must=[_is(Key.TOPIC_IDS, one.topic)]))
+        requests.append(
+            query.fused(asked, weights=bound.config.weights, filter=inside, limit=limit, depth=bound.config.prefetch)
+            if asked
+            else query.popular(inside, limit)
+        )
+    answers = yield from call("query_batch_points", collection_name=bound.space.items, requests=requests)
+    return _shelves(cares, [answer.points for answer in answers])
+
+
+def _shelves(cares: Sequence[Interest], found: Sequence[Sequence[models.ScoredPoint]]) -> list[Shelf]:
+    rows: list[Shelf] = []
+    for interest, points in zip(cares, found, strict=True):
+        items = query.recommendations(points)
+        if items:
+            rows.append(Shelf(interest=interest, title=f"Because you follow {interest.label}", items=items))
+    return rows

@@ -1,0 +1,154 @@
+"""The commands about how good lists are: ``evaluate`` and ``tune``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from llmrec_qdrant.commands import Limit, Target, app, connected
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.jobs import worker_module
+from llmrec_qdrant.printing import bar, out, print_json, say
+from llmrec_qdrant.query import check_limit
+
+__all__ = ["evaluate", "tune"]
+
+
+class Way(StrEnum):
+    """How the future is cut off."""
+
+    LAST = "last"
+    TIME = "time"
+
+
+Seed = Annotated[int, typer.Option(help="Seed of the sample.")]
+
+
+@app.command()
+@connected
+def evaluate(
+    target: Target,
+    users: Annotated[int, typer.Option(help="Random users to look at.", min=1)] = 500,
+    limit: Limit = 10,
+    split: Annotated[Way, typer.Option(help="Hide what each user took last, or what everybody did lately.")] = Way.LAST,
+    hide: Annotated[
+        float | None, typer.Option(help="last: how many items of each user [1]; time: share of all events [0.1].")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """How good the lists are: hides what users took last, and looks whether it is recommended.
+
+    Everything is fitted anew on the past alone, in a trial space that is deleted at the end; yours is only read.
+
+    Example: llmrec evaluate --users 1000; llmrec evaluate --split time --hide 0.2
+    """
+    parts = _split(split, hide)
+    measuring = worker_module("evaluate")
+    with target.open() as rec, bar("evaluating", None, target.json) as update:
+        found = measuring.evaluate(
+            rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed, split=parts,
+            tell=lambda what, done, total: update(done, total),
+        )  # fmt: skip
+    if target.json:
+        print_json({"limit": found.limit, "users": found.users, "rows": [asdict(one) for one in found.rows]})
+        return
+    print_evaluation(found)
+
+
+def _split(way: Way, hide: float | None) -> Any:
+    trials = worker_module("trial")
+    if way is Way.LAST:
+        if hide is not None and (hide < 1 or hide != int(hide)):
+            raise InvalidInput(f"--hide with --split last is a number of items, 1 or more, not {hide:g}")
+        return partial(trials.hide_last, hide=int(hide or 1))
+    if hide is not None and not 0 < hide < 1:
+        raise InvalidInput(f"--hide with --split time is a share of all events between 0 and 1, not {hide:g}")
+    return partial(trials.hide_latest, share=hide or 0.1)
+
+
+@app.command()
+@connected
+def tune(
+    target: Target,
+    users: Annotated[int, typer.Option(help="Random users: half to choose on, half to confirm on.", min=2)] = 800,
+    limit: Limit = 10,
+    seed: Seed = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")] = False,
+) -> None:
+    """Choose leg weights, decays and event weights on your own users, and store them if they hold.
+
+    One setting after the other takes a few values in a trial space; half of the users, on whom nothing was chosen,
+    confirm the gain. `recommend` and `request` use what is stored at once; users' vectors follow.
+
+    Example: llmrec tune --dry-run; llmrec tune
+    """
+    tuning = worker_module("tune")
+    with target.open() as rec:
+        with bar("tuning", None, target.json) as update:
+            found = tuning.tune(
+                rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed,
+                tell=lambda what, done, total: update(done, total),
+            )  # fmt: skip
+        stored = found.better and not dry_run
+        if stored:
+            rec.create(found.config)
+    if target.json:
+        print_json({**asdict(found), "config": found.config.model_dump(mode="json"), "stored": stored})
+        return
+    print_tuning(found, stored)
+
+
+def print_evaluation(found: Any) -> None:
+    """The table of ``llmrec evaluate``."""
+    k = found.limit
+    title = f"what {found.users:,} users took, hidden and asked for"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table.add_column("")
+    measures = ("HR", "recall", "NDCG", "MRR", "MAP")
+    for name in (*(f"{one}@{k}" for one in measures), "NDCG, 95 %", "p", "coverage", "novelty", "diversity", "users"):
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        means = [f"{value:.4f}" for value in (row.hr, row.recall, row.ndcg, row.mrr, row.map)]
+        rest = [_short(row.p), _short(row.coverage), _short(row.novelty, 1), _short(row.diversity, 2)]
+        table.add_row(row.name, *means, f"{row.low:.4f}–{row.high:.4f}", *rest, f"{row.users:,}")
+    out.print(table)
+    say(
+        "p: chance of so large an NDCG difference to recommend by accident; novelty: bits; diversity: 1 - cosine", "dim"
+    )
+
+
+def _short(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def print_tuning(found: Any, stored: bool) -> None:
+    """The table of ``llmrec tune``."""
+    k = found.limit
+    table = Table(title=f"chosen on {found.chosen_on:,} users", title_justify="left", box=box.SIMPLE)
+    for name in ("setting", "kept", f"NDCG@{k}", "values tried"):
+        table.add_column(name, justify="left" if name in {"setting", "kept"} else "right")
+    for step in found.steps:
+        table.add_row(step.name, _value(step.value), f"{step.ndcg:.4f}", f"{step.tried}")
+    out.print(table)
+    say(
+        f"on {found.confirmed_on:,} other users: NDCG@{k} {found.before:.4f} → {found.after:.4f} "
+        f"(gain {found.low:+.4f} to {found.high:+.4f}, 95 %; p {found.p:.3f})"
+    )
+    if stored:
+        say("stored with the space")
+    elif found.better:
+        say("nothing stored: --dry-run")
+    else:
+        say("no gain on the users nothing was chosen on: the space keeps its settings", "yellow")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number:g}" for name, number in value.items())
+    return f"{value:g}"

@@ -1,0 +1,165 @@
+"""The commands about topics and interests: ``topics``, ``topics fit``, ``topics rename``, ``interests``, ``shelves``, ``steer``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from llmrec_qdrant.commands import Limit, Target, app, connected
+from llmrec_qdrant.contracts import Interest, Shelf, Topic
+from llmrec_qdrant.layout import INTERESTS
+from llmrec_qdrant.printing import bar, out, print_items, print_json, say
+
+__all__ = ["topics"]
+
+topics = typer.Typer()
+app.add_typer(topics, name="topics")
+
+WIDTH = 24
+"""Characters of the longest bar."""
+ARROWS = {"rising": "↗", "steady": "→", "fading": "↘"}
+
+
+@topics.callback(invoke_without_command=True)
+@connected
+def list_topics(target: Target, context: typer.Context) -> None:
+    """List the topics, largest first.
+
+    Example: llmrec topics --space movies; to find them: llmrec topics fit
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with target.open() as rec:
+        found = rec.topics()
+    if target.json:
+        print_json([one.model_dump(mode="json") for one in found])
+    else:
+        print_topics(found)
+
+
+@topics.command("fit")
+@connected
+def fit_topics(
+    target: Target,
+    number: Annotated[
+        int | None, typer.Option("--number", help="How many; left out: as many as the items show.")
+    ] = None,
+) -> None:
+    """Find the topics of all items. Topics that are still the same keep their id and their label.
+
+    Example: llmrec topics fit --space movies
+    """
+    with target.open() as rec:
+        with bar("finding topics", None, quiet=target.json):
+            told = rec.fit_topics(number)
+        found = rec.topics()
+    if target.json:
+        print_json({"told": told, "topics": [one.model_dump(mode="json") for one in found]})
+    elif target.connection["broker"]:
+        say("a worker has been asked; watch `llmrec topics`" if told else "no worker could be asked: is Redis up?")
+    else:
+        print_topics(found)
+
+
+@topics.command("rename")
+@connected
+def rename_topic(target: Target, topic: str, label: str) -> None:
+    """Give a topic, named by id or label, a label of your own; every refit keeps it.
+
+    Example: llmrec topics rename 7 "space films"
+    """
+    with target.open() as rec:
+        found = rec.rename_topic(topic, label)
+    print_json(found.model_dump(mode="json")) if target.json else say(f"topic {found.id} is called {found.label}")
+
+
+def print_topics(found: Sequence[Topic]) -> None:
+    """A table of topics."""
+    table = Table(title="topics", box=box.SIMPLE, title_justify="left", title_style="bold", pad_edge=False)
+    for name in ("id", "items", "label", "keywords"):
+        table.add_column(name, justify="right" if name in {"id", "items"} else "left", overflow="fold")
+    for one in found:
+        mark = " ✎" if one.label_by == "admin" else ""
+        table.add_row(one.id, f"{one.size:,}", Text(one.label + mark), Text(", ".join(one.keywords), style="dim"))
+    out.print(table if found else Text("no topics yet: llmrec topics fit"))
+
+
+@app.command(INTERESTS)
+@connected
+def show_interests(target: Target, user: str) -> None:
+    """What a user cares about now, with the items that show it.
+
+    Example: llmrec interests alice
+    """
+    with target.open() as rec:
+        found = rec.interests(user)
+    if target.json:
+        print_json([one.model_dump(mode="json") for one in found])
+    else:
+        print_interests(found, user)
+
+
+def print_interests(found: Sequence[Interest], user: str) -> None:
+    """A bar per interest."""
+    table = Table(
+        title=Text(f"interests of {user}", style="bold"), box=box.SIMPLE, title_justify="left", pad_edge=False
+    )
+    for name in ("id", "interest", "", "share", "trend", "because of", "last"):
+        table.add_column(name, justify="right" if name in {"id", "share"} else "left", overflow="fold")
+    most = max((one.weight for one in found), default=1.0)
+    for one in found:
+        share = "█" * max(1, round(WIDTH * one.weight / most))
+        steered = "muted" if one.steer == 0 else f"{ARROWS[one.trend]} {one.trend}"
+        steered += f" ×{one.steer:g}" if one.steer not in {0, 1} else ""
+        table.add_row(
+            one.topic, Text(one.label), Text(share, style="dim" if one.steer == 0 else "cyan"), f"{one.weight:.0%}",
+            steered, Text(", ".join(one.items[:3])), f"{one.last_at:%Y-%m-%d}",
+        )  # fmt: skip
+    out.print(table if found else Text(f"nothing is known of {user} yet, or no topics were found: llmrec topics fit"))
+
+
+@app.command("shelves")
+@connected
+def show_shelves(
+    target: Target, user: str, limit: Limit = 5, rows: Annotated[int, typer.Option("--rows", help="Interests.")] = 5
+) -> None:
+    """One row of recommendations per interest.
+
+    Example: llmrec shelves alice --rows 3
+    """
+    with target.open() as rec:
+        found = rec.shelves(user, rows, limit)
+    if target.json:
+        print_json([one.model_dump(mode="json") for one in found])
+        return
+    for shelf in found:
+        _print_shelf(shelf)
+    if not found:
+        say(f"no interests of {user} are known yet: llmrec interests {user}")
+
+
+def _print_shelf(shelf: Shelf) -> None:
+    print_items(shelf.items, shelf.title)
+
+
+@app.command("steer")
+@connected
+def steer_user(
+    target: Target, user: str, topic: str,
+    weight: Annotated[float, typer.Option("--weight", help="0 mutes, below 1 less, above 1 more, 1 takes it back.")] = 0.0,
+) -> None:  # fmt: skip
+    """Mute or boost a topic for a user, from the very next recommendation on.
+
+    Example: llmrec steer alice "horror · zombie" --weight 0
+    """
+    with target.open() as rec:
+        found = rec.steer(user, topic, weight)
+    if target.json:
+        print_json([one.model_dump(mode="json") for one in found])
+    else:
+        print_interests(found, user)

@@ -1,0 +1,295 @@
+"""Topics and interests against values worked out by hand, and on a small catalogue whose topics are known."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.ids import sparse_index
+from workers import clusters, keywords, text
+from workers.embed import sparse as bag
+from workers.interests import Act, interests_of, rows_of, shares
+from workers.naming import named
+from workers.topic_fit import Sample, fit_sample, how_many, matched
+from workers.topics import TopicPoint, Topics
+
+COOKING = ["soup", "bread", "oven", "butter", "flour", "recipe", "kitchen"]
+SPACE = ["rocket", "orbit", "moon", "astronaut", "launch", "planet", "telescope"]
+TENNIS = ["racket", "serve", "court", "umpire", "volley", "tournament", "match"]
+
+
+def catalogue(per_topic: int = 40, seed: int = 1) -> tuple[list[str], list[int]]:
+    """Texts of four words of one of three vocabularies: neighbours share company, not always words."""
+    random = np.random.default_rng(seed)
+    texts, classes = [], []
+    for place, words in enumerate((COOKING, SPACE, TENNIS)):
+        for _ in range(per_topic):
+            texts.append(" ".join(random.choice(words, 4, replace=False)))
+            classes.append(place)
+    order = random.permutation(len(texts))
+    return [texts[i] for i in order], [classes[i] for i in order]
+
+
+def sample(texts: list[str], before: list[str | None] | None = None) -> Sample:
+    terms = [text.terms(one) for one in texts]
+    bags = [bag(one) if one else None for one in terms]
+    return Sample(terms, [None] * len(texts), bags, texts, before or [None] * len(texts))
+
+
+# --- clusters ------------------------------------------------------------------------------------
+
+
+def test_words_of_few_texts_are_dropped_and_counts_are_sublinear() -> None:
+    found = clusters.bags([["a", "a", "b"], ["a", "c"], ["b"]])
+    assert found.words == ["a", "b"]
+    assert found.counts.toarray() == pytest.approx(np.array([[1 + np.log(2), 1], [1, 0], [0, 1]]))
+    assert found.frequencies.tolist() == [2, 2]
+
+
+def test_words_in_like_company_are_near_without_meeting() -> None:
+    """`cat` and `dog` never share a text, but both go with `pet`; `stock` goes with `bank`."""
+    texts = [["cat", "pet", "fur"], ["dog", "pet", "fur"], ["stock", "bank", "fund"], ["bond", "bank", "fund"]] * 3
+    found = clusters.bags(texts)
+    vectors = dict(zip(found.words, clusters.word_vectors(found), strict=True))
+    assert vectors["cat"] @ vectors["dog"] > 0.8
+    assert abs(vectors["cat"] @ vectors["stock"]) < 0.2
+
+
+def test_meaning_is_left_out_where_the_model_reads_less_than_half() -> None:
+    found = clusters.bags([["a", "b"], ["a", "b"], ["a", "c"], ["b", "c"]])
+    few, many = np.zeros((4, 2)), np.zeros((4, 2))
+    few[0, 0] = many[0, 0] = many[1, 0] = 1
+    assert clusters.features(found, few).shape == clusters.features(found, None).shape
+    assert clusters.features(found, many).shape[1] == clusters.features(found, None).shape[1] + 2
+
+
+def test_small_clusters_go_to_their_neighbour() -> None:
+    rows = np.array([[1.0, 0], [1, 0], [0.8, 0.6], [0, 1], [0, 1]])
+    assert clusters.merged(rows, np.array([0, 0, 1, 2, 2]), 0.99, 2).tolist() == [0, 0, 0, 1, 1]
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def test_weights_of_words() -> None:
+    """Topic 0: a a a b, topic 1: b b b a. With a prior of 5 words, p(a | 0) = (3 + 2.5) / 9 = 11/18; p(a) = 1/2."""
+    counts = sparse.csr_matrix(np.array([[3.0, 1.0], [1.0, 3.0]]))
+    labels = np.array([0, 1])
+    expected = np.log(11 / 9)
+    assert keywords.word_weights(counts, labels) == pytest.approx(np.array([[expected, 0], [0, expected]]))
+    assert keywords.distinctive(counts, labels)[0, 0] == pytest.approx(11 / 18 * expected)
+
+
+def test_keywords_are_readable_words_and_no_parts_of_each_other() -> None:
+    stems = ["上市公司", "公司", "a", "2024", "scifi", "sci", "股票"]
+    forms = {"scifi": "sci-fi", "sci": "sci"}
+    weights = np.array([7.0, 6, 5, 4, 3, 2, 1])
+    assert keywords.keywords(weights, stems, forms) == ["上市公司", "sci-fi", "股票"]
+    assert keywords.keywords(-weights, stems, forms) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "taken", "expected"),
+    [
+        (["a1", "b1", "c1", "d1"], set(), "a1 · b1 · c1"),
+        (["a1", "b1", "c1", "d1"], {"a1 · b1 · c1"}, "a1 · b1 · c1 · d1"),
+        (["a1", "b1"], {"a1 · b1"}, "a1 · b1 (9)"),
+        (["x" * 24, "y" * 24, "z"], set(), f"{'x' * 24} · z"),
+        ([], set(), "topic 9"),
+    ],
+)
+def test_labels_are_short_and_unique(words: list[str], taken: set[str], expected: str) -> None:
+    assert keywords.label(words, taken, 9) == expected
+
+
+# --- fitting -------------------------------------------------------------------------------------
+
+
+def test_a_fit_finds_the_three_vocabularies_and_new_texts_land_in_them() -> None:
+    texts, classes = catalogue()
+    made, last = fit_sample(sample(texts), 3)
+    assert (len(made), last) == (3, 3)
+    rule = Topics([one.topic for one in made])
+    new = sample(["soup and flour", "launch of a telescope", "serve and volley", "", "xylophone"])
+    about = rule.assign([""] * 5, new.dense, new.words)
+    known = {one.id: set(one.keywords) for one in rule.points}
+    for place, words in enumerate((COOKING, SPACE, TENNIS)):
+        topic = about[place]
+        assert topic is not None
+        assert known[topic.id] <= set(words)
+        assert len(topic.label.split(" · ")) == 3
+    assert about[3] is None
+    places = rule.scores([None] * len(texts), sample(texts).words).argmax(axis=1)
+    assert len({(int(place), one) for place, one in zip(places, classes, strict=True)}) == 3
+
+
+def test_a_refit_keeps_ids_and_labels_and_numbers_new_topics_on() -> None:
+    texts, _ = catalogue()
+    made, last = fit_sample(sample(texts), 3)
+    old = [one.topic for one in made]
+    old[0] = TopicPoint(**{**vars(old[0]), "label": "mine", "label_by": "admin"})
+    rule = Topics(old)
+    marks: list[str | None] = [
+        rule.points[int(place)].id for place in rule.scores([None] * len(texts), sample(texts).words).argmax(axis=1)
+    ]
+    fresh, _ = catalogue(seed=9)
+    changed = [*texts[:100], *fresh[:20]]
+    again, after = fit_sample(sample(changed, [*marks[:100], *[None] * 20]), None, rule.points, 0, last)
+    assert {one.topic.id: (one.topic.label, one.topic.label_by) for one in again} == {
+        one.id: (one.label, one.label_by) for one in old
+    }
+    assert after == 3
+    more, after = fit_sample(sample(changed, [*marks[:100], *[None] * 20]), 6, rule.points, 0, last)
+    assert after == 3 + len([one for one in more if one.topic.id not in {"1", "2", "3"}])
+    assert len({one.topic.label for one in more}) == len(more)
+
+
+def test_matching_takes_the_best_assignment_as_a_whole() -> None:
+    """New 0 shares 3 of 4 with old A and 1 with B; new 1 all of its 2 with B: 0 → A, 1 → B; new 2 is new."""
+    new = [TopicPoint(str(number), "", "") for number in range(3)]
+    old = [TopicPoint("8", "", "A"), TopicPoint("9", "", "B")]
+    labels = np.array([0, 0, 0, 0, 1, 1, 2])
+    assert matched(new, old, labels, ["8", "8", "8", "9", "9", "9", None]) == {0: 0, 1: 1}
+    assert matched(new, [], labels, [None] * 7) == {}
+
+
+def test_too_little_to_find_topics_in() -> None:
+    assert fit_sample(sample(["soup bread"] * 5)) == ([], 0)
+    assert fit_sample(sample([""] * 50), last=4) == ([], 4)
+
+
+def test_how_many() -> None:
+    assert [how_many(items) for items in (1, 64, 400, 10_000, 10**7)] == [2, 8, 20, 64, 64]
+
+
+def test_topics_of_one_tenant_are_not_those_of_another() -> None:
+    words = {sparse_index("soup"): 1.0}
+    cut = (0.0, 0.0)
+    rule = Topics([TopicPoint("1", "a", "A", words=words, cut=cut), TopicPoint("2", "b", "B", words=words, cut=cut)])
+    found = rule.assign(["a", "b", "c"], [None] * 3, [bag(text.terms("soup"))] * 3)
+    assert [one.id if one else None for one in found] == ["1", "2", None]
+
+
+# --- names by a language model -------------------------------------------------------------------
+
+
+class Answers(BaseHTTPRequestHandler):
+    replies: ClassVar[list[str]] = []
+    asked: ClassVar[list[dict[str, object]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append({"path": self.path, "key": self.headers["Authorization"], **body})
+        if not self.replies:
+            self.send_error(500)
+            return
+        data = json.dumps({"choices": [{"message": {"content": self.replies.pop(0)}}]}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Answers]]:
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Answers.replies, Answers.asked = [], []
+    monkeypatch.setenv("LLMREC_LLM_URL", f"http://127.0.0.1:{server.server_port}/v1")
+    monkeypatch.setenv("LLMREC_LLM_MODEL", "small")
+    monkeypatch.setenv("LLMREC_LLM_KEY", "k3y")
+    yield Answers
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_language_model_names_topics_and_a_failure_leaves_the_rest_to_keywords(endpoint: type[Answers]) -> None:
+    endpoint.replies = ["  “太空电影”\n", "one very long sentence " * 9]
+    assert named([(["火箭"], ["流浪地球"]), (["soup"], []), (["match"], [])]) == ["太空电影", "", ""]
+    assert endpoint.asked[0]["path"] == "/v1/chat/completions"
+    assert (endpoint.asked[0]["key"], endpoint.asked[0]["model"]) == ("Bearer k3y", "small")
+    assert "流浪地球" in str(endpoint.asked[0]["messages"])
+
+
+def test_nobody_is_asked_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLMREC_LLM_URL", raising=False)
+    assert named([(["soup"], [])]) == [""]
+    monkeypatch.setenv("LLMREC_LLM_MODEL", "m")
+    monkeypatch.setenv("LLMREC_LLM_URL", "file:///etc/passwd")
+    assert named([(["soup"], [])]) == [""]
+
+
+# --- interests -----------------------------------------------------------------------------------
+
+DAY = 86_400.0
+CONFIG = SpaceConfig(model="hash", size=2, half_life_days=10)
+KNOWN = Topics([TopicPoint("1", "", "soup"), TopicPoint("2", "", "space", dense=np.array([0.0, 1.0]))])
+
+
+def act(day: float, topic: str | None, weight: float = 1.0, item: str | None = None, **more: object) -> Act:
+    return Act(day * DAY, weight, topic, item, **more)  # type: ignore[arg-type]
+
+
+def test_shares_halve_with_the_half_life() -> None:
+    """Old: 0.98 · 0.5 = 0.49. The session is the newest event, of weight 1: it counts 0.6 / 2 = 0.3."""
+    found = shares([act(10, "1"), act(0, "2")], CONFIG)
+    long = 1 / 1.49
+    assert found == pytest.approx({"1": 0.3 + 0.7 * long, "2": 0.7 * (1 - long)})
+
+
+def test_one_session_is_all_there_is() -> None:
+    assert shares([act(0, "1"), act(0, "2")], CONFIG) == pytest.approx({"1": 1 / 1.98, "2": 0.98 / 1.98})
+    assert shares([], CONFIG) == {}
+
+
+def test_a_new_topic_leads_after_three_events_and_not_after_one() -> None:
+    past = [act(day, "1") for day in range(40, 0, -1)]
+    leads = [
+        max(found, key=found.__getitem__) for n in range(1, 6) if (found := shares([act(41, "2")] * n + past, CONFIG))
+    ]
+    assert leads == ["1", "1", "2", "2", "2"]
+
+
+def test_a_session_is_named_or_ends_with_half_an_hour_of_silence() -> None:
+    named_one = [act(1, "1", session="b"), act(1, "2", session="a")]
+    near = [act(1, "1"), act(1 - 1_700 / DAY, "1"), act(0, "2")]
+    assert shares(named_one, CONFIG)["1"] == pytest.approx(0.3 + 0.7 / 1.98)
+    assert shares(near, CONFIG)["1"] > 0.4 + 0.6 * 0.6
+
+
+def test_dislikes_take_away() -> None:
+    assert shares([act(0, "1"), act(0, "2", -1.0)], CONFIG) == {"1": 1.0}
+
+
+def test_interests_tell_their_evidence_trend_and_last_event() -> None:
+    acts = [act(30, "2", 1, "b"), act(29, "2", 3, "c"), act(0, "1", 3, "a"), act(0, None, 1, "x"), act(0, "7", 1, "y")]
+    first, second = interests_of(acts, CONFIG, KNOWN)
+    assert (first.label, first.trend, first.items, first.last_at.timestamp()) == (
+        "space",
+        "steady",
+        ["c", "b"],
+        30 * DAY,
+    )
+    assert (second.label, second.trend, second.items) == ("soup", "fading", ["a"])
+    assert first.weight + second.weight == pytest.approx(1, abs=1e-3)
+
+
+def test_a_vector_per_interest_or_none() -> None:
+    east = (np.array([1.0, 0.0]),)
+    acts = [act(0, "1", dense=east), act(0, "2")]
+    found = interests_of(acts, CONFIG, KNOWN)
+    assert rows_of(found, acts, CONFIG, KNOWN) == [[1.0, 0.0], [0.0, 1.0]]  # the second from the middle of its topic
+    blind = [act(0, "1")]
+    assert rows_of(interests_of(blind, CONFIG, KNOWN), blind, CONFIG, KNOWN) is None

@@ -1,0 +1,119 @@
+"""Choosing settings, where the best ones are known; and what becomes of a space whose settings change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
+from llmrec_qdrant.contracts import Reconcile
+from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.testing import MemoryQueue
+from tests.spaces import drop, fresh_name
+from workers.reconcile import reconcile
+from workers.runtime import Worker
+from workers.tune import search, settings, tune
+
+CONFIG = SpaceConfig(model="hash", size=32)
+
+
+@pytest.fixture(params=["local", pytest.param("server", marks=pytest.mark.qdrant)])
+def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
+    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
+    made = Recommender.connect(**where, space=fresh_name())
+    made.create(CONFIG)
+    yield made
+    drop(made)
+
+
+def test_the_search_finds_what_is_best_in_every_setting() -> None:
+    """A measure with one known maximum, within the values that are looked at."""
+
+    def measure(config: SpaceConfig) -> float:
+        return -(
+            abs(config.collab_decay - 0.9)
+            + abs(config.position_decay - 0.3)
+            + abs(config.half_life_days - 90) / 100
+            + abs(config.weights["collab"] - 6)
+            + abs(config.event_weights["view"] - 0.5)
+            + abs(config.prefetch - 100) / 1000
+        )
+
+    *_, (last, found) = search(CONFIG, measure, ["like", "view"])
+    assert (found.collab_decay, found.position_decay, found.half_life_days, found.prefetch) == (0.9, 0.3, 90.0, 100)
+    assert (found.weights["collab"], found.event_weights["view"], found.event_weights["like"]) == (6.0, 0.5, 2.0)
+    assert last.name == "weights" and last.ndcg == measure(found)
+
+
+def test_where_nothing_is_better_nothing_changes() -> None:
+    steps = list(search(CONFIG, lambda config: 0.5, ["like", "view"]))
+    assert all(config == CONFIG for _, config in steps)
+    assert {step.name: step.value for step, _ in steps}["collab_decay"] == CONFIG.collab_decay
+
+
+def test_the_weight_of_a_single_type_of_event_is_not_looked_at() -> None:
+    assert not [name for name, _ in settings(CONFIG, ["view"]) if name.startswith("event_weights")]
+    assert {name for name, _ in settings(CONFIG, ["view", "like"])} >= {"event_weights.view", "event_weights.like"}
+
+
+def chained(rec: Recommender) -> None:
+    """The next item follows from the last view; likes are of random items and only mislead."""
+    rec.upsert_items([Item(id=f"i{k}", title=f"w{k % 7} x{k % 5}") for k in range(30)])
+    events = []
+    for n in range(80):
+        for step in range(4):
+            events.append(Event(user=f"u{n}", item=f"i{(n + step) % 30}", type="view", ts=step * 86_400))
+        events.append(Event(user=f"u{n}", item=f"i{(n * n * 7 + 11) % 30}", type="like", ts=2.5 * 86_400))
+    rec.track(events)
+    rec.reconcile()
+
+
+def test_a_space_is_tuned_without_being_touched(rec: Recommender) -> None:
+    chained(rec)
+    before = (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
+    found = tune(rec.client, rec._space, CONFIG, users=40)
+    assert found.chosen_on == found.confirmed_on == 20
+    assert found.steps[-1].ndcg >= found.steps[0].ndcg
+    assert found.config.weights["collab"] >= CONFIG.weights["collab"]
+    assert found.after > found.before and found.low <= found.after - found.before <= found.high
+    assert before == (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
+
+
+def test_too_few_users_are_refused(rec: Recommender) -> None:
+    rec.upsert_items([Item(id="a", title="a"), Item(id="b", title="b")])
+    rec.track([Event(user="u", item=item, type="view", ts=k) for k, item in enumerate("ab")])
+    with pytest.raises(InvalidInput, match="has 1 users who took two items"):
+        tune(rec.client, rec._space, CONFIG)
+
+
+def test_changed_settings_reach_users_and_items_also_after_a_crash(rec: Recommender) -> None:
+    """Nobody is told; the reconciler finds by itself what was made with other settings."""
+    chained(rec)
+    (user,) = rec.client.retrieve(rec._space.users, [point_id("user", "u1")], with_vectors=True)
+    (item,) = rec.client.retrieve(rec._space.items, [point_id("item", "i5")], with_vectors=True)
+    rec._queue = queue = MemoryQueue()
+    rec.create(CONFIG.model_copy(update={"weights": {"dense": 1.0, "tfidf": 1.0, "collab": 5.0}}))
+    assert sum(one["using"] == "collab" for one in rec.request("u1")["prefetch"]) == 5  # at once
+    queue.sent.clear()
+    kinds = [type(one).__name__ for one in reconcile(rec.client, rec._space)]
+    assert kinds == []  # weights are no business of vectors
+    rec.create(CONFIG.model_copy(update={"position_decay": 0.1, "collab_distance": 4.0}))
+    assert [type(one) for one in queue.sent] == [Reconcile]
+    queue.sent.clear()  # lost
+    work = list(reconcile(rec.client, rec._space))
+    assert {type(one).__name__ for one in work} == {"RefreshUsers", "FitCollab"}
+    Worker(rec.client).drain(work)
+    (user_after,) = rec.client.retrieve(rec._space.users, [point_id("user", "u1")], with_vectors=True)
+    (item_after,) = rec.client.retrieve(rec._space.items, [point_id("item", "i5")], with_vectors=True)
+    assert user.vector["dense"] != user_after.vector["dense"]  # type: ignore[index,call-overload]
+    assert item.vector["collab"] != item_after.vector["collab"]  # type: ignore[index,call-overload]
+    assert list(reconcile(rec.client, rec._space)) == []
+
+
+def test_changed_settings_outlive_a_reembedding(rec: Recommender) -> None:
+    chained(rec)
+    job = rec.reembed(size=16)
+    rec.create(rec.config.model_copy(update={"position_decay": 0.2}))
+    assert job.wait(120).state == "live"
+    assert (rec.config.size, rec.config.position_decay) == (16, 0.2)

@@ -1,0 +1,373 @@
+"""Items of a space → topics: cluster a sample, name the clusters, keep what is still the same, mark every item.
+
+A refit begins at the middles of the topics that exist, and a new topic takes over the id and the label of the old one
+it matches best (Hungarian method on shared members and shared words), so labels do not dance. A label by an admin
+stays whatever happens to the keywords.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+
+from llmrec_qdrant.admin import build_collection
+from llmrec_qdrant.contracts import MAX_TOPICS, SpaceConfig
+from llmrec_qdrant.effects import drive
+from llmrec_qdrant.ids import point_id, sparse_index
+from llmrec_qdrant.jobs import NoQueue
+from llmrec_qdrant.layout import DENSE, TFIDF, TOPICS_FIT, Key, Space
+from llmrec_qdrant.translate import translated
+from llmrec_qdrant.writes import now
+from workers import clusters, keywords, store, text, topics
+from workers.embed import source_text
+from workers.encoder import normalised
+from workers.naming import named
+from workers.topics import TopicPoint, Topics
+
+__all__ = ["Fitted", "Sample", "fit", "fit_sample", "how_many", "matched"]
+
+log = logging.getLogger("llmrec.worker")
+
+SAMPLE = 20_000
+"""Items clustered; all others follow by the rule of :mod:`workers.topics`."""
+MOST = 64
+"""Topics before near-duplicates are merged, if nobody says how many."""
+LEAST = 10
+"""Items from which topics are worth finding."""
+NEAR = 0.7
+"""Cosine of two clusters' middles, seen from the middle of everything, from which they are one topic."""
+WIDTH = 3_000
+"""Words kept per topic."""
+FAINT = 1 / 3
+"""An item is an outlier if its score is less than this share of the median of its topic's members."""
+SAME = 0.5
+"""Likeness from which a new topic is the old one."""
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Texts to be clustered."""
+
+    terms: list[list[text.Term]]
+    dense: list[Any]
+    """Vector or None per text."""
+    words: list[models.SparseVector | None] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
+    before: list[str | None] = field(default_factory=list)
+    """Id of the topic each text had."""
+    tenant: str = ""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A topic with what only its point tells."""
+
+    topic: TopicPoint
+    size: int
+    examples: list[str]
+
+
+def how_many(items: int) -> int:
+    """Topics to begin with: ``√items``, from 2 to ``MOST``. Merging then leaves as many as differ.
+
+    >>> how_many(100), how_many(240), how_many(10**6)
+    (10, 15, 64)
+    """
+    return max(2, min(MOST, math.isqrt(max(items, 0))))
+
+
+def fit_sample(
+    sample: Sample, number: int | None = None, old: Sequence[TopicPoint] = (), grown: int = 0, last: int = 0
+) -> tuple[list[Fitted], int]:
+    """Topics of a sample, and the last number that was given to one. Pure.
+
+    ``number``: exactly so many; ``old``: the topics until now, ``grown``: how many more there may be.
+    """
+    bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
+    raw = clusters.features(bags, _matrix(sample.dense))
+    rows = clusters.smoothed(raw)
+    known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
+    if len(known) < LEAST:
+        return [], last
+    labels = np.full(len(rows), -1)
+    labels[known] = _clustered(rows[known], raw[known], number, _middles(rows, sample.before, old), grown)
+    topics = _described(sample, bags, labels, rows)
+    return _identified(sample, topics, labels, old, last)
+
+
+def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
+    size = next((len(one) for one in dense if one is not None), 0)
+    return np.array([np.zeros(size) if one is None else one for one in dense]) if size else None
+
+
+def _clustered(
+    rows: np.ndarray, raw: np.ndarray, number: int | None, start: np.ndarray | None, grown: int
+) -> np.ndarray:
+    """A cluster per row. Near-duplicates are told by what sets them apart from the mean of everything, unsmoothed."""
+    if number is not None:
+        same = start is not None and len(start) == number
+        return np.unique(clusters.clustered(rows, number, start if same else None), return_inverse=True)[1]
+    begin = how_many(len(rows)) if start is None else min(len(start) + grown, MAX_TOPICS)
+    labels = clusters.clustered(rows, begin, start)
+    return clusters.merged(raw - raw.mean(axis=0), labels, NEAR, least=max(2, len(rows) // 500))
+
+
+def _middles(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:
+    """Where the old topics lie among the new rows."""
+    members = [[row for row, topic in enumerate(before) if topic == one.id] for one in old]
+    middles = [rows[rows_of].mean(axis=0) for rows_of in members if rows_of]
+    return normalised(np.array(middles)) if len(middles) > 1 else None
+
+
+def _described(sample: Sample, bags: clusters.Bags, labels: np.ndarray, rows: np.ndarray) -> list[Fitted]:
+    """Each cluster as a topic without an id: its words, keywords, middle, cuts and examples."""
+    inside = labels >= 0
+    weights = keywords.word_weights(bags.counts[inside], labels[inside])
+    telling = keywords.distinctive(bags.counts[inside], labels[inside])
+    forms, fragments = keywords.readable(sample.terms), keywords.fragments(sample.terms)
+    telling[:, [column for column, stem in enumerate(bags.words) if stem in fragments]] = 0
+    idf = clusters.idf(bags)
+    relative = idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9)
+    indices = [sparse_index(stem) for stem in bags.words]
+    dense = _matrix(sample.dense)
+    with_meaning = dense is not None and float(dense.any(axis=1).mean()) >= clusters.DENSE_SHARE
+    middles = clusters.centroids(rows[inside], labels[inside])
+    made: list[Fitted] = []
+    for place in range(len(weights)):
+        members = np.flatnonzero(labels == place)
+        strength = weights[place] * relative
+        top = [int(column) for column in np.argsort(-strength, kind="stable")[:WIDTH] if strength[column] > 0]
+        middle = normalised(dense[members].sum(axis=0)) if with_meaning and dense is not None else None
+        nearest = members[np.argsort(-(rows[members] @ middles[place]), kind="stable")]
+        point = TopicPoint(
+            id=str(place),
+            tenant=sample.tenant,
+            label="",
+            keywords=tuple(keywords.keywords(telling[place], bags.words, forms)),
+            dense=middle if middle is not None and middle.any() else None,
+            words={indices[column]: float(strength[column]) for column in top},
+        )
+        titles = list(dict.fromkeys(sample.titles[row] for row in nearest[: 4 * EXAMPLES] if sample.titles))
+        made.append(Fitted(point, len(members), titles[:EXAMPLES]))
+    return made
+
+
+def _identified(
+    sample: Sample, made: Sequence[Fitted], labels: np.ndarray, old: Sequence[TopicPoint], last: int
+) -> tuple[list[Fitted], int]:
+    """Ids and labels: those of the old topic that is still the same, else new ones; then the cuts."""
+    pairs = matched([one.topic for one in made], old, labels, sample.before)
+    taken = {old[place].label for place in pairs.values()}
+    fresh = [one for place, one in enumerate(made) if place not in pairs]
+    names = iter(named([(one.topic.keywords, one.examples) for one in fresh]))
+    result: list[Fitted] = []
+    for place, one in enumerate(made):
+        if place in pairs:
+            twin = old[pairs[place]]
+            topic = replace(one.topic, id=twin.id, label=twin.label, label_by=twin.label_by)
+        else:
+            last += 1
+            name = next(names)
+            wanted = name if name and name not in taken else keywords.label(one.topic.keywords, taken, last)
+            topic = replace(one.topic, id=str(last), label=wanted, label_by="llm" if wanted == name else "keywords")
+        taken.add(topic.label)
+        result.append(replace(one, topic=topic))
+    return _with_cuts(sample, result), last
+
+
+def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
+    """The score below which something is no member of a topic, with a dense vector and without."""
+    if not sample.words:
+        return list(made)
+    rule = Topics([one.topic for one in made])
+    scores = rule.scores(sample.dense, sample.words)
+    best, score = scores.argmax(axis=1), scores.max(axis=1)
+    place = {one.id: number for number, one in enumerate(rule.points)}
+    has_dense = np.array([one is not None for one in sample.dense])
+    has_words = np.array([one is not None for one in sample.words])
+    result = []
+    for one in made:
+        mine = best == place[one.topic.id]
+        groups = (score[mine & has_dense], score[mine & ~has_dense & has_words])
+        cut = tuple(_cut(group) for group in groups)
+        result.append(replace(one, topic=replace(one.topic, cut=(cut[0], cut[1])), size=int(mine.sum())))
+    return result
+
+
+def _cut(scores: np.ndarray) -> float:
+    """At least a little: a text that shares nothing with any topic belongs to none."""
+    return max(FAINT * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
+
+
+def matched(
+    new: Sequence[TopicPoint], old: Sequence[TopicPoint], labels: np.ndarray, before: Sequence[str | None]
+) -> dict[int, int]:
+    """Place of a new topic → place of the old one that it still is.
+
+    Likeness is the greater of Dice's coefficient of the members both times knew and the cosine of the word
+    weights; the assignment with the greatest sum wins (Kuhn 1955), pairs below ``SAME`` are none.
+    """
+    if not new or not old:
+        return {}
+    from scipy.optimize import linear_sum_assignment
+
+    likeness = np.zeros((len(new), len(old)))
+    past = np.array([one if one is not None else "" for one in before] if len(before) else [""] * len(labels))
+    both = (past != "") & (labels >= 0)
+    for row in range(len(new)):
+        for column, other in enumerate(old):
+            here, there = both & (labels == row), both & (past == other.id)
+            total = int(here.sum() + there.sum())
+            dice = 2 * int((here & there).sum()) / total if total else 0.0
+            likeness[row, column] = max(dice, _cosine(new[row].words, other.words) if not total else 0.0)
+    rows, columns = linear_sum_assignment(-likeness)
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if likeness[r, c] >= SAME}
+
+
+def _cosine(one: Mapping[int, float], two: Mapping[int, float]) -> float:
+    shared = sum(value * two[index] for index, value in one.items() if index in two)
+    norms = math.sqrt(sum(v * v for v in one.values())) * math.sqrt(sum(v * v for v in two.values()))
+    return shared / norms if norms else 0.0
+
+
+# --- reading and writing --------------------------------------------------------------------------
+
+
+def fit(client: QdrantClient, space: Space, live: Space, config: SpaceConfig, number: int | None) -> None:
+    """Fit the topics of one version of a space, tenant by tenant, and mark every item with its topic.
+
+    A version that is being filled takes ids and labels over from the ``live`` one.
+    """
+    for kind in ("items", "topics"):
+        drive(build_collection(kind, space.collection(kind), config), client, NoQueue())
+    known = topics.read_points(client, space)
+    source = space if known or space == live else live
+    old = known or topics.read_points(client, live)
+    past = topics.read_fit(client, source)
+    last = max([int(past.get("last") or 0), *(int(one.id) for one in old)])
+    made: list[Fitted] = []
+    for tenant in _tenants(client, space):
+        sample = _read(client, space, config, tenant, source)
+        grown = how_many(len(sample.terms)) - how_many(int((past.get("sizes") or {}).get(tenant) or len(sample.terms)))
+        mine = [one for one in old if one.tenant == tenant]
+        found, last = fit_sample(sample, number, mine, max(0, grown), last)
+        made += found
+    _write(client, space, made, last)
+
+
+def _tenants(client: QdrantClient, space: Space) -> list[str]:
+    found: dict[str, None] = {}
+    with translated():
+        for hit in client.facet(space.items, key=Key.TENANT, limit=10_000).hits:
+            found[str(hit.value)] = None
+    return list(found)
+
+
+def _read(client: QdrantClient, space: Space, config: SpaceConfig, tenant: str, source: Space) -> Sample:
+    """A sample of a tenant's items; point ids are digests, so the first ones are a random choice."""
+    terms: list[list[text.Term]] = []
+    sample = Sample(terms, [], [], [], [], tenant)
+    mine = store.where(store.equals(Key.TENANT, tenant), store.equals(Key.STALE, False))
+    for page in _pages(client, space, mine, [Key.TITLE, Key.TEXT, Key.TOPIC_IDS, Key.ITEM_ID]):
+        before = _topics_of(client, source, page) if source != space else {}
+        for record in page:
+            payload = record.payload or {}
+            terms.append(text.terms(source_text(payload), config.stemmer))
+            sample.dense.append(_vector(record, DENSE))
+            sample.words.append(_vector(record, TFIDF))
+            sample.titles.append(payload.get(Key.TITLE) or payload.get(Key.ITEM_ID) or "")
+            had = before.get(str(record.id)) if source != space else payload.get(Key.TOPIC_IDS)
+            sample.before.append(had[0] if had else None)
+        if len(terms) >= SAMPLE:
+            break
+    return sample
+
+
+def _topics_of(client: QdrantClient, space: Space, page: Sequence[models.Record]) -> dict[str, list[str]]:
+    with translated():
+        found = client.retrieve(space.items, [record.id for record in page], with_payload=[Key.TOPIC_IDS])
+    return {str(record.id): (record.payload or {}).get(Key.TOPIC_IDS) or [] for record in found}
+
+
+def _pages(client: QdrantClient, space: Space, condition: models.Filter | None, payload: list[str]) -> Any:
+    offset: Any = None
+    while True:
+        with translated():
+            page, offset = client.scroll(
+                space.items, scroll_filter=condition, limit=1_000, offset=offset, with_payload=payload,
+                with_vectors=[DENSE, TFIDF],
+            )  # fmt: skip
+        if page:
+            yield page
+        if offset is None:
+            return
+
+
+def _vector(record: models.Record, leg: str) -> Any:
+    return record.vector.get(leg) if isinstance(record.vector, dict) else None
+
+
+def _write(client: QdrantClient, space: Space, made: Sequence[Fitted], last: int) -> None:
+    """New topics, then the items, then what is left of the old: read in between, everything names a topic that exists."""
+    edited = {one.id: one for one in topics.read_points(client, space) if one.label_by == "admin"}  # during the fit
+    made = [
+        replace(one, topic=replace(one.topic, label=edited[one.topic.id].label, label_by="admin"))
+        if one.topic.id in edited else one
+        for one in made
+    ]  # fmt: skip
+    points = {point_id("topic", one.topic.id): one for one in made}
+    if points:
+        with translated():
+            client.upsert(space.topics, [_stored(point, one) for point, one in points.items()], wait=True)
+    sizes = _mark_items(client, space, Topics([one.topic for one in made]))
+    gone = models.Filter(must_not=[store.has_id(*points)]) if points else models.Filter()
+    with translated():
+        client.delete(space.topics, models.FilterSelector(filter=gone), wait=True)
+        fitted = {"at": now(), "last": last, "items": sum(sizes.values()), "sizes": sizes}
+        client.update_collection(space.items, metadata={TOPICS_FIT: fitted})
+    log.info("fitted %d topics of %s", len(made), space.items)
+
+
+def _stored(point: str, one: Fitted) -> models.PointStruct:
+    topic = one.topic
+    vector: dict[str, Any] = {} if topic.dense is None else {DENSE: topic.dense.tolist()}
+    if topic.words:
+        vector[TFIDF] = models.SparseVector(indices=list(topic.words), values=list(topic.words.values()))
+    payload = {
+        Key.TOPIC_ID: topic.id, Key.TENANT: topic.tenant, Key.LABEL: topic.label, Key.LABEL_BY: topic.label_by,
+        Key.KEYWORDS: list(topic.keywords), Key.SIZE: one.size, Key.EXAMPLES: one.examples,
+        Key.CUT: [round(value, 6) for value in topic.cut], Key.UPDATED_AT: now(),
+    }  # fmt: skip
+    return models.PointStruct(id=point, vector=vector, payload=payload)
+
+
+def _mark_items(client: QdrantClient, space: Space, rule: Topics) -> dict[str, int]:
+    """Give every encoded item its topic, as long as its text is the one that was read; returns items per tenant."""
+    sizes: dict[str, int] = {}
+    encoded = store.where(store.equals(Key.STALE, False))
+    for page in _pages(client, space, encoded, [Key.TENANT, Key.SRC_HASH, Key.TOPIC_IDS, Key.TOPICS]):
+        payloads = [record.payload or {} for record in page]
+        tenants = [payload.get(Key.TENANT) or "" for payload in payloads]
+        marks = rule.marks(tenants, [_vector(one, DENSE) for one in page], [_vector(one, TFIDF) for one in page])
+        changes: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        for payload, found, tenant in zip(payloads, marks, tenants, strict=True):
+            sizes[tenant] = sizes.get(tenant, 0) + 1
+            if any(payload.get(key) != value for key, value in found.items()):
+                changes.setdefault(str(found), (found, []))[1].append(payload[Key.SRC_HASH])
+        operations = [
+            models.SetPayloadOperation(
+                set_payload=models.SetPayload(payload=found, filter=store.where(store.one_of(Key.SRC_HASH, hashes)))
+            )
+            for found, hashes in changes.values()
+        ]
+        if operations:
+            with translated():
+                client.batch_update_points(space.items, operations, wait=True)
+    return sizes

@@ -1,0 +1,219 @@
+"""A copy of a space that knows the past only, for measuring and for choosing settings.
+
+The split comes first; whatever is fitted (co-occurrence, popularity, users' vectors) is made anew in the trial space,
+which holds the items with their vectors and the events that are not hidden. It is deleted at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from qdrant_client import QdrantClient, models
+
+from llmrec_qdrant import admin
+from llmrec_qdrant.contracts import Recommendation, SpaceConfig
+from llmrec_qdrant.effects import drive
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.jobs import NoQueue
+from llmrec_qdrant.layout import KINDS, CollectionKind, Key, Space
+from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.translate import translated
+from llmrec_qdrant.writes import batches, timestamp
+from workers import collab, profiles, store
+from workers.profiles import event_weight
+from workers.reconcile import make_users
+
+__all__ = ["Split", "Target", "Tell", "hide_last", "hide_latest", "lists", "trial"]
+
+Tell = Callable[[str, float, float], None]
+"""Hears what is done, how much of it, and out of how much."""
+THREADS = 4
+"""Requests under way at once on a server."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Somebody, and what they took after the moment from which their events are hidden."""
+
+    user: str
+    tenant: str
+    items: tuple[str, ...]
+    events_before: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Targets, and which events nobody may see."""
+
+    targets: tuple[Target, ...]
+    hidden_from: Mapping[tuple[str, str], float]
+    """(tenant, user) → Unix seconds from which on their events are hidden."""
+    everybody_from: float = math.inf
+    """The same for all users."""
+
+    def hides(self, event: Mapping[str, Any]) -> bool:
+        """Whether the payload of an event belongs to the future."""
+        since = self.hidden_from.get((event.get(Key.TENANT) or "", event[Key.USER_ID]), math.inf)
+        return timestamp(event[Key.TS]) >= min(since, self.everybody_from)
+
+
+@dataclass
+class _Histories:
+    """Per (tenant, user): when each item was first taken, and the moments of all events."""
+
+    taken: dict[tuple[str, str], dict[str, float]]
+    moments: dict[tuple[str, str], list[float]]
+
+    def target(self, who: tuple[str, str], items: Iterable[str], since: float) -> Target:
+        before = sum(moment < since for moment in self.moments[who])
+        return Target(who[1], who[0], tuple(sorted(items)), before)
+
+
+def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig) -> _Histories:
+    found = _Histories({}, {})
+    for event in events:
+        who = event.get(Key.TENANT) or "", event[Key.USER_ID]
+        moment = timestamp(event[Key.TS])
+        found.moments.setdefault(who, []).append(moment)
+        item = event.get(Key.ITEM_ID)
+        if item and event_weight(event[Key.TYPE], event.get(Key.VALUE), config) > 0:
+            first = found.taken.setdefault(who, {})
+            first[item] = min(moment, first.get(item, math.inf))
+    return found
+
+
+def hide_last(
+    events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, hide: int = 1
+) -> Split:
+    """Leave-n-out: of random users, the ``hide`` items they took last for the first time, and all events since.
+
+    Of items first taken at the same moment random ones come first: the order of ids must not decide. A user
+    needs an item from before the hidden ones.
+    """
+    found = _read(events, config)
+    targets: list[Target] = []
+    hidden: dict[tuple[str, str], float] = {}
+    able = sorted(who for who, items in found.taken.items() if len(set(items.values())) > 1 and len(items) > hide)
+    random.Random(seed).shuffle(able)
+    for who in able:
+        if len(targets) == users:
+            break
+        chance = random.Random(f"{seed} {who}")
+        order = sorted(found.taken[who].items(), key=lambda pair: (pair[1], pair[0]))
+        chance.shuffle(order)
+        order.sort(key=lambda pair: pair[1])
+        since = order[-hide][1]
+        if order[0][1] < since:
+            targets.append(found.target(who, [item for item, _ in order[-hide:]], since))
+            hidden[who] = since
+    return Split(tuple(targets), hidden)
+
+
+def hide_latest(
+    events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, share: float = 0.1
+) -> Split:
+    """Temporal: everybody's events from the moment on after which ``share`` of all events lie.
+
+    Targets are the items that random users with a past took for the first time since.
+    """
+    found = _read(events, config)
+    moments = sorted(moment for some in found.moments.values() for moment in some)
+    if not moments:
+        return Split((), {})
+    since = moments[min(int(len(moments) * (1 - share)), len(moments) - 1)]
+    new = {
+        who: [item for item, moment in items.items() if moment >= since]
+        for who, items in found.taken.items()
+        if min(items.values()) < since
+    }
+    able = sorted(who for who, items in new.items() if items)
+    chosen = random.Random(seed).sample(able, min(users, len(able)))
+    return Split(tuple(found.target(who, new[who], since) for who in chosen), {}, since)
+
+
+def payloads(client: QdrantClient, space: Space) -> Iterator[dict[str, Any]]:
+    """What a split needs to know of all events."""
+    wanted = [Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE]
+    for page in store.scroll(client, space.events, None, wanted):
+        yield from (record.payload or {} for record in page)
+
+
+@contextmanager
+def trial(client: QdrantClient, space: Space, config: SpaceConfig, split: Split, tell: Tell) -> Iterator[Space]:
+    """A space under a name nobody else has, with everything but what ``split`` hides; the targets' users are folded.
+
+    Raises :class:`InvalidInput` where there is no target.
+    """
+    if not split.targets:
+        raise InvalidInput(
+            f"space {space.name!r} has no user who took two items at different times: load more events first"
+        )
+    made = Space(f"{space.name[:45]}-trial-{uuid.uuid4().hex[:8]}")
+    try:
+        drive(admin.create(made, config), client, NoQueue())
+        _fill(client, space, made, split, tell)
+        collab.fit(client, made, config)
+        fold(client, made, config, split.targets, tell)
+        yield made
+    finally:
+        for kind in KINDS:
+            with translated():
+                client.delete_collection(made.versioned(kind))
+
+
+def _fill(client: QdrantClient, space: Space, made: Space, split: Split, tell: Tell) -> None:
+    copied: tuple[CollectionKind, ...] = ("items", "texts", "events")
+    for kind in copied:
+        total, done = store.count(client, space.collection(kind)), 0
+        for page in store.scroll(client, space.collection(kind), None, True, vectors=True):
+            points = [
+                models.PointStruct(id=one.id, vector=one.vector or {}, payload=one.payload or {})
+                for one in page
+                if kind != "events" or not split.hides(one.payload or {})
+            ]
+            if points:
+                with translated():
+                    client.upsert(made.collection(kind), points, wait=True)
+            done += len(page)
+            tell(f"copying {kind}", done, total)
+
+
+def fold(client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequence[Target], tell: Tell) -> None:
+    """Make the vectors of the targets' users, as ``config`` says."""
+    done = 0
+    for batch in batches(targets, 64):
+        owners = {
+            point_id("user", one.user, one.tenant or None): {Key.USER_ID: one.user, Key.TENANT: one.tenant}
+            for one in batch
+        }
+        make_users(client, made, owners)
+        profiles.refresh(client, made, config, list(owners))
+        done += len(batch)
+        tell("folding users", done, len(targets))
+
+
+def lists(
+    client: QdrantClient, made: Space, targets: Sequence[Target], limit: int, tell: Tell, what: str, **options: Any
+) -> list[list[Recommendation]]:
+    """What :meth:`Recommender.recommend` gives each target."""
+    recs = {one.tenant: Recommender(client, NoQueue(), made.name, one.tenant or None) for one in targets}
+    for rec in recs.values():
+        _ = rec.config  # read once, before threads ask for it
+    found: list[list[Recommendation]] = []
+
+    def ask(one: Target) -> list[Recommendation]:
+        return recs[one.tenant].recommend(one.user, limit, **options)
+
+    with ThreadPoolExecutor(THREADS if store.remote(client) else 1) as pool:
+        for one in pool.map(ask, targets):
+            found.append(one)
+            tell(what, len(found), len(targets))
+    return found

@@ -1,0 +1,177 @@
+"""Settings of a space, chosen on what its users took last.
+
+One setting after the other (coordinate search) takes each of a few values in a trial space, and keeps the one with the
+best NDCG on half of the users; the other half, which nothing was chosen on, says what that is worth. Only settings
+that were seen to matter are looked at; why not others: docs/decisions/tuning.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from qdrant_client import QdrantClient
+
+from llmrec_qdrant import admin
+from llmrec_qdrant.contracts import LEGS, SpaceConfig
+from llmrec_qdrant.effects import drive
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.jobs import NoQueue
+from llmrec_qdrant.layout import Key, Space
+from workers import collab
+from workers.evaluate import interval, measures, p_value
+from workers.trial import Target, Tell, fold, hide_last, lists, payloads, trial
+
+__all__ = ["Step", "Tuning", "search", "settings", "tune"]
+
+LEAST = 20
+"""Users on either side below which a choice would be chance."""
+LEG_WEIGHTS = ((1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1))
+VALUES: dict[str, Sequence[Any]] = {
+    "weights": [dict(zip(LEGS, map(float, one), strict=True)) for one in LEG_WEIGHTS],
+    "collab_decay": (0.3, 0.5, 0.7, 0.9),
+    "position_decay": (0.3, 0.5, 0.7, 0.9),
+    "half_life_days": (7.0, 30.0, 90.0, 365.0),
+    "collab_distance": (0.25, 0.5, 1.0, 1.5),
+    "prefetch": (100, 200, 400),
+}
+FACTORS = (0.0, 0.5, 2.0)
+"""What the weight of a type of event is multiplied by."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One setting that was looked at, the value that was kept, and the NDCG with it."""
+
+    name: str
+    value: Any
+    ndcg: float
+    tried: int
+
+
+@dataclass
+class Tuning:
+    """What was chosen, and what it is worth on users nothing was chosen on."""
+
+    limit: int
+    chosen_on: int
+    config: SpaceConfig
+    steps: list[Step] = field(default_factory=list)
+    before: float = 0.0
+    """NDCG of the configuration the space had, on the users that nothing was chosen on."""
+    after: float = 0.0
+    low: float = 0.0
+    """Bootstrap interval (95 %) of the gain."""
+    high: float = 0.0
+    p: float = 1.0
+    confirmed_on: int = 0
+
+    @property
+    def better(self) -> bool:
+        """Whether the choice holds: it is worth storing."""
+        return self.after > self.before
+
+
+def settings(config: SpaceConfig, kinds: Sequence[str] = ()) -> Iterator[tuple[str, list[SpaceConfig]]]:
+    """What to look at, in order: a name, and for it the configurations beside ``config``."""
+    for name, values in VALUES.items():
+        yield name, [config.model_copy(update={name: one}) for one in values if one != getattr(config, name)]
+    for kind in kinds if len(kinds) > 1 else ():  # of a single type the weight cancels out
+        now = config.event_weights.get(kind, 1.0)
+        yield (
+            f"event_weights.{kind}",
+            [
+                config.model_copy(update={"event_weights": {**config.event_weights, kind: now * factor}})
+                for factor in FACTORS
+            ],
+        )
+
+
+def search(
+    config: SpaceConfig,
+    measure: Callable[[SpaceConfig], float],
+    kinds: Sequence[str] = (),
+    tell: Tell = lambda what, done, total: None,
+) -> Iterator[tuple[Step, SpaceConfig]]:
+    """Coordinate search: each setting at its best in turn, and leg weights again at the end, since all depend on them.
+
+    ``measure`` gives what is to be large. Yields what was kept after each setting.
+    """
+    best = measure(config)
+    names = [name for name, _ in settings(config, kinds)]
+    for number, name in enumerate([*names, "weights"]):
+        tried = dict(settings(config, kinds))[name]
+        for one in tried:
+            if kinds and not any(one.event_weights.get(kind, 1.0) > 0 for kind in kinds):
+                continue
+            if (found := measure(one)) > best:
+                best, config = found, one
+        kept: Any = config.model_dump()
+        for part in name.split("."):
+            kept = kept[part] if isinstance(kept, dict) and part in kept else 1.0
+        tell("choosing", number + 1, len(names) + 1)
+        yield Step(name, kept, best, len(tried)), config
+
+
+class _Bench:
+    """Measures configurations in a trial space; what a changed setting decides is made anew."""
+
+    def __init__(self, client: QdrantClient, made: Space, config: SpaceConfig, limit: int) -> None:
+        self._client, self._made, self._limit = client, made, limit
+        self._first, self._fitting = config.folding, config.fitting
+        self._folded: dict[Target, str] = {}
+
+    def ndcg(self, config: SpaceConfig, targets: Sequence[Target]) -> np.ndarray:
+        """NDCG of each target's list."""
+        drive(admin.create(self._made, config), self._client, NoQueue())
+        if config.fitting != self._fitting:
+            collab.fit(self._client, self._made, config)
+            self._fitting = config.fitting
+        old = [one for one in targets if self._folded.get(one, self._first) != config.folding]
+        fold(self._client, self._made, config, old, _nobody)
+        self._folded.update(dict.fromkeys(old, config.folding))
+        found = lists(self._client, self._made, targets, self._limit, _nobody, "")
+        shown = [[one.id for one in some] for some in found]
+        return measures(shown, [one.items for one in targets], self._limit)["ndcg"]
+
+
+def _nobody(what: str, done: float, total: float) -> None:
+    """Hears nothing."""
+
+
+def tune(
+    client: QdrantClient,
+    space: Space,
+    config: SpaceConfig,
+    *,
+    users: int = 800,
+    limit: int = 10,
+    seed: int = 0,
+    tell: Tell = lambda what, done, total: None,
+) -> Tuning:
+    """Choose settings on half of ``users`` random users, and confirm them on the other half. The space is only read.
+
+    Raises :class:`InvalidInput` with fewer than 40 users who took two items.
+    """
+    split = hide_last(payloads(client, space), config, users, seed)
+    targets = split.targets
+    if len(targets) < 2 * LEAST:
+        raise InvalidInput(
+            f"space {space.name!r} has {len(targets)} users who took two items at different times: choosing settings "
+            f"takes {2 * LEAST} or more; the defaults are meant for such spaces"
+        )
+    choosing, confirming = targets[: len(targets) // 2], targets[len(targets) // 2 :]
+    with trial(client, space, config, split, tell) as made:
+        kinds = sorted({event[Key.TYPE] for event in payloads(client, made)})
+        bench = _Bench(client, made, config, limit)
+        result = Tuning(limit, len(choosing), config, confirmed_on=len(confirming))
+        for step, kept in search(config, lambda one: float(bench.ndcg(one, choosing).mean()), kinds, tell):
+            result.steps.append(step)
+            result.config = kept
+        before, after = bench.ndcg(config, confirming), bench.ndcg(result.config, confirming)
+    result.before, result.after = float(before.mean()), float(after.mean())
+    result.low, result.high = interval(after - before)
+    result.p = p_value(after, before)
+    return result
