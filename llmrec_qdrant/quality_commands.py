@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
@@ -105,36 +106,40 @@ def tune(
 
 
 def print_evaluation(found: Any) -> None:
-    """The table of ``llmrec evaluate``."""
-    k = found.limit
-    title = f"what {found.users:,} users took, hidden and asked for"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
-    table.add_column("")
-    measures = ("HR", "recall", "NDCG", "MRR", "MAP")
-    for name in (*(f"{one}@{k}" for one in measures), "NDCG, 95 %", "p", "coverage", "novelty", "diversity", "users"):
-        table.add_column(name, justify="right")
+    """The tables of ``llmrec evaluate``."""
+    title = f"what {found.users:,} users took, hidden and asked for: lists of {found.limit}"
+    table = _table(title, ("", "HR", "recall", "NDCG", "95 %", "MRR", "MAP", "p", "users"))
     for row in found.rows:
-        means = [f"{value:.4f}" for value in (row.hr, row.recall, row.ndcg, row.mrr, row.map)]
-        rest = [_short(row.p), _short(row.coverage), _short(row.novelty, 1), _short(row.diversity, 2)]
-        table.add_row(row.name, *means, f"{row.low:.4f}–{row.high:.4f}", *rest, f"{row.users:,}")
+        means = [_short(value) for value in (row.hr, row.recall, row.ndcg)]
+        rest = [_short(row.mrr), _short(row.map), _short(row.p, 3), f"{row.users:,}"]
+        table.add_row(row.name, *means, f"{_short(row.low, 3)}–{_short(row.high, 3)}", *rest)
     out.print(table)
-    say(
-        "p: chance of so large an NDCG difference to recommend by accident; novelty: bits; diversity: 1 - cosine", "dim"
-    )
+    say("p: chance of so large a difference in NDCG to recommend by accident", "dim")
+    table = _table("beside accuracy", ("", "coverage", "novelty", "diversity"))
+    for row in found.rows:
+        if row.coverage is not None:
+            table.add_row(row.name, *(_short(value, 2) for value in (row.coverage, row.novelty, row.diversity)))
+    out.print(table)
+    say("share of the catalogue in any list; bits, more is less popular; mean of 1 - cosine within a list", "dim")
 
 
-def _short(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+def _table(title: str, names: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE, pad_edge=False)
+    for number, name in enumerate(names):
+        table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
+    return table
+
+
+def _short(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}f}".removeprefix("0")
 
 
 def print_tuning(found: Any, stored: bool) -> None:
     """The table of ``llmrec tune``."""
     k = found.limit
-    table = Table(title=f"chosen on {found.chosen_on:,} users", title_justify="left", box=box.SIMPLE)
-    for name in ("setting", "kept", f"NDCG@{k}", "values tried"):
-        table.add_column(name, justify="left" if name in {"setting", "kept"} else "right")
+    table = _table(f"chosen on {found.chosen_on:,} users", ("setting", "kept", f"NDCG@{k}", "values tried"))
     for step in found.steps:
-        table.add_row(step.name, _value(step.value), f"{step.ndcg:.4f}", f"{step.tried}")
+        table.add_row(step.name, _value(step.value), _short(step.ndcg), f"{step.tried}")
     out.print(table)
     say(
         f"on {found.confirmed_on:,} other users: NDCG@{k} {found.before:.4f} → {found.after:.4f} "
