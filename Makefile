@@ -4,12 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+DATA   ?= ../shared/datasets
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format schemas lock clean
+.PHONY: help install demo test bench-quality lint format schemas lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## install everything, pinned, into .venv
 
@@ -25,6 +26,9 @@ demo: install ## recommend something, in a minute, without a server
 
 test: install ## run the tests against a real Qdrant and a real Redis (ARGS="-k name" narrows)
 	$(BIN)/python -m pytest $(ARGS)
+
+bench-quality: install ## how good the lists are on a part of MovieLens (DATA=folder of the data sets)
+	$(BIN)/python -m benchmarks.quality movielens --small --data $(DATA)
 
 lint: install ## check style, formatting and types
 	$(BIN)/ruff check .

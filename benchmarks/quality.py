@@ -4,7 +4,9 @@
 Qdrant, chooses leg weights and decays on validation users only, then reads the test figures once, all through
 ``Recommender.recommend``. Protocols: leave-one-out, all items ranked, seen ones excluded (beauty, movielens);
 chronological rows, nothing excluded (industrial). Whatever is fitted sees the past of the targets only.
-``--users N`` looks at N random users. Last line: JSON with ``dataset``, ``ours`` and ``peers``.
+``--users N`` looks at N random users, ``--small`` at a part of the catalogue, in minutes, for a look at whether all is
+well; its figures compare with nothing else. Packages of the peers: ``pip install --group peers``; without them their rows
+are left out. Last line: JSON with ``dataset``, ``ours``, ``peers`` and ``cold``.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +31,18 @@ from typing import Any
 
 import numpy as np
 from qdrant_client import models
+from scipy import sparse
 
 from benchmarks import movielens
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import FitCollab, RefreshUsers
+from llmrec_qdrant.contracts import LEGS, FitCollab, RefreshUsers
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE
 from llmrec_qdrant.testing import MemoryQueue
 from llmrec_qdrant.writes import batches
 from tests.services import QdrantServer
 from workers.runtime import Worker
+from workers.tune import Step, search
 
 CUTS = (3, 5, 10)
 VALIDATION = 400
@@ -50,12 +55,14 @@ PUBLISHED = {
     ],
     "movielens": [("LRURec", "HR@10 .1426, NDCG@10 .0705"), ("LlamaRec", "HR@10 .1524, NDCG@10 .0759")],
 }
-SEARCH: dict[str, list[Any]] = {
-    "weights": [(1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4)],
-    "collab_decay": [0.3, 0.5, 0.7],
-    "position_decay": [0.4, 0.6, 0.8],
-    "collab_distance": [0.25, 1.0, 1.5],
-}
+REGULARIZATION = (50.0, 200.0, 800.0)
+"""Of EASE, chosen on validation users too."""
+WORDS = 5
+"""Words in which a new user states their interests."""
+SESSION = 3
+"""Items in an anonymous session."""
+SMALL = 1_000
+"""Items of ``--small``."""
 
 
 @dataclass
@@ -182,9 +189,15 @@ def refresh(rec: Recommender, users: Sequence[str]) -> None:
 Listed = Callable[[Case], Sequence[str]]
 
 
-def ranks(cases: Sequence[Case], listed: Listed) -> np.ndarray:
+def ranks(cases: Sequence[Case], listed: Listed, threads: int = 4) -> np.ndarray:
     """Place of each target in its list, from 1; infinite where it is not among the ten."""
-    return np.array([next((p for p, one in enumerate(listed(c), 1) if one == c.target), math.inf) for c in cases])
+    with ThreadPoolExecutor(threads) as pool:
+        lists = pool.map(listed, cases)
+        found = [
+            next((p for p, one in enumerate(some, 1) if one == c.target), math.inf)
+            for c, some in zip(cases, lists, strict=True)
+        ]
+    return np.array(found)
 
 
 def figures(found: np.ndarray) -> dict[str, float]:
@@ -201,34 +214,26 @@ def ours(rec: Recommender, data: Data, **more: Any) -> Listed:
     return lambda case: [one.id for one in rec.recommend(case.user, 10, exclude_seen=data.exclude_seen, **more)]
 
 
-def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> float:
-    """Settings one after the other, each at its best on validation users; returns their NDCG@10."""
-    best = figures(ranks(cases, ours(rec, data)))["NDCG@10"]
-    print(f"  validation NDCG@10 with the defaults: {best:.4f}", flush=True)
-    for name, values in SEARCH.items():
-        for value in values:
-            before = rec.config
-            given = dict(zip(("dense", "tfidf", "collab"), value, strict=True)) if name == "weights" else value
-            if getattr(before, name) == given:
-                continue
-            _set(rec, cases, before.model_copy(update={name: given}), name)
-            found = figures(ranks(cases, ours(rec, data)))["NDCG@10"]
-            if found > best:
-                best = found
-            else:
-                rec.create(before)
-        _set(rec, cases, rec.config, name)
-        print(f"  {name}: {getattr(rec.config, name)} → {best:.4f}", flush=True)
-    return best
+def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
+    """As ``llmrec tune`` does it, but on the validation targets of the protocol; the winner is stored."""
+    users = [case.user for case in cases]
+    now = [rec.config]
+
+    def measure(config: SpaceConfig) -> float:
+        before, now[0] = now[0], rec.create(config)
+        if config.fitting != before.fitting:
+            Worker(rec.client).run(FitCollab(space=rec.space))
+        if config.folding != before.folding:
+            refresh(rec, users)
+        return figures(ranks(cases, ours(rec, data)))["NDCG@10"]
+
+    found = [(step, config) for step, config in search(rec.config, measure) if _told(step)]
+    measure(found[-1][1])
 
 
-def _set(rec: Recommender, cases: Sequence[Case], config: SpaceConfig, changed: str) -> None:
-    """Store a configuration, and make anew what its changed setting decides."""
-    rec.create(config)
-    if changed == "collab_distance":
-        Worker(rec.client).run(FitCollab(space=rec.space))
-    if changed.endswith("_decay"):
-        refresh(rec, [case.user for case in cases])
+def _told(step: Step) -> bool:
+    print(f"  {step.name}: {step.value} → validation NDCG@10 {step.ndcg:.4f}", flush=True)
+    return True
 
 
 def plain_qdrant(rec: Recommender, data: Data) -> Listed:
@@ -262,27 +267,27 @@ def popular(rec: Recommender, data: Data) -> Listed:
     return listed
 
 
-def implicit_peers(data: Data) -> Iterator[tuple[str, Listed]]:
-    """ALS, BPR and item-item models of the package ``implicit``, where it is installed."""
+def peers(data: Data, validation: Sequence[Case]) -> Iterator[tuple[str, Listed]]:
+    """Models of the packages ``cornac`` (EASE) and ``implicit`` (ALS, BPR, item-item), where they are installed."""
+    number = {item.id: k for k, item in enumerate(data.items)}
+
+    def matrix(sequences: Iterable[Sequence[str]]) -> sparse.csr_matrix:
+        rows = [sorted({number[one] for one in sequence}) for sequence in sequences]
+        ends = np.cumsum([0] + [len(one) for one in rows])
+        columns = np.concatenate([np.array(one, np.int64) for one in rows])
+        return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(rows), len(number)))
+
+    yield from _ease(data, validation, matrix)
     try:
         from implicit.als import AlternatingLeastSquares
         from implicit.bpr import BayesianPersonalizedRanking
         from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
-        from scipy import sparse
     except ImportError:
         print("  implicit is not installed: its rows are left out (pip install implicit)")
         return
-    number = {item.id: k for k, item in enumerate(data.items)}
-    rows = [[number[one] for one in sequence] for sequence in (data.more or data.fit).values()]
-
-    def matrix(sequences: Sequence[Sequence[int]]) -> Any:
-        who = np.repeat(np.arange(len(sequences)), [len(one) for one in sequences])
-        what = np.concatenate([np.array(one, int) for one in sequences])
-        return (
-            sparse.csr_matrix((np.ones(len(what), np.float32), (who, what)), (len(sequences), len(number))) > 0
-        ).astype(np.float32)
-
-    seen = matrix(rows)
+    sequences = data.more or data.fit
+    place = {user: k for k, user in enumerate(sequences)}
+    seen = matrix(sequences.values())
     made = {
         "implicit ALS": AlternatingLeastSquares(128, regularization=1.0, iterations=15, random_state=0),
         "implicit BPR": BayesianPersonalizedRanking(64, iterations=100, random_state=0),
@@ -290,17 +295,125 @@ def implicit_peers(data: Data) -> Iterator[tuple[str, Listed]]:
         "implicit item-item BM25": BM25Recommender(100),
     }
     for name, model in made.items():
+        known = all(case.user in place for case in data.test)
+        if "BPR" in name and not known:
+            print(f"  {name} knows only users it was fitted on: left out")
+            continue
         model.fit(seen, show_progress=False)
 
-        def listed(case: Case, model: Any = model) -> list[str]:
-            mine = matrix([[number[one] for one in case.past]])
+        def listed(
+            case: Case, model: Any = model, fold_in: bool = "ALS" in name, own: bool = "BPR" in name
+        ) -> list[str]:
+            more = {"recalculate_user": True} if fold_in else {}
+            who = place[case.user] if own else 0
             ids, _ = model.recommend(
-                0, mine, N=10, filter_already_liked_items=data.exclude_seen,
-                **({"recalculate_user": True} if hasattr(model, "recalculate_user") else {}),
-            )  # fmt: skip
+                who, matrix([case.past]), N=10, filter_already_liked_items=data.exclude_seen, **more
+            )
             return [data.items[k].id for k in ids if k >= 0]
 
         yield name, listed
+
+
+def _ease(
+    data: Data, validation: Sequence[Case], matrix: Callable[[Iterable[Sequence[str]]], sparse.csr_matrix]
+) -> Iterator[tuple[str, Listed]]:
+    """EASE (Steck 2019), fitted by cornac; a history is scored as the sum of its items' rows."""
+    try:
+        from cornac.data import Dataset
+        from cornac.models import EASE
+    except ImportError:
+        print("  cornac is not installed: EASE is left out (pip install cornac)")
+        return
+
+    def fitted(sequences: dict[str, list[str]], strength: float) -> Listed:
+        rows = [(user, one, 1.0) for user, sequence in sequences.items() for one in dict.fromkeys(sequence)]
+        known = Dataset.from_uir(rows)
+        model = EASE(lamb=strength, posB=False, verbose=False).fit(known)
+        ids, columns = list(known.item_ids), known.iid_map
+
+        def listed(case: Case) -> list[str]:
+            past = [columns[one] for one in dict.fromkeys(case.past) if one in columns]
+            scores = np.asarray(model.B[past].sum(axis=0)).ravel()
+            if data.exclude_seen:
+                scores[past] = -np.inf
+            return [
+                ids[k]
+                for k in np.argpartition(-scores, 10)[:10][np.argsort(-scores[np.argpartition(-scores, 10)[:10]])]
+            ]
+
+        return listed
+
+    def worth(strength: float) -> float:
+        return figures(ranks(validation, fitted(data.fit, strength)))["NDCG@10"]
+
+    best = max(REGULARIZATION, key=worth)
+    yield f"EASE (cornac), λ {best:g}", fitted(data.more or data.fit, best)
+
+
+def cold_start(rec: Recommender, data: Data, test: Sequence[Case], found: np.ndarray) -> dict[str, Any]:
+    """Items without any event; people without any: by words, by a short session, by what is popular."""
+    known = {one for sequence in (data.more or data.fit).values() for one in sequence}
+    known |= {one for case in test for one in case.past}
+    new = np.array([case.target not in known for case in test])
+    chance = 10 / len(data.items)
+    result: dict[str, Any] = {}
+    if new.any():
+        recall = float((found[new] <= 10).mean())
+        result["items never seen in any event"] = {
+            "targets": int(new.sum()), "recall@10": round(recall, 4), "random": round(chance, 4),
+            "times random": round(recall / chance, 1),
+        }  # fmt: skip
+        print(f"  {int(new.sum())} targets were never seen: recall@10 {recall:.4f}, random {chance:.4f}", flush=True)
+    some = random.Random(1).sample(list(test), min(500, len(test)))
+    words = {item.id: item.title for item in data.items}
+
+    def stated(case: Case) -> str:
+        wanted = rec.recommend(case.user, 1) and _terms(rec, case.user)[:WORDS]
+        return " ".join(wanted or [words[case.past[-1]]])
+
+    rec.track(Event(user=f"new {case.user}", type="search", text=stated(case)) for case in some)
+    refresh(rec, [f"new {case.user}" for case in some])
+
+    def masked(case: Case) -> list[str]:
+        return case.past[-1_000:] if data.exclude_seen else []
+
+    rows: dict[str, Listed] = {
+        "known users": ours(rec, data),
+        f"session of {SESSION} items": lambda case: [
+            one.id for one in rec.recommend_from(case.past[-SESSION:], limit=10, exclude=masked(case))
+        ],
+        f"new user, {WORDS} words": lambda case: [
+            one.id for one in rec.recommend(f"new {case.user}", 10, exclude=masked(case))
+        ],
+        "new user, popular": lambda case: [one.id for one in rec.recommend("nobody", 10, exclude=masked(case))],
+    }
+    for name, listed in rows.items():
+        result[name] = figures(ranks(some, listed))
+        _row(name, result[name])
+    return result
+
+
+def _terms(rec: Recommender, user: str) -> list[str]:
+    (point,) = rec.client.retrieve(rec._space.users, [point_id("user", user)], with_payload=["terms"])
+    return (point.payload or {}).get("terms") or []
+
+
+def small(data: Data) -> Data:
+    """A random part of the catalogue, what people took of it, and some of the people."""
+    chance = random.Random(2)
+    items = chance.sample(data.items, min(SMALL, len(data.items)))
+    kept = {item.id for item in items}
+
+    def part(sequences: dict[str, list[str]]) -> dict[str, list[str]]:
+        found = {user: [one for one in sequence if one in kept] for user, sequence in sequences.items()}
+        return {user: sequence for user, sequence in found.items() if sequence}
+
+    def some(cases: list[Case]) -> list[Case]:
+        cut = [Case(one.user, [item for item in one.past if item in kept], one.target) for one in cases]
+        able = [one for one in cut if one.past and one.target in kept]
+        return chance.sample(able, min(SMALL // 5, len(able)))
+
+    return Data(items, part(data.fit), some(data.validation), part(data.more), some(data.test), data.exclude_seen)
 
 
 def main() -> int:
@@ -309,17 +422,20 @@ def main() -> int:
     parser.add_argument("dataset", choices=sorted(DATASETS))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--users", type=int, default=0, help="random test users; 0 for all")
+    parser.add_argument("--small", action="store_true", help="a part of the data, in minutes")
     parser.add_argument("--model", default=None, help="encoder, such as hash for a quick look")
     options = parser.parse_args()
     warnings.simplefilter("ignore", WorkPendingWarning)
     data = DATASETS[options.dataset](options.data)
+    data = small(data) if options.small else data
     chance = random.Random(0)
     validation = chance.sample(data.validation, min(VALIDATION, len(data.validation)))
     test = chance.sample(data.test, min(options.users or len(data.test), len(data.test)))
+    table: dict[str, dict[str, float]] = {}
     with ExitStack() as stack:
         qdrant = stack.enter_context(QdrantServer())
         rec = stack.enter_context(Recommender.connect(qdrant.url, space="quality"))
-        rec.create(SpaceConfig(prefetch=400, **({"model": options.model} if options.model else {})))
+        rec.create(SpaceConfig(**({"model": options.model} if options.model else {})))
         began = time.monotonic()
         rec.upsert_items(data.items)
         print(f"{len(data.items):,} items encoded in {time.monotonic() - began:.0f} s", flush=True)
@@ -337,29 +453,32 @@ def main() -> int:
             Worker(rec.client).run(FitCollab(space=rec.space))
         track(rec, {case.user: case.past for case in test}, data.fit)
         refresh(rec, [case.user for case in test])
-        table: dict[str, dict[str, float]] = {"ours": figures(ranks(test, ours(rec, data)))}
-        _row("ours, chosen on validation", table["ours"])
-        peers: dict[str, dict[str, float]] = {}
+        print(f"{len(test):,} test users of {len(data.test):,}, read once", flush=True)
+        found = ranks(test, ours(rec, data))
+        mine = figures(found)
+        _row("ours, chosen on validation", mine)
+        chosen = rec.config.weights
         others: list[tuple[str, Listed]] = [
-            *((f"{leg} leg alone", ours(rec, data, weights={leg: 1})) for leg in ("dense", "tfidf", "collab")),
+            *((f"ours without {leg}", ours(rec, data, weights={**chosen, leg: 0})) for leg in LEGS),
+            *((f"ours, {leg} alone", ours(rec, data, weights={leg: 1})) for leg in LEGS),
             ("popularity", popular(rec, data)),
             ("plain Qdrant, average dense", plain_qdrant(rec, data)),
-            *implicit_peers(data),
         ]
         for name, listed in others:
-            peers[name] = figures(ranks(test, listed))
-            _row(name, peers[name])
-        chosen = rec.config
-        defaults = SpaceConfig(prefetch=chosen.prefetch, model=chosen.model)
-        rec.create(defaults)
+            table[name] = figures(ranks(test, listed))
+            _row(name, table[name])
+        for name, listed in peers(data, validation):
+            table[name] = figures(ranks(test, listed, threads=1))
+            _row(name, table[name])
+        cold = cold_start(rec, data, test, found)
+        rec.create(SpaceConfig(model=rec.config.model))
         # The co-occurrence stays as chosen: fitted now it would see more than the protocol allows.
         refresh(rec, [case.user for case in test])
-        peers["ours, defaults"] = figures(ranks(test, ours(rec, data)))
-        _row("ours, defaults", peers["ours, defaults"])
+        table["ours, defaults"] = figures(ranks(test, ours(rec, data)))
+        _row("ours, defaults", table["ours, defaults"])
     for name, text in PUBLISHED[options.dataset]:
         print(f"  {name + ', published':32} {text}")
-    print(f"{len(test):,} test users of {len(data.test):,}")
-    print(json.dumps({"dataset": options.dataset, "ours": table["ours"], "peers": peers}))
+    print(json.dumps({"dataset": options.dataset, "ours": mine, "peers": table, "cold": cold}))
     return 0
 
 

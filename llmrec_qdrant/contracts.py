@@ -75,7 +75,7 @@ MAX_BATCH = 1_000
 RESERVED = frozenset(
     {
         "item_id", "tenant", "title", "text", "topics", "topic_ids", "popularity", "src_hash", "stale", "model",
-        "terms", "legs", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
+        "terms", "legs", "collab_since", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
     }
 )  # fmt: skip
 """Payload keys of an item that belong to the product."""
@@ -589,10 +589,11 @@ class RefreshUsers(Message):
 
 
 class FitCollab(Message):
-    """Rebuild the collab leg and the popularity of every item from all events."""
+    """Rebuild the collab leg and the popularity of items from events."""
 
     task = "llmrec.fit_collab"
     queue = "batch"
+    ids: list[str] = Field([], max_length=MAX_BATCH, description="Item points; left out: every item.")
 
 
 class FitTopics(Message):

@@ -69,6 +69,8 @@ class Key:
     TERMS = "terms"
     """Readable words: of an item by frequency, of a user by interest."""
     POPULARITY = "popularity"
+    COLLAB_SINCE = "collab_since"
+    """Of an item: since when there are events that its collab leg does not know."""
     SRC_HASH = "src_hash"
     """Digest of what a vector was made from; guards every write of a worker."""
     STALE = "stale"
@@ -108,9 +110,9 @@ WORK = (Key.LEASE, Key.ATTEMPTS, Key.SET_ASIDE, Key.SET_ASIDE_WHY)
 
 ITEM_INTERNAL = (
     Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
-    Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK,
+    Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, Key.COLLAB_SINCE, *WORK,
 )  # fmt: skip
-ITEM_HEAVY = (Key.TEXT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK)
+ITEM_HEAVY = (Key.TEXT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, Key.COLLAB_SINCE, *WORK)
 """What a list of recommendations does not need to carry."""
 
 
@@ -220,7 +222,7 @@ _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
     "items": {
         Key.ITEM_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.TOPICS: "keyword",
         Key.TOPIC_IDS: "keyword",
-        Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float",
+        Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float", Key.COLLAB_SINCE: "datetime",
     },
     "users": {
         Key.USER_ID: "keyword", Key.STALE: "bool", Key.REVISION: "keyword", Key.WAITING: "keyword",

@@ -2,29 +2,34 @@
 
 For a user's items in order of time, item *j* at ``d`` steps after item *i* adds ``d^-collab_distance`` to the pair
 (i → j) and, since order is noisy, a part of that to (j → i). Divided by the square root of the *source's* number of
-events: a source that everybody takes says little, but a target is not punished for being popular, since people do
+users: a source that everybody takes says little, but a target is not punished for being popular, since people do
 take popular items next. On three public datasets that beat dividing by both roots (cosine, Sarwar et al. 2001) on
 validation data. The strongest sources of each item form its vector.
+
+New events have the rows they change rebuilt within seconds (:func:`refit`); everything is rebuilt where the space has
+grown by a tenth (:func:`fit`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from qdrant_client import QdrantClient, models
 from scipy import sparse
 
-from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.contracts import MAX_BATCH, SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import COLLAB, COLLAB_FIT, Key, Space
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import batches, now, timestamp
 from workers import store
-from workers.profiles import event_weight
+from workers.weights import event_weight, item_point
 
-__all__ = ["Interactions", "cooccurrence", "fit", "read_interactions"]
+__all__ = [
+    "Interactions", "collect", "cooccurrence", "due", "fit", "mark_due", "read_interactions", "refit", "strengths",
+]  # fmt: skip
 
 WINDOW = 10
 """Steps between two items that still count as following each other."""
@@ -32,6 +37,11 @@ BACKWARD = 0.3
 """Weight of the opposite direction."""
 WIDTH = 200
 """Sources kept per item."""
+POPULAR = 500
+"""Users of an item above which a new event does not rebuild its row."""
+USERS = 5_000
+"""Users whose events one partial rebuild reads."""
+WANTED = (Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE)
 PAIRS = 20_000_000
 """Pairs of events held at once: memory stays below a gigabyte however many events there are."""
 
@@ -58,13 +68,17 @@ class Interactions:
 
 
 def read_interactions(client: QdrantClient, space: Space, config: SpaceConfig) -> Interactions:
-    """All positive events about items, 20 bytes each in memory beside the table of ids."""
+    """All positive events about items."""
+    return collect(store.scroll(client, space.events, None, WANTED), config)
+
+
+def collect(pages: Iterable[Sequence[models.Record]], config: SpaceConfig) -> Interactions:
+    """The positive events about items in pages of events: 16 bytes each in memory, beside the table of ids."""
     users: dict[tuple[str, str], int] = {}
     items: dict[tuple[str, str], int] = {}
     columns: list[np.ndarray] = []
     total = 0
-    wanted = [Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE]
-    for page in store.scroll(client, space.events, None, wanted):
+    for page in pages:
         rows = []
         for record in page:
             payload = record.payload or {}
@@ -79,37 +93,42 @@ def read_interactions(client: QdrantClient, space: Space, config: SpaceConfig) -
         if rows:
             columns.append(np.array(rows, dtype=[("user", "i4"), ("item", "i4"), ("ts", "f8")]))
     table = np.concatenate(columns) if columns else np.empty(0, dtype=[("user", "i4"), ("item", "i4"), ("ts", "f8")])
+    columns.clear()
     table = table[np.lexsort((table["ts"], table["user"]))]
-    return Interactions(table["user"], table["item"], list(items), total, list(users))
+    return Interactions(table["user"].copy(), table["item"].copy(), list(items), total, list(users))
 
 
 def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = PAIRS) -> Iterator[sparse.csr_matrix]:
     """Blocks of rows of the matrix (items, items), in order: row = item, column = source, value = strength of source → item."""
     size = len(found.names)
     events = np.bincount(found.items, minlength=size).astype(np.float64)
-    scale = sparse.diags(1.0 / np.sqrt(np.maximum(events, 1.0)))
     ends = np.searchsorted(
         np.cumsum(events) * 2 * WINDOW, np.arange(1, 1 + 2 * WINDOW * len(found.items) // pairs) * pairs
     )
+    popularity = found.popularity
     start = 0
     for end in [*np.unique(ends[(ends > 0) & (ends < size)]).tolist(), size]:
-        yield (_block(found, distance, start, end) @ scale).tocsr()
+        yield strengths(found, np.arange(start, end), popularity, distance)
         start = end
 
 
-def _block(found: Interactions, distance: float, start: int, end: int) -> sparse.csr_matrix:
-    """Unscaled rows ``start`` to ``end``."""
-    total = sparse.csr_matrix((end - start, len(found.names)), dtype=np.float64)
+def strengths(found: Interactions, rows: np.ndarray, popularity: np.ndarray, distance: float) -> sparse.csr_matrix:
+    """These rows of the matrix; ``popularity`` is the number of users of every source."""
+    size = len(found.names)
+    place = np.full(size, -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    total = sparse.csr_matrix((len(rows), size), dtype=np.float64)
     for step in range(1, WINDOW + 1):
         if len(found.users) <= step:
             break
-        same = (found.users[:-step] == found.users[step:]) & (found.items[:-step] != found.items[step:])
         before, after = found.items[:-step], found.items[step:]
+        same = (found.users[:-step] == found.users[step:]) & (before != after)
         for target, source, weight in ((after, before, step**-distance), (before, after, BACKWARD * step**-distance)):
-            mine = same & (target >= start) & (target < end)
+            at = place[target]
+            mine = same & (at >= 0)
             values = np.full(int(mine.sum()), weight)
-            total = total + sparse.csr_matrix((values, (target[mine] - start, source[mine])), shape=total.shape)
-    return total
+            total = total + sparse.csr_matrix((values, (at[mine], source[mine])), shape=total.shape)
+    return (total @ sparse.diags(1.0 / np.sqrt(np.maximum(popularity, 1.0)))).tocsr()
 
 
 def _rows(
@@ -138,17 +157,15 @@ def _rows_of(
 
 def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
     """Rebuild ``collab`` and ``popularity`` of every item; an item that nobody took any more loses both."""
+    since = now()
     found = read_interactions(client, space, config)
     popularity = found.popularity
     points = [point_id("item", item, tenant or None) for tenant, item in found.names]
     _write_popularity(client, space, points, popularity)
     for batch in batches(_rows(cooccurrence(found, config.collab_distance), found.names), 256):
-        vectors = [
-            models.PointVectors(id=points[row], vector={COLLAB: vector}) for row, vector in batch if vector.indices
-        ]
-        store.write_existing(client, space.items, vectors)
-        _clear(client, space, [points[row] for row, vector in batch if not vector.indices])
+        _write(client, space, {points[row]: vector for row, vector in batch})
     _forget_others(client, space, set(points))
+    _not_due(client, space, since)
     fitted = {
         "events": found.n_events,
         "items": store.count(client, space.items),
@@ -157,6 +174,105 @@ def fit(client: QdrantClient, space: Space, config: SpaceConfig) -> None:
     }
     with translated():
         client.update_collection(space.items, metadata={COLLAB_FIT: fitted})
+
+
+def refit(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequence[str]) -> None:
+    """Rebuild ``collab`` and ``popularity`` of these item points, as :func:`fit` would.
+
+    Reads the events of everybody who took one of them. The popularity of other items is taken as it is stored.
+    """
+    since = now()
+    with translated():
+        records = client.retrieve(space.items, list(ids), with_payload=[Key.ITEM_ID, Key.TENANT])
+    names = {
+        ((one.payload or {}).get(Key.TENANT) or "", (one.payload or {})[Key.ITEM_ID]): str(one.id) for one in records
+    }
+    found = collect(_events_around(client, space, list(names)), config)
+    number = {name: k for k, name in enumerate(found.names)}
+    rows = np.array([number[name] for name in names if name in number], dtype=np.int64)
+    popularity = found.popularity.astype(np.float64)
+    mine = [names[found.names[row]] for row in rows]
+    _write_popularity(client, space, mine, popularity[rows])
+    for row, stored in _stored_popularity(client, space, found.names, set(rows.tolist())):
+        popularity[row] = stored
+    matrix = strengths(found, rows, popularity, config.collab_distance)
+    _write(client, space, {mine[k]: vector for k, vector in _rows([matrix], found.names)})
+    gone = [point for name, point in names.items() if name not in number]
+    _clear(client, space, gone)
+    _write_popularity(client, space, gone, np.zeros(len(gone)))
+    _not_due(client, space, since, list(names.values()))
+
+
+def _events_around(
+    client: QdrantClient, space: Space, names: Sequence[tuple[str, str]]
+) -> Iterator[list[models.Record]]:
+    """Every event of everybody who took one of these items."""
+    tenants = {tenant: [item for at, item in names if at == tenant] for tenant, _ in names}
+    for tenant, items in tenants.items():
+        inside = store.equals(Key.TENANT, tenant)
+        users: dict[str, None] = {}
+        for batch in batches(items, 100):
+            taken = store.where(inside, store.one_of(Key.ITEM_ID, batch))
+            for page in store.scroll(client, space.events, taken, [Key.USER_ID]):
+                users.update(dict.fromkeys((record.payload or {})[Key.USER_ID] for record in page))
+        for batch in batches(users, 100):
+            yield from store.scroll(client, space.events, store.where(inside, store.one_of(Key.USER_ID, batch)), WANTED)
+
+
+def _stored_popularity(
+    client: QdrantClient, space: Space, names: Sequence[tuple[str, str]], but: set[int]
+) -> Iterator[tuple[int, float]]:
+    rows = {point_id("item", item, tenant or None): k for k, (tenant, item) in enumerate(names) if k not in but}
+    for batch in batches(rows, 1_000):
+        with translated():
+            found = client.retrieve(space.items, batch, with_payload=[Key.POPULARITY])
+        for record in found:
+            yield rows[str(record.id)], float((record.payload or {}).get(Key.POPULARITY) or 0.0)
+
+
+def _write(client: QdrantClient, space: Space, rows: Mapping[str, models.SparseVector]) -> None:
+    vectors = [models.PointVectors(id=point, vector={COLLAB: row}) for point, row in rows.items() if row.indices]
+    store.write_existing(client, space.items, vectors)
+    _clear(client, space, [point for point, row in rows.items() if not row.indices])
+
+
+def mark_due(client: QdrantClient, space: Space, events: Sequence[models.Record]) -> None:
+    """Note which items' collab leg changes with a user's new events, all of them given newest first.
+
+    The newest counts as new, since another version of the space may have marked it as folded.
+    """
+    taken = [event for event in events if (event.payload or {}).get(Key.ITEM_ID)]
+    new = [k for k, event in enumerate(taken) if k == 0 or not (event.payload or {}).get(Key.FOLDED)]
+    near = {item_point(one) for k in new for one in taken[max(k - WINDOW, 0) : k + WINDOW + 1]}
+    if near:
+        with translated():
+            client.set_payload(space.items, {Key.COLLAB_SINCE: now()}, points=store.where(store.has_id(*near)), wait=True)
+
+
+def _not_due(client: QdrantClient, space: Space, since: str, points: Sequence[str] = ()) -> None:
+    """What became due before ``since`` is done: of these items, or of all."""
+    done = models.FieldCondition(key=Key.COLLAB_SINCE, range=models.DatetimeRange(lte=since))
+    which = store.where(done, *([store.has_id(*points)] if points else []))
+    with translated():
+        client.set_payload(space.items, {Key.COLLAB_SINCE: None}, points=which, wait=True)
+
+
+def due(client: QdrantClient, space: Space) -> list[str]:
+    """Item points for one :func:`refit`, longest due first: what ``USERS`` users bear, and nothing very popular.
+
+    One event changes a popular item little: it waits for the next :func:`fit`.
+    """
+    waits = store.where(
+        models.FieldCondition(key=Key.COLLAB_SINCE, range=models.DatetimeRange(lte=now())),
+        models.FieldCondition(key=Key.POPULARITY, range=models.Range(lte=POPULAR)),
+    )
+    order = models.OrderBy(key=Key.COLLAB_SINCE, direction=models.Direction.ASC)
+    with translated():
+        found, _ = client.scroll(
+            space.items, scroll_filter=waits, order_by=order, limit=MAX_BATCH, with_payload=[Key.POPULARITY]
+        )
+    load = np.cumsum([1 + float((one.payload or {}).get(Key.POPULARITY) or 0) for one in found])
+    return [str(one.id) for one, bearing in zip(found, load, strict=True) if bearing <= USERS]
 
 
 def _write_popularity(client: QdrantClient, space: Space, points: list[str], popularity: np.ndarray) -> None:

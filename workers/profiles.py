@@ -16,13 +16,14 @@ from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import COLLAB, DENSE, INTERESTS, TFIDF, Key, Space
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import FRESH, batches, now, timestamp
-from workers import interests, store, topics
+from workers import collab, interests, store, topics
 from workers.attempts import attempt
 from workers.embed import embed
 from workers.encoder import centred, normalised
 from workers.interests import Act
 from workers.topics import Topics
 from workers.vocabulary import Vocabulary
+from workers.weights import event_weight, item_point
 
 __all__ = ["Past", "Profile", "event_weight", "fold", "recency", "refresh"]
 
@@ -65,25 +66,6 @@ class Profile:
         """The named vectors that exist."""
         named: dict[str, Any] = {DENSE: self.dense, TFIDF: self.tfidf, COLLAB: self.collab}
         return {leg: named[leg] for leg in LEGS if named[leg] is not None}
-
-
-def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
-    """How much an event says for (or, below zero, against) what it is about.
-
-    The weight of its type; a value on the rating scale scales it: from 0.5 just above the middle to 1
-    at the top, and from 0 just below the middle to -0.5 at the bottom, since also a film rated low was
-    chosen. A dislike is negative by its type and ignores the value.
-
-    >>> [event_weight("rating", v, SpaceConfig()) for v in (5, 4, 3, 2, 1)]
-    [2.0, 1.5, 1.0, -0.5, -1.0]
-    """
-    base = config.event_weights.get(kind, 1.0)
-    if value is None or kind not in {"rating", "review"} or base <= 0:
-        return base
-    low, high = config.rating_scale
-    middle = (low + high) / 2
-    share = (min(max(value, low), high) - middle) / (high - middle)
-    return base * (0.5 + 0.5 * share if share >= 0 else 0.5 * share)
 
 
 def recency(moments: Sequence[float], config: SpaceConfig, decay: float | None = None) -> np.ndarray:
@@ -282,12 +264,6 @@ class _Library:
         return self._texts.get(str(event.id))
 
 
-def item_point(event: models.Record) -> str:
-    """Point id of the item of an event."""
-    payload = event.payload or {}
-    return point_id("item", payload.get(Key.ITEM_ID) or "", payload.get(Key.TENANT) or None)
-
-
 def _past(event: models.Record, library: _Library, config: SpaceConfig) -> Past:
     payload = event.payload or {}
     item = payload.get(Key.ITEM_ID)
@@ -347,6 +323,7 @@ def _write(
             client.delete_vectors(space.users, lost, models.FilterSelector(filter=guard))
     points = [models.PointVectors(id=user.id, vector=vectors)] if vectors else []
     store.write_existing(client, space.users, points, guard, [models.SetPayload(payload=derived, filter=guard)])
+    collab.mark_due(client, space, events)
     _mark_folded(client, space, payload, events)
     return waiting
 

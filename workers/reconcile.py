@@ -16,7 +16,16 @@ from typing import Any
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.admin import load_config
-from llmrec_qdrant.contracts import EmbedItems, EmbedTexts, FitCollab, FitTopics, Message, Migrate, RefreshUsers
+from llmrec_qdrant.contracts import (
+    MAX_BATCH,
+    EmbedItems,
+    EmbedTexts,
+    FitCollab,
+    FitTopics,
+    Message,
+    Migrate,
+    RefreshUsers,
+)
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
@@ -25,7 +34,7 @@ from llmrec_qdrant.reembed import read_state
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import versions
 from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
-from workers import store
+from workers import collab, store
 from workers.attempts import lease_end
 from workers.topics import read_fit
 
@@ -60,6 +69,8 @@ def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> It
         yield RefreshUsers(space=space.name, ids=ids)
     if any(collab_due(client, at) for at in places):
         yield FitCollab(space=space.name)
+    elif changed := sorted({one for at in places if read_collab_fit(client, at) for one in collab.due(client, at)}):
+        yield FitCollab(space=space.name, ids=changed[:MAX_BATCH])
     if topics_due(client, places[0]):
         yield FitTopics(space=space.name)
     if found.others and (everything or not _migrating(client, space, found.others)):

@@ -44,10 +44,11 @@ class Worker:
                 return [more for at in self._versions(space) for more in self._embed_texts(at, ids)]
             case contracts.RefreshUsers(ids=ids):
                 return [more for at in self._versions(space) for more in self._refresh(at, ids)]
-            case contracts.FitCollab():
+            case contracts.FitCollab(ids=ids):
                 for at in self._versions(space):
                     with suppress(SpaceNotFound):
-                        collab.fit(self._client, at, self._config(at))
+                        config = self._config(at)
+                        collab.refit(self._client, at, config, ids) if ids else collab.fit(self._client, at, config)
             case contracts.FitTopics(topics=number):
                 return self._fit_topics(space, number)
             case contracts.Migrate():

@@ -28,8 +28,8 @@ from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import batches, timestamp
 from workers import collab, profiles, store
-from workers.profiles import event_weight
 from workers.reconcile import make_users
+from workers.weights import event_weight
 
 __all__ = ["Split", "Target", "Tell", "hide_last", "hide_latest", "lists", "trial"]
 

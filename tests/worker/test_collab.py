@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
+from llmrec_qdrant.contracts import FitCollab
+from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.layout import COLLAB
+from llmrec_qdrant.testing import MemoryQueue
+from tests.spaces import drop, fresh_name
+from workers import collab
 from workers.collab import BACKWARD, WINDOW, Interactions, cooccurrence
+from workers.reconcile import reconcile
+from workers.runtime import Worker
 
 
 def interactions(*histories: list[int]) -> Interactions:
@@ -61,6 +71,96 @@ def test_agrees_with_a_plain_count_in_blocks_of_any_size(histories: list[list[in
                     second = history[start + step]
                     expected[second, first] += 1 / step
                     expected[first, second] += BACKWARD / step
-    events = np.array([sum(history.count(i) for history in histories) for i in range(size)])
-    scale = np.sqrt(np.maximum(events, 1))
+    users = np.array([sum(i in history for history in histories) for i in range(size)])
+    scale = np.sqrt(np.maximum(users, 1))
     assert whole(found, pairs).toarray() == pytest.approx(expected / scale[None, :])
+
+
+CONFIG = SpaceConfig(model="hash", size=32)
+
+
+@pytest.fixture(params=["local", pytest.param("server", marks=pytest.mark.qdrant)])
+def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
+    """Forty users who follow one chain of items, fitted."""
+    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
+    made = Recommender.connect(**where, space=fresh_name())
+    made.create(CONFIG)
+    made.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(60)])
+    made.track(view(f"u{n}", (n + step) % 40, step) for n in range(40) for step in range(6))
+    made.reconcile()
+    yield made
+    drop(made)
+
+
+def view(user: str, item: int, step: int) -> Event:
+    return Event(user=user, item=f"i{item}", type="view", ts=1_600_000_000 + step)
+
+
+def rows(rec: Recommender) -> dict[str, tuple[float, dict[int, float]]]:
+    """Popularity and collab vector of every item."""
+    found, _ = rec.client.scroll(rec._space.items, limit=100, with_vectors=[COLLAB], with_payload=True)
+    result = {}
+    for one in found:
+        vector = one.vector.get(COLLAB) if isinstance(one.vector, dict) else None
+        pairs = dict(zip(vector.indices, vector.values, strict=True)) if vector else {}  # type: ignore[union-attr]
+        result[(one.payload or {})["item_id"]] = ((one.payload or {}).get("popularity", 0.0), pairs)
+    return result
+
+
+def test_new_events_rebuild_the_rows_they_change_and_nothing_else(rec: Recommender) -> None:
+    """Two users take two new items in a row; what a fit from nothing gives for the changed rows is what they have."""
+    before = rows(rec)
+    assert list(reconcile(rec.client, rec._space)) == []
+    rec.track([view("new", 3, 0), view("new", 50, 1), view("new", 51, 2), view("other", 50, 5), view("other", 51, 6)])
+    (message,) = reconcile(rec.client, rec._space)
+    changed = {"i3", "i50", "i51"}
+    assert isinstance(message, FitCollab) and set(message.ids) == {point_id("item", one) for one in changed}
+    Worker(rec.client).run(message)
+    after = rows(rec)
+    assert {name for name in after if after[name] != before[name]} == changed
+    assert after["i50"][0] == 2.0 and after["i51"][1]
+    assert [one.id for one in rec.recommend_from(["i50"], limit=1, weights={"collab": 1})] == ["i51"]
+    assert list(reconcile(rec.client, rec._space)) == []
+    collab.fit(rec.client, rec._space, CONFIG)
+    whole_fit = rows(rec)
+    for name in changed:
+        assert after[name][0] == whole_fit[name][0]
+        assert after[name][1] == pytest.approx(whole_fit[name][1], rel=1e-6)
+
+
+def test_a_rebuild_twice_or_of_what_is_gone_changes_nothing(rec: Recommender) -> None:
+    rec.track([view("new", 3, 0), view("new", 50, 1)])
+    points = [point_id("item", f"i{k}") for k in (3, 50, 20)] + [point_id("item", "never")]
+    Worker(rec.client).run(FitCollab(space=rec.space, ids=points))
+    once = rows(rec)
+    Worker(rec.client).run(FitCollab(space=rec.space, ids=points))
+    assert rows(rec) == once
+    rec.forget_user("new")
+    Worker(rec.client).run(FitCollab(space=rec.space, ids=points))
+    assert rows(rec)["i50"] == (0.0, {})
+
+
+def test_an_event_in_the_middle_of_a_rebuild_is_not_lost(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    rec.track([view("new", 3, 0), view("new", 50, 1)])
+    (message,) = reconcile(rec.client, rec._space)
+    around = collab._events_around
+
+    def late(*given: Any) -> Any:
+        yield from list(around(*given))
+        rec.track([view("late", 50, 0), view("late", 52, 1)])
+
+    monkeypatch.setattr(collab, "_events_around", late)
+    Worker(rec.client).run(message)
+    monkeypatch.undo()
+    (again,) = reconcile(rec.client, rec._space)
+    assert isinstance(again, FitCollab) and point_id("item", "i50") in again.ids
+
+
+def test_a_very_popular_item_waits_for_the_next_fit(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collab, "POPULAR", 5)
+    rec._queue = MemoryQueue()
+    rec.track([view("new", 3, 0), view("new", 50, 1)])  # i3 has six users already
+    Worker(rec.client).drain(rec._queue.sent)
+    assert collab.due(rec.client, rec._space) == [point_id("item", "i50")]
+    monkeypatch.setattr(collab, "USERS", 0)
+    assert collab.due(rec.client, rec._space) == []
