@@ -45,7 +45,7 @@ from workers.runtime import Worker
 from workers.tune import Step, search
 
 CUTS = (3, 5, 10)
-VALIDATION = 400
+VALIDATION = 1_000
 """Validation users on which settings are chosen."""
 PUBLISHED = {
     "beauty": [("SASRec", "HR@10 .0605, NDCG@10 .0318"), ("TIGER", "HR@10 .0648, NDCG@10 .0384")],
@@ -219,13 +219,14 @@ def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
     users = [case.user for case in cases]
     now = [rec.config]
 
-    def measure(config: SpaceConfig) -> float:
+    def measure(config: SpaceConfig) -> np.ndarray:
         before, now[0] = now[0], rec.create(config)
         if config.fitting != before.fitting:
             Worker(rec.client).run(FitCollab(space=rec.space))
         if config.folding != before.folding:
             refresh(rec, users)
-        return figures(ranks(cases, ours(rec, data)))["NDCG@10"]
+        places = ranks(cases, ours(rec, data))
+        return 1 / np.log2(places + 1)
 
     found = [(step, config) for step, config in search(rec.config, measure) if _told(step)]
     measure(found[-1][1])
@@ -411,7 +412,7 @@ def small(data: Data) -> Data:
     def some(cases: list[Case]) -> list[Case]:
         cut = [Case(one.user, [item for item in one.past if item in kept], one.target) for one in cases]
         able = [one for one in cut if one.past and one.target in kept]
-        return chance.sample(able, min(SMALL // 5, len(able)))
+        return chance.sample(able, min(SMALL // 8, len(able)))
 
     return Data(items, part(data.fit), some(data.validation), part(data.more), some(data.test), data.exclude_seen)
 

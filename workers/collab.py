@@ -246,7 +246,9 @@ def mark_due(client: QdrantClient, space: Space, events: Sequence[models.Record]
     near = {item_point(one) for k in new for one in taken[max(k - WINDOW, 0) : k + WINDOW + 1]}
     if near:
         with translated():
-            client.set_payload(space.items, {Key.COLLAB_SINCE: now()}, points=store.where(store.has_id(*near)), wait=True)
+            client.set_payload(
+                space.items, {Key.COLLAB_SINCE: now()}, points=store.where(store.has_id(*near)), wait=True
+            )
 
 
 def _not_due(client: QdrantClient, space: Space, since: str, points: Sequence[str] = ()) -> None:

@@ -91,28 +91,36 @@ def settings(config: SpaceConfig, kinds: Sequence[str] = ()) -> Iterator[tuple[s
 
 def search(
     config: SpaceConfig,
-    measure: Callable[[SpaceConfig], float],
+    measure: Callable[[SpaceConfig], np.ndarray],
     kinds: Sequence[str] = (),
     tell: Tell = lambda what, done, total: None,
 ) -> Iterator[tuple[Step, SpaceConfig]]:
     """Coordinate search: each setting at its best in turn, and leg weights again at the end, since all depend on them.
 
-    ``measure`` gives what is to be large. Yields what was kept after each setting.
+    ``measure`` gives a value per user, large where the list is good. Another value is kept only where its mean gain is
+    more than its standard error (the one-standard-error rule, Breiman et al. 1984): of many values that are equally
+    good one always looks better by chance. Yields what was kept after each setting.
     """
-    best = measure(config)
+    kept = measure(config)
     names = [name for name, _ in settings(config, kinds)]
     for number, name in enumerate([*names, "weights"]):
-        tried = dict(settings(config, kinds))[name]
-        for one in tried:
-            if kinds and not any(one.event_weights.get(kind, 1.0) > 0 for kind in kinds):
-                continue
-            if (found := measure(one)) > best:
-                best, config = found, one
-        kept: Any = config.model_dump()
-        for part in name.split("."):
-            kept = kept[part] if isinstance(kept, dict) and part in kept else 1.0
+        tried = [
+            one
+            for one in dict(settings(config, kinds))[name]
+            if not kinds or any(one.event_weights.get(kind, 1.0) > 0 for kind in kinds)
+        ]
+        found = [(measure(one), one) for one in tried]
+        best, better = max(found, key=lambda pair: float(pair[0].mean()), default=(kept, config))
+        gain = best - kept
+        if gain.mean() > gain.std() / len(gain) ** 0.5:
+            kept, config = best, better
         tell("choosing", number + 1, len(names) + 1)
-        yield Step(name, kept, best, len(tried)), config
+        yield Step(name, _read(config, name), float(kept.mean()), len(tried)), config
+
+
+def _read(config: SpaceConfig, name: str) -> Any:
+    first, _, kind = name.partition(".")
+    return config.event_weights.get(kind, 1.0) if kind else getattr(config, first)
 
 
 class _Bench:
@@ -167,7 +175,7 @@ def tune(
         kinds = sorted({event[Key.TYPE] for event in payloads(client, made)})
         bench = _Bench(client, made, config, limit)
         result = Tuning(limit, len(choosing), config, confirmed_on=len(confirming))
-        for step, kept in search(config, lambda one: float(bench.ndcg(one, choosing).mean()), kinds, tell):
+        for step, kept in search(config, lambda one: bench.ndcg(one, choosing), kinds, tell):
             result.steps.append(step)
             result.config = kept
         before, after = bench.ndcg(config, confirming), bench.ndcg(result.config, confirming)
