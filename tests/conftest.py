@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports huggingface_hub or tokenizers, which read them once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,6 +26,9 @@ from tests.services import (
     qdrant_server,
     redis_server,
 )
+
+settings.register_profile("untimed", deadline=None)  # no test depends on the speed of the machine
+settings.load_profile("untimed")
 
 
 def missing(reason: object) -> NoReturn:

@@ -421,7 +421,7 @@ def test_messages_hold_names_and_ids_and_never_texts() -> None:
     assert {model.__name__: sorted(model.model_fields) for model in MESSAGES} == {
         "EmbedItems": ["ids", "space", "v"],
         "EmbedTexts": ["ids", "space", "v"],
-        "FitCollab": ["space", "v"],
+        "FitCollab": ["ids", "space", "v"],
         "FitTopics": ["space", "topics", "v"],
         "Migrate": ["space", "v"],
         "Reconcile": ["everything", "space", "v"],
@@ -452,7 +452,12 @@ def test_a_message_has_one_to_a_thousand_ids(model: Any) -> None:
     assert refusal(model, space="s") == f"{model.__name__}: 'ids': field required"
 
 
-@pytest.mark.parametrize("model", [FitCollab, Migrate])
+def test_the_collab_leg_is_rebuilt_whole_or_for_some_items() -> None:
+    assert FitCollab(space="s").ids == []
+    assert refusal(FitCollab, space="s", ids=["x"] * 1001).startswith("FitCollab: 'ids': list should have at most 1000")
+
+
+@pytest.mark.parametrize("model", [Migrate])
 def test_a_message_about_a_whole_space(model: Any) -> None:
     assert model(space="s").model_dump(mode="json") == {"v": 1, "space": "s"}
     assert refusal(model, space="") == (f"{model.__name__}: 'space': string should have at least 1 character (got '')")

@@ -164,3 +164,9 @@ def test_a_very_popular_item_waits_for_the_next_fit(rec: Recommender, monkeypatc
     assert collab.due(rec.client, rec._space) == [point_id("item", "i50")]
     monkeypatch.setattr(collab, "USERS", 0)
     assert collab.due(rec.client, rec._space) == []
+
+
+def test_an_edit_of_an_item_keeps_what_its_collab_leg_is_due(rec: Recommender) -> None:
+    rec.track([view("new", 3, 0), view("new", 50, 1)])
+    rec.upsert_items([Item(id="i50", title="another title", payload={"year": 2001})])
+    assert point_id("item", "i50") in collab.due(rec.client, rec._space)

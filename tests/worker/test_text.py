@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import regex
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workers import text as module
@@ -287,7 +287,6 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 # --- properties ---
 
 
-@settings(deadline=None)
 @given(ANY_TEXT, st.integers(0, 60))
 @example("&ampamp;lt;", 60)
 @example("e\u200b\u0301", 60)
@@ -299,7 +298,6 @@ def test_clean_is_idempotent_and_bounded(text: str, limit: int) -> None:
     once.encode()  # no lone surrogate is left
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_any_text_has_well_formed_terms(text: str) -> None:
     found = terms(text)
@@ -311,7 +309,6 @@ def test_any_text_has_well_formed_terms(text: str) -> None:
     assert language(text) in {"zh", "en", "other"}
 
 
-@settings(deadline=None)
 @given(ANY_TEXT)
 def test_weights_have_unit_norm_and_keywords_are_words_of_the_text(text: str) -> None:
     found = terms(text)
@@ -321,7 +318,6 @@ def test_weights_have_unit_norm_and_keywords_are_words_of_the_text(text: str) ->
     assert set(shown) <= {word for _, word in found}
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=6))
 def test_a_short_text_and_a_long_one_give_the_same_stems(parts: list[str]) -> None:
     together = stems(" \n ".join(parts))
