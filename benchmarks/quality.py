@@ -215,21 +215,38 @@ def ours(rec: Recommender, data: Data, **more: Any) -> Listed:
 
 
 def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
-    """As ``llmrec tune`` does it, but on the validation targets of the protocol; the winner is stored."""
+    """As ``llmrec tune`` does it, but on the validation targets of the protocol; the winner is stored.
+
+    Who is not fitted on must not be there while the co-occurrence is fitted: histories hold targets of others.
+    """
     users = [case.user for case in cases]
+    own = {case.user: case.past for case in cases if case.user not in data.fit}
     now = [rec.config]
+
+    def arrive() -> None:
+        track(rec, own, {})
+        refresh(rec, users)
+
+    def leave() -> None:
+        for user in own:
+            rec.forget_user(user)
 
     def measure(config: SpaceConfig) -> np.ndarray:
         before, now[0] = now[0], rec.create(config)
         if config.fitting != before.fitting:
+            leave()
             Worker(rec.client).run(FitCollab(space=rec.space))
-        if config.folding != before.folding:
+            arrive()
+        elif config.folding != before.folding:
             refresh(rec, users)
         places = ranks(cases, ours(rec, data))
         return 1 / np.log2(places + 1)
 
+    arrive()
     found = [(step, config) for step, config in search(rec.config, measure) if _told(step)]
-    measure(found[-1][1])
+    leave()
+    rec.create(found[-1][1])
+    Worker(rec.client).run(FitCollab(space=rec.space))
 
 
 def _told(step: Step) -> bool:
@@ -443,12 +460,7 @@ def main() -> int:
         rec._queue = MemoryQueue()  # from here on users are folded when they are asked about
         track(rec, data.fit, {})
         Worker(rec.client).run(FitCollab(space=rec.space))
-        own = {case.user: case.past for case in validation if case.user not in data.fit}
-        track(rec, own, {})
-        refresh(rec, [case.user for case in validation])
         choose(rec, data, validation)
-        for user in own:
-            rec.forget_user(user)
         if data.more:
             track(rec, data.more, data.fit)
             Worker(rec.client).run(FitCollab(space=rec.space))

@@ -98,11 +98,17 @@ def tune(
             )  # fmt: skip
         stored = found.better and not dry_run
         if stored:
-            rec.create(found.config)
+            rec._config = None  # tuning takes a while: change what the space has by now
+            rec.create(rec.config.model_copy(update=found.changes))
     if target.json:
-        print_json({**asdict(found), "config": found.config.model_dump(mode="json"), "stored": stored})
+        print_json({"changes": found.changes, **_figures(found), "stored": stored})
         return
     print_tuning(found, stored)
+
+
+def _figures(found: Any) -> dict[str, Any]:
+    names = ("limit", "chosen_on", "confirmed_on", "before", "after", "low", "high", "p")
+    return {**{name: getattr(found, name) for name in names}, "steps": [asdict(one) for one in found.steps]}
 
 
 def print_evaluation(found: Any) -> None:

@@ -41,6 +41,8 @@ POPULAR = 500
 """Users of an item above which a new event does not rebuild its row."""
 USERS = 5_000
 """Users whose events one partial rebuild reads."""
+EVENTS = 500_000
+"""Events of these users above which a partial rebuild is left to the next whole fit."""
 WANTED = (Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE)
 PAIRS = 20_000_000
 """Pairs of events held at once: memory stays below a gigabyte however many events there are."""
@@ -187,7 +189,10 @@ def refit(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequence
     names = {
         ((one.payload or {}).get(Key.TENANT) or "", (one.payload or {})[Key.ITEM_ID]): str(one.id) for one in records
     }
-    found = collect(_events_around(client, space, list(names)), config)
+    users = _who_took(client, space, list(names))
+    if sum(store.count(client, space.events, one) for one in users) > EVENTS:  # the next whole fit does it
+        return _not_due(client, space, since, list(names.values()))
+    found = collect((page for one in users for page in store.scroll(client, space.events, one, WANTED)), config)
     number = {name: k for k, name in enumerate(found.names)}
     rows = np.array([number[name] for name in names if name in number], dtype=np.int64)
     popularity = found.popularity.astype(np.float64)
@@ -203,20 +208,18 @@ def refit(client: QdrantClient, space: Space, config: SpaceConfig, ids: Sequence
     _not_due(client, space, since, list(names.values()))
 
 
-def _events_around(
-    client: QdrantClient, space: Space, names: Sequence[tuple[str, str]]
-) -> Iterator[list[models.Record]]:
-    """Every event of everybody who took one of these items."""
-    tenants = {tenant: [item for at, item in names if at == tenant] for tenant, _ in names}
-    for tenant, items in tenants.items():
+def _who_took(client: QdrantClient, space: Space, names: Sequence[tuple[str, str]]) -> list[models.Filter]:
+    """Conditions on the events of everybody who took one of these items, a hundred users each."""
+    found = []
+    for tenant in dict.fromkeys(tenant for tenant, _ in names):
         inside = store.equals(Key.TENANT, tenant)
         users: dict[str, None] = {}
-        for batch in batches(items, 100):
+        for batch in batches((item for at, item in names if at == tenant), 100):
             taken = store.where(inside, store.one_of(Key.ITEM_ID, batch))
             for page in store.scroll(client, space.events, taken, [Key.USER_ID]):
                 users.update(dict.fromkeys((record.payload or {})[Key.USER_ID] for record in page))
-        for batch in batches(users, 100):
-            yield from store.scroll(client, space.events, store.where(inside, store.one_of(Key.USER_ID, batch)), WANTED)
+        found += [store.where(inside, store.one_of(Key.USER_ID, batch)) for batch in batches(users, 100)]
+    return found
 
 
 def _stored_popularity(

@@ -57,6 +57,8 @@ class Tuning:
 
     limit: int
     chosen_on: int
+    given: SpaceConfig
+    """What the space had."""
     config: SpaceConfig
     steps: list[Step] = field(default_factory=list)
     before: float = 0.0
@@ -67,6 +69,11 @@ class Tuning:
     high: float = 0.0
     p: float = 1.0
     confirmed_on: int = 0
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings that are other than before."""
+        return {name: value for name, value in self.config if value != getattr(self.given, name)}
 
     @property
     def better(self) -> bool:
@@ -174,7 +181,7 @@ def tune(
     with trial(client, space, config, split, tell) as made:
         kinds = sorted({event[Key.TYPE] for event in payloads(client, made)})
         bench = _Bench(client, made, config, limit)
-        result = Tuning(limit, len(choosing), config, confirmed_on=len(confirming))
+        result = Tuning(limit, len(choosing), config, config, confirmed_on=len(confirming))
         for step, kept in search(config, lambda one: bench.ndcg(one, choosing), kinds, tell):
             result.steps.append(step)
             result.config = kept

@@ -143,13 +143,14 @@ def test_a_rebuild_twice_or_of_what_is_gone_changes_nothing(rec: Recommender) ->
 def test_an_event_in_the_middle_of_a_rebuild_is_not_lost(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     rec.track([view("new", 3, 0), view("new", 50, 1)])
     (message,) = reconcile(rec.client, rec._space)
-    around = collab._events_around
+    found = collab._who_took
 
     def late(*given: Any) -> Any:
-        yield from list(around(*given))
+        users = found(*given)
         rec.track([view("late", 50, 0), view("late", 52, 1)])
+        return users
 
-    monkeypatch.setattr(collab, "_events_around", late)
+    monkeypatch.setattr(collab, "_who_took", late)
     Worker(rec.client).run(message)
     monkeypatch.undo()
     (again,) = reconcile(rec.client, rec._space)
@@ -170,3 +171,12 @@ def test_an_edit_of_an_item_keeps_what_its_collab_leg_is_due(rec: Recommender) -
     rec.track([view("new", 3, 0), view("new", 50, 1)])
     rec.upsert_items([Item(id="i50", title="another title", payload={"year": 2001})])
     assert point_id("item", "i50") in collab.due(rec.client, rec._space)
+
+
+def test_too_much_to_read_is_left_to_the_next_whole_fit(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows(rec)
+    rec.track([view("new", 3, 0), view("new", 50, 1)])
+    (message,) = reconcile(rec.client, rec._space)
+    monkeypatch.setattr(collab, "EVENTS", 1)
+    Worker(rec.client).run(message)
+    assert rows(rec) == before and list(reconcile(rec.client, rec._space)) == []

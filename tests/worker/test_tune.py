@@ -92,6 +92,7 @@ def test_a_space_is_tuned_without_being_touched(rec: Recommender) -> None:
     assert found.chosen_on == found.confirmed_on == 20
     assert found.steps[-1].ndcg >= found.steps[0].ndcg
     assert found.config.weights["collab"] >= CONFIG.weights["collab"]
+    assert found.changes == {name: getattr(found.config, name) for name in found.changes} and found.changes
     assert found.after > found.before and found.low <= found.after - found.before <= found.high
     assert before == (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
 
