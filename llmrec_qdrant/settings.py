@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="Qdrant API key.")
     space: str | None = Field(None, description="Name of the space.")
     tenant: str | None = Field(None, description="Tenant to be bound to.")
+    encoder_backend: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        "auto", description="How workers compute: the fastest here that agrees with fp32, or always this one."
+    )
 
     def __init__(self, **given: Any) -> None:
         try:
