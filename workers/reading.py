@@ -21,6 +21,10 @@ class Reader:
     def __init__(self, tokenizer: Any, limit: int, prompt: str = "") -> None:
         self._tokenizer = tokenizer
         self._limit = limit
+        self._fast = tokenizer.backend_tokenizer if tokenizer.is_fast else None
+        if self._fast:
+            self._fast.enable_truncation(max_length=limit)
+            self._fast.no_padding()
         self._prompt = prompt
         self._unreadable = unreadable_tokens(tokenizer)
         self._special = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
@@ -28,11 +32,11 @@ class Reader:
     def __call__(self, texts: Sequence[str]) -> list[list[int] | None]:
         """Token ids of each text, at most ``limit``; None where the model cannot read the text."""
         given = [self._prompt + text for text in texts] if self._prompt else list(texts)
-        tokens = self._tokenizer(given, truncation=True, max_length=self._limit, return_attention_mask=False)
-        return [
-            ids if text.isascii() or self._readable(ids) else None
-            for text, ids in zip(texts, tokens["input_ids"], strict=True)
-        ]
+        if self._fast:  # without the places of tokens in the text, which nobody needs: twice as fast
+            tokens = [one.ids for one in self._fast.encode_batch_fast(given)]
+        else:
+            tokens = self._tokenizer(given, truncation=True, max_length=self._limit)["input_ids"]
+        return [ids if text.isascii() or self._readable(ids) else None for text, ids in zip(texts, tokens, strict=True)]
 
     def _readable(self, ids: Sequence[int]) -> bool:
         own = [one for one in ids if one not in self._special]
