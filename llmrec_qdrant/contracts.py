@@ -415,7 +415,9 @@ class SpaceConfig(Contract):
     )  # fmt: skip
 
     model: str = Field(
-        default=DEFAULT_MODEL, min_length=1, description="A sentence-transformers or plain BERT id or folder."
+        default=DEFAULT_MODEL,
+        min_length=1,
+        description="A sentence-transformers or plain BERT id or folder; after 'static:', word vectors distilled from it.",
     )
     revision: str | None = Field(default=None, description="Commit of the model, pinned.")
     pooling: Literal["mean", "cls"] = Field(default="mean", description="How token vectors become one text vector.")

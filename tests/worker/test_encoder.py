@@ -7,7 +7,7 @@ import pytest
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
-from workers.encoder import centred, load_encoder, normalised
+from workers.encoder import SentenceEncoder, centred, load_encoder, normalised
 
 pytestmark = pytest.mark.model
 
@@ -30,7 +30,7 @@ def reference(text: str, pooling: str) -> np.ndarray:
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_pooling_agrees_with_the_bare_transformer(pooling: str) -> None:
     text = "astronauts cross a wormhole"
-    encoder = load_encoder(SpaceConfig(pooling=pooling))
+    encoder = SentenceEncoder(SpaceConfig(pooling=pooling), "fp32")
     assert encoder.encode([text])[0] == pytest.approx(reference(text, pooling), abs=1e-5)
 
 
