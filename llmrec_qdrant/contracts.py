@@ -74,7 +74,7 @@ MAX_BATCH = 1_000
 
 RESERVED = frozenset(
     {
-        "item_id", "tenant", "title", "text", "topics", "topic_ids", "popularity", "src_hash", "stale", "model",
+        "item_id", "tenant", "title", "text", "topics", "topic_ids", "topics_fit", "popularity", "src_hash", "stale", "model",
         "terms", "legs", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
     }
 )  # fmt: skip
@@ -601,6 +601,9 @@ class FitTopics(Message):
     task = "llmrec.fit_topics"
     queue = "batch"
     topics: int | None = Field(None, ge=2, le=MAX_TOPICS, description="How many; left out: as many as the items show.")
+    resume: bool = Field(
+        False, description="Go on with the last fit where it was interrupted; nothing to do if it was not."
+    )
 
 
 class Migrate(Message):

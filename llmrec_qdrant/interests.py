@@ -26,7 +26,7 @@ from llmrec_qdrant.effects import Steps, call
 from llmrec_qdrant.errors import InvalidInput, NotFound
 from llmrec_qdrant.filters import all_of
 from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import DENSE, INTERESTS, TOPICS_FIT, Key
+from llmrec_qdrant.layout import DENSE, INTERESTS, TOPICS_EDITED, Key
 from llmrec_qdrant.query import LegQuery
 from llmrec_qdrant.versions import on_every_version
 from llmrec_qdrant.writes import mark_users, notify, now
@@ -107,13 +107,12 @@ def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None
     which = models.Filter(must=[_is(Key.TOPIC_ID, topic)])
     named = {Key.LABEL: label, Key.LABEL_BY: "admin", Key.UPDATED_AT: now()}
     yield from call("set_payload", collection_name=space.topics, payload=named, points=which, wait=True)
+    stamp = {TOPICS_EDITED: {"at": now()}}  # workers read the topics again
+    yield from call("update_collection", collection_name=space.items, metadata=stamp)
     members = models.Filter(must=[_is(Key.TOPIC_IDS, topic)])
     yield from call(
         "set_payload", collection_name=space.items, payload={Key.TOPICS: [label]}, points=members, wait=True
     )
-    found = yield from call("get_collection", collection_name=space.items)
-    fitted = {**((found.config.metadata or {}).get(TOPICS_FIT) or {}), "at": now()}  # workers read the topics again
-    yield from call("update_collection", collection_name=space.items, metadata={TOPICS_FIT: fitted})
 
 
 def _is(key: str, value: str) -> models.FieldCondition:

@@ -253,7 +253,18 @@ def _store_items_at(bound: Bound, items: Sequence[Item], version: int) -> Steps[
 
 
 WORKERS_OWN = frozenset(
-    {Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, *WORK}
+    {
+        Key.TOPICS,
+        Key.TOPIC_IDS,
+        Key.FIT,
+        Key.TERMS,
+        Key.POPULARITY,
+        Key.STALE,
+        Key.MODEL,
+        Key.LEGS,
+        Key.EMBEDDED_AT,
+        *WORK,
+    }
 )
 FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.SET_ASIDE: False}
 """What a new source says of the work on it: all of it is still to do."""

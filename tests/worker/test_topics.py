@@ -15,11 +15,12 @@ from scipy import sparse
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.ids import sparse_index
 from workers import clusters, keywords, text
+from workers import topics as topics_module
 from workers.embed import sparse as bag
 from workers.interests import Act, interests_of, rows_of, shares
 from workers.naming import named
 from workers.topic_fit import Sample, fit_sample, how_many, matched
-from workers.topics import TopicPoint, Topics
+from workers.topics import SpaceTopics, TopicPoint, Topics
 
 COOKING = ["soup", "bread", "oven", "butter", "flour", "recipe", "kitchen"]
 SPACE = ["rocket", "orbit", "moon", "astronaut", "launch", "planet", "telescope"]
@@ -119,7 +120,7 @@ def test_a_fit_finds_the_three_vocabularies_and_new_texts_land_in_them() -> None
     assert (len(made), last) == (3, 3)
     rule = Topics([one.topic for one in made])
     new = sample(["soup and flour", "launch of a telescope", "serve and volley", "", "xylophone"])
-    about = rule.assign([""] * 5, new.dense, new.words)
+    about = rule.assign(new.dense, new.words)
     known = {one.id: set(one.keywords) for one in rule.points}
     for place, words in enumerate((COOKING, SPACE, TENNIS)):
         topic = about[place]
@@ -173,9 +174,40 @@ def test_how_many() -> None:
 def test_topics_of_one_tenant_are_not_those_of_another() -> None:
     words = {sparse_index("soup"): 1.0}
     cut = (0.0, 0.0)
-    rule = Topics([TopicPoint("1", "a", "A", words=words, cut=cut), TopicPoint("2", "b", "B", words=words, cut=cut)])
-    found = rule.assign(["a", "b", "c"], [None] * 3, [bag(text.terms("soup"))] * 3)
-    assert [one.id if one else None for one in found] == ["1", "2", None]
+    points = {
+        "a": [TopicPoint("1", "a", "A", words=words, cut=cut)],
+        "b": [TopicPoint("2", "b", "B", words=words, cut=cut)],
+    }
+    space = SpaceTopics(lambda tenant: points.get(tenant, []), "f", "f")
+    found = space.marks(["a", "b", "c", "a"], [None] * 4, [bag(text.terms("soup"))] * 4)
+    assert [one["topic_ids"] for one in found] == [["1"], ["2"], [], ["1"]]
+    assert SpaceTopics(lambda tenant: []).marks(["a"], [None], [None]) == [{}], "before the first fit nothing is said"
+
+
+def test_items_get_the_newest_topics_and_users_know_also_those_before() -> None:
+    words, cut = {sparse_index("soup"): 1.0}, (0.0, 0.0)
+    old = TopicPoint("1", "", "old", words=words, cut=cut, fit="f")
+    new = TopicPoint("2", "", "new", words={sparse_index("soup"): 0.5}, cut=cut, fit="g")
+    space = SpaceTopics(lambda tenant: [old, new], "g", "f")
+    (found,) = space.marks([""], [None], [bag(text.terms("soup"))])
+    assert found == {"topics": ["new"], "topic_ids": ["2"], "topics_fit": "g"}
+    assert set(space.by_id("")) == {"1", "2"}
+
+
+def test_memory_holds_the_topics_of_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics_module, "TENANTS", 3)
+    asked: list[str] = []
+
+    def read(tenant: str) -> list[TopicPoint]:
+        asked.append(tenant)
+        return [TopicPoint("1", tenant, "A", words={1: 1.0})]
+
+    space = SpaceTopics(read, "f", "f")
+    for tenant in "abcabcdd":
+        space.of(tenant)
+    assert asked == list("abcd")
+    assert len(space._rules) <= 3
+    assert space.of("d").points[0].words == {}, "the words are in the arrays of the rule"
 
 
 # --- names by a language model -------------------------------------------------------------------
@@ -235,7 +267,7 @@ def test_nobody_is_asked_without_settings(monkeypatch: pytest.MonkeyPatch) -> No
 
 DAY = 86_400.0
 CONFIG = SpaceConfig(model="hash", size=2, half_life_days=10)
-KNOWN = Topics([TopicPoint("1", "", "soup"), TopicPoint("2", "", "space", dense=np.array([0.0, 1.0]))])
+KNOWN = {"1": TopicPoint("1", "", "soup"), "2": TopicPoint("2", "", "space", dense=np.array([0.0, 1.0]))}
 
 
 def act(day: float, topic: str | None, weight: float = 1.0, item: str | None = None, **more: object) -> Act:
