@@ -352,6 +352,8 @@ MAX_LABEL = 60
 """Characters in the label of a topic."""
 MAX_BOOST = 4.0
 """Greatest weight that steering can give a topic."""
+MAX_BOOSTED = 8
+"""Topics that one user may boost: each asks all legs again."""
 
 
 class Topic(Contract):

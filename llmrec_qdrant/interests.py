@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.contracts import (
     LEGS,
     MAX_BOOST,
+    MAX_BOOSTED,
     MAX_LABEL,
     MAX_TOPICS,
     FitTopics,
@@ -92,8 +94,8 @@ def rename(bound: Bound, topic: str, label: str) -> Steps[Topic]:
     """
     given: object = label
     clean = " ".join(given.split()) if isinstance(given, str) else ""
-    if not 1 <= len(clean) <= MAX_LABEL:
-        raise InvalidInput(f"a label has 1 to {MAX_LABEL} characters, not {show(given)}")
+    if not 1 <= len(clean) <= MAX_LABEL or any(unicodedata.category(c)[0] == "C" for c in clean):
+        raise InvalidInput(f"a label has 1 to {MAX_LABEL} characters that can be seen, not {show(given)}")
     found = yield from _known(bound, topic)
     others = yield from listed(bound)
     if any(one.label == clean and one.id != found.id and one.tenant == found.tenant for one in others):
@@ -162,7 +164,7 @@ def _with_labels(bound: Bound, payload: dict[str, Any]) -> Steps[list[Interest]]
 def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Interest]]:
     """Store with a user how much of a topic to recommend; 1 takes it back. Returns the user's interests.
 
-    Raises :class:`NotFound` for an unknown topic.
+    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for one boosted topic too many.
     """
     number: object = weight
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= MAX_BOOST:
@@ -170,23 +172,24 @@ def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Inte
     found = yield from _known(bound, topic)
     point = point_id("user", user, bound.tenant)
     there = yield from call("retrieve", collection_name=bound.space.users, ids=[point], with_payload=[Key.STEER])
-    steering = dict((there[0].payload or {}).get(Key.STEER) or {}) if there else {}
-    steering[found.id] = float(number)
-    if number == 1:
-        del steering[found.id]
-    yield from on_every_version(bound.space, partial(_steer_at, bound, user, point, steering))
+    steering: dict[str, float] = ((there[0].payload or {}).get(Key.STEER) or {}) if there else {}
+    boosted = [one for one, value in steering.items() if value > 1 and one != found.id]
+    if number > 1 and len(boosted) >= MAX_BOOSTED:
+        raise InvalidInput(f"{user!r} boosts {MAX_BOOSTED} topics already: take one back first, with weight 1")
+    yield from on_every_version(bound.space, partial(_steer_at, bound, user, point, {found.id: float(number)}))
     if not there:  # a user without events: a worker says that there is nothing more to know
         yield from notify([RefreshUsers(space=bound.space.name, ids=[point])])
     return (yield from interests_of(bound, user))
 
 
-def _steer_at(bound: Bound, user: str, point: str, steering: dict[str, float], version: int) -> Steps[None]:
+def _steer_at(bound: Bound, user: str, point: str, weight: dict[str, float], version: int) -> Steps[None]:
+    """The weight of one topic alone: of two who steer at once none undoes what the other did."""
     space = bound.space.at(version)
     there = yield from call("retrieve", collection_name=space.users, ids=[point], with_payload=False)
     if not there:
         yield from mark_users(space, bound.tenant, {point: user})
     only = models.Filter(must=[models.HasIdCondition(has_id=[point])])
-    yield from call("set_payload", collection_name=space.users, payload={Key.STEER: steering}, points=only, wait=True)
+    yield from call("set_payload", collection_name=space.users, payload=weight, key=Key.STEER, points=only, wait=True)
 
 
 def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: bool) -> Steps[list[Shelf]]:

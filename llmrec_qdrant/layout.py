@@ -67,7 +67,7 @@ class Key:
     INTERESTS = INTERESTS
     """Of a user: interests in words; the vector of the same name holds one row for each."""
     STEER = "steer"
-    """Of a user: weights of topics, set by the user. Not derived from anything: workers keep it."""
+    """Of a user: topic → weight, set by the user. Not derived from anything: workers keep it."""
     TERMS = "terms"
     """Readable words: of an item by frequency, of a user by interest."""
     POPULARITY = "popularity"

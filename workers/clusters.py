@@ -142,7 +142,7 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
     """
     from sklearn.cluster import KMeans
 
-    number = max(1, min(number, len(np.unique(rows, axis=0))))
+    number = max(1, min(number, len(np.unique(rows.round(6), axis=0))))
     if start is None or not len(start):
         model = KMeans(number, n_init=STARTS, random_state=SEED)
     else:

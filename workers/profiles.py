@@ -316,7 +316,8 @@ def _write(
     """Write a user's legs; returns the items it waits for."""
     payload = user.payload or {}
     guard = store.where(store.has_id(str(user.id)), store.equals(Key.REVISION, payload.get(Key.REVISION)))
-    if not events and not payload.get(Key.STEER):  # everything it did was deleted
+    steered = any(weight != 1 for weight in (payload.get(Key.STEER) or {}).values())
+    if not events and not steered:  # everything it did was deleted
         with translated():
             client.delete(space.users, models.FilterSelector(filter=guard), wait=True)
         return []

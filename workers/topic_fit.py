@@ -88,6 +88,8 @@ def fit_sample(
         return [], last
     labels = np.full(len(rows), -1)
     labels[known] = _clustered(rows[known], raw[known], number, _middles(rows, sample.before, old), grown)
+    if labels.max() < 1:  # a topic is what sets some items apart from others
+        return [], last
     topics = _described(sample, bags, labels, rows)
     return _identified(sample, topics, labels, old, last)
 
