@@ -36,6 +36,8 @@ FAINT = 1 / 3
 """An item is an outlier if its score is less than this share of the median of its topic's members."""
 SAME = 0.5
 """Likeness from which a new topic is the old one."""
+APART = 0.1
+"""Share of texts without a dense vector from which they are clustered apart from the others."""
 EXAMPLES = 5
 EXAMPLE = 200
 """Characters of an example's title."""
@@ -80,18 +82,55 @@ def fit_sample(
 
     ``number``: exactly so many; ``old``: the topics until now, ``grown``: how many more there may be.
     """
-    bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
-    raw = clusters.features(bags, _matrix(sample.dense))
-    rows = clusters.smoothed(raw)
-    known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
-    if len(known) < LEAST:
+    labels, rows, parts = _clusters(sample, number, old, grown)
+    if labels.max(initial=-1) < 1:  # a topic is what sets some items apart from others
         return [], last
-    labels = np.full(len(rows), -1)
-    labels[known] = _clustered(rows[known], raw[known], number, _middles(rows, sample.before, old), grown)
-    if labels.max() < 1:  # a topic is what sets some items apart from others
-        return [], last
-    topics = _described(sample, bags, labels, rows)
+    topics = _described(sample, labels, rows, parts)
     return _identified(sample, topics, labels, old, last)
+
+
+def _clusters(
+    sample: Sample, number: int | None, old: Sequence[TopicPoint], grown: int
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """A cluster per text (-1: nothing is known of it), what it was found by, and the parts that were clustered apart."""
+    count = len(sample.terms)
+    labels, widths, found = np.full(count, -1), [1], []
+    parts = _parts([one is not None for one in sample.dense])
+    for place, part in enumerate(parts):
+        dense = _matrix([sample.dense[row] for row in part])
+        raw = clusters.features(clusters.bags([clusters.company(sample.terms[row]) for row in part]), dense)
+        rows = clusters.smoothed(raw)
+        known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
+        found.append(rows)
+        widths.append(rows.shape[1])
+        if len(known) < LEAST:
+            continue
+        wanted = None if number is None else _share(number, [len(one) for one in parts], place)
+        start = _middles(rows, [sample.before[row] for row in part], old)
+        mine = _clustered(rows[known], raw[known], wanted, start, round(grown * len(part) / count))
+        labels[part[known]] = mine + labels.max() + 1
+    whole = np.zeros((count, max(widths)))
+    for part, rows in zip(parts, found, strict=True):
+        whole[part, : rows.shape[1]] = rows
+    return labels, whole, parts
+
+
+def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
+    """Texts that are clustered together: those the model cannot read apart, by their words, where they are many."""
+    can = np.array(readable, dtype=bool)
+    inside, outside = np.flatnonzero(can), np.flatnonzero(~can)
+    apart = len(inside) >= clusters.DENSE_SHARE * len(can) and len(outside) >= max(LEAST, APART * len(can))
+    return [inside, outside] if apart else [np.arange(len(can))]
+
+
+def _share(number: int, sizes: Sequence[int], place: int) -> int:
+    """How many of ``number`` topics a part gets.
+
+    >>> [_share(5, [60, 40], place) for place in (0, 1)], [_share(2, [99, 1], place) for place in (0, 1)]
+    ([3, 2], [1, 1])
+    """
+    first = min(max(1, round(number * sizes[0] / sum(sizes))), number - 1) if len(sizes) > 1 else number
+    return first if place == 0 else number - first
 
 
 def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
@@ -118,13 +157,20 @@ def _middles(rows: np.ndarray, before: Sequence[str | None], old: Sequence[Topic
     return normalised(np.array(middles)) if len(middles) > 1 else None
 
 
-def _described(sample: Sample, bags: clusters.Bags, labels: np.ndarray, rows: np.ndarray) -> list[Fitted]:
+def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequence[np.ndarray]) -> list[Fitted]:
     """Each cluster as a topic without an id: its words, keywords, middle, cuts and examples."""
+    bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
     inside = labels >= 0
     weights = keywords.word_weights(bags.counts[inside], labels[inside])
-    telling = keywords.distinctive(bags.counts[inside], labels[inside])
+    telling = np.zeros_like(weights)
+    for part in parts:  # what sets a topic apart from the others of its language
+        mine = part[labels[part] >= 0]
+        if len(mine):
+            telling[np.unique(labels[mine])] = keywords.distinctive(
+                bags.counts[mine], np.unique(labels[mine], return_inverse=True)[1]
+            )
     forms, fragments = keywords.readable(sample.terms), keywords.fragments(sample.terms)
-    telling[:, [column for column, stem in enumerate(bags.words) if stem in fragments]] = 0
+    telling *= [0.0 if stem in fragments else keywords.naming(forms.get(stem, stem)) for stem in bags.words]
     idf = clusters.idf(bags)
     relative = idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9)
     indices = [sparse_index(stem) for stem in bags.words]
