@@ -161,6 +161,15 @@ def _with_labels(bound: Bound, payload: dict[str, Any]) -> Steps[list[Interest]]
     return sorted(current, key=lambda one: one.steer == 0)
 
 
+def titles(bound: Bound, ids: Sequence[str]) -> Steps[dict[str, str]]:
+    """Titles of items that exist and have one."""
+    found = yield from call(
+        "retrieve", collection_name=bound.space.items, ids=[point_id("item", one, bound.tenant) for one in ids],
+        with_payload=[Key.ITEM_ID, Key.TITLE],
+    )  # fmt: skip
+    return {record.payload[Key.ITEM_ID]: record.payload[Key.TITLE] for record in found if record.payload[Key.TITLE]}
+
+
 def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Interest]]:
     """Store with a user how much of a topic to recommend; 1 takes it back. Returns the user's interests.
 

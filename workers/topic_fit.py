@@ -170,7 +170,8 @@ def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequ
                 bags.counts[mine], np.unique(labels[mine], return_inverse=True)[1]
             )
     forms, fragments = keywords.readable(sample.terms), keywords.fragments(sample.terms)
-    telling *= [0.0 if stem in fragments else keywords.naming(forms.get(stem, stem)) for stem in bags.words]
+    empty = [stem in fragments or keywords.says(forms.get(stem, stem)) == "nothing" for stem in bags.words]
+    telling[:, np.flatnonzero(empty)] = 0
     idf = clusters.idf(bags)
     relative = idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9)
     indices = [sparse_index(stem) for stem in bags.words]
