@@ -74,7 +74,7 @@ MAX_BATCH = 1_000
 
 RESERVED = frozenset(
     {
-        "item_id", "tenant", "title", "text", "topics", "topic_ids", "popularity", "src_hash", "stale", "model",
+        "item_id", "tenant", "title", "text", "topics", "topic_ids", "topics_fit", "popularity", "src_hash", "stale", "model",
         "terms", "legs", "collab_since", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
     }
 )  # fmt: skip
@@ -352,6 +352,8 @@ MAX_LABEL = 60
 """Characters in the label of a topic."""
 MAX_BOOST = 4.0
 """Greatest weight that steering can give a topic."""
+MAX_BOOSTED = 8
+"""Topics that one user may boost: each asks all legs again."""
 
 
 class Topic(Contract):
@@ -604,6 +606,9 @@ class FitTopics(Message):
     task = "llmrec.fit_topics"
     queue = "batch"
     topics: int | None = Field(None, ge=2, le=MAX_TOPICS, description="How many; left out: as many as the items show.")
+    resume: bool = Field(
+        False, description="Go on with the last fit where it was interrupted; nothing to do if it was not."
+    )
 
 
 class Migrate(Message):

@@ -16,9 +16,10 @@ from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import inline_available
 from llmrec_qdrant.layout import Key, Space
 from llmrec_qdrant.loading import load
-from llmrec_qdrant.printing import bar, out, print_items, say
+from llmrec_qdrant.printing import bar, out, print_interests, print_items, print_topics, say
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.sources import Row, Source
+from llmrec_qdrant.topic_commands import evidence
 
 __all__ = ["run"]
 
@@ -41,8 +42,12 @@ def run(folder: Path | None = None) -> None:
         where = str(folder) if folder else stack.enter_context(tempfile.TemporaryDirectory(prefix="llmrec-demo-"))
         rec = stack.enter_context(Recommender.connect(path=where, space="demo"))
         _load(rec)
+        _topics(rec)
         for person in PEOPLE:
             _person(rec, person)
+        _headline(f"shelves for {PEOPLE[0]}")
+        for shelf in rec.shelves(PEOPLE[0], rows=3, limit=3):
+            print_items(shelf.items, shelf.title)
         _headline("similar items")
         for item in ("zh-cooking-01", "en-photography-01"):
             print_items(rec.similar_items(item, 4, explain=True), f"like {_title(rec, item)}")
@@ -96,15 +101,27 @@ def _load(rec: Recommender) -> None:
     )
 
 
+def _topics(rec: Recommender) -> None:
+    _headline("what the catalogue is about")
+    began = time.monotonic()
+    rec.fit_topics()
+    print_topics(rec.topics())
+    out.print(
+        f"found and named in {time.monotonic() - began:.1f} s; `llmrec topics rename` gives a topic your own name"
+    )
+
+
 def _person(rec: Recommender, user: str) -> None:
     _headline(user)
-    (found,) = rec.client.retrieve(Space(rec.space).users, [point_id("user", user)], with_payload=True)
-    payload = found.payload or {}
+    (point,) = rec.client.retrieve(Space(rec.space).users, [point_id("user", user)], with_payload=True)
+    payload = point.payload or {}
     say(f"strongest words: {', '.join(payload[Key.TERMS][:8])}", "bold")
     table = Table(show_header=False, box=None, padding=(0, 1))
     for item in payload[Key.SEEN][:4]:
         table.add_row("lately", _title(rec, item), style="dim")
     out.print(table)
+    found = rec.interests(user)
+    print_interests(found, user, evidence(rec, found))
     print_items(rec.recommend(user, 5, explain=True), f"for {user}")
 
 

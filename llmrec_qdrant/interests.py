@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.contracts import (
     LEGS,
     MAX_BOOST,
+    MAX_BOOSTED,
     MAX_LABEL,
     MAX_TOPICS,
     FitTopics,
@@ -26,7 +28,7 @@ from llmrec_qdrant.effects import Steps, call
 from llmrec_qdrant.errors import InvalidInput, NotFound
 from llmrec_qdrant.filters import all_of
 from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import DENSE, INTERESTS, TOPICS_FIT, Key
+from llmrec_qdrant.layout import DENSE, INTERESTS, TOPICS_EDITED, Key
 from llmrec_qdrant.query import LegQuery
 from llmrec_qdrant.versions import on_every_version
 from llmrec_qdrant.writes import mark_users, notify, now
@@ -92,8 +94,8 @@ def rename(bound: Bound, topic: str, label: str) -> Steps[Topic]:
     """
     given: object = label
     clean = " ".join(given.split()) if isinstance(given, str) else ""
-    if not 1 <= len(clean) <= MAX_LABEL:
-        raise InvalidInput(f"a label has 1 to {MAX_LABEL} characters, not {show(given)}")
+    if not 1 <= len(clean) <= MAX_LABEL or any(unicodedata.category(c)[0] == "C" for c in clean):
+        raise InvalidInput(f"a label has 1 to {MAX_LABEL} characters that can be seen, not {show(given)}")
     found = yield from _known(bound, topic)
     others = yield from listed(bound)
     if any(one.label == clean and one.id != found.id and one.tenant == found.tenant for one in others):
@@ -107,13 +109,12 @@ def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None
     which = models.Filter(must=[_is(Key.TOPIC_ID, topic)])
     named = {Key.LABEL: label, Key.LABEL_BY: "admin", Key.UPDATED_AT: now()}
     yield from call("set_payload", collection_name=space.topics, payload=named, points=which, wait=True)
+    stamp = {TOPICS_EDITED: {"at": now()}}  # workers read the topics again
+    yield from call("update_collection", collection_name=space.items, metadata=stamp)
     members = models.Filter(must=[_is(Key.TOPIC_IDS, topic)])
     yield from call(
         "set_payload", collection_name=space.items, payload={Key.TOPICS: [label]}, points=members, wait=True
     )
-    found = yield from call("get_collection", collection_name=space.items)
-    fitted = {**((found.config.metadata or {}).get(TOPICS_FIT) or {}), "at": now()}  # workers read the topics again
-    yield from call("update_collection", collection_name=space.items, metadata={TOPICS_FIT: fitted})
 
 
 def _is(key: str, value: str) -> models.FieldCondition:
@@ -160,10 +161,19 @@ def _with_labels(bound: Bound, payload: dict[str, Any]) -> Steps[list[Interest]]
     return sorted(current, key=lambda one: one.steer == 0)
 
 
+def titles(bound: Bound, ids: Sequence[str]) -> Steps[dict[str, str]]:
+    """Titles of items that exist and have one."""
+    found = yield from call(
+        "retrieve", collection_name=bound.space.items, ids=[point_id("item", one, bound.tenant) for one in ids],
+        with_payload=[Key.ITEM_ID, Key.TITLE],
+    )  # fmt: skip
+    return {record.payload[Key.ITEM_ID]: record.payload[Key.TITLE] for record in found if record.payload[Key.TITLE]}
+
+
 def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Interest]]:
     """Store with a user how much of a topic to recommend; 1 takes it back. Returns the user's interests.
 
-    Raises :class:`NotFound` for an unknown topic.
+    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for one boosted topic too many.
     """
     number: object = weight
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= MAX_BOOST:
@@ -171,23 +181,24 @@ def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Inte
     found = yield from _known(bound, topic)
     point = point_id("user", user, bound.tenant)
     there = yield from call("retrieve", collection_name=bound.space.users, ids=[point], with_payload=[Key.STEER])
-    steering = dict((there[0].payload or {}).get(Key.STEER) or {}) if there else {}
-    steering[found.id] = float(number)
-    if number == 1:
-        del steering[found.id]
-    yield from on_every_version(bound.space, partial(_steer_at, bound, user, point, steering))
+    steering: dict[str, float] = ((there[0].payload or {}).get(Key.STEER) or {}) if there else {}
+    boosted = [one for one, value in steering.items() if value > 1 and one != found.id]
+    if number > 1 and len(boosted) >= MAX_BOOSTED:
+        raise InvalidInput(f"{user!r} boosts {MAX_BOOSTED} topics already: take one back first, with weight 1")
+    yield from on_every_version(bound.space, partial(_steer_at, bound, user, point, {found.id: float(number)}))
     if not there:  # a user without events: a worker says that there is nothing more to know
         yield from notify([RefreshUsers(space=bound.space.name, ids=[point])])
     return (yield from interests_of(bound, user))
 
 
-def _steer_at(bound: Bound, user: str, point: str, steering: dict[str, float], version: int) -> Steps[None]:
+def _steer_at(bound: Bound, user: str, point: str, weight: dict[str, float], version: int) -> Steps[None]:
+    """The weight of one topic alone: of two who steer at once none undoes what the other did."""
     space = bound.space.at(version)
     there = yield from call("retrieve", collection_name=space.users, ids=[point], with_payload=False)
     if not there:
         yield from mark_users(space, bound.tenant, {point: user})
     only = models.Filter(must=[models.HasIdCondition(has_id=[point])])
-    yield from call("set_payload", collection_name=space.users, payload={Key.STEER: steering}, points=only, wait=True)
+    yield from call("set_payload", collection_name=space.users, payload=weight, key=Key.STEER, points=only, wait=True)
 
 
 def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: bool) -> Steps[list[Shelf]]:

@@ -54,6 +54,8 @@ class Key:
     """Of an item: labels of its topics, for people and filters."""
     TOPIC_IDS = "topic_ids"
     """Of an item: ids of its topics, which outlive a change of label."""
+    FIT = "topics_fit"
+    """Of an item: the fit its topic is of; of a topic: the fit that wrote it. What differs from the last fit is outdated."""
     TOPIC_ID = "topic_id"
     KEYWORDS = "keywords"
     SIZE = "size"
@@ -65,7 +67,7 @@ class Key:
     INTERESTS = INTERESTS
     """Of a user: interests in words; the vector of the same name holds one row for each."""
     STEER = "steer"
-    """Of a user: weights of topics, set by the user. Not derived from anything: workers keep it."""
+    """Of a user: topic → weight, set by the user. Not derived from anything: workers keep it."""
     TERMS = "terms"
     """Readable words: of an item by frequency, of a user by interest."""
     POPULARITY = "popularity"
@@ -85,7 +87,7 @@ class Key:
     WAITING = "waiting"
     """Of a user: items of events that were not in the catalogue, or not encoded, at the last refresh."""
     FOLDING = "folding"
-    """Of a user: digest of the settings its vectors were made with."""
+    """Of a user: digest of the settings its vectors were made with, and the fit of topics its interests are of."""
     SEEN = "seen"
     N_EVENTS = "n_events"
     TYPE = "type"
@@ -109,10 +111,10 @@ WORK = (Key.LEASE, Key.ATTEMPTS, Key.SET_ASIDE, Key.SET_ASIDE_WHY)
 
 
 ITEM_INTERNAL = (
-    Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
+    Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TOPIC_IDS, Key.FIT, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
     Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, Key.COLLAB_SINCE, *WORK,
 )  # fmt: skip
-ITEM_HEAVY = (Key.TEXT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, Key.COLLAB_SINCE, *WORK)
+ITEM_HEAVY = (Key.TEXT, Key.FIT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, Key.COLLAB_SINCE, *WORK)
 """What a list of recommendations does not need to carry."""
 
 
@@ -221,7 +223,7 @@ def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]
 _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
     "items": {
         Key.ITEM_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.TOPICS: "keyword",
-        Key.TOPIC_IDS: "keyword",
+        Key.TOPIC_IDS: "keyword", Key.FIT: "keyword",
         Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float", Key.COLLAB_SINCE: "datetime",
     },
     "users": {
@@ -253,7 +255,9 @@ def filterable(config: SpaceConfig) -> frozenset[str]:
 COLLAB_FIT = "collab_fit"
 """Metadata of the items collection: what the collab leg was fitted on."""
 TOPICS_FIT = "topics_fit"
-"""Metadata of the items collection: what the topics were fitted on, and the last number given to one."""
+"""Metadata of the items collection: how far the last fit of topics is; see workers/topic_runs.py."""
+TOPICS_EDITED = "topics_edited"
+"""Metadata of the items collection: when somebody last gave a topic a label."""
 MIGRATION = "migration"
 """Metadata of the items collection: how far its filling by re-embedding is."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,9 +27,15 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from llmrec_qdrant.contracts import LEGS, Recommendation, SimilarUser, SpaceStatus
+from llmrec_qdrant.contracts import LEGS, Interest, Recommendation, SimilarUser, SpaceStatus, Topic
 
-__all__ = ["bar", "err", "out", "print_items", "print_json", "print_status", "print_users", "say"]
+__all__ = [
+    "bar", "err", "out", "print_interests", "print_items", "print_json", "print_status", "print_topics", "print_users", "say",
+]  # fmt: skip
+
+WIDTH = 24
+"""Characters of the longest bar."""
+ARROWS = {"rising": "↗", "steady": "→", "fading": "↘"}
 
 _piped = None if sys.stdout.isatty() else 100
 out = Console(highlight=False, width=_piped)
@@ -88,6 +94,36 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_cell(one) for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def print_topics(found: Sequence[Topic]) -> None:
+    """A table of topics."""
+    table = Table(title="topics", box=box.SIMPLE, title_justify="left", title_style="bold", pad_edge=False)
+    for name in ("id", "items", "label", "keywords"):
+        table.add_column(name, justify="right" if name in {"id", "items"} else "left", overflow="fold")
+    for one in found:
+        mark = " ✎" if one.label_by == "admin" else ""
+        table.add_row(one.id, f"{one.size:,}", Text(one.label + mark), Text(", ".join(one.keywords), style="dim"))
+    out.print(table if found else Text("no topics yet: llmrec topics fit"))
+
+
+def print_interests(found: Sequence[Interest], user: str, titles: Mapping[str, str]) -> None:
+    """A bar per interest, with the titles of the items that show it."""
+    table = Table(
+        title=Text(f"interests of {user}", style="bold"), box=box.SIMPLE, title_justify="left", pad_edge=False
+    )
+    for name in ("id", "interest", "", "share", "trend", "because of", "last"):
+        table.add_column(name, justify="right" if name in {"id", "share"} else "left", overflow="fold")
+    most = max((one.weight for one in found), default=1.0)
+    for one in found:
+        share = "█" * max(1, round(WIDTH * one.weight / most))
+        steered = "muted" if one.steer == 0 else f"{ARROWS[one.trend]} {one.trend}"
+        steered += f" ×{one.steer:g}" if one.steer not in {0, 1} else ""
+        table.add_row(
+            one.topic, Text(one.label), Text(share, style="dim" if one.steer == 0 else "cyan"), f"{one.weight:.0%}",
+            steered, Text(" · ".join(titles.get(item) or item for item in one.items[:3])), f"{one.last_at:%Y-%m-%d}",
+        )  # fmt: skip
+    out.print(table if found else Text(f"nothing is known of {user} yet, or no topics were found: llmrec topics fit"))
 
 
 def print_users(listed: Sequence[SimilarUser], title: str) -> None:

@@ -23,6 +23,8 @@ __all__ = ["recommend", "recommend_from", "request", "search", "similar_items", 
 
 PATIENCE = 15.0
 """Seconds a search waits for a worker to encode its text."""
+BOOSTED = 0.05
+"""Share that a boosted topic has, before the boost, with a user who has no events about it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,13 @@ class _User:
     known: bool = False
     interests: Mapping[str, float] = field(default_factory=dict)
     steering: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> dict[str, float]:
+        """Share per topic, as the events and the user say."""
+        boosted = {topic: BOOSTED for topic, weight in self.steering.items() if weight > 1}
+        shares = {**boosted, **self.interests}
+        return {topic: share * self.steering.get(topic, 1.0) for topic, share in shares.items()}
 
     def queries(self, bound: Bound) -> list[LegQuery]:
         return [LegQuery(leg, self.point, bound.space.users) for leg in self.legs]
@@ -192,7 +201,7 @@ def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: bool) -> Steps[tu
     who = yield from _look_up(bound, user)
     filter = all_of(_filter(bound, ask, who.seen if exclude_seen else ()), query.unmuted(who.steering))
     plan = _plan(bound, ask, who.queries(bound), filter)
-    if plan is not None and any(weight > 0 for weight in who.steering.values()):
+    if plan is not None and any(weight not in {0, 1} for weight in who.steering.values()):
         depth = max(bound.config.prefetch, ask.limit)
         plan = replace(plan, request=query.steered(plan.request, plan.legs, who.steering, filter, depth))
     if plan is None:
@@ -210,8 +219,7 @@ def recommend(bound: Bound, user: str, ask: Ask, exclude_seen: bool) -> Steps[li
     """Items for a user; popular ones, marked so in ``reason``, for a user without vectors."""
     plan, who = yield from _personal(bound, _checked(ask), user, exclude_seen)
     if not plan.reason:
-        wanted = {topic: share * who.steering.get(topic, 1.0) for topic, share in who.interests.items()}
-        listed = yield from _run(bound, ask, plan, who.terms, wanted)
+        listed = yield from _run(bound, ask, plan, who.terms, who.wanted)
         if listed:
             return listed
         plan = _popular(bound, ask, plan.filter, f"nothing suits what is known of {user!r}")

@@ -6,23 +6,18 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
+from llmrec_qdrant import interests
 from llmrec_qdrant.commands import Limit, Target, app, connected
-from llmrec_qdrant.contracts import Interest, Shelf, Topic
+from llmrec_qdrant.contracts import Interest
 from llmrec_qdrant.layout import INTERESTS
-from llmrec_qdrant.printing import bar, out, print_items, print_json, say
+from llmrec_qdrant.printing import bar, print_interests, print_items, print_json, print_topics, say
+from llmrec_qdrant.recommender import Recommender
 
-__all__ = ["topics"]
+__all__ = ["evidence", "topics"]
 
 topics = typer.Typer()
 app.add_typer(topics, name="topics")
-
-WIDTH = 24
-"""Characters of the longest bar."""
-ARROWS = {"rising": "↗", "steady": "→", "fading": "↘"}
 
 
 @topics.callback(invoke_without_command=True)
@@ -78,15 +73,9 @@ def rename_topic(target: Target, topic: str, label: str) -> None:
     print_json(found.model_dump(mode="json")) if target.json else say(f"topic {found.id} is called {found.label}")
 
 
-def print_topics(found: Sequence[Topic]) -> None:
-    """A table of topics."""
-    table = Table(title="topics", box=box.SIMPLE, title_justify="left", title_style="bold", pad_edge=False)
-    for name in ("id", "items", "label", "keywords"):
-        table.add_column(name, justify="right" if name in {"id", "items"} else "left", overflow="fold")
-    for one in found:
-        mark = " ✎" if one.label_by == "admin" else ""
-        table.add_row(one.id, f"{one.size:,}", Text(one.label + mark), Text(", ".join(one.keywords), style="dim"))
-    out.print(table if found else Text("no topics yet: llmrec topics fit"))
+def evidence(rec: Recommender, found: Sequence[Interest]) -> dict[str, str]:
+    """Titles of the items that show interests."""
+    return rec._drive(interests.titles(rec._bound(), [item for one in found for item in one.items]))
 
 
 @app.command(INTERESTS)
@@ -98,29 +87,11 @@ def show_interests(target: Target, user: str) -> None:
     """
     with target.open() as rec:
         found = rec.interests(user)
+        titles = {} if target.json else evidence(rec, found)
     if target.json:
         print_json([one.model_dump(mode="json") for one in found])
     else:
-        print_interests(found, user)
-
-
-def print_interests(found: Sequence[Interest], user: str) -> None:
-    """A bar per interest."""
-    table = Table(
-        title=Text(f"interests of {user}", style="bold"), box=box.SIMPLE, title_justify="left", pad_edge=False
-    )
-    for name in ("id", "interest", "", "share", "trend", "because of", "last"):
-        table.add_column(name, justify="right" if name in {"id", "share"} else "left", overflow="fold")
-    most = max((one.weight for one in found), default=1.0)
-    for one in found:
-        share = "█" * max(1, round(WIDTH * one.weight / most))
-        steered = "muted" if one.steer == 0 else f"{ARROWS[one.trend]} {one.trend}"
-        steered += f" ×{one.steer:g}" if one.steer not in {0, 1} else ""
-        table.add_row(
-            one.topic, Text(one.label), Text(share, style="dim" if one.steer == 0 else "cyan"), f"{one.weight:.0%}",
-            steered, Text(", ".join(one.items[:3])), f"{one.last_at:%Y-%m-%d}",
-        )  # fmt: skip
-    out.print(table if found else Text(f"nothing is known of {user} yet, or no topics were found: llmrec topics fit"))
+        print_interests(found, user, titles)
 
 
 @app.command("shelves")
@@ -138,13 +109,9 @@ def show_shelves(
         print_json([one.model_dump(mode="json") for one in found])
         return
     for shelf in found:
-        _print_shelf(shelf)
+        print_items(shelf.items, shelf.title)
     if not found:
         say(f"no interests of {user} are known yet: llmrec interests {user}")
-
-
-def _print_shelf(shelf: Shelf) -> None:
-    print_items(shelf.items, shelf.title)
 
 
 @app.command("steer")
@@ -159,7 +126,8 @@ def steer_user(
     """
     with target.open() as rec:
         found = rec.steer(user, topic, weight)
+        titles = {} if target.json else evidence(rec, found)
     if target.json:
         print_json([one.model_dump(mode="json") for one in found])
     else:
-        print_interests(found, user)
+        print_interests(found, user, titles)

@@ -256,6 +256,7 @@ WORKERS_OWN = frozenset(
     {
         Key.TOPICS,
         Key.TOPIC_IDS,
+        Key.FIT,
         Key.TERMS,
         Key.POPULARITY,
         Key.COLLAB_SINCE,

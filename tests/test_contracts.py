@@ -422,7 +422,7 @@ def test_messages_hold_names_and_ids_and_never_texts() -> None:
         "EmbedItems": ["ids", "space", "v"],
         "EmbedTexts": ["ids", "space", "v"],
         "FitCollab": ["ids", "space", "v"],
-        "FitTopics": ["space", "topics", "v"],
+        "FitTopics": ["resume", "space", "topics", "v"],
         "Migrate": ["space", "v"],
         "Reconcile": ["everything", "space", "v"],
         "RefreshUsers": ["ids", "space", "v"],

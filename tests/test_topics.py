@@ -23,6 +23,7 @@ from llmrec_qdrant import (
     Recommendation,
     Recommender,
     SpaceConfig,
+    interests,
 )
 from llmrec_qdrant.calibration import divergence
 from llmrec_qdrant.ids import point_id
@@ -160,6 +161,7 @@ def test_steering_acts_at_once_and_lasts(rec: Recommender) -> None:
     plain = [one.id[0] for one in rec.recommend("ann", 10)]
     rec.steer("ann", tennis, 4)
     assert [one.id[0] for one in rec.recommend("ann", 10)].count("t") > plain.count("t")
+    assert "t" in {one.id[0] for one in rec.recommend("ann", 10, interests="auto")}
     rec.steer("ann", tennis, 1)
     rec.steer("ann", space, 0.1)
     assert [one.id[0] for one in rec.recommend("ann", 10)].count("s") < plain.count("s")
@@ -175,6 +177,43 @@ def test_somebody_without_events_can_steer(rec: Recommender) -> None:
     rec.reconcile()
     assert payload(rec, "user", "bob")["steer"] == {kind_of(rec, "s"): 0.0}
     assert "s" not in {one.id[0] for one in rec.recommend("bob", 80)}
+
+
+def test_two_who_steer_at_once_undo_nothing(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one writes between the reading and the writing of the first."""
+    cooking, space, tennis = (kind_of(rec, kind) for kind in "cst")
+    rec.steer("ann", tennis, 2)
+    write = rec.client.set_payload
+
+    def between(*args: Any, **more: Any) -> Any:
+        monkeypatch.undo()
+        rec.steer("ann", cooking, 0.5)
+        return write(*args, **more)
+
+    monkeypatch.setattr(rec.client, "set_payload", between)
+    rec.steer("ann", space, 0)
+    assert payload(rec, "user", "ann")["steer"] == {tennis: 2.0, cooking: 0.5, space: 0.0}
+    rec.steer("ann", tennis, 1)
+    assert [one.steer for one in rec.interests("ann")] == [0.5, 0.0]
+
+
+def test_a_request_has_a_bounded_number_of_legs(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interests, "MAX_BOOSTED", 2)
+    cooking, space, tennis = (kind_of(rec, kind) for kind in "cst")
+    rec.steer("ann", cooking, 4)
+    rec.steer("ann", space, 4)
+    rec.steer("ann", space, 3)
+    with pytest.raises(InvalidInput, match="boosts 2 topics already"):
+        rec.steer("ann", tennis, 1.5)
+    rec.steer("ann", tennis, 0)
+    rec.steer("ann", space, 1)
+    rec.steer("ann", tennis, 1.5)
+
+
+@pytest.mark.parametrize("label", ["", "x" * 61, "a\x1b[31mb", "a\u202eb", "\u200b", 7])
+def test_labels_that_cannot_be_shown_are_refused(rec: Recommender, label: Any) -> None:
+    with pytest.raises(InvalidInput, match="characters that can be seen"):
+        rec.rename_topic(kind_of(rec, "c"), label)
 
 
 def test_shelves_are_one_row_per_interest(rec: Recommender) -> None:
@@ -272,7 +311,8 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert "is called Space films" in llmrec("topics", "rename", space, "Space films")
     assert "Space films ✎" in llmrec("topics")
     shown = llmrec("interests", "ann")
-    assert "█" in shown and "Space films" in shown and "s1" in shown
+    newest = next(one.title for one in items() if one.id == "s3")  # what shows an interest is shown by its title
+    assert "█" in shown and "Space films" in shown and newest[:12] in shown
     assert "Because you follow Space films" in llmrec("shelves", "ann", "-n", "2")
     assert "muted" in llmrec("steer", "ann", "Space films")
     listed = json.loads(llmrec("recommend", "ann", "--limit", "60", "--interests", "--json"))

@@ -9,15 +9,16 @@ finds the clusters. Measured in ``docs/decisions/topics.md``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from workers.encoder import normalised
+from workers.text import Term
 
-__all__ = ["Bags", "bags", "clustered", "features", "idf", "merged", "smoothed", "word_vectors"]
+__all__ = ["Bags", "bags", "clustered", "company", "features", "idf", "merged", "smoothed", "word_vectors"]
 
 VOCABULARY = 20_000
 """Words that are counted, the most frequent ones."""
@@ -49,6 +50,20 @@ class Bags:
         """Number of texts per word."""
         found: np.ndarray = np.bincount(self.counts.indices, minlength=len(self.words))
         return found
+
+
+def company(terms: Iterable[Term]) -> list[str]:
+    """The words of a text and, of Chinese ones, the characters: 烤箱 and 烘烤 share no word, but most of a meaning.
+
+    >>> company([Term("oven", "oven"), Term("烤箱", "烤箱")])
+    ['oven', '烤箱', '烤', '箱']
+    """
+    stems: list[str] = []
+    for stem, word in terms:
+        stems.append(stem)
+        if len(word) > 1:
+            stems += [character for character in word if "\u4e00" <= character <= "\u9fff"]
+    return stems
 
 
 def bags(texts: Sequence[Sequence[str]]) -> Bags:
@@ -142,7 +157,7 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
     """
     from sklearn.cluster import KMeans
 
-    number = max(1, min(number, len(np.unique(rows, axis=0))))
+    number = max(1, min(number, len(np.unique(rows.round(6), axis=0))))
     if start is None or not len(start):
         model = KMeans(number, n_init=STARTS, random_state=SEED)
     else:

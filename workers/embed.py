@@ -18,9 +18,9 @@ from llmrec_qdrant.writes import FRESH, now
 from workers import store, text
 from workers.attempts import attempt
 from workers.encoder import Encoder, load_encoder
-from workers.topics import Topics
+from workers.topics import SpaceTopics
 
-__all__ = ["Embedded", "embed", "mark_all", "mark_authors", "source_text", "sparse", "wake_waiting"]
+__all__ = ["Embedded", "embed", "mark_authors", "source_text", "sparse", "wake_waiting"]
 
 
 log = logging.getLogger("llmrec.worker")
@@ -53,7 +53,7 @@ def source_text(payload: dict[str, Any]) -> str:
 
 
 def embed(
-    client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str], topics: Topics | None = None
+    client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str], topics: SpaceTopics | None = None
 ) -> Embedded:
     """Encode the stale ones among ``ids``; where ``topics`` are given, each gets its topic in the same write.
 
@@ -78,7 +78,7 @@ def embed(
 
 def _encode(
     client: QdrantClient, collection: str, config: SpaceConfig, encoder: Encoder, todo: list[models.Record],
-    topics: Topics | None,
+    topics: SpaceTopics | None,
 ) -> None:  # fmt: skip
     sources = [source_text(record.payload or {}) for record in todo]
     words = [text.terms(source, config.stemmer) for source in sources]
@@ -86,7 +86,7 @@ def _encode(
     points: list[models.PointVectors] = []
     payloads: list[models.SetPayload] = []
     marks: list[dict[str, Any]] = [{}] * len(todo)
-    if topics is not None and topics.points:
+    if topics is not None and topics.fit:
         tenants = [(record.payload or {}).get(Key.TENANT) or "" for record in todo]
         bags = [sparse(one) if one else None for one in words]
         marks = topics.marks(tenants, [row if row.any() else None for row in dense], bags)
@@ -137,13 +137,6 @@ def wake_waiting(client: QdrantClient, space: Space, items: Sequence[models.Reco
         waiting = store.where(store.equals(Key.TENANT, tenant), store.one_of(Key.WAITING, ids))
         with translated():
             client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=waiting)
-
-
-def mark_all(client: QdrantClient, space: Space) -> None:
-    """Mark every user stale that was not set aside."""
-    aside = models.Filter(must_not=[store.equals(Key.SET_ASIDE, True)])
-    with translated():
-        client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=aside, wait=True)
 
 
 def mark_authors(client: QdrantClient, space: Space, texts: Sequence[models.Record]) -> list[str]:

@@ -8,7 +8,7 @@ carries the newest event's session id. Its share of the attention grows with wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,7 +17,7 @@ import numpy as np
 
 from llmrec_qdrant.contracts import Interest, SpaceConfig
 from workers.encoder import normalised
-from workers.topics import Topics
+from workers.topics import TopicPoint
 
 __all__ = ["Act", "interests_of", "rows_of", "shares"]
 
@@ -102,9 +102,9 @@ def _trend(recent: float, long: float) -> Literal["rising", "steady", "fading"]:
     return "fading" if recent < FADING * long else "steady"
 
 
-def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Topics) -> list[Interest]:
+def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]) -> list[Interest]:
     """The strongest interests, at most ``MOST``, their weights adding up to 1."""
-    weights = {topic: share for topic, share in shares(acts, config).items() if topic in topics.by_id}
+    weights = {topic: share for topic, share in shares(acts, config).items() if topic in topics}
     kept = sorted((topic for topic, share in weights.items() if share >= LEAST), key=lambda one: (-weights[one], one))
     kept = kept[:MOST]
     if not kept:
@@ -120,7 +120,7 @@ def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Topics) -> li
             if act.topic == topic and act.item is not None:
                 evidence[act.item] = evidence.get(act.item, 0.0) + weight
         shown = sorted((item for item, weight in evidence.items() if weight > 0), key=lambda item: -evidence[item])
-        about = topics.by_id[topic]
+        about = topics[topic]
         found.append(
             Interest(
                 topic=topic,
@@ -136,7 +136,7 @@ def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Topics) -> li
 
 
 def rows_of(
-    found: Sequence[Interest], acts: Sequence[Act], config: SpaceConfig, topics: Topics
+    found: Sequence[Interest], acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]
 ) -> list[list[float]] | None:
     """One unit vector per interest: the decayed mean of its events, else the middle of its topic; None if one has neither."""
     if not found:
@@ -148,7 +148,7 @@ def rows_of(
         for act, weight in zip(acts, decayed.tolist(), strict=True):
             if act.topic == one.topic and weight > 0:
                 total = total + weight * sum(act.dense, np.zeros(config.size))
-        middle = topics.by_id[one.topic].dense
+        middle = topics[one.topic].dense
         if not total.any() and middle is not None:
             total = middle
         if not np.any(total):

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
+from stopwordsiso import stopwords
 
 from workers.text import Term
 
-__all__ = ["distinctive", "fragments", "keywords", "label", "readable", "word_weights"]
+__all__ = ["distinctive", "fragments", "keywords", "label", "readable", "says", "word_weights"]
 
 PRIOR = 5.0
 """Words of the whole catalogue added to each topic: a word seen once in a small topic is no sign of it."""
 KEYWORDS = 10
 LABEL_WORDS = 3
+LABEL_FROM = 6
+"""Keywords of which those that name something come first in a label."""
 LABEL_LENGTH = 40
 """Characters."""
 
@@ -63,6 +68,30 @@ def readable(texts: Iterable[Sequence[Term]]) -> dict[str, str]:
     return {stem: min(seen, key=lambda word: (-seen[word], len(word), word)) for stem, seen in forms.items()}
 
 
+@lru_cache(maxsize=1 << 15)
+def says(word: str) -> Literal["name", "word", "nothing"]:
+    """Whether a word names something (a Chinese noun), says something (a verb), or nothing (两个, 以及).
+
+    Latin words are known by a long list of common ones (first, back, take) alone.
+
+    >>> [says(word) for word in ("太空", "回到", "两个", "space", "first")]
+    ['name', 'word', 'nothing', 'name', 'word']
+    """
+    if not "\u4e00" <= word[:1] <= "\u9fff":
+        return "word" if word in _common() else "name"
+    from rjieba import tag
+
+    kind = next((kind for _, kind in tag(word)), "n")
+    if kind[0] in "mqrpcudfeoywk":
+        return "nothing"
+    return "word" if kind in {"v", "vd", "a", "ad", "z", "b"} else "name"
+
+
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(stopwords("en"))
+
+
 def keywords(weights: np.ndarray, stems: Sequence[str], forms: Mapping[str, str]) -> list[str]:
     """Up to ``KEYWORDS`` readable words of one topic, strongest first; none that only repeats part of another."""
     shown: list[str] = []
@@ -87,13 +116,17 @@ def _repeats(word: str, other: str) -> bool:
 
 
 def label(words: Sequence[str], taken: Collection[str], number: int) -> str:
-    """The first keywords; one more, or the number of the topic, where another topic has the same.
+    """The first keywords, names before other words; one more, or the topic's number, where another topic has the same.
 
     >>> label(["space", "nasa", "mars", "moon"], {"space · nasa · mars"}, 7)
     'space · nasa · mars · moon'
+    >>> label(["回到", "太空", "行星", "地球", "飞船"], set(), 7)
+    '太空 · 行星 · 地球'
     >>> label([], set(), 7)
     'topic 7'
     """
+    first = sorted(words[:LABEL_FROM], key=lambda word: says(word) != "name")
+    words = [*first, *words[LABEL_FROM:]]
     for count in range(LABEL_WORDS, len(words) + 1):
         joined = _joined(words[:count])
         if joined not in taken:

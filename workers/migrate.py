@@ -18,7 +18,8 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant import layout, reembed
-from llmrec_qdrant.contracts import FitCollab, FitTopics, Message, Migrate, SpaceConfig
+from llmrec_qdrant.admin import load_config
+from llmrec_qdrant.contracts import FitCollab, FitTopics, Message, Migrate, Reconcile, SpaceConfig
 from llmrec_qdrant.effects import Steps, drive
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import COLLAB, DENSE, CollectionKind, Key, Space
@@ -26,9 +27,10 @@ from llmrec_qdrant.reembed import State
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import switch, versions
 from llmrec_qdrant.writes import FRESH, NEVER, WORKERS_OWN, edits
-from workers import store, topics
+from workers import store, topic_runs
 from workers.embed import source_text
 from workers.encoder import load_encoder
+from workers.profiles import made_with
 from workers.reconcile import read_collab_fit
 
 __all__ = ["advance", "align"]
@@ -167,8 +169,10 @@ def _what_is_missing(client: QdrantClient, old: Space, new: Space, state: State)
         return []  # reconcile has announced it; the next look comes back here
     if read_collab_fit(client, old) and not read_collab_fit(client, new):
         return [FitCollab(space=new.name), Migrate(space=new.name)]
-    if topics.read_fit(client, old) and not topics.read_fit(client, new):
-        return [FitTopics(space=new.name), Migrate(space=new.name)]
+    if topic_runs.outdated(client, new, old):
+        return [FitTopics(space=new.name, resume=True), Migrate(space=new.name)]
+    if _without_interests(client, new):
+        return [Reconcile(space=new.name), Migrate(space=new.name)]
     return None
 
 
@@ -189,6 +193,14 @@ def _never_done(client: QdrantClient, old: Space, new: Space, kind: CollectionKi
         ids = [record.id for record in waiting if not _is_query(kind, record)]
         twins = client.retrieve(old.collection(kind), ids, with_payload=[since])
     return len(waiting) == PAGE or any((record.payload or {}).get(since) for record in twins)
+
+
+def _without_interests(client: QdrantClient, new: Space) -> bool:
+    """Whether a user of the new version was last refreshed before it had topics."""
+    current = made_with(drive(load_config(new), client, NoQueue()), topic_runs.read(client, new).done)
+    never = models.IsEmptyCondition(is_empty=models.PayloadField(key=Key.UPDATED_AT))
+    outdated = models.Filter(must_not=[never, store.equals(Key.FOLDING, current), store.equals(Key.SET_ASIDE, True)])
+    return store.count(client, new.users, outdated) > 0
 
 
 def _switch(client: QdrantClient, space: Space, number: int, state: State) -> list[Message]:

@@ -21,11 +21,11 @@ from workers.attempts import attempt
 from workers.embed import embed
 from workers.encoder import centred, normalised
 from workers.interests import Act
-from workers.topics import Topics
+from workers.topics import SpaceTopics
 from workers.vocabulary import Vocabulary
 from workers.weights import event_weight, item_point
 
-__all__ = ["Past", "Profile", "event_weight", "fold", "recency", "refresh"]
+__all__ = ["Past", "Profile", "event_weight", "fold", "made_with", "recency", "refresh"]
 
 SEEN = 1_000
 """Most recent events of a user that are read: the limit of what a list can exclude as seen."""
@@ -287,12 +287,13 @@ def _vector(record: models.Record, leg: str) -> Any:
 
 def _write(
     client: QdrantClient, space: Space, config: SpaceConfig, user: models.Record,
-    events: Sequence[models.Record], library: _Library, vocabulary: Vocabulary, known: Topics,
+    events: Sequence[models.Record], library: _Library, vocabulary: Vocabulary, known: SpaceTopics,
 ) -> list[str]:  # fmt: skip
     """Write a user's legs; returns the items it waits for."""
     payload = user.payload or {}
     guard = store.where(store.has_id(str(user.id)), store.equals(Key.REVISION, payload.get(Key.REVISION)))
-    if not events and not payload.get(Key.STEER):  # everything it did was deleted
+    steered = any(weight != 1 for weight in (payload.get(Key.STEER) or {}).values())
+    if not events and not steered:  # everything it did was deleted
         with translated():
             client.delete(space.users, models.FilterSelector(filter=guard), wait=True)
         return []
@@ -300,8 +301,9 @@ def _write(
     past = [_past(event, library, config) for event in events[: config.history]]
     profile = fold(past, config, vocabulary)
     acts = _acts(events[: config.history], past, library, known)
-    cares = interests.interests_of(acts, config, known)
-    rows = interests.rows_of(cares, acts, config, known)
+    about = known.by_id(payload.get(Key.TENANT) or "")
+    cares = interests.interests_of(acts, config, about)
+    rows = interests.rows_of(cares, acts, config, about)
     vectors = profile.vectors | ({INTERESTS: rows} if rows else {})
     derived = {
         Key.STALE: False,
@@ -313,7 +315,7 @@ def _write(
         Key.WAITING: waiting,
         Key.N_EVENTS: _n_events(client, space, payload, len(events)),
         Key.MODEL: config.encoder_id,
-        Key.FOLDING: config.folding,
+        Key.FOLDING: made_with(config, known.done),
         Key.UPDATED_AT: now(),
     }
     lost = [leg for leg in payload.get(Key.LEGS) or [] if leg not in profile.vectors]
@@ -328,9 +330,14 @@ def _write(
     return waiting
 
 
-def _acts(events: Sequence[models.Record], past: Sequence[Past], library: _Library, known: Topics) -> list[Act]:
+def made_with(config: SpaceConfig, fit: str) -> str:
+    """What a user's vectors and interests depend on beside the model: settings, and the fit of topics."""
+    return f"{config.folding} {fit}".rstrip()
+
+
+def _acts(events: Sequence[models.Record], past: Sequence[Past], library: _Library, known: SpaceTopics) -> list[Act]:
     """The events as interests see them; an item has its topic, a free text gets one."""
-    if not known.points:
+    if not known.fit:
         return []
     acts: list[Act] = []
     for event, one in zip(events, past, strict=True):
@@ -341,7 +348,7 @@ def _acts(events: Sequence[models.Record], past: Sequence[Past], library: _Libra
         words = library.text(event)
         if topic is None and words is not None:
             vectors = [_vector(words, DENSE)], [_vector(words, TFIDF)]
-            best = known.assign([payload.get(Key.TENANT) or ""], *vectors)[0]
+            best = known.of(payload.get(Key.TENANT) or "").assign(*vectors)[0]
             topic = best.id if best else None
         acts.append(Act(one.ts, one.weight, topic, payload.get(Key.ITEM_ID), payload.get(Key.SESSION), one.dense))
     return acts

@@ -34,16 +34,14 @@ from llmrec_qdrant.reembed import read_state
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import versions
 from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
-from workers import collab, store
+from workers import collab, store, topic_runs
 from workers.attempts import lease_end
-from workers.topics import read_fit
+from workers.profiles import made_with
 
-__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "spaces", "topics_due"]
+__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "spaces"]
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
-TOPICS_GROWTH = 1.5
-"""The topics are fitted anew when there are this many times the items they were fitted on; first only when asked to."""
 PORTION = {"items": 24, "texts": 100, "users": 100}
 """Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
 
@@ -71,8 +69,7 @@ def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> It
         yield FitCollab(space=space.name)
     elif changed := sorted({one for at in places if read_collab_fit(client, at) for one in collab.due(client, at)}):
         yield FitCollab(space=space.name, ids=changed[:MAX_BATCH])
-    if topics_due(client, places[0]):
-        yield FitTopics(space=space.name)
+    yield from _topics(client, space, places)
     if found.others and (everything or not _migrating(client, space, found.others)):
         yield Migrate(space=space.name)
 
@@ -130,10 +127,24 @@ def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
         make_users(client, space, {point: owner for point, owner in owners.items() if point not in known})
 
 
+def _topics(client: QdrantClient, space: Space, places: Sequence[Space]) -> Iterator[FitTopics]:
+    """A fit that was interrupted, items that it left out, a version without topics, a catalogue that has grown."""
+    live = places[0]
+    for at in places:
+        filling = at != live and store.count(client, at.items, store.where(store.stale())) > 0
+        if topic_runs.unfinished(client, at) or (topic_runs.outdated(client, at, live) and not filling):
+            yield FitTopics(space=space.name, resume=True)
+            return
+        if topic_runs.lately_edited(client, at):
+            topic_runs.mend_labels(client, at)
+    if topic_runs.due(client, live):
+        yield FitTopics(space=space.name, topics=topic_runs.read(client, live).topics)
+
+
 def _mark_users_of_other_settings(client: QdrantClient, space: Space) -> None:
-    """The configuration of the space has changed since their vectors were made."""
+    """The configuration of the space has changed since their vectors were made, or its topics have."""
     config = drive(load_config(space), client, NoQueue())
-    current = store.equals(Key.FOLDING, config.folding)
+    current = store.equals(Key.FOLDING, made_with(config, topic_runs.read(client, space).done))
     theirs = models.Filter(
         must=[store.equals(Key.STALE, False)], must_not=[current, store.equals(Key.SET_ASIDE, True)]
     )  # fmt: skip
@@ -160,14 +171,6 @@ def collab_due(client: QdrantClient, space: Space) -> bool:
         return True
     events, items = store.count(client, space.events), store.count(client, space.items)
     grown = events > GROWTH * fitted.get("events", 0) or (events > 0 and items > GROWTH * fitted.get("items", 0))
-    return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
-
-
-def topics_due(client: QdrantClient, space: Space) -> bool:
-    """Whether the catalogue has outgrown topics that somebody once asked for; not in the middle of a load."""
-    fitted = int(read_fit(client, space).get("items") or 0)
-    items = store.count(client, space.items) if fitted else 0
-    grown = fitted > 0 and items > TOPICS_GROWTH * fitted
     return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
 
 

@@ -16,7 +16,7 @@ from llmrec_qdrant.errors import SpaceNotFound
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import Space
 from llmrec_qdrant.versions import versions
-from workers import collab, embed, migrate, profiles, store, topic_fit, topics
+from workers import collab, embed, migrate, profiles, store, topic_runs, topics
 from workers.reconcile import reconcile
 
 __all__ = ["Worker"]
@@ -49,8 +49,8 @@ class Worker:
                     with suppress(SpaceNotFound):
                         config = self._config(at)
                         collab.refit(self._client, at, config, ids) if ids else collab.fit(self._client, at, config)
-            case contracts.FitTopics(topics=number):
-                return self._fit_topics(space, number)
+            case contracts.FitTopics(topics=number, resume=resume):
+                return self._fit_topics(space, number, resume)
             case contracts.Migrate():
                 return migrate.advance(self._client, space)
             case contracts.Reconcile(everything=everything):
@@ -89,15 +89,25 @@ class Worker:
             return []
         return [RefreshUsers(space=space.name, ids=[one]) for one in again]
 
-    def _fit_topics(self, space: Space, number: int | None) -> list[Message]:
-        """Fit, then have all users refreshed: their interests are made of topics."""
-        found = list(self._versions(space))
-        for at in found:
-            if at != found[0] and self._any_stale(at.items):
+    def _fit_topics(self, space: Space, number: int | None, resume: bool) -> list[Message]:
+        """Fit the live version, then what the others lack of it; users follow, as their interests are made of topics."""
+        places = list(self._versions(space))
+        live = places[0]
+        for at in places:
+            if at != live and self._any_stale(at.items):
                 continue  # still filling: it gets its topics before the switch
-            with suppress(SpaceNotFound):
-                topic_fit.fit(self._client, at, found[0], self._config(at), number)
-                embed.mark_all(self._client, at)
+            with suppress(SpaceNotFound, topic_runs.Superseded):
+                found = topic_runs.read(self._client, at)
+                if at == live and not resume:
+                    topic_runs.begin(self._client, at, number)
+                elif topic_runs.lost(self._client, at):
+                    topic_runs.begin(self._client, at, found.topics, again=True)
+                elif found.stage == "fitting":
+                    return []  # somebody is at it
+                elif topic_runs.outdated(self._client, at, live):
+                    topic_runs.begin(self._client, at, topic_runs.read(self._client, live).topics)
+                if not topic_runs.advance(self._client, places, at, self._config(at)):
+                    return [contracts.FitTopics(space=space.name, resume=True)]
         return [contracts.Reconcile(space=space.name, everything=True)]
 
     def _any_stale(self, collection: str) -> bool:

@@ -1,4 +1,4 @@
-"""Items of a space → topics: cluster a sample, name the clusters, keep what is still the same, mark every item.
+"""A sample of items → topics: cluster, name the clusters, keep what is still the same. Writes nothing.
 
 A refit begins at the middles of the topics that exist, and a new topic takes over the id and the label of the old one
 it matches best (Hungarian method on shared members and shared words), so labels do not dance. A label by an admin
@@ -7,35 +7,23 @@ stays whatever happens to the keywords.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
-from llmrec_qdrant.admin import build_collection
-from llmrec_qdrant.contracts import MAX_TOPICS, SpaceConfig
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.ids import point_id, sparse_index
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import DENSE, TFIDF, TOPICS_FIT, Key, Space
-from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import now
-from workers import clusters, keywords, store, text, topics
-from workers.embed import source_text
+from llmrec_qdrant.contracts import MAX_TOPICS
+from llmrec_qdrant.ids import sparse_index
+from workers import clusters, keywords, text
 from workers.encoder import normalised
 from workers.naming import named
 from workers.topics import TopicPoint, Topics
 
-__all__ = ["Fitted", "Sample", "fit", "fit_sample", "how_many", "matched"]
+__all__ = ["EXAMPLE", "LEAST", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
 
-log = logging.getLogger("llmrec.worker")
-
-SAMPLE = 20_000
-"""Items clustered; all others follow by the rule of :mod:`workers.topics`."""
 MOST = 64
 """Topics before near-duplicates are merged, if nobody says how many."""
 LEAST = 10
@@ -48,7 +36,11 @@ FAINT = 1 / 3
 """An item is an outlier if its score is less than this share of the median of its topic's members."""
 SAME = 0.5
 """Likeness from which a new topic is the old one."""
+APART = 0.1
+"""Share of texts without a dense vector from which they are clustered apart from the others."""
 EXAMPLES = 5
+EXAMPLE = 200
+"""Characters of an example's title."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +82,55 @@ def fit_sample(
 
     ``number``: exactly so many; ``old``: the topics until now, ``grown``: how many more there may be.
     """
-    bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
-    raw = clusters.features(bags, _matrix(sample.dense))
-    rows = clusters.smoothed(raw)
-    known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
-    if len(known) < LEAST:
+    labels, rows, parts = _clusters(sample, number, old, grown)
+    if labels.max(initial=-1) < 1:  # a topic is what sets some items apart from others
         return [], last
-    labels = np.full(len(rows), -1)
-    labels[known] = _clustered(rows[known], raw[known], number, _middles(rows, sample.before, old), grown)
-    topics = _described(sample, bags, labels, rows)
+    topics = _described(sample, labels, rows, parts)
     return _identified(sample, topics, labels, old, last)
+
+
+def _clusters(
+    sample: Sample, number: int | None, old: Sequence[TopicPoint], grown: int
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """A cluster per text (-1: nothing is known of it), what it was found by, and the parts that were clustered apart."""
+    count = len(sample.terms)
+    labels, widths, found = np.full(count, -1), [1], []
+    parts = _parts([one is not None for one in sample.dense])
+    for place, part in enumerate(parts):
+        dense = _matrix([sample.dense[row] for row in part])
+        raw = clusters.features(clusters.bags([clusters.company(sample.terms[row]) for row in part]), dense)
+        rows = clusters.smoothed(raw)
+        known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
+        found.append(rows)
+        widths.append(rows.shape[1])
+        if len(known) < LEAST:
+            continue
+        wanted = None if number is None else _share(number, [len(one) for one in parts], place)
+        start = _middles(rows, [sample.before[row] for row in part], old)
+        mine = _clustered(rows[known], raw[known], wanted, start, round(grown * len(part) / count))
+        labels[part[known]] = mine + labels.max() + 1
+    whole = np.zeros((count, max(widths)))
+    for part, rows in zip(parts, found, strict=True):
+        whole[part, : rows.shape[1]] = rows
+    return labels, whole, parts
+
+
+def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
+    """Texts that are clustered together: those the model cannot read apart, by their words, where they are many."""
+    can = np.array(readable, dtype=bool)
+    inside, outside = np.flatnonzero(can), np.flatnonzero(~can)
+    apart = len(inside) >= clusters.DENSE_SHARE * len(can) and len(outside) >= max(LEAST, APART * len(can))
+    return [inside, outside] if apart else [np.arange(len(can))]
+
+
+def _share(number: int, sizes: Sequence[int], place: int) -> int:
+    """How many of ``number`` topics a part gets.
+
+    >>> [_share(5, [60, 40], place) for place in (0, 1)], [_share(2, [99, 1], place) for place in (0, 1)]
+    ([3, 2], [1, 1])
+    """
+    first = min(max(1, round(number * sizes[0] / sum(sizes))), number - 1) if len(sizes) > 1 else number
+    return first if place == 0 else number - first
 
 
 def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
@@ -126,13 +157,21 @@ def _middles(rows: np.ndarray, before: Sequence[str | None], old: Sequence[Topic
     return normalised(np.array(middles)) if len(middles) > 1 else None
 
 
-def _described(sample: Sample, bags: clusters.Bags, labels: np.ndarray, rows: np.ndarray) -> list[Fitted]:
+def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequence[np.ndarray]) -> list[Fitted]:
     """Each cluster as a topic without an id: its words, keywords, middle, cuts and examples."""
+    bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
     inside = labels >= 0
     weights = keywords.word_weights(bags.counts[inside], labels[inside])
-    telling = keywords.distinctive(bags.counts[inside], labels[inside])
+    telling = np.zeros_like(weights)
+    for part in parts:  # what sets a topic apart from the others of its language
+        mine = part[labels[part] >= 0]
+        if len(mine):
+            telling[np.unique(labels[mine])] = keywords.distinctive(
+                bags.counts[mine], np.unique(labels[mine], return_inverse=True)[1]
+            )
     forms, fragments = keywords.readable(sample.terms), keywords.fragments(sample.terms)
-    telling[:, [column for column, stem in enumerate(bags.words) if stem in fragments]] = 0
+    empty = [stem in fragments or keywords.says(forms.get(stem, stem)) == "nothing" for stem in bags.words]
+    telling[:, np.flatnonzero(empty)] = 0
     idf = clusters.idf(bags)
     relative = idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9)
     indices = [sparse_index(stem) for stem in bags.words]
@@ -235,139 +274,3 @@ def _cosine(one: Mapping[int, float], two: Mapping[int, float]) -> float:
     shared = sum(value * two[index] for index, value in one.items() if index in two)
     norms = math.sqrt(sum(v * v for v in one.values())) * math.sqrt(sum(v * v for v in two.values()))
     return shared / norms if norms else 0.0
-
-
-# --- reading and writing --------------------------------------------------------------------------
-
-
-def fit(client: QdrantClient, space: Space, live: Space, config: SpaceConfig, number: int | None) -> None:
-    """Fit the topics of one version of a space, tenant by tenant, and mark every item with its topic.
-
-    A version that is being filled takes ids and labels over from the ``live`` one.
-    """
-    for kind in ("items", "topics"):
-        drive(build_collection(kind, space.collection(kind), config), client, NoQueue())
-    known = topics.read_points(client, space)
-    source = space if known or space == live else live
-    old = known or topics.read_points(client, live)
-    past = topics.read_fit(client, source)
-    last = max([int(past.get("last") or 0), *(int(one.id) for one in old)])
-    made: list[Fitted] = []
-    for tenant in _tenants(client, space):
-        sample = _read(client, space, config, tenant, source)
-        grown = how_many(len(sample.terms)) - how_many(int((past.get("sizes") or {}).get(tenant) or len(sample.terms)))
-        mine = [one for one in old if one.tenant == tenant]
-        found, last = fit_sample(sample, number, mine, max(0, grown), last)
-        made += found
-    _write(client, space, made, last)
-
-
-def _tenants(client: QdrantClient, space: Space) -> list[str]:
-    found: dict[str, None] = {}
-    with translated():
-        for hit in client.facet(space.items, key=Key.TENANT, limit=10_000).hits:
-            found[str(hit.value)] = None
-    return list(found)
-
-
-def _read(client: QdrantClient, space: Space, config: SpaceConfig, tenant: str, source: Space) -> Sample:
-    """A sample of a tenant's items; point ids are digests, so the first ones are a random choice."""
-    terms: list[list[text.Term]] = []
-    sample = Sample(terms, [], [], [], [], tenant)
-    mine = store.where(store.equals(Key.TENANT, tenant), store.equals(Key.STALE, False))
-    for page in _pages(client, space, mine, [Key.TITLE, Key.TEXT, Key.TOPIC_IDS, Key.ITEM_ID]):
-        before = _topics_of(client, source, page) if source != space else {}
-        for record in page:
-            payload = record.payload or {}
-            terms.append(text.terms(source_text(payload), config.stemmer))
-            sample.dense.append(_vector(record, DENSE))
-            sample.words.append(_vector(record, TFIDF))
-            sample.titles.append(payload.get(Key.TITLE) or payload.get(Key.ITEM_ID) or "")
-            had = before.get(str(record.id)) if source != space else payload.get(Key.TOPIC_IDS)
-            sample.before.append(had[0] if had else None)
-        if len(terms) >= SAMPLE:
-            break
-    return sample
-
-
-def _topics_of(client: QdrantClient, space: Space, page: Sequence[models.Record]) -> dict[str, list[str]]:
-    with translated():
-        found = client.retrieve(space.items, [record.id for record in page], with_payload=[Key.TOPIC_IDS])
-    return {str(record.id): (record.payload or {}).get(Key.TOPIC_IDS) or [] for record in found}
-
-
-def _pages(client: QdrantClient, space: Space, condition: models.Filter | None, payload: list[str]) -> Any:
-    offset: Any = None
-    while True:
-        with translated():
-            page, offset = client.scroll(
-                space.items, scroll_filter=condition, limit=1_000, offset=offset, with_payload=payload,
-                with_vectors=[DENSE, TFIDF],
-            )  # fmt: skip
-        if page:
-            yield page
-        if offset is None:
-            return
-
-
-def _vector(record: models.Record, leg: str) -> Any:
-    return record.vector.get(leg) if isinstance(record.vector, dict) else None
-
-
-def _write(client: QdrantClient, space: Space, made: Sequence[Fitted], last: int) -> None:
-    """New topics, then the items, then what is left of the old: read in between, everything names a topic that exists."""
-    edited = {one.id: one for one in topics.read_points(client, space) if one.label_by == "admin"}  # during the fit
-    made = [
-        replace(one, topic=replace(one.topic, label=edited[one.topic.id].label, label_by="admin"))
-        if one.topic.id in edited else one
-        for one in made
-    ]  # fmt: skip
-    points = {point_id("topic", one.topic.id): one for one in made}
-    if points:
-        with translated():
-            client.upsert(space.topics, [_stored(point, one) for point, one in points.items()], wait=True)
-    sizes = _mark_items(client, space, Topics([one.topic for one in made]))
-    gone = models.Filter(must_not=[store.has_id(*points)]) if points else models.Filter()
-    with translated():
-        client.delete(space.topics, models.FilterSelector(filter=gone), wait=True)
-        fitted = {"at": now(), "last": last, "items": sum(sizes.values()), "sizes": sizes}
-        client.update_collection(space.items, metadata={TOPICS_FIT: fitted})
-    log.info("fitted %d topics of %s", len(made), space.items)
-
-
-def _stored(point: str, one: Fitted) -> models.PointStruct:
-    topic = one.topic
-    vector: dict[str, Any] = {} if topic.dense is None else {DENSE: topic.dense.tolist()}
-    if topic.words:
-        vector[TFIDF] = models.SparseVector(indices=list(topic.words), values=list(topic.words.values()))
-    payload = {
-        Key.TOPIC_ID: topic.id, Key.TENANT: topic.tenant, Key.LABEL: topic.label, Key.LABEL_BY: topic.label_by,
-        Key.KEYWORDS: list(topic.keywords), Key.SIZE: one.size, Key.EXAMPLES: one.examples,
-        Key.CUT: [round(value, 6) for value in topic.cut], Key.UPDATED_AT: now(),
-    }  # fmt: skip
-    return models.PointStruct(id=point, vector=vector, payload=payload)
-
-
-def _mark_items(client: QdrantClient, space: Space, rule: Topics) -> dict[str, int]:
-    """Give every encoded item its topic, as long as its text is the one that was read; returns items per tenant."""
-    sizes: dict[str, int] = {}
-    encoded = store.where(store.equals(Key.STALE, False))
-    for page in _pages(client, space, encoded, [Key.TENANT, Key.SRC_HASH, Key.TOPIC_IDS, Key.TOPICS]):
-        payloads = [record.payload or {} for record in page]
-        tenants = [payload.get(Key.TENANT) or "" for payload in payloads]
-        marks = rule.marks(tenants, [_vector(one, DENSE) for one in page], [_vector(one, TFIDF) for one in page])
-        changes: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for payload, found, tenant in zip(payloads, marks, tenants, strict=True):
-            sizes[tenant] = sizes.get(tenant, 0) + 1
-            if any(payload.get(key) != value for key, value in found.items()):
-                changes.setdefault(str(found), (found, []))[1].append(payload[Key.SRC_HASH])
-        operations = [
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload=found, filter=store.where(store.one_of(Key.SRC_HASH, hashes)))
-            )
-            for found, hashes in changes.values()
-        ]
-        if operations:
-            with translated():
-                client.batch_update_points(space.items, operations, wait=True)
-    return sizes
