@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import DENSE, TFIDF, Key, Space
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import FRESH, now
+from llmrec_qdrant.writes import FRESH, batches, now
 from workers import store, text
 from workers.attempts import attempt
 from workers.encoder import Encoder, load_encoder
@@ -24,6 +26,9 @@ __all__ = ["Embedded", "embed", "mark_authors", "source_text", "sparse", "wake_w
 
 
 log = logging.getLogger("llmrec.worker")
+
+GROUP = 64
+"""Points that are encoded and written together; a message holds several such groups."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,29 @@ def _encode(
     client: QdrantClient, collection: str, config: SpaceConfig, encoder: Encoder, todo: list[models.Record],
     topics: SpaceTopics | None,
 ) -> None:  # fmt: skip
-    sources = [source_text(record.payload or {}) for record in todo]
-    words = [text.terms(source, config.stemmer) for source in sources]
-    dense = encoder.encode(sources)
+    """Group by group: while the encoder works on one, the one before is uploaded and its words are counted."""
+    groups = list(batches(todo, GROUP))
+    sources = [[source_text(record.payload or {}) for record in group] for group in groups]
+    with ThreadPoolExecutor(1, thread_name_prefix="embed") as thread:
+        coming = thread.submit(encoder.encode, sources[0])
+        for group, texts, following in zip(groups, sources, [*sources[1:], None], strict=True):
+            words = [text.terms(source, config.stemmer) for source in texts]
+            dense = coming.result()
+            if following is not None:
+                coming = thread.submit(encoder.encode, following)
+            _write(client, collection, config, group, dense, words, topics)
+    log.info("encoded %d points of %s", len(todo), collection)
+
+
+def _write(
+    client: QdrantClient,
+    collection: str,
+    config: SpaceConfig,
+    todo: list[models.Record],
+    dense: np.ndarray,
+    words: list[list[text.Term]],
+    topics: SpaceTopics | None,
+) -> None:
     points: list[models.PointVectors] = []
     payloads: list[models.SetPayload] = []
     marks: list[dict[str, Any]] = [{}] * len(todo)
@@ -115,7 +140,6 @@ def _encode(
             with translated():
                 client.delete_vectors(collection, [leg], which)
     store.write_existing(client, collection, points, guard, payloads)
-    log.info("encoded %d points of %s", len(todo), collection)
 
 
 def _hash(record: models.Record) -> str:

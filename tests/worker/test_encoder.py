@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+
 import numpy as np
+import psutil
 import pytest
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
-from workers.encoder import SentenceEncoder, centred, load_encoder, normalised
+from workers import reading
+from workers.encoder import SentenceEncoder, _load, centred, load_encoder, normalised
+from workers.reading import CHUNK, Reader, ahead
+from workers.text import clean
 
 pytestmark = pytest.mark.model
+
+
+class PeakMemory:
+    """The most bytes this process held meanwhile, looked at every hundredth of a second."""
+
+    def __enter__(self) -> PeakMemory:
+        self.most = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._over.wait(0.01):
+            self.most = max(self.most, psutil.Process().memory_info().rss)
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 def reference(text: str, pooling: str) -> np.ndarray:
@@ -61,6 +87,63 @@ def test_a_huge_text_costs_no_more_than_its_beginning() -> None:
     encoder = load_encoder(SpaceConfig())
     start = "robots learn to love " * 1_000
     assert encoder.encode([start * 400])[0] == pytest.approx(encoder.encode([start])[0], abs=1e-6)
+
+
+def test_texts_of_a_megabyte_in_every_script_stay_within_bounds() -> None:
+    texts = [
+        "robots learn to love " * 50_000,
+        "😀🎬" * 500_000,
+        "科幻电影 Interstellar Война и мир " * 33_000,
+        "x" * 1_000_000,
+        "a\u0301" * 500_000,
+        "<p>&amp;</p>" * 83_000,
+        "\u200b\u200d" * 500_000,
+        "\ud83d" * 1_000_000,
+    ]
+    encoder = load_encoder(SpaceConfig())
+    encoder.encode(["warm"])
+    before = psutil.Process().memory_info().rss
+    with PeakMemory() as peak:
+        rows = encoder.encode(texts * 4)
+    assert peak.most - before < 300e6
+    assert np.isfinite(rows).all()
+    assert (rows[:8] == rows[8:16]).all()
+    assert [bool(row.any()) for row in rows[:8]] == [True, False, False, True, False, True, False, False]
+
+
+def test_many_texts_of_full_length_are_read_chunk_by_chunk() -> None:
+    texts = ["科幻" * 10_000 + str(number) for number in range(40)] + [
+        f"robot number {number}" for number in range(300)
+    ]
+    read: list[int] = []
+
+    class Counting(Reader):
+        def __call__(self, texts: Sequence[str]) -> list[list[int] | None]:
+            read.append(sum(map(len, texts)))
+            return super().__call__(texts)
+
+    cleaned = [clean(text) for text in texts]
+    tokenizer = _load(SpaceConfig()).tokenizer
+    whole = Reader(tokenizer, 256)(cleaned)
+    assert [ids for chunk in ahead(Counting(tokenizer, 256), cleaned) for ids in chunk] == whole
+    assert max(read) <= CHUNK and len(read) > 0
+    assert sum(read) == sum(map(len, cleaned))
+
+
+def test_the_order_is_kept_over_chunks_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK", 500)
+    encoder = load_encoder(SpaceConfig())
+    texts = [f"film number {n} " + "about a garden " * (n % 13) for n in range(90)]
+    rows = encoder.encode([*texts, *texts[::-1], "", "\n \t"])
+    assert (rows[:90] == rows[90:180][::-1]).all()
+    assert not rows[180:].any()
+    for place in (0, 41, 89):
+        assert rows[place] @ encoder.encode([texts[place]])[0] > 0.9999
+
+
+def test_a_prompt_of_the_model_stands_before_every_text() -> None:
+    tokenizer = _load(SpaceConfig()).tokenizer
+    assert Reader(tokenizer, 256, "query: ")(["robots"]) == [tokenizer("query: robots")["input_ids"]]
 
 
 def test_the_wrong_size_and_a_missing_model_are_explained() -> None:
