@@ -311,8 +311,8 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert "is called Space films" in llmrec("topics", "rename", space, "Space films")
     assert "Space films ✎" in llmrec("topics")
     shown = llmrec("interests", "ann")
-    newest = next(one.title for one in items() if one.id == "s3")  # what shows an interest is shown by its title
-    assert "█" in shown and "Space films" in shown and newest[:12] in shown
+    title = next(one.title for one in items() if one.id == "s1")  # what shows an interest is named by its title
+    assert "█" in shown and "Space films" in shown and title[:12] in shown
     assert "Because you follow Space films" in llmrec("shelves", "ann", "-n", "2")
     assert "muted" in llmrec("steer", "ann", "Space films")
     listed = json.loads(llmrec("recommend", "ann", "--limit", "60", "--interests", "--json"))
