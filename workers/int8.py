@@ -8,7 +8,7 @@ text's vector does not depend on its neighbours. Two known obstacles are met by 
 - a few channels of the feed-forward layer are larger still, and no scale can move through GELU: what exceeds
   the range of the others is multiplied in float32 beside the integer product (LLM.int8(), Dettmers et al. 2022).
 
-The figures are in ``docs/decisions/encoder-throughput.md``.
+How well they do is printed by ``python -m benchmarks.encode``.
 """
 
 from __future__ import annotations
