@@ -29,7 +29,7 @@ from llmrec_qdrant.contracts import (
 from llmrec_qdrant.effects import Steps, drive_async
 from llmrec_qdrant.filters import FilterLike
 from llmrec_qdrant.jobs import InlineQueue, JobQueue
-from llmrec_qdrant.layout import Space
+from llmrec_qdrant.layout import Key, Space
 from llmrec_qdrant.reads import Ask
 from llmrec_qdrant.recommender import CONFIG_AGE, checked_tenant, listed
 from llmrec_qdrant.settings import Settings
@@ -262,6 +262,17 @@ class AsyncRecommender:
         """As :meth:`Recommender.request`."""
         ask = Ask(limit, filter, exclude, 0.0, weights)
         return await self._drive(reads.request(await self._bound(), user, ask, exclude_seen))
+
+    async def top(
+        self,
+        limit: int = 10,
+        *,
+        by: str = Key.POPULARITY,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+    ) -> list[Recommendation]:
+        """As :meth:`Recommender.top`."""
+        return await self._drive(reads.top(await self._bound(), by, Ask(limit, filter, exclude)))
 
     async def recommend_from(
         self,

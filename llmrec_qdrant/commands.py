@@ -19,6 +19,7 @@ import typer
 from llmrec_qdrant.contracts import LEGS, Migration, SpaceConfig, SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.jobs import mask_url
+from llmrec_qdrant.layout import Key
 from llmrec_qdrant.loading import Checkpoint, Loaded, as_json, load
 from llmrec_qdrant.printing import (
     bar,
@@ -416,6 +417,21 @@ def recommend(
             diversity=diversity, weights=_weights(weights), explain=explain, interests="auto" if interests else None,
         )  # fmt: skip
     _show(target, listed, f"for {user}")
+
+
+@app.command()
+@connected
+def top(
+    target: Target, by: Annotated[str, typer.Option(help="A number or date among the fields of the space.")] = Key.POPULARITY,
+    limit: Limit = 10, filter: Filter = None, exclude: Exclude = None,
+) -> None:  # fmt: skip
+    """Popular items, or the highest or latest by a field: something for everybody, also for who is new.
+
+    Example: llmrec top --by year --filter lang=zh
+    """
+    with target.open() as rec:
+        listed = rec.top(limit, by=by, filter=_filter(filter, rec.config), exclude=exclude or [])
+    _show(target, listed, f"top by {by}")
 
 
 @app.command()

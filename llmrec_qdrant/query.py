@@ -22,7 +22,7 @@ from llmrec_qdrant.layout import DENSE, ITEM_HEAVY, ITEM_INTERNAL, Key
 
 __all__ = [
     "LegQuery", "alone", "as_json", "check_limit", "combined", "diversify", "exclusion", "fused", "leg_scores", "multiplicities",
-    "popular", "recommendations", "steered", "tenant_filter", "unmuted", "users",
+    "recommendations", "steered", "tenant_filter", "top", "unmuted", "users",
 ]  # fmt: skip
 
 MAX_LIMIT = 1_000
@@ -183,9 +183,9 @@ def alone(one: LegQuery, *, filter: models.Filter | None, limit: int) -> models.
     )
 
 
-def popular(filter: models.Filter | None, limit: int) -> models.QueryRequest:
-    """The most popular items."""
-    order = models.OrderBy(key=Key.POPULARITY, direction=models.Direction.DESC)
+def top(filter: models.Filter | None, limit: int, by: str = Key.POPULARITY) -> models.QueryRequest:
+    """The items with the highest values of a field; those without it are left out."""
+    order = models.OrderBy(key=by, direction=models.Direction.DESC)
     return models.QueryRequest(
         query=models.OrderByQuery(order_by=order), filter=filter, limit=limit, with_payload=_selector()
     )

@@ -19,10 +19,12 @@ from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import COLLAB, DENSE, TFIDF, Key
 from llmrec_qdrant.query import LegQuery
 
-__all__ = ["recommend", "recommend_from", "request", "search", "similar_items", "similar_users"]
+__all__ = ["recommend", "recommend_from", "request", "search", "similar_items", "similar_users", "top"]
 
 PATIENCE = 15.0
 """Seconds a search waits for a worker to encode its text."""
+ORDERED = frozenset({"integer", "float", "datetime"})
+"""Kinds of fields that have an order."""
 BOOSTED = 0.05
 """Share that a boosted topic has, before the boost, with a user who has no events about it."""
 
@@ -193,7 +195,7 @@ def _reason(scores: Mapping[str, float], payload: Mapping[str, Any], terms: Sequ
 
 
 def _popular(bound: Bound, ask: Ask, filter: models.Filter | None, why: str) -> _Plan:
-    return _Plan(query.popular(filter, ask.limit), filter=filter, reason=f"popular: {why}")
+    return _Plan(query.top(filter, ask.limit), filter=filter, reason=f"popular: {why}")
 
 
 def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: bool) -> Steps[tuple[_Plan, _User]]:
@@ -232,6 +234,19 @@ def _scored_by_popularity(points: Sequence[models.ScoredPoint], reason: str) -> 
         one.model_copy(update={"score": float((point.payload or {}).get(Key.POPULARITY) or 0.0)})
         for one, point in zip(query.recommendations(points, reason), points, strict=True)
     ]
+
+
+def top(bound: Bound, by: str, ask: Ask) -> Steps[list[Recommendation]]:
+    """Items by a field, highest or latest first: the popular ones, or what is new."""
+    _checked(ask)
+    fields = [Key.POPULARITY, *(name for name, kind in bound.config.fields.items() if kind in ORDERED)]
+    if by not in fields:
+        raise InvalidInput(
+            f"items are ordered by one of {fields}, not {show(by)}; other numbers and dates: declare them in the space's fields"
+        )
+    request = query.top(_filter(bound, ask), ask.limit, by)
+    answers = yield from call("query_batch_points", collection_name=bound.space.items, requests=[request])
+    return _scored_by_popularity(answers[0].points, f"by {by}")
 
 
 def request(bound: Bound, user: str, ask: Ask, exclude_seen: bool) -> Steps[dict[str, Any]]:

@@ -29,7 +29,7 @@ from llmrec_qdrant.contracts import (
 from llmrec_qdrant.effects import Steps, drive
 from llmrec_qdrant.filters import FilterLike
 from llmrec_qdrant.jobs import InlineQueue, JobQueue
-from llmrec_qdrant.layout import Space
+from llmrec_qdrant.layout import Key, Space
 from llmrec_qdrant.reads import Ask
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.writes import EventLike, ItemLike
@@ -304,6 +304,21 @@ class Recommender:
         """The body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
         ask = Ask(limit, filter, exclude, 0.0, weights)
         return self._drive(reads.request(self._bound(), user, ask, exclude_seen))
+
+    def top(
+        self,
+        limit: int = 10,
+        *,
+        by: str = Key.POPULARITY,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+    ) -> list[Recommendation]:
+        """Items for everybody: the popular ones, or the highest or latest ``by`` a field of the space: ``by="released"``.
+
+        Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` for a field
+        that is no declared number or date.
+        """
+        return self._drive(reads.top(self._bound(), by, Ask(limit, filter, exclude)))
 
     def recommend_from(
         self,

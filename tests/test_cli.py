@@ -342,6 +342,7 @@ def test_an_unknown_user_gets_popular_items_and_is_told(filled: Llmrec) -> None:
 
 
 def test_similar_search_request(filled: Llmrec) -> None:
+    assert filled("top", "--limit", "1", "--json").json[0]["reason"] == "by popularity"
     assert filled("similar", "m1", "--json").json[0]["id"] == "m2"
     assert filled("similar-users", "ann", "--json").json[0]["id"] == "bob"
     assert filled("search", "科幻电影", "--json").json[0]["id"] == "m4"

@@ -170,8 +170,8 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert METHODS == [
         "cancel_reembed", "clean_up", "close", "connect", "create", "delete_items", "failures", "fit_topics", "forget_user",
         "from_env", "interests", "load_events", "recommend", "recommend_from", "reconcile", "reembed", "rename_topic",
-        "request", "retry", "rollback", "search", "shelves", "similar_items", "similar_users", "status", "steer", "topics",
-        "track", "upsert_items",
+        "request", "retry", "rollback", "search", "shelves", "similar_items", "similar_users", "status", "steer", "top",
+        "topics", "track", "upsert_items",
     ]  # fmt: skip
 
 

@@ -200,7 +200,7 @@ def test_a_leg_alone_asks_what_it_asks_in_the_fused_request() -> None:
 
 
 def test_the_request_for_popular_items() -> None:
-    assert query.as_json(query.popular(YEAR, 10)) == {
+    assert query.as_json(query.top(YEAR, 10)) == {
         "query": {"order_by": {"key": "popularity", "direction": "desc"}},
         "filter": {"must": [{"key": "year", "range": {"gte": 2000.0}}]},
         "limit": 10,
@@ -325,6 +325,20 @@ def test_points_are_looked_up_under_the_tenants_own_ids(name: str) -> None:
     looked_up = [one for call in qdrant.calls if call.method == "retrieve" for one in call.arguments["ids"]]
     assert looked_up
     assert set(looked_up) <= mine
+
+
+def test_items_in_the_order_of_a_field_are_the_tenants() -> None:
+    qdrant = FakeQdrant()
+    qdrant.run(reads.top(BOUND, "year", WISH))
+    (request,) = qdrant.requests
+    assert request["query"] == {"order_by": {"key": "year", "direction": "desc"}}
+    assert ACME in required(request["filter"]) and point_id("item", "tt8", "acme") in str(request["filter"])
+
+
+@pytest.mark.parametrize("by", ["lang", "tenant", "no such", 7])
+def test_items_have_no_order_by_words(by: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"ordered by one of \['popularity'.*'year'"):
+        FakeQdrant().run(reads.top(BOUND, by, WISH))
 
 
 def test_popular_items_are_the_tenants() -> None:

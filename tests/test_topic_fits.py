@@ -20,7 +20,7 @@ from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import Space
 from llmrec_qdrant.versions import versions
 from tests.test_topics import CONFIG, NOW, filled, items, views
-from workers import embed, migrate, topic_fit, topic_runs, topics
+from workers import embed, migrate, store, topic_fit, topic_runs, topics
 from workers.reconcile import reconcile
 from workers.runtime import Worker
 
@@ -196,7 +196,7 @@ def test_a_topic_that_grows_beyond_the_sample_has_its_true_size(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topic_runs, "SAMPLE", 40)
-    monkeypatch.setattr(topic_runs, "PAGE", 20)
+    monkeypatch.setattr(store, "PAGE", 20)
     rec.fit_topics(3)
     assert sum(one.size for one in rec.topics()) == sum(
         bool(one["topic_ids"]) for one in contents(rec, rec._space.items)
@@ -206,7 +206,7 @@ def test_a_topic_that_grows_beyond_the_sample_has_its_true_size(
 
 def test_marking_goes_on_in_slices(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that takes longer than Redis waits for would be handed out again."""
-    monkeypatch.setattr(topic_runs, "PAGE", 20)
+    monkeypatch.setattr(store, "PAGE", 20)
     monkeypatch.setattr(topic_runs, "SECONDS", 0.0)
     rec.fit_topics(2)
     check(rec)

@@ -107,6 +107,7 @@ def reading(rec: Recommender) -> list[str]:
     found += rec.recommend("alice", 5, filter={"year": {"gte": 2000}}, exclude_seen=False)
     found += rec.recommend_from(["tt1"], negative=["tt2"])
     found += rec.similar_items("tt1", filter={"lang": ["en", "zh"]})
+    found += rec.top(by="year", filter={"lang": "zh"})
     found += rec.search("heist in a dream", user="alice")
     assert_type(rec.similar_users("alice"), list[SimilarUser])
     assert_type(rec.request("alice", limit=10), dict[str, Any])
