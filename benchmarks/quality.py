@@ -433,6 +433,7 @@ def main() -> int:
     parser.add_argument("--model", default=None, help="encoder, such as hash for a quick look")
     options = parser.parse_args()
     warnings.simplefilter("ignore", WorkPendingWarning)
+    warnings.filterwarnings("ignore", module="implicit")  # its remarks on its own matrices
     data = DATASETS[options.dataset](options.data)
     data = small(data) if options.small else data
     chance = random.Random(0)
