@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llmrec_qdrant.contracts import LEGS, Interest, Recommendation, SimilarUser, SpaceStatus, Topic
+from llmrec_qdrant.layout import Key
 
 __all__ = [
     "bar", "err", "out", "print_interests", "print_items", "print_json", "print_status", "print_topics", "print_users", "say", "table_of",
@@ -65,7 +66,7 @@ def print_items(listed: Sequence[Recommendation], title: str) -> None:
     fallback = listed[0].reason if listed and listed[0].reason.startswith("popular") else ""
     if fallback:
         say(f"{fallback[0].upper()}{fallback[1:]}", "yellow")
-    counted = "popularity" if listed and listed[0].reason.startswith(("popular", "by ")) else "score"
+    counted = Key.POPULARITY if listed and listed[0].reason.startswith(("popular", "by ")) else "score"
     digits = ".3f" if counted == "score" else ",.0f"
     table = table_of(title)
     explained = any(one.legs for one in listed)

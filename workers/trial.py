@@ -171,8 +171,8 @@ def trial(client: QdrantClient, space: Space, config: SpaceConfig, split: Split,
     """
     if not split.targets:
         raise InvalidInput(
-            f"space {space.name!r} has no user who took two items at different times, one of them before all that is "
-            "hidden: load more events first, or hide less"
+            f"space {space.name!r} has no user who took two items it holds at different times, one of them before all "
+            "that is hidden: load items and more events first, or hide less"
         )
     running(client)
     made = Space(f"{space.name[:45]}-trial-{uuid.uuid4().hex[:8]}")
