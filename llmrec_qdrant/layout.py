@@ -258,6 +258,8 @@ TOPICS_FIT = "topics_fit"
 """Metadata of the items collection: how far the last fit of topics is; see workers/topic_runs.py."""
 TOPICS_EDITED = "topics_edited"
 """Metadata of the items collection: when somebody last gave a topic a label."""
+TRIAL = "trial"
+"""Metadata of the items collection: last sign of life of who measures in this space; see workers/trial.py."""
 MIGRATION = "migration"
 """Metadata of the items collection: how far its filling by re-embedding is."""
 

@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llmrec_qdrant.contracts import LEGS, Interest, Recommendation, SimilarUser, SpaceStatus, Topic
+from llmrec_qdrant.layout import Key
 
 __all__ = [
     "bar", "err", "out", "print_interests", "print_items", "print_json", "print_status", "print_topics", "print_users", "say", "table_of",
@@ -65,13 +66,15 @@ def print_items(listed: Sequence[Recommendation], title: str) -> None:
     fallback = listed[0].reason if listed and listed[0].reason.startswith("popular") else ""
     if fallback:
         say(f"{fallback[0].upper()}{fallback[1:]}", "yellow")
+    counted = Key.POPULARITY if listed and listed[0].reason.startswith(("popular", "by ")) else "score"
+    digits = ".3f" if counted == "score" else ",.0f"
     table = table_of(title)
     explained = any(one.legs for one in listed)
     fields = [] if explained else _fields(listed)
     table.add_column("#", justify="right")
     table.add_column("title", overflow="fold", ratio=1)
     table.add_column("id", style="dim", overflow="fold")
-    table.add_column("score", justify="right")
+    table.add_column(counted, justify="right")
     for leg in LEGS if explained else ():
         table.add_column(leg, justify="right", style="cyan")
     for name in fields:
@@ -82,7 +85,7 @@ def print_items(listed: Sequence[Recommendation], title: str) -> None:
         if explained:
             shown.append(f"\n{one.reason}", style="dim green")
         values = [Text(_cell(one.payload.get(field))) for field in fields]
-        table.add_row(str(rank), shown, Text(one.id), f"{one.score:.3f}", *scores, *values)
+        table.add_row(str(rank), shown, Text(one.id), f"{one.score:{digits}}", *scores, *values)
     out.print(table if listed else Text(f"{title}: nothing found"))
 
 
@@ -164,12 +167,10 @@ def print_status(status: SpaceStatus) -> None:
 
 
 @contextmanager
-def bar(
-    label: str, total: float | None, quiet: bool = False, in_bytes: bool = False
-) -> Iterator[Callable[[float, float | None], None]]:
-    """A progress bar on a terminal, nothing elsewhere; call it with what is done (and a new total)."""
+def bar(label: str, total: float | None, quiet: bool = False, in_bytes: bool = False) -> Iterator[Callable[..., None]]:
+    """A progress bar on a terminal, nothing elsewhere; call it with how much is done, a new total, and what is done now."""
     if quiet or not err.is_terminal:
-        yield lambda done, total: None
+        yield lambda done, total, what="": None
         return
     counted: list[ProgressColumn] = [TaskProgressColumn(show_speed=True), MofNCompleteColumn()]
     if in_bytes:
@@ -178,7 +179,7 @@ def bar(
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(label, total=total)
 
-        def update(done: float, total: float | None) -> None:
-            progress.update(task, completed=done, total=total)
+        def update(done: float, total: float | None, what: str = "") -> None:
+            progress.update(task, completed=done, total=total, description=f"{label}: {what}" if what else label)
 
         yield update

@@ -53,7 +53,7 @@ def evaluate(
     with target.open() as rec, bar("evaluating", None, target.json) as update:
         found = measuring.evaluate(
             rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed, split=parts,
-            tell=lambda what, done, total: update(done, total),
+            tenant=target.connection["tenant"], tell=lambda what, done, total: update(done, total, what),
         )  # fmt: skip
     if target.json:
         print_json({"limit": found.limit, "users": found.users, "rows": [asdict(one) for one in found.rows]})
@@ -64,7 +64,7 @@ def evaluate(
 def _split(way: Way, hide: float | None) -> Any:
     trials = worker_module("trial")
     if way is Way.LAST:
-        if hide is not None and (hide < 1 or hide != int(hide)):
+        if hide is not None and not (hide >= 1 and hide.is_integer()):
             raise InvalidInput(f"--hide with --split last is a number of items, 1 or more, not {hide:g}")
         return partial(trials.hide_last, hide=int(hide or 1))
     if hide is not None and not 0 < hide < 1:
@@ -76,7 +76,7 @@ def _split(way: Way, hide: float | None) -> Any:
 @connected
 def tune(
     target: Target,
-    users: Annotated[int, typer.Option(help="Random users: half to choose on, half to confirm on.", min=2)] = 800,
+    users: Annotated[int, typer.Option(help="Random users: half to choose on, half to confirm on.", min=40)] = 800,
     limit: Limit = 10,
     seed: Seed = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")] = False,
@@ -84,7 +84,8 @@ def tune(
     """Choose leg weights, decays and event weights on your own users, and store them if they hold.
 
     One setting after the other takes a few values in a trial space; half of the users, on whom nothing was chosen,
-    confirm the gain. `recommend` and `request` use what is stored at once; users' vectors follow.
+    confirm the gain. `recommend` and `request` use what is stored at once; users' vectors follow. Settings are of the
+    whole space, whatever its tenants.
 
     Example: llmrec tune --dry-run; llmrec tune
     """
@@ -93,12 +94,12 @@ def tune(
         with bar("tuning", None, target.json) as update:
             found = tuning.tune(
                 rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed,
-                tell=lambda what, done, total: update(done, total),
+                tell=lambda what, done, total: update(done, total, what),
             )  # fmt: skip
         stored = found.better and not dry_run
         if stored:
             rec._config = None  # tuning takes a while: change what the space has by now
-            rec.create(rec.config.model_copy(update=found.changes))
+            rec.create(found.onto(rec.config))
     if target.json:
         print_json({"changes": found.changes, **_figures(found), "stored": stored})
         return
@@ -155,7 +156,7 @@ def print_tuning(found: Any, stored: bool) -> None:
     elif found.better:
         say("nothing stored: --dry-run")
     else:
-        say("no gain on the users nothing was chosen on: the space keeps its settings", "yellow")
+        say("no gain beyond chance on the users nothing was chosen on: the space keeps its settings", "yellow")
 
 
 def _value(value: Any) -> str:

@@ -10,6 +10,8 @@ import redis
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
 from llmrec_qdrant.contracts import SpaceStatus
+from llmrec_qdrant.jobs import NoQueue
+from llmrec_qdrant.layout import TRIAL
 from tests.services import CeleryWorker, RedisServer
 from tests.spaces import drop, fresh_name
 
@@ -97,6 +99,17 @@ def test_the_sweep_finds_work_that_nobody_announced(worker: CeleryWorker, rec: R
     silent.upsert_items(ITEMS[:8])
     Celery(broker=redis_url).send_task("llmrec.sweep", queue="batch")
     wait_for(rec, lambda status: status.items == 8 and settled(status))
+
+
+def test_the_sweep_clears_what_a_killed_evaluation_left(worker: CeleryWorker, rec: Recommender, redis_url: str) -> None:
+    from celery import Celery
+
+    left = Recommender(rec._client, NoQueue(), f"{rec._space.name}-trial-0123abcd")
+    left.create(CONFIG)
+    rec._client.update_collection(left._space.items, metadata={TRIAL: {"at": "2001-01-01T00:00:00.000000Z"}})
+    Celery(broker=redis_url).send_task("llmrec.sweep", queue="batch")
+    wait_for(rec, lambda _: not rec._client.collection_exists(left._space.items))
+    assert rec.status().items == 0
 
 
 def test_an_unreadable_message_harms_nobody(worker: CeleryWorker, rec: Recommender, redis_url: str) -> None:

@@ -343,6 +343,7 @@ def test_an_unknown_user_gets_popular_items_and_is_told(filled: Llmrec) -> None:
 
 def test_similar_search_request(filled: Llmrec) -> None:
     assert filled("top", "--limit", "1", "--json").json[0]["reason"] == "by popularity"
+    assert "popularity" in filled("top", "--by", "year").out  # what the number in the list is
     assert filled("similar", "m1", "--json").json[0]["id"] == "m2"
     assert filled("similar-users", "ann", "--json").json[0]["id"] == "bob"
     assert filled("search", "科幻电影", "--json").json[0]["id"] == "m4"
@@ -539,10 +540,14 @@ def test_evaluate_gives_a_row_per_way_to_recommend(filled: Llmrec) -> None:
 def test_evaluate_refuses_what_cannot_be_hidden(filled: Llmrec) -> None:
     assert "a number of items, 1 or more, not 0.5" in one_sentence(filled("evaluate", "--hide", "0.5"))
     assert "between 0 and 1, not 2" in one_sentence(filled("evaluate", "--split", "time", "--hide", "2"))
+    for odd in ("nan", "inf", "0", "-1"):
+        assert f"1 or more, not {odd}" in one_sentence(filled("evaluate", "--hide", odd))
+    assert "hide less" in one_sentence(filled("evaluate", "--hide", "50"))
 
 
 def test_tune_says_how_many_users_it_takes(filled: Llmrec) -> None:
     assert "takes 40 or more" in one_sentence(filled("tune"))
+    assert filled("tune", "--users", "39").code == 2
 
 
 def test_evaluate_says_what_is_missing(llmrec: Llmrec) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from qdrant_client import QdrantClient, models
@@ -85,10 +86,9 @@ def collect(pages: Iterable[Sequence[models.Record]], config: SpaceConfig) -> In
         for record in page:
             payload = record.payload or {}
             total += 1
-            item = payload.get(Key.ITEM_ID)
-            if not item or event_weight(payload[Key.TYPE], payload.get(Key.VALUE), config) <= 0:
+            if not _counts(payload, config):
                 continue
-            tenant = payload.get(Key.TENANT) or ""
+            tenant, item = payload.get(Key.TENANT) or "", payload[Key.ITEM_ID]
             user = users.setdefault((tenant, payload[Key.USER_ID]), len(users))
             moment = timestamp(payload[Key.TS])
             rows.append((user, items.setdefault((tenant, item), len(items)), moment))
@@ -98,6 +98,11 @@ def collect(pages: Iterable[Sequence[models.Record]], config: SpaceConfig) -> In
     columns.clear()
     table = table[np.lexsort((table["ts"], table["user"]))]
     return Interactions(table["user"].copy(), table["item"].copy(), list(items), total, list(users))
+
+
+def _counts(payload: Mapping[str, Any], config: SpaceConfig) -> bool:
+    """Whether an event says that its user took an item."""
+    return bool(payload.get(Key.ITEM_ID)) and event_weight(payload[Key.TYPE], payload.get(Key.VALUE), config) > 0
 
 
 def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = PAIRS) -> Iterator[sparse.csr_matrix]:
@@ -239,12 +244,12 @@ def _write(client: QdrantClient, space: Space, rows: Mapping[str, models.SparseV
     _clear(client, space, [point for point, row in rows.items() if not row.indices])
 
 
-def mark_due(client: QdrantClient, space: Space, events: Sequence[models.Record]) -> None:
+def mark_due(client: QdrantClient, space: Space, config: SpaceConfig, events: Sequence[models.Record]) -> None:
     """Note which items' collab leg changes with a user's new events, all of them given newest first.
 
     The newest counts as new, since another version of the space may have marked it as folded.
     """
-    taken = [event for event in events if (event.payload or {}).get(Key.ITEM_ID)]
+    taken = [event for event in events if _counts(event.payload or {}, config)]
     new = [k for k, event in enumerate(taken) if k == 0 or not (event.payload or {}).get(Key.FOLDED)]
     near = {item_point(one) for k in new for one in taken[max(k - WINDOW, 0) : k + WINDOW + 1]}
     if near:

@@ -20,6 +20,7 @@ from llmrec_qdrant.contracts import LEGS, SpaceConfig
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import DENSE, Space
+from llmrec_qdrant.query import tenant_filter
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import batches
@@ -93,21 +94,24 @@ def evaluate(
     limit: int = 10,
     seed: int = 0,
     split: Callable[..., Split] = hide_last,
+    tenant: str | None = None,
     tell: Tell = lambda what, done, total: None,
 ) -> Evaluation:
     """Measure the space with its own configuration, beside popularity and each leg alone.
 
-    ``split`` is :func:`~workers.trial.hide_last` or :func:`~workers.trial.hide_latest`. Raises :class:`InvalidInput`
-    where no user has taken two items.
+    ``split`` is :func:`~workers.trial.hide_last` or :func:`~workers.trial.hide_latest`; with a ``tenant`` only its users
+    are asked. Raises :class:`InvalidInput` where no user has taken two items.
     """
-    parts = split(payloads(client, space), config, users, seed)
+    parts = split(payloads(client, space, tenant), config, users, seed)
     with trial(client, space, config, parts, tell) as made:
-        return _measure(client, made, config, parts.targets, limit, tell)
+        catalogue = store.count(client, made.items, tenant_filter(tenant))
+        return _measure(client, made, config, parts.targets, limit, catalogue, tell)
 
 
 def _measure(
-    client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequence[Target], limit: int, tell: Tell
-) -> Evaluation:
+    client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequence[Target], limit: int, catalogue: int,
+    tell: Tell,
+) -> Evaluation:  # fmt: skip
     found = collab.read_interactions(client, made, config)
     share = dict(zip(found.names, found.popularity / max(len(set(found.users.tolist())), 1), strict=True))
     result = Evaluation(limit, len(targets))
@@ -121,7 +125,7 @@ def _measure(
         for name, options in ways.items()
     }
     shown["most popular"] = _popular(client, made, targets, found, limit)
-    cosines, catalogue = _Vectors(client, made), store.count(client, made.items)
+    cosines = _Vectors(client, made)
     for name, some in shown.items():
         values = measures(some, wanted, limit)
         ndcg[name] = values["ndcg"]

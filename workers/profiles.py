@@ -294,6 +294,7 @@ def _write(
     cares = interests.interests_of(acts, config, about)
     rows = interests.rows_of(cares, acts, config, about)
     vectors = profile.vectors | ({INTERESTS: rows} if rows else {})
+    n_events = _n_events(client, space, payload, len(events))
     derived = {
         Key.STALE: False,
         Key.ATTEMPTS: 0,
@@ -302,7 +303,7 @@ def _write(
         Key.INTERESTS: [one.model_dump(mode="json", exclude={Key.STEER}) for one in cares],
         Key.SEEN: _seen(events),
         Key.WAITING: waiting,
-        Key.N_EVENTS: _n_events(client, space, payload, len(events)),
+        Key.N_EVENTS: n_events,
         Key.MODEL: config.encoder_id,
         Key.FOLDING: made_with(config, known.done),
         Key.UPDATED_AT: now(),
@@ -314,7 +315,8 @@ def _write(
             client.delete_vectors(space.users, lost, models.FilterSelector(filter=guard))
     points = [models.PointVectors(id=user.id, vector=vectors)] if vectors else []
     store.write_existing(client, space.users, points, guard, [models.SetPayload(payload=derived, filter=guard)])
-    collab.mark_due(client, space, events)
+    if n_events != payload.get(Key.N_EVENTS) or not all((one.payload or {}).get(Key.FOLDED) for one in events):
+        collab.mark_due(client, space, config, events)
     _mark_folded(client, space, payload, events)
     return waiting
 

@@ -59,7 +59,7 @@ def scroll(
     client: QdrantClient,
     collection: str,
     condition: models.Filter | None,
-    payload: Sequence[str] | bool,
+    payload: Sequence[str] | bool | models.PayloadSelectorExclude,
     vectors: bool | Sequence[str] = False,
 ) -> Iterator[list[models.Record]]:
     """Pages of all matching points, in the order of their ids; memory holds one page."""

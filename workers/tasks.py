@@ -14,6 +14,7 @@ from workers.app import app
 from workers.reconcile import spaces
 from workers.runtime import Worker
 from workers.store import pause, uninspected
+from workers.trial import running
 
 __all__ = ["perform", "publish", "sweep"]
 
@@ -68,6 +69,7 @@ for _kind in MESSAGES:
 
 @app.task(name="llmrec.sweep", autoretry_for=(QdrantUnavailable,), retry_backoff=1, max_retries=RETRIES)
 def sweep() -> None:
-    """Reconcile every space: finds work whose message was lost."""
-    for space in spaces(client()):
+    """Reconcile every space: finds work whose message was lost. Trials are the business of who measures."""
+    found = spaces(client())
+    for space in sorted(set(found) - running(client()), key=lambda one: one.name):
         publish(Reconcile(space=space.name))

@@ -1,18 +1,21 @@
 """A copy of a space that knows the past only, for measuring and for choosing settings.
 
 The split comes first; whatever is fitted (co-occurrence, popularity, users' vectors) is made anew in the trial space,
-which holds the items with their vectors and the events that are not hidden. It is deleted at the end.
+which holds the items with what their text gives and the events that are not hidden. It is deleted at the end; what a
+kill leaves behind, by the next trial or look of a worker after an hour without a sign of life.
 """
 
 from __future__ import annotations
 
 import math
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qdrant_client import QdrantClient, models
@@ -20,23 +23,27 @@ from qdrant_client import QdrantClient, models
 from llmrec_qdrant import admin
 from llmrec_qdrant.contracts import Recommendation, SpaceConfig
 from llmrec_qdrant.effects import drive
-from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.errors import InvalidInput, SpaceNotFound
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import KINDS, CollectionKind, Key, Space
+from llmrec_qdrant.layout import DENSE, KINDS, TFIDF, TRIAL, CollectionKind, Key, Space
+from llmrec_qdrant.query import tenant_filter
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.translate import translated
-from llmrec_qdrant.writes import batches, timestamp
+from llmrec_qdrant.versions import versions
+from llmrec_qdrant.writes import batches, by_size, iso, now, timestamp
 from workers import collab, profiles, store
 from workers.reconcile import make_users
 from workers.weights import event_weight
 
-__all__ = ["Split", "Target", "Tell", "hide_last", "hide_latest", "lists", "trial"]
+__all__ = ["Split", "Target", "Tell", "fold", "hide_last", "hide_latest", "lists", "payloads", "running", "trial"]
 
 Tell = Callable[[str, float, float], None]
 """Hears what is done, how much of it, and out of how much."""
 THREADS = 4
 """Requests under way at once on a server."""
+QUIET = timedelta(hours=1)
+"""A trial space without a sign of life for so long has lost its owner: fits of ten million events take minutes."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +146,21 @@ def hide_latest(
     return Split(tuple(found.target(who, new[who], since) for who in chosen), {}, since)
 
 
-def payloads(client: QdrantClient, space: Space) -> Iterator[dict[str, Any]]:
-    """What a split needs to know of all events."""
-    wanted = [Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE]
-    for page in store.scroll(client, space.events, None, wanted):
-        yield from (record.payload or {} for record in page)
+def payloads(client: QdrantClient, space: Space, tenant: str | None = None) -> Iterator[dict[str, Any]]:
+    """What a split needs to know of all events, or of those of a tenant.
+
+    An item that was deleted since is left out of its event: no list can hold it.
+    """
+    mine = tenant_filter(tenant)
+    there = {
+        ((one.payload or {}).get(Key.TENANT) or "", (one.payload or {})[Key.ITEM_ID])
+        for page in store.scroll(client, space.items, mine, [Key.TENANT, Key.ITEM_ID])
+        for one in page
+    }
+    for page in store.scroll(client, space.events, mine, collab.WANTED):
+        for payload in (record.payload or {} for record in page):
+            gone = (payload.get(Key.TENANT) or "", payload.get(Key.ITEM_ID)) not in there
+            yield {**payload, Key.ITEM_ID: None} if gone else payload
 
 
 @contextmanager
@@ -154,34 +171,77 @@ def trial(client: QdrantClient, space: Space, config: SpaceConfig, split: Split,
     """
     if not split.targets:
         raise InvalidInput(
-            f"space {space.name!r} has no user who took two items at different times: load more events first"
+            f"space {space.name!r} has no user who took two items it holds at different times, one of them before all "
+            "that is hidden: load items and more events first, or hide less"
         )
+    running(client)
     made = Space(f"{space.name[:45]}-trial-{uuid.uuid4().hex[:8]}")
     try:
+        mark = {TRIAL: {"at": now()}}  # there from the first moment on, and, with the items, to the last
+        drive(admin.build_collection("items", made.versioned("items"), config, mark), client, NoQueue())
         drive(admin.create(made, config), client, NoQueue())
-        _fill(client, space, made, split, tell)
+        _fill(client, space.at(drive(versions(space), client, NoQueue()).live), made, config, split, tell)
         collab.fit(client, made, config)
         fold(client, made, config, split.targets, tell)
         yield made
     finally:
-        for kind in KINDS:
-            with translated():
-                client.delete_collection(made.versioned(kind))
+        _drop(client, made)
 
 
-def _fill(client: QdrantClient, space: Space, made: Space, split: Split, tell: Tell) -> None:
+def _drop(client: QdrantClient, made: Space) -> None:
+    for kind in reversed(KINDS):
+        with translated():
+            client.delete_collection(made.versioned(kind))
+
+
+def _sign_of_life(client: QdrantClient, made: Space) -> None:
+    with translated():
+        client.update_collection(made.versioned("items"), metadata={TRIAL: {"at": now()}})
+
+
+def running(client: QdrantClient) -> set[Space]:
+    """The trial spaces somebody works on; those whose owner was killed are deleted on the way."""
+    found: set[Space] = set()
+    with translated():
+        names = [one.name for one in client.get_collections().collections]
+    for name in names:
+        like = re.fullmatch(r"(.+-trial-[0-9a-f]{8})_items_v1", name)
+        mark = _mark(client, name) if like else None  # a space may be called so and be no trial
+        if like and mark:
+            space = Space(like[1])
+            if mark["at"] < iso(datetime.now(UTC) - QUIET):
+                _drop(client, space)
+            else:
+                found.add(space)
+    return found
+
+
+def _mark(client: QdrantClient, collection: str) -> dict[str, Any] | None:
+    try:
+        with translated():
+            return (client.get_collection(collection).config.metadata or {}).get(TRIAL)
+    except SpaceNotFound:  # deleted meanwhile
+        return None
+
+
+def _fill(client: QdrantClient, space: Space, made: Space, config: SpaceConfig, split: Split, tell: Tell) -> None:
+    """Copy what is known before any event, and the past; what is fitted on events is not even read."""
+    unread = models.PayloadSelectorExclude(exclude=[Key.TEXT, Key.POPULARITY, Key.COLLAB_SINCE])
     copied: tuple[CollectionKind, ...] = ("items", "texts", "events")
     for kind in copied:
         total, done = store.count(client, space.collection(kind)), 0
-        for page in store.scroll(client, space.collection(kind), None, True, vectors=True):
+        legs = () if kind == "events" else (DENSE, TFIDF)
+        start = {Key.POPULARITY: 0.0} if kind == "items" else {}
+        for page in store.scroll(client, space.collection(kind), None, unread if kind == "items" else True, legs):
             points = [
-                models.PointStruct(id=one.id, vector=one.vector or {}, payload=one.payload or {})
+                models.PointStruct(id=one.id, vector=one.vector or {}, payload={**(one.payload or {}), **start})
                 for one in page
                 if kind != "events" or not split.hides(one.payload or {})
             ]
-            if points:
+            for part in by_size(points, lambda one: 24 * config.size + len((one.payload or {}).get(Key.TEXT) or "")):
                 with translated():
-                    client.upsert(made.collection(kind), points, wait=True)
+                    client.upsert(made.collection(kind), part, wait=True)
+            _sign_of_life(client, made)
             done += len(page)
             tell(f"copying {kind}", done, total)
 
@@ -194,6 +254,7 @@ def fold(client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequen
             point_id("user", one.user, one.tenant or None): {Key.USER_ID: one.user, Key.TENANT: one.tenant}
             for one in batch
         }
+        _sign_of_life(client, made)
         make_users(client, made, owners)
         profiles.refresh(client, made, config, list(owners))
         done += len(batch)
@@ -204,6 +265,7 @@ def lists(
     client: QdrantClient, made: Space, targets: Sequence[Target], limit: int, tell: Tell, what: str, **options: Any
 ) -> list[list[Recommendation]]:
     """What :meth:`Recommender.recommend` gives each target."""
+    _sign_of_life(client, made)
     recs = {one.tenant: Recommender(client, NoQueue(), made.name, one.tenant or None) for one in targets}
     for rec in recs.values():
         _ = rec.config  # read once, before threads ask for it

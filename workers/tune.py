@@ -69,16 +69,20 @@ class Tuning:
     high: float = 0.0
     p: float = 1.0
     confirmed_on: int = 0
+    better: bool = False
+    """Whether the choice holds on them: it is worth storing."""
 
     @property
     def changes(self) -> dict[str, Any]:
         """The settings that are other than before."""
         return {name: value for name, value in self.config if value != getattr(self.given, name)}
 
-    @property
-    def better(self) -> bool:
-        """Whether the choice holds: it is worth storing."""
-        return self.after > self.before
+    def onto(self, config: SpaceConfig) -> SpaceConfig:
+        """What was chosen, and nothing else, on top of what the space has by now."""
+        given, chosen = self.given.event_weights, self.config.event_weights
+        kinds = {kind: weight for kind, weight in chosen.items() if weight != given.get(kind)}
+        weights = {"event_weights": {**config.event_weights, **kinds}}
+        return config.model_copy(update={**self.changes, **weights})
 
 
 def settings(config: SpaceConfig, kinds: Sequence[str] = ()) -> Iterator[tuple[str, list[SpaceConfig]]]:
@@ -118,11 +122,14 @@ def search(
         ]
         found = [(measure(one), one) for one in tried]
         best, better = max(found, key=lambda pair: float(pair[0].mean()), default=(kept, config))
-        gain = best - kept
-        if gain.mean() > gain.std() / len(gain) ** 0.5:
+        if _more_than_luck(best - kept):
             kept, config = best, better
         tell("choosing", number + 1, len(names) + 1)
         yield Step(name, _read(config, name), float(kept.mean()), len(tried)), config
+
+
+def _more_than_luck(gain: np.ndarray) -> bool:
+    return bool(gain.mean() > gain.std() / len(gain) ** 0.5)
 
 
 def _read(config: SpaceConfig, name: str) -> Any:
@@ -187,6 +194,7 @@ def tune(
             result.config = kept
         before, after = bench.ndcg(config, confirming), bench.ndcg(result.config, confirming)
     result.before, result.after = float(before.mean()), float(after.mean())
+    result.better = _more_than_luck(after - before)
     result.low, result.high = interval(after - before)
     result.p = p_value(after, before)
     return result

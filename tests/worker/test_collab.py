@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -177,3 +179,51 @@ def test_too_much_to_read_is_left_to_the_next_whole_fit(rec: Recommender, monkey
     monkeypatch.setattr(collab, "EVENTS", 1)
     Worker(rec.client).run(message)
     assert rows(rec) == before and list(reconcile(rec.client, rec._space)) == []
+
+
+def test_dislikes_in_between_shorten_no_distance(rec: Recommender) -> None:
+    """A fit does not see them, so items beyond eleven of them are next to the new one."""
+    rec.track([view("picky", 50, 0)])
+    rec.track([Event(user="picky", item=f"i{k}", type="dislike", ts=1_600_000_001 + k) for k in range(11)])
+    Worker(rec.client).drain(reconcile(rec.client, rec._space))
+    rec.track([view("picky", 51, 30)])
+    assert set(collab.due(rec.client, rec._space)) == {point_id("item", one) for one in ("i50", "i51")}
+
+
+def test_other_settings_of_users_rebuild_no_item(rec: Recommender) -> None:
+    """Every user is folded anew, and nobody did anything new."""
+    before = rows(rec)
+    rec.create(CONFIG.model_copy(update={"position_decay": 0.1}))
+    assert collab.due(rec.client, rec._space) == []
+    assert rows(rec) == before
+
+
+STEP = st.tuples(st.sampled_from("abcd"), st.integers(0, 8), st.integers(0, 30), st.sampled_from(["view", "dislike"]))
+
+
+@pytest.mark.parametrize("rec", ["local"], indirect=True)
+@hypothesis.settings(max_examples=15, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@given(st.lists(st.one_of(st.lists(STEP, min_size=1, max_size=4), st.integers(0, 8)), max_size=6))
+def test_rows_that_follow_every_event_are_those_of_a_whole_fit(rec: Recommender, acts: list[Any]) -> None:
+    """Whatever comes in whatever order, items deleted and loaded again among it. Only the scale of sources that
+    became more popular may be old in rows that did not change otherwise."""
+    tail = uuid.uuid4().hex[:6]
+    for act in acts:
+        if isinstance(act, int):
+            rec.delete_items([f"i{act}"])
+            rec.upsert_items([Item(id=f"i{act}", title=f"again {act}")])
+            Worker(rec.client).run(FitCollab(space=rec.space))  # as the growth of the space would
+            continue
+        rec.track(
+            Event(user=f"{who}{tail}", item=f"i{item}", type=kind, ts=1_600_000_000 + at) for who, item, at, kind in act
+        )
+        while messages := list(reconcile(rec.client, rec._space)):
+            Worker(rec.client).drain(messages)
+    after = rows(rec)
+    collab.fit(rec.client, rec._space, CONFIG)
+    fitted = rows(rec)
+    assert {name: (seen, set(row)) for name, (seen, row) in after.items()} == {
+        name: (seen, set(row)) for name, (seen, row) in fitted.items()
+    }
+    for name, (_, row) in after.items():
+        assert all(row[index] >= value * (1 - 1e-6) for index, value in fitted[name][1].items())

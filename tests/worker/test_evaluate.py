@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
-from llmrec_qdrant.layout import KINDS
+from llmrec_qdrant.contracts import LEGS
+from llmrec_qdrant.layout import KINDS, TRIAL
 from tests.spaces import EITHER, space_on
+from workers import trial as trials
 from workers.evaluate import evaluate, interval, measures, p_value
-from workers.trial import Split, hide_last, hide_latest
+from workers.trial import Split, hide_last, hide_latest, payloads, running, trial
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -138,3 +141,152 @@ def test_a_space_that_is_called_trial_is_not_touched(rec: Recommender) -> None:
     assert own.status().items == 1
     for kind in KINDS:
         rec.client.delete_collection(own._space.versioned(kind))
+
+
+def near(row: dict[int, float]) -> Any:
+    """The same but for rounding."""
+    return pytest.approx(row, abs=1e-5)
+
+
+def nobody(what: str, done: float, total: float) -> None:
+    """Hears nothing."""
+
+
+def content(rec: Recommender, collection: str, name: str, keys: tuple[str, ...], about: Any = dict) -> dict[str, Any]:
+    """Payload and vectors by id, of two spaces to be compared; ``about`` makes the expected side approximate."""
+    found, _ = rec.client.scroll(collection, limit=1_000, with_payload=True, with_vectors=list(LEGS))
+    result = {}
+    for one in found:
+        payload, vectors = one.payload or {}, one.vector or {}
+        assert isinstance(vectors, dict)
+        plain = {
+            leg: dict(
+                enumerate(vector) if isinstance(vector, list) else zip(vector.indices, vector.values, strict=True)
+            )  # type: ignore[union-attr]
+            for leg, vector in vectors.items()
+        }
+        result[payload[name]] = (
+            {key: payload.get(key) for key in keys},
+            {leg: about(row) for leg, row in plain.items()},
+        )
+    return result
+
+
+@pytest.mark.parametrize("split", [hide_last, hide_latest])
+def test_a_trial_is_what_the_space_would_be_without_the_future(rec: Recommender, split: Any) -> None:
+    """Beside a space that was never told of it: popularity, co-occurrence, and all that is known of the users."""
+    items = [Item(id=f"i{k}", title=f"title {chr(97 + k)}{chr(99 + k)} number {k}") for k in range(12)]
+    events = [
+        Event(user=f"u{n}", item=f"i{(n * 5 + k * k) % 11}", type="like" if k % 2 else "view", ts=k * 86_400 + n)
+        for n in range(9)
+        for k in range(5)
+    ]
+    events += [Event(user=f"u{n}", type="review", text=f"number {n}", ts=2.5 * 86_400) for n in range(9)]
+    rec.upsert_items(items)
+    rec.track(events)
+    rec.reconcile()
+    found = split(payloads(rec.client, rec._space), CONFIG, 4)
+    assert found.targets
+    since = {who: found.hidden_from.get(("", who), found.everybody_from) for who in {one.user for one in events}}
+    past = Recommender(rec.client, rec._queue, f"{rec.space}-past")
+    past.create(CONFIG)
+    past.upsert_items(items)
+    past.track([one for one in events if one.ts.timestamp() < since[one.user]])
+    past.reconcile()
+    with trial(rec.client, rec._space, CONFIG, found, nobody) as made:
+        known = {one.user for one in found.targets}
+        keys = ("seen", "terms", "n_events", "legs", "interests")
+        told = content(rec, past._space.users, "user_id", keys, near)
+        assert content(rec, made.users, "user_id", keys) == {who: told[who] for who in known}
+        keys = ("popularity", "terms", "title")
+        assert content(rec, made.items, "item_id", keys) == content(
+            rec, past._space.items, "item_id", keys, pytest.approx
+        )
+    for kind in KINDS:
+        rec.client.delete_collection(past._space.versioned(kind))
+
+
+def test_nobody_is_asked_for_an_item_that_was_deleted(rec: Recommender) -> None:
+    rec.upsert_items([Item(id=one, title=one * 5) for one in "abcd"])
+    rec.track([Event(user="u", item=one, type="view", ts=k * 86_400) for k, one in enumerate("abcd")])
+    rec.track([Event(user="v", item=one, type="view", ts=k * 86_400) for k, one in enumerate("ad")])
+    rec.delete_items(["d"])
+    for split in (hide_last, hide_latest):
+        found = split(payloads(rec.client, rec._space), CONFIG, 10, **({} if split is hide_last else {"share": 0.3}))
+        assert [(one.user, one.items, one.events_before) for one in found.targets] == [("u", ("c",), 2)]
+
+
+def test_a_tenant_hears_of_its_own_users(rec: Recommender) -> None:
+    for tenant in ("acme", "zoo"):
+        bound = Recommender(rec.client, rec._queue, rec.space, tenant)
+        bound.upsert_items([Item(id=f"i{k}", title=f"{tenant} {k}") for k in range(6)])
+        bound.track(
+            [Event(user=f"u{n}", item=f"i{(n + k) % 6}", type="view", ts=k) for n in range(3) for k in range(3)]
+        )
+    rec.reconcile()
+    assert evaluate(rec.client, rec._space, CONFIG).users == 6
+    found = evaluate(rec.client, rec._space, CONFIG, tenant="acme")
+    assert found.users == 3
+    assert found.rows[0].coverage == 1.0  # of its own six items: five are new to each user
+    with pytest.raises(InvalidInput, match="no user"):
+        evaluate(rec.client, rec._space, CONFIG, tenant="nobody")
+
+
+def test_a_trial_that_lost_its_owner_is_deleted_and_no_other(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(3)])
+    own = Recommender(rec.client, rec._queue, f"{rec.space}-trial-deadbeef")
+    own.create(CONFIG)  # somebody's space, in spite of its name
+    before = {one.name for one in rec.client.get_collections().collections}
+    split = hide_last(payloads(rec.client, rec._space), CONFIG, 1)
+    killed = trial(rec.client, rec._space, CONFIG, split, nobody)
+    left = killed.__enter__()
+    assert left in running(rec.client) and own._space not in running(rec.client)
+    for kind in ("events", "topics"):  # a kill in the middle of the deletion
+        rec.client.delete_collection(left.versioned(kind))
+    monkeypatch.setattr(trials, "QUIET", timedelta(0))
+    evaluate(rec.client, rec._space, CONFIG)
+    assert {one.name for one in rec.client.get_collections().collections} == before
+    for kind in KINDS:
+        rec.client.delete_collection(own._space.versioned(kind))
+
+
+def test_whoever_measures_gives_signs_of_life(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(3)])
+    seen: list[str] = []
+    monkeypatch.setattr(trials, "now", lambda: f"2100-01-01T00:00:{len(seen):02d}.000000Z")
+
+    def tell(what: str, done: float, total: float) -> None:
+        (made,) = [one for one in running(rec.client) if one.name.startswith(rec.space)]
+        metadata = rec.client.get_collection(made.versioned("items")).config.metadata or {}
+        assert metadata["llmrec"]
+        seen.append(metadata[TRIAL]["at"])
+
+    evaluate(rec.client, rec._space, CONFIG, tell=tell)
+    assert len(set(seen)) == len(seen) >= 4  # newer at every step
+
+
+@pytest.mark.parametrize("rec", ["server"], indirect=True)
+def test_long_texts_fit_into_requests(rec: Recommender) -> None:
+    rec.upsert_items([Item(id=f"i{k}", title=f"number {k}", text="x" * 900_000) for k in range(40)])
+    rec.track([Event(user="u", item=f"i{k}", type="review", text="y" * 900_000, ts=k) for k in range(40)])
+    assert evaluate(rec.client, rec._space, CONFIG).users == 1
+
+
+def test_another_model_in_the_middle_of_it(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy is of one version, though the aliases are switched to vectors of another size meanwhile."""
+    rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(20)])
+    rec.track([Event(user=f"u{n}", item=f"i{n + k}", type="view", ts=k) for n in range(3) for k in range(4)])
+    rec.reconcile()
+    monkeypatch.setattr("workers.store.PAGE", 8)
+    told: list[str] = []
+
+    def tell(what: str, done: float, total: float) -> None:
+        if not told:
+            assert rec.reembed(size=16).wait(120).state == "live"
+        told.append(what)
+
+    assert evaluate(rec.client, rec._space, CONFIG, tell=tell).users == 3
+    for kind in KINDS:
+        rec.client.delete_collection(rec._space.versioned(kind, 2))

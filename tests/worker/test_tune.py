@@ -14,7 +14,7 @@ from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on
 from workers.reconcile import reconcile
 from workers.runtime import Worker
-from workers.tune import search, settings, tune
+from workers.tune import Tuning, search, settings, tune
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -131,3 +131,32 @@ def test_changed_settings_outlive_a_reembedding(rec: Recommender) -> None:
     rec.create(rec.config.model_copy(update={"position_decay": 0.2}))
     assert job.wait(120).state == "live"
     assert (rec.config.size, rec.config.position_decay) == (16, 0.2)
+
+
+def test_a_gain_that_may_be_luck_is_not_confirmed(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the users nothing was chosen on half win and half lose, the winners by a hair more."""
+    chained(rec)
+    chosen = CONFIG.model_copy(update={"prefetch": 100})
+    gain = {"choosing": np.full(20, 0.1), "confirming": np.tile([0.1001, -0.1], 10)}
+
+    def ndcg(self: object, config: SpaceConfig, targets: object) -> np.ndarray:
+        return np.full(20, 0.5) + (gain[side[-1]] if config.prefetch == 100 else 0)
+
+    side = ["choosing"]
+    monkeypatch.setattr("workers.tune._Bench.ndcg", ndcg)
+    monkeypatch.setattr("workers.tune.search", lambda *given: side.append("confirming") or iter([(None, chosen)]))
+    found = tune(rec.client, rec._space, CONFIG, users=40)
+    assert found.after > found.before and found.low < 0 < found.high
+    assert not found.better
+    gain["confirming"] = np.tile([0.1, 0.0], 10)
+    assert tune(rec.client, rec._space, CONFIG, users=40).better
+
+
+def test_what_somebody_changed_meanwhile_stays() -> None:
+    found = Tuning(
+        10, 20, CONFIG, CONFIG.model_copy(update={"event_weights": {**CONFIG.event_weights, "like": 4.0, "ad": 0.5}})
+    )
+    meanwhile = CONFIG.model_copy(update={"event_weights": {**CONFIG.event_weights, "view": 0.3}, "prefetch": 77})
+    stored = found.onto(meanwhile)
+    assert stored.event_weights == {**CONFIG.event_weights, "like": 4.0, "ad": 0.5, "view": 0.3}
+    assert stored.prefetch == 77
