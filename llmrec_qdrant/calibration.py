@@ -14,9 +14,9 @@ import numpy as np
 
 __all__ = ["POOL", "calibrated", "divergence"]
 
-TRADE_OFF = 0.4
+TRADE_OFF = 0.3
 """λ, chosen on MovieLens: see docs/decisions/topics.md."""
-POOL = 20
+POOL = 10
 """Candidates per wanted item: small interests stand far down a list."""
 SMOOTHING = 0.01
 """Share of *p* mixed into *q*, so that a topic that is missing costs much and not everything."""
