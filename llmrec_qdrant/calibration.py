@@ -1,7 +1,9 @@
 """A list whose topics stand in the proportion of a user's interests. Pure.
 
 Steck, "Calibrated recommendations" (RecSys 2018): among the candidates, pick one by one the item with the greatest
-``(1 - λ)·Σ relevance - λ·KL(p ‖ q)``, where *p* are the interests and *q* the topics of the list so far.
+``(1 - λ)·Σ relevance - λ·KL(p ‖ q)``, where *p* are the interests and *q* the topics of the list so far. Those that
+are picked are shown in the order they came in: which items there are decides how near a list is to the interests, and
+their order decides how soon the best is found.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ import numpy as np
 
 __all__ = ["POOL", "calibrated", "divergence"]
 
-TRADE_OFF = 0.4
+TRADE_OFF = 0.3
 """λ, chosen on MovieLens: see docs/decisions/topics.md."""
-POOL = 20
+POOL = 10
 """Candidates per wanted item: small interests stand far down a list."""
 SMOOTHING = 0.01
 """Share of *p* mixed into *q*, so that a topic that is missing costs much and not everything."""
@@ -50,9 +52,9 @@ def calibrated(
     limit: int,
     trade_off: float = TRADE_OFF,
 ) -> list[int]:
-    """Places of the picked candidates, in the order they were picked.
+    """Places of the picked candidates, ascending. Candidates come best first.
 
-    ``scores`` are scaled to [0, 1] over the candidates. Without interests the order of the scores is kept.
+    ``scores`` are scaled to [0, 1] over the candidates. Without interests the first ones are picked.
 
     >>> calibrated([1.0, 0.9, 0.8, 0.1], ["a", "a", "a", "b"], {"a": 0.5, "b": 0.5}, 2, trade_off=0.9)
     [0, 3]
@@ -61,10 +63,8 @@ def calibrated(
     """
     given = np.array(scores, dtype=np.float64)
     wanted = np.array(list(interests.values()), dtype=np.float64)
-    if not len(given):
-        return []
-    if wanted.sum() <= 0:
-        return [int(place) for place in np.argsort(-given, kind="stable")[:limit]]
+    if not len(given) or wanted.sum() <= 0:
+        return list(range(min(limit, len(given))))
     wanted = wanted / wanted.sum()
     span = float(given.max() - given.min())
     relevance = (given - given.min()) / span if span > 0 else np.ones_like(given)
@@ -79,4 +79,4 @@ def calibrated(
         picked.append(best)
         left[best] = False
         counts += member[best]
-    return picked
+    return sorted(picked)

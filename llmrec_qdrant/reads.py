@@ -151,7 +151,8 @@ def _calibrated(
     points: Sequence[models.ScoredPoint], interests: Mapping[str, float], limit: int
 ) -> list[models.ScoredPoint]:
     topics = [next(iter((point.payload or {}).get(Key.TOPIC_IDS) or []), None) for point in points]
-    return [points[place] for place in calibrated([point.score for point in points], topics, interests, limit)]
+    scores = sorted((point.score for point in points), reverse=True)  # a diversified list counts by its places
+    return [points[place] for place in calibrated(scores, topics, interests, limit)]
 
 
 def _run(

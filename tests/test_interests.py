@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qdrant_client import models
 
-from llmrec_qdrant import query
+from llmrec_qdrant import query, reads
 from llmrec_qdrant.calibration import calibrated, divergence
 from llmrec_qdrant.query import LegQuery
 
@@ -33,9 +33,34 @@ def test_a_list_takes_the_shares_of_the_interests() -> None:
     ]  # the best within each topic
 
 
-def test_without_interests_or_trade_off_the_scores_decide() -> None:
-    assert calibrated([1, 3, 2], ["a", "b", "a"], {}, 2) == [1, 2]
-    assert calibrated([1, 3, 2], ["a", "b", "a"], {"a": 1.0}, 2, trade_off=0.0) == [1, 2]
+def test_picks_by_hand() -> None:
+    """Relevance 1, .8, .6, 0; p = (½, ½). After the first a, another costs λ·1.9585 and a b nothing: .6·.8 < .4·1.9585."""
+    scores, topics, halves = [5, 4, 3, 0], ["a", "a", "a", "b"], {"a": 1.0, "b": 1.0}
+    assert 0.5 * math.log(0.5 / 0.995) + 0.5 * math.log(0.5 / 0.005) == pytest.approx(1.9585, abs=1e-4)
+    assert calibrated(scores, topics, halves, 2, trade_off=0.4) == [0, 3]
+    assert calibrated(scores, topics, halves, 2, trade_off=0.28) == [0, 1]  # .72·.8 = .576 > .28·1.9585 = .548
+    assert calibrated(scores, topics, halves, 2, trade_off=0.3) == [0, 3]  # .7·.8 = .56 < .3·1.9585 = .588
+
+
+def test_what_is_picked_first_is_not_shown_first() -> None:
+    """Of b alone the last one is picked at once, as KL falls from ln 100 to 0; it stays behind what scores higher."""
+    assert calibrated([5, 4, 3, 0], ["a", "a", "a", "b"], {"b": 1.0}, 1, trade_off=0.9) == [3]
+    assert calibrated([5, 4, 3, 0], ["a", "a", "a", "b"], {"b": 1.0}, 2, trade_off=0.9) == [0, 3]
+
+
+def test_a_diversified_list_keeps_its_order() -> None:
+    """Its scores do not fall; what counts is the place."""
+    points = [
+        models.ScoredPoint(id=k, version=0, score=s, payload={"topic_ids": ["7"]}) for k, s in enumerate([3, 1, 2])
+    ]
+    assert [one.id for one in reads._calibrated(points, {"7": 1.0}, 2)] == [0, 1]
+    assert [one.id for one in reads._calibrated(points, {}, 2)] == [0, 1]
+
+
+def test_without_interests_or_trade_off_the_order_stays() -> None:
+    assert calibrated([3, 2, 1], ["a", "b", "a"], {}, 2) == [0, 1]
+    assert calibrated([3, 2, 1], ["a", "b", "a"], {"a": 1.0}, 2, trade_off=0.0) == [0, 1]
+    assert calibrated([1, 1, 1], ["a", "a", "a"], {"a": 1.0}, 5) == [0, 1, 2]
     assert calibrated([], [], {"a": 1.0}, 3) == []
 
 
@@ -49,7 +74,8 @@ def test_picks_are_distinct_and_as_many_as_there_are(
 ) -> None:
     scores, topics = [one for one, _ in candidates], [one for _, one in candidates]
     picked = calibrated(scores, topics, {"a": 0.6, "b": 0.4}, limit, trade_off)
-    assert len(picked) == len(set(picked)) == min(limit, len(candidates))
+    assert picked == sorted(set(picked))
+    assert len(picked) == min(limit, len(candidates))
 
 
 LEGS = [LegQuery("dense", "p", "users"), LegQuery("tfidf", "p", "users")]
