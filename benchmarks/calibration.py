@@ -12,10 +12,8 @@ import json
 import math
 import os
 import random
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -38,14 +36,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default=SpaceConfig().model)
     options = parser.parse_args()
-    events = five_core(list(movielens.events(options.data)))
-    histories: dict[str, list[dict[str, Any]]] = {}
-    random.Random(7).shuffle(events)  # ties are broken at random, not by id
-    for event in sorted(events, key=lambda one: one["ts"]):
-        histories.setdefault(event["user"], []).append(event)
-    kept = {event["item"] for event in events}
-    films = [film for film in movielens.items(options.data) if film["id"] in kept]
-    out.print(f"{len(histories)} users, {len(films):,} films, {len(events):,} events")
+    histories, films = movielens.histories(options.data)
+    out.print(f"{len(histories)} users, {len(films):,} films, {sum(map(len, histories.values())):,} events")
     with QdrantServer() as server, Recommender.connect(server.url, space="films") as rec:
         size = {} if options.model != "hash" else {"size": 64}
         rec.create(SpaceConfig(rating_scale=(0.5, 5.0), model=options.model, **size))
@@ -76,16 +68,6 @@ def main() -> None:
         "all_users": {"NDCG_change": round(everyone[1][0] / everyone[0][0] - 1, 4), "KL_change": round(everyone[1][1] / everyone[0][1] - 1, 4)},
         "adapter_gives_the_same_list": same,
     }))  # fmt: skip
-
-
-def five_core(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Users and films with at least five events each, again and again until nothing changes."""
-    while True:
-        users, items = Counter(one["user"] for one in events), Counter(one["item"] for one in events)
-        kept = [one for one in events if users[one["user"]] >= 5 and items[one["item"]] >= 5]
-        if len(kept) == len(events):
-            return kept
-        events = kept
 
 
 def row(rec: Recommender, user: str, target: str) -> Row:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["events", "items"]
+__all__ = ["events", "five_core", "histories", "items"]
 
 TAGS = 8
 """Tags per film that go into its text."""
@@ -53,3 +55,24 @@ def events(data: Path) -> Iterator[dict[str, Any]]:
             "value": float(row["rating"]),
             "ts": int(row["timestamp"]),
         }
+
+
+def five_core(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Users and films with at least five events each, again and again until nothing changes."""
+    while True:
+        users, films = Counter(one["user"] for one in events), Counter(one["item"] for one in events)
+        kept = [one for one in events if users[one["user"]] >= 5 and films[one["item"]] >= 5]
+        if len(kept) == len(events):
+            return kept
+        events = kept
+
+
+def histories(data: Path) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Events of the 5-core by user, oldest first, ties at random and not by id; and its films."""
+    rows = five_core(list(events(data)))
+    random.Random(7).shuffle(rows)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for event in sorted(rows, key=lambda one: one["ts"]):
+        found.setdefault(event["user"], []).append(event)
+    kept = {event["item"] for event in rows}
+    return found, [film for film in items(data) if film["id"] in kept]

@@ -21,7 +21,6 @@ import random
 import sys
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -42,7 +41,7 @@ from llmrec_qdrant.testing import MemoryQueue
 from llmrec_qdrant.writes import batches
 from tests.services import QdrantServer
 from workers.runtime import Worker
-from workers.tune import Step, search
+from workers.tune import search
 
 CUTS = (3, 5, 10)
 VALIDATION = 1_000
@@ -143,13 +142,8 @@ def industrial(data: Path) -> Data:
 
 def small_movielens(data: Path) -> Data:
     """MovieLens latest-small, 5-core; every rating counts as a view."""
-    rows = list(movielens.events(data))
-    while True:
-        users, items = Counter(row["user"] for row in rows), Counter(row["item"] for row in rows)
-        kept = [row for row in rows if users[row["user"]] >= 5 and items[row["item"]] >= 5]
-        if len(kept) == len(rows):
-            break
-        rows = kept
+    rows = movielens.five_core(list(movielens.events(data)))
+    items = {row["item"] for row in rows}
     sequences: dict[str, list[str]] = {}
     for row in sorted(rows, key=lambda row: (row["user"], row["ts"], int(row["item"]))):
         sequences.setdefault(row["user"], []).append(row["item"])
@@ -243,15 +237,13 @@ def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
         return 1 / np.log2(places + 1)
 
     arrive()
-    found = [(step, config) for step, config in search(rec.config, measure) if _told(step)]
+    best = rec.config
+    for step, config in search(rec.config, measure):
+        print(f"  {step.name}: {step.value} → validation NDCG@10 {step.ndcg:.4f}", flush=True)
+        best = config
     leave()
-    rec.create(found[-1][1])
+    rec.create(best)
     Worker(rec.client).run(FitCollab(space=rec.space))
-
-
-def _told(step: Step) -> bool:
-    print(f"  {step.name}: {step.value} → validation NDCG@10 {step.ndcg:.4f}", flush=True)
-    return True
 
 
 def plain_qdrant(rec: Recommender, data: Data) -> Listed:
@@ -354,10 +346,8 @@ def _ease(
             scores = np.asarray(model.B[past].sum(axis=0)).ravel()
             if data.exclude_seen:
                 scores[past] = -np.inf
-            return [
-                ids[k]
-                for k in np.argpartition(-scores, 10)[:10][np.argsort(-scores[np.argpartition(-scores, 10)[:10]])]
-            ]
+            top = np.argpartition(-scores, 10)[:10]
+            return [ids[k] for k in top[np.argsort(-scores[top])]]
 
         return listed
 
@@ -386,8 +376,7 @@ def cold_start(rec: Recommender, data: Data, test: Sequence[Case], found: np.nda
     words = {item.id: item.title for item in data.items}
 
     def stated(case: Case) -> str:
-        wanted = rec.recommend(case.user, 1) and _terms(rec, case.user)[:WORDS]
-        return " ".join(wanted or [words[case.past[-1]]])
+        return " ".join(_terms(rec, case.user)[:WORDS] or [words[case.past[-1]]])
 
     rec.track(Event(user=f"new {case.user}", type="search", text=stated(case)) for case in some)
     refresh(rec, [f"new {case.user}" for case in some])

@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import os
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ import numpy as np
 from qdrant_client import models
 
 from benchmarks import movielens
-from benchmarks.calibration import five_core
 from llmrec_qdrant import Event, Recommender, SpaceConfig
 from llmrec_qdrant.contracts import LEGS
 from llmrec_qdrant.ids import point_id
@@ -45,17 +43,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default=SpaceConfig().model)
     options = parser.parse_args()
-    events = five_core(list(movielens.events(options.data)))
-    histories: dict[str, list[dict[str, Any]]] = {}
-    random.Random(7).shuffle(events)  # ties are broken at random, not by id
-    for event in sorted(events, key=lambda one: one["ts"]):
-        histories.setdefault(event["user"], []).append(event)
-    kept = {event["item"] for event in events}
+    histories, films = movielens.histories(options.data)
     size = {} if options.model != "hash" else {"size": 64}
     config = SpaceConfig(rating_scale=(0.5, 5.0), model=options.model, **size)
     with QdrantServer() as server, Recommender.connect(server.url, space="films") as rec:
         rec.create(config)
-        rec.upsert_items([film for film in movielens.items(options.data) if film["id"] in kept])
+        rec.upsert_items(films)
         past = [Event(**event) for history in histories.values() for event in history[:-2]]
         for start in range(0, len(past), 5_000):
             rec.load_events(past[start : start + 5_000])

@@ -61,8 +61,8 @@ def main() -> None:
         "ours": lambda: ours(sample, number),
         "LDA": lambda: lda(documents, number),
         "NMF": lambda: nmf(documents, number),
-        "BERTopic": lambda: bertopic(documents, _as_it_comes(encoder, texts, dense), number, whole=True),
-        "BERTopic, HDBSCAN": lambda: bertopic(documents, _as_it_comes(encoder, texts, dense), number, whole=False),
+        "BERTopic": lambda: bertopic(documents, _as_it_comes(texts, dense), number, whole=True),
+        "BERTopic, HDBSCAN": lambda: bertopic(documents, _as_it_comes(texts, dense), number, whole=False),
     }
     figures: dict[str, Any] = {name: measure(name, run, classes, documents) for name, run in methods.items()}
     figures["stability"], kept, before = stability(sample)
@@ -128,11 +128,13 @@ def _strongest(weights: np.ndarray, names: Sequence[str]) -> list[list[str]]:
     return [[str(names[column]) for column in np.argsort(-row)[:TOP]] for row in weights]
 
 
-def _as_it_comes(encoder: Any, texts: Sequence[str], dense: np.ndarray) -> np.ndarray:
+def _as_it_comes(texts: Sequence[str], dense: np.ndarray) -> np.ndarray:
     """The model's own vectors, also of texts it cannot read, which is what BERTopic would get."""
     if dense.any(axis=1).all():
         return dense
-    rows: np.ndarray = encoder._model.encode(list(texts), batch_size=64, show_progress_bar=False)
+    from workers.encoder import _load
+
+    rows: np.ndarray = _load(SpaceConfig()).encode(list(texts), batch_size=64, show_progress_bar=False)
     return rows
 
 

@@ -31,7 +31,7 @@ from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE, INTERESTS, TOPICS_EDITED, Key
 from llmrec_qdrant.query import LegQuery
 from llmrec_qdrant.versions import on_every_version
-from llmrec_qdrant.writes import mark_users, notify, now
+from llmrec_qdrant.writes import mark_users, notify, now, only
 
 __all__ = ["fit", "interests_of", "listed", "rename", "shelves", "steer"]
 
@@ -197,8 +197,9 @@ def _steer_at(bound: Bound, user: str, point: str, weight: dict[str, float], ver
     there = yield from call("retrieve", collection_name=space.users, ids=[point], with_payload=False)
     if not there:
         yield from mark_users(space, bound.tenant, {point: user})
-    only = models.Filter(must=[models.HasIdCondition(has_id=[point])])
-    yield from call("set_payload", collection_name=space.users, payload=weight, key=Key.STEER, points=only, wait=True)
+    yield from call(
+        "set_payload", collection_name=space.users, payload=weight, key=Key.STEER, points=only(point), wait=True
+    )
 
 
 def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: bool) -> Steps[list[Shelf]]:

@@ -30,7 +30,7 @@ from rich.text import Text
 from llmrec_qdrant.contracts import LEGS, Interest, Recommendation, SimilarUser, SpaceStatus, Topic
 
 __all__ = [
-    "bar", "err", "out", "print_interests", "print_items", "print_json", "print_status", "print_topics", "print_users", "say",
+    "bar", "err", "out", "print_interests", "print_items", "print_json", "print_status", "print_topics", "print_users", "say", "table_of",
 ]  # fmt: skip
 
 WIDTH = 24
@@ -55,12 +55,17 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, ensure_ascii=False, indent=2))
 
 
+def table_of(title: str) -> Table:
+    """An empty table in the style of all."""
+    return Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
+
+
 def print_items(listed: Sequence[Recommendation], title: str) -> None:
     """A list of items; columns for the legs where they were explained."""
     fallback = listed[0].reason if listed and listed[0].reason.startswith("popular") else ""
     if fallback:
         say(f"{fallback[0].upper()}{fallback[1:]}", "yellow")
-    table = Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
+    table = table_of(title)
     explained = any(one.legs for one in listed)
     fields = [] if explained else _fields(listed)
     table.add_column("#", justify="right")
@@ -98,7 +103,7 @@ def _cell(value: Any) -> str:
 
 def print_topics(found: Sequence[Topic]) -> None:
     """A table of topics."""
-    table = Table(title="topics", box=box.SIMPLE, title_justify="left", title_style="bold", pad_edge=False)
+    table = table_of("topics")
     for name in ("id", "items", "label", "keywords"):
         table.add_column(name, justify="right" if name in {"id", "items"} else "left", overflow="fold")
     for one in found:
@@ -109,9 +114,7 @@ def print_topics(found: Sequence[Topic]) -> None:
 
 def print_interests(found: Sequence[Interest], user: str, titles: Mapping[str, str]) -> None:
     """A bar per interest, with the titles of the items that show it."""
-    table = Table(
-        title=Text(f"interests of {user}", style="bold"), box=box.SIMPLE, title_justify="left", pad_edge=False
-    )
+    table = table_of(f"interests of {user}")
     for name in ("id", "interest", "", "share", "trend", "because of", "last"):
         table.add_column(name, justify="right" if name in {"id", "share"} else "left", overflow="fold")
     most = max((one.weight for one in found), default=1.0)
@@ -128,7 +131,7 @@ def print_interests(found: Sequence[Interest], user: str, titles: Mapping[str, s
 
 def print_users(listed: Sequence[SimilarUser], title: str) -> None:
     """A list of users with their words."""
-    table = Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
+    table = table_of(title)
     for name in ("#", "user", "score", "strongest words"):
         table.add_column(name, justify="right" if name in {"#", "score"} else "left")
     for rank, one in enumerate(listed, start=1):
@@ -138,7 +141,7 @@ def print_users(listed: Sequence[SimilarUser], title: str) -> None:
 
 def print_status(status: SpaceStatus) -> None:
     """What is stored and what waits."""
-    table = Table(title=f"space {status.space}", box=box.SIMPLE, **_STYLE)
+    table = table_of(f"space {status.space}")
     for name in ("", "stored", "to do"):
         table.add_column(name, justify="left" if not name else "right")
     for kind, waiting in (

@@ -9,13 +9,12 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.table import Table
 
 from llmrec_qdrant.commands import Limit, Target, app, connected
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.jobs import worker_module
-from llmrec_qdrant.printing import bar, out, print_json, say
+from llmrec_qdrant.printing import bar, out, print_json, say, table_of
 from llmrec_qdrant.query import check_limit
 
 __all__ = ["evaluate", "tune"]
@@ -130,7 +129,7 @@ def print_evaluation(found: Any) -> None:
 
 
 def _table(title: str, names: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE, pad_edge=False)
+    table = table_of(title)
     for number, name in enumerate(names):
         table.add_column(name, justify="right" if number else "left", no_wrap=number > 0)
     return table

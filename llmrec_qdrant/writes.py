@@ -88,12 +88,12 @@ def many(given: Iterable[T]) -> Iterable[T]:
     return given
 
 
-def by_size(things: Sequence[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Consecutive lists whose sizes add up to at most ``BATCH_SIZE``, or of a single thing."""
+def by_size(things: Iterable[T], size: Callable[[T], int], most: int = BATCH_SIZE) -> Iterator[list[T]]:
+    """Consecutive lists whose sizes add up to at most ``most``, or of a single thing."""
     batch: list[T] = []
     total = 0
     for one in things:
-        if batch and total + size(one) > BATCH_SIZE:
+        if batch and total + size(one) > most:
             yield batch
             batch, total = [], 0
         batch.append(one)
@@ -278,20 +278,20 @@ def edits(point: str, stored: Mapping[str, Any], payload: dict[str, Any]) -> lis
         return []
     new_text = {} if mine.get(Key.SRC_HASH) == payload[Key.SRC_HASH] else FRESH
     operations: list[Any] = [
-        models.SetPayloadOperation(set_payload=models.SetPayload(payload={**payload, **new_text}, filter=_only(point)))
+        models.SetPayloadOperation(set_payload=models.SetPayload(payload={**payload, **new_text}, filter=only(point)))
     ]
     gone = sorted(mine.keys() - payload.keys())
     if any(not re.fullmatch(r"[\w-]+", key) for key in gone):  # no path of Qdrant names such a key
         kept = {key: value for key, value in stored.items() if key in WORKERS_OWN}
-        whole = models.SetPayload(payload={**kept, **payload, **FRESH}, filter=_only(point))
+        whole = models.SetPayload(payload={**kept, **payload, **FRESH}, filter=only(point))
         return [models.OverwritePayloadOperation(overwrite_payload=whole)]
     if gone:
-        removal = models.DeletePayload(keys=gone, filter=_only(point))
+        removal = models.DeletePayload(keys=gone, filter=only(point))
         operations.append(models.DeletePayloadOperation(delete_payload=removal))
     return operations
 
 
-def _only(*points: str) -> models.Filter:
+def only(*points: str) -> models.Filter:
     """As a filter, missing points are no error."""
     return models.Filter(must=[models.HasIdCondition(has_id=list(points))])
 
@@ -306,7 +306,7 @@ def delete_items(bound: Bound, ids: Iterable[str]) -> Steps[int]:
 
 def _delete_items_at(bound: Bound, points: Sequence[str], version: int) -> Steps[int]:
     collection = bound.space.at(version).items
-    counted = yield from call("count", collection_name=collection, count_filter=_only(*points), exact=True)
+    counted = yield from call("count", collection_name=collection, count_filter=only(*points), exact=True)
     yield from _delete(collection, models.PointIdsList(points=list(points)))
     total: int = counted.count
     return total
@@ -414,7 +414,7 @@ def mark_users(space: Space, tenant: str | None, users: Mapping[str, str]) -> St
     points = [
         models.PointStruct(id=point, vector={}, payload={Key.USER_ID: name, **start}) for point, name in users.items()
     ]
-    mark = models.SetPayload(payload={**FRESH, Key.REVISION: revision}, filter=_only(*users))
+    mark = models.SetPayload(payload={**FRESH, Key.REVISION: revision}, filter=only(*users))
     yield from call(
         "batch_update_points",
         collection_name=space.users,

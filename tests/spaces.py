@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from llmrec_qdrant import Recommender
+import pytest
+
+from llmrec_qdrant import Recommender, SpaceConfig
 from llmrec_qdrant.layout import KINDS
 
 
 def fresh_name() -> str:
     """A space name nobody else uses."""
     return f"t{uuid.uuid4().hex[:12]}"
+
+
+EITHER = ["local", pytest.param("server", marks=pytest.mark.qdrant)]
+"""Parameters of a fixture that gives a space on embedded Qdrant and on a server."""
+
+
+@contextmanager
+def space_on(request: pytest.FixtureRequest, config: SpaceConfig) -> Iterator[Recommender]:
+    """A space of its own on the Qdrant that the parameter names."""
+    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
+    made = Recommender.connect(**where, space=fresh_name())
+    made.create(config)
+    yield made
+    drop(made)
 
 
 def drop(rec: Recommender) -> None:

@@ -121,14 +121,12 @@ def _measure(
         for name, options in ways.items()
     }
     shown["most popular"] = _popular(client, made, targets, found, limit)
-    cosines = _Vectors(client, made)
+    cosines, catalogue = _Vectors(client, made), store.count(client, made.items)
     for name, some in shown.items():
         values = measures(some, wanted, limit)
         ndcg[name] = values["ndcg"]
         pairs = [[(one.tenant, item) for item in items] for one, items in zip(targets, some, strict=True)]
-        coverage, novelty = _reach(
-            [pair for listed in pairs for pair in listed], share, store.count(client, made.items)
-        )
+        coverage, novelty = _reach([pair for listed in pairs for pair in listed], share, catalogue)
         row = replace(_row(name, values), coverage=coverage, novelty=novelty, diversity=cosines.diversity(pairs))
         result.rows.append(row if name == "recommend" else replace(row, p=p_value(ndcg["recommend"], ndcg[name])))
     values = measures(shown["recommend"], wanted, limit)

@@ -18,10 +18,10 @@ import numpy as np
 from llmrec_qdrant.contracts import Interest, SpaceConfig
 from workers.encoder import normalised
 from workers.topics import TopicPoint
+from workers.weights import decayed
 
 __all__ = ["Act", "interests_of", "rows_of", "shares"]
 
-DAY = 86_400.0
 GAP = 1_800.0
 """Seconds of silence that end a session."""
 STEP = 0.98
@@ -73,10 +73,7 @@ def _by_topic(acts: Sequence[Act], weights: np.ndarray) -> dict[str, float]:
 
 
 def _decayed(acts: Sequence[Act], half_life: float, step: float) -> np.ndarray:
-    ages = np.array([acts[0].ts - act.ts for act in acts]) / DAY
-    found: np.ndarray = (
-        np.array([act.weight for act in acts]) * step ** np.arange(len(acts)) * 0.5 ** (ages / half_life)
-    )
+    found: np.ndarray = np.array([act.weight for act in acts]) * decayed([act.ts for act in acts], half_life, step)
     return found
 
 
@@ -110,13 +107,13 @@ def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, 
     if not kept:
         return []
     whole = sum(weights[topic] for topic in kept)
-    decayed = _decayed(acts, config.half_life_days, STEP)
-    long = _by_topic(acts, decayed)
+    weighed = _decayed(acts, config.half_life_days, STEP)
+    long = _by_topic(acts, weighed)
     recent = _by_topic(acts, _decayed(acts, config.half_life_days / 4, STEP**5))
     found: list[Interest] = []
     for topic in kept:
         evidence: dict[str, float] = {}
-        for act, weight in zip(acts, decayed.tolist(), strict=True):
+        for act, weight in zip(acts, weighed.tolist(), strict=True):
             if act.topic == topic and act.item is not None:
                 evidence[act.item] = evidence.get(act.item, 0.0) + weight
         shown = sorted((item for item, weight in evidence.items() if weight > 0), key=lambda item: -evidence[item])
@@ -141,11 +138,11 @@ def rows_of(
     """One unit vector per interest: the decayed mean of its events, else the middle of its topic; None if one has neither."""
     if not found:
         return None
-    decayed = _decayed(acts, config.half_life_days, STEP)
+    weighed = _decayed(acts, config.half_life_days, STEP)
     rows: list[list[float]] = []
     for one in found:
         total: Any = np.zeros(config.size)
-        for act, weight in zip(acts, decayed.tolist(), strict=True):
+        for act, weight in zip(acts, weighed.tolist(), strict=True):
             if act.topic == one.topic and weight > 0:
                 total = total + weight * sum(act.dense, np.zeros(config.size))
         middle = topics[one.topic].dense

@@ -23,9 +23,9 @@ from workers.encoder import centred, normalised
 from workers.interests import Act
 from workers.topics import SpaceTopics
 from workers.vocabulary import Vocabulary
-from workers.weights import event_weight, item_point
+from workers.weights import decayed, event_weight, item_point
 
-__all__ = ["Past", "Profile", "event_weight", "fold", "made_with", "recency", "refresh"]
+__all__ = ["Past", "Profile", "fold", "made_with", "recency", "refresh"]
 
 SEEN = 1_000
 """Most recent events of a user that are read: the limit of what a list can exclude as seen."""
@@ -33,7 +33,6 @@ TFIDF_WIDTH = 512
 """Entries kept in a user's tfidf vector."""
 WORDS = 24
 """Readable words kept per user."""
-DAY = 86_400.0
 AVERSION = 1.0
 """Most that dislikes may weigh together, as a share of all likes: else a user turns into the opposite of their dislikes."""
 
@@ -69,18 +68,8 @@ class Profile:
 
 
 def recency(moments: Sequence[float], config: SpaceConfig, decay: float | None = None) -> np.ndarray:
-    """Weights of events, newest first: ``decay^k · 0.5^(age / half-life)``; ``decay`` is ``position_decay`` if not given.
-
-    Age counts from the newest event, so a user who was away keeps the same profile and refreshing
-    twice gives the same vector.
-    """
-    if not len(moments):
-        return np.zeros(0)
-    ages = (moments[0] - np.asarray(moments, dtype=np.float64)) / DAY
-    steps = np.arange(len(moments))
-    per_step = config.position_decay if decay is None else decay
-    weights: np.ndarray = per_step**steps * 0.5 ** (ages / config.half_life_days)
-    return weights
+    """Weights of events, newest first, by the half-life of the space; ``decay`` is ``position_decay`` if not given."""
+    return decayed(moments, config.half_life_days, config.position_decay if decay is None else decay)
 
 
 def fold(past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | None = None) -> Profile:

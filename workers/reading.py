@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from llmrec_qdrant.writes import by_size
+
 __all__ = ["CHUNK", "UNKNOWN", "Reader", "ahead"]
 
 UNKNOWN = 0.5
@@ -45,7 +47,7 @@ class Reader:
 
 def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | None]]:
     """Tokens of the texts chunk by chunk, in order; the next chunk is read while the caller uses this one."""
-    chunks = list(_chunks(texts))
+    chunks = list(by_size(texts, len, CHUNK))
     if len(chunks) <= 1:
         yield from map(reader, chunks)
         return
@@ -56,19 +58,6 @@ def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | Non
             if following is not None:
                 coming.append(thread.submit(reader, following))
             yield tokens
-
-
-def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    size = 0
-    for text in texts:
-        if chunk and size + len(text) > CHUNK:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(text)
-        size += len(text)
-    if chunk:
-        yield chunk
 
 
 def unreadable_tokens(tokenizer: Any) -> frozenset[int]:

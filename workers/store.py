@@ -60,7 +60,7 @@ def scroll(
     collection: str,
     condition: models.Filter | None,
     payload: Sequence[str] | bool,
-    vectors: bool = False,
+    vectors: bool | Sequence[str] = False,
 ) -> Iterator[list[models.Record]]:
     """Pages of all matching points, in the order of their ids; memory holds one page."""
     offset: Any = None
@@ -68,7 +68,7 @@ def scroll(
         with translated():
             page, offset = client.scroll(
                 collection, scroll_filter=condition, limit=PAGE, offset=offset,
-                with_payload=list(payload) if isinstance(payload, Sequence) else payload, with_vectors=vectors,
+                with_payload=list(payload) if isinstance(payload, Sequence) else payload, with_vectors=list(vectors) if isinstance(vectors, Sequence) else vectors,
             )  # fmt: skip
         if page:
             yield page

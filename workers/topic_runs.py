@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,7 +62,8 @@ TRIES = 3
 """Times that an interrupted fit is begun anew."""
 SECONDS = 60.0
 """Marking per message: Redis hands a message out again after ten minutes."""
-PAGE = 1_000
+LEGS = (DENSE, TFIDF)
+"""What items are clustered and marked by."""
 FACET = 10_000
 """Most tenants, and most topics, of a space."""
 
@@ -244,7 +245,8 @@ def _read(client: QdrantClient, space: Space, config: SpaceConfig, tenant: str, 
     terms: list[list[text.Term]] = []
     sample = Sample(terms, [], [], [], [], tenant)
     mine = store.where(store.equals(Key.TENANT, tenant), store.equals(Key.STALE, False))
-    for page in _pages(client, space, mine, [Key.TITLE, Key.TEXT, Key.TOPIC_IDS, Key.ITEM_ID]):
+    wanted = [Key.TITLE, Key.TEXT, Key.TOPIC_IDS, Key.ITEM_ID]
+    for page in store.scroll(client, space.items, mine, wanted, LEGS):
         before = _topics_of(client, live, page) if live != space else {}
         for record in page:
             payload = record.payload or {}
@@ -264,22 +266,6 @@ def _topics_of(client: QdrantClient, space: Space, page: Sequence[models.Record]
     with translated():
         found = client.retrieve(space.items, [record.id for record in page], with_payload=[Key.TOPIC_IDS])
     return {str(record.id): (record.payload or {}).get(Key.TOPIC_IDS) or [] for record in found}
-
-
-def _pages(
-    client: QdrantClient, space: Space, condition: models.Filter | None, payload: list[str]
-) -> Iterator[list[models.Record]]:
-    offset: Any = None
-    while True:
-        with translated():
-            page, offset = client.scroll(
-                space.items, scroll_filter=condition, limit=PAGE, offset=offset, with_payload=payload,
-                with_vectors=[DENSE, TFIDF],
-            )  # fmt: skip
-        if page:
-            yield page
-        if offset is None:
-            return
 
 
 def _vector(record: models.Record, leg: str) -> Any:
@@ -353,7 +339,7 @@ def _unmarked(run: Run) -> models.Filter:
 def _mark(client: QdrantClient, space: Space, run: Run) -> bool:
     """Give every item its topic, as long as its text is the one that was read; False if there was no time for all."""
     end = time.monotonic() + SECONDS
-    for page in _pages(client, space, _unmarked(run), [Key.TENANT, Key.SRC_HASH]):
+    for page in store.scroll(client, space.items, _unmarked(run), [Key.TENANT, Key.SRC_HASH], LEGS):
         _still(client, space, run)
         known = topics.load(client, space)  # page by page: a label may have changed
         payloads = [record.payload or {} for record in page]

@@ -1,14 +1,19 @@
-"""What one event is about, and how much it says."""
+"""What one event is about, and how much it says, now and later."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from qdrant_client import models
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import Key
 
-__all__ = ["event_weight", "item_point"]
+__all__ = ["decayed", "event_weight", "item_point"]
+
+DAY = 86_400.0
 
 
 def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
@@ -28,6 +33,18 @@ def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
     middle = (low + high) / 2
     share = (min(max(value, low), high) - middle) / (high - middle)
     return base * (0.5 + 0.5 * share if share >= 0 else 0.5 * share)
+
+
+def decayed(moments: Sequence[float], half_life: float, per_step: float) -> np.ndarray:
+    """``per_step^k · 0.5^(age / half-life)`` of events, newest first; moments in seconds, the half-life in days.
+
+    Age counts from the newest event, so a user who was away keeps the same profile and folding twice gives the same.
+    """
+    if not len(moments):
+        return np.zeros(0)
+    ages = (moments[0] - np.asarray(moments, dtype=np.float64)) / DAY
+    weights: np.ndarray = per_step ** np.arange(len(moments)) * 0.5 ** (ages / half_life)
+    return weights
 
 
 def item_point(event: models.Record) -> str:

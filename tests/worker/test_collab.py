@@ -17,7 +17,7 @@ from llmrec_qdrant.contracts import FitCollab
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import COLLAB
 from llmrec_qdrant.testing import MemoryQueue
-from tests.spaces import drop, fresh_name
+from tests.spaces import EITHER, space_on
 from workers import collab
 from workers.collab import BACKWARD, WINDOW, Interactions, cooccurrence
 from workers.reconcile import reconcile
@@ -79,17 +79,14 @@ def test_agrees_with_a_plain_count_in_blocks_of_any_size(histories: list[list[in
 CONFIG = SpaceConfig(model="hash", size=32)
 
 
-@pytest.fixture(params=["local", pytest.param("server", marks=pytest.mark.qdrant)])
+@pytest.fixture(params=EITHER)
 def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
     """Forty users who follow one chain of items, fitted."""
-    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
-    made = Recommender.connect(**where, space=fresh_name())
-    made.create(CONFIG)
-    made.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(60)])
-    made.track(view(f"u{n}", (n + step) % 40, step) for n in range(40) for step in range(6))
-    made.reconcile()
-    yield made
-    drop(made)
+    with space_on(request, CONFIG) as made:
+        made.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(60)])
+        made.track(view(f"u{n}", (n + step) % 40, step) for n in range(40) for step in range(6))
+        made.reconcile()
+        yield made
 
 
 def view(user: str, item: int, step: int) -> Event:

@@ -11,20 +11,17 @@ import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
 from llmrec_qdrant.layout import KINDS
-from tests.spaces import drop, fresh_name
+from tests.spaces import EITHER, space_on
 from workers.evaluate import evaluate, interval, measures, p_value
 from workers.trial import Split, hide_last, hide_latest
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
 
-@pytest.fixture(params=["local", pytest.param("server", marks=pytest.mark.qdrant)])
+@pytest.fixture(params=EITHER)
 def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
-    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
-    made = Recommender.connect(**where, space=fresh_name())
-    made.create(CONFIG)
-    yield made
-    drop(made)
+    with space_on(request, CONFIG) as made:
+        yield made
 
 
 def test_measures_of_lists_worked_out_by_hand() -> None:

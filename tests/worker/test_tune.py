@@ -11,7 +11,7 @@ from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts import Reconcile
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.testing import MemoryQueue
-from tests.spaces import drop, fresh_name
+from tests.spaces import EITHER, space_on
 from workers.reconcile import reconcile
 from workers.runtime import Worker
 from workers.tune import search, settings, tune
@@ -19,13 +19,10 @@ from workers.tune import search, settings, tune
 CONFIG = SpaceConfig(model="hash", size=32)
 
 
-@pytest.fixture(params=["local", pytest.param("server", marks=pytest.mark.qdrant)])
+@pytest.fixture(params=EITHER)
 def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
-    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
-    made = Recommender.connect(**where, space=fresh_name())
-    made.create(CONFIG)
-    yield made
-    drop(made)
+    with space_on(request, CONFIG) as made:
+        yield made
 
 
 def test_the_search_finds_what_is_best_in_every_setting() -> None:
