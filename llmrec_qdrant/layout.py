@@ -118,6 +118,10 @@ ITEM_HEAVY = (Key.TEXT, Key.FIT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, K
 """What a list of recommendations does not need to carry."""
 
 
+TRIAL = "-trial-"
+"""Stands in the names of spaces that are made for measuring, before eight hexadecimal digits; no reconciler minds them."""
+
+
 @dataclass(frozen=True)
 class Space:
     """Names of one space: of its aliases, or, with a version, of that version's collections.
@@ -156,6 +160,11 @@ class Space:
     def versioned(self, kind: CollectionKind, version: int = 1) -> str:
         """The collection of a version; events are never versioned."""
         return self.alias(kind) if kind == "events" else f"{self.alias(kind)}_v{version}"
+
+    @property
+    def passing(self) -> bool:
+        """Whether it was made for measuring."""
+        return re.search(rf"{TRIAL}[0-9a-f]{{8}}$", self.name) is not None
 
     @property
     def items(self) -> str:
@@ -258,6 +267,8 @@ TOPICS_FIT = "topics_fit"
 """Metadata of the items collection: how far the last fit of topics is; see workers/topic_runs.py."""
 TOPICS_EDITED = "topics_edited"
 """Metadata of the items collection: when somebody last gave a topic a label."""
+TRAINING = "training_job"
+"""Metadata of the items collection: what is being trained, by whom last; see workers/training_job.py."""
 MIGRATION = "migration"
 """Metadata of the items collection: how far its filling by re-embedding is."""
 

@@ -183,7 +183,7 @@ def read_collab_fit(client: QdrantClient, space: Space) -> dict[str, Any]:
 
 
 def spaces(client: QdrantClient) -> list[Space]:
-    """Every space in this Qdrant."""
+    """Every space in this Qdrant, but for those that somebody measures in."""
     with translated():
         aliases = client.get_aliases().aliases
-    return [space for one in aliases if (space := Space.of_alias(one.alias_name)) is not None]
+    return [space for one in aliases if (space := Space.of_alias(one.alias_name)) and not space.passing]

@@ -23,7 +23,7 @@ from llmrec_qdrant.effects import drive
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import KINDS, CollectionKind, Key, Space
+from llmrec_qdrant.layout import KINDS, TFIDF, TRIAL, CollectionKind, Key, Space
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import batches, timestamp
@@ -147,33 +147,51 @@ def payloads(client: QdrantClient, space: Space) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def trial(client: QdrantClient, space: Space, config: SpaceConfig, split: Split, tell: Tell) -> Iterator[Space]:
+def trial(
+    client: QdrantClient,
+    space: Space,
+    config: SpaceConfig,
+    split: Split,
+    tell: Tell,
+    *,
+    name: str = "",
+    blank: bool = False,
+) -> Iterator[Space]:
     """A space under a name nobody else has, with everything but what ``split`` hides; the targets' users are folded.
 
+    ``name`` (8 hexadecimal digits) ends the space's name, so that whoever comes back after a kill sweeps away what it left; ``blank``: items and
+    texts have no dense vectors yet and users are not folded, as ``config`` has another model than ``space``.
     Raises :class:`InvalidInput` where there is no target.
     """
     if not split.targets:
         raise InvalidInput(
             f"space {space.name!r} has no user who took two items at different times: load more events first"
         )
-    made = Space(f"{space.name[:45]}-trial-{uuid.uuid4().hex[:8]}")
+    made = Space(f"{space.name[:45]}{TRIAL}{name or uuid.uuid4().hex[:8]}")
     try:
+        _drop(client, made)
         drive(admin.create(made, config), client, NoQueue())
-        _fill(client, space, made, split, tell)
+        _fill(client, space, made, split, tell, blank)
         collab.fit(client, made, config)
-        fold(client, made, config, split.targets, tell)
+        if not blank:
+            fold(client, made, config, split.targets, tell)
         yield made
     finally:
-        for kind in KINDS:
-            with translated():
-                client.delete_collection(made.versioned(kind))
+        _drop(client, made)
 
 
-def _fill(client: QdrantClient, space: Space, made: Space, split: Split, tell: Tell) -> None:
+def _drop(client: QdrantClient, made: Space) -> None:
+    for kind in KINDS:
+        with translated():
+            client.delete_collection(made.versioned(kind))
+
+
+def _fill(client: QdrantClient, space: Space, made: Space, split: Split, tell: Tell, blank: bool) -> None:
     copied: tuple[CollectionKind, ...] = ("items", "texts", "events")
     for kind in copied:
         total, done = store.count(client, space.collection(kind)), 0
-        for page in store.scroll(client, space.collection(kind), None, True, vectors=True):
+        vectors: bool | list[str] = [TFIDF] if blank and kind != "events" else True
+        for page in store.scroll(client, space.collection(kind), None, True, vectors=vectors):
             points = [
                 models.PointStruct(id=one.id, vector=one.vector or {}, payload=one.payload or {})
                 for one in page
