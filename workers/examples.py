@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from qdrant_client import QdrantClient, models
+from qdrant_client import QdrantClient
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
@@ -190,9 +190,7 @@ def _of_user(
         had.add(act.item)
 
 
-def _history(
-    acts: Sequence[_Act], config: SpaceConfig, decays: Sequence[float]
-) -> tuple[list[int], list[np.ndarray]]:
+def _history(acts: Sequence[_Act], config: SpaceConfig, decays: Sequence[float]) -> tuple[list[int], list[np.ndarray]]:
     newest = acts[::-1]
     moments, said = [one.moment for one in newest], np.array([one.weight for one in newest])
     steps = np.repeat(np.arange(len(newest)), [len(one.rows) for one in newest])

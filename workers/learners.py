@@ -40,12 +40,12 @@ class Recipe:
     rate: float = 5e-4
     temperature: float = 0.07
     hidden: int = 384
-    width: int = 256
+    width: int = 384
     """Numbers of the second block of a tower's vector."""
     drop: float = 0.3
     anchor: float = 0.1
     """Weight of keeping an item's text near its own vector."""
-    candidates: int = 16_384
+    candidates: int = 4_096
     """Items that compete at each step; all, where there are fewer."""
     hard: int = 1
     """Hard negatives per pair, of the encoder."""
@@ -91,7 +91,12 @@ class Learner(Protocol):
 
 
 def learner_for(
-    recipe: Recipe, config: SpaceConfig, catalogue: Catalogue, rows: np.ndarray, examples: Examples, before: sparse.csr_matrix
+    recipe: Recipe,
+    config: SpaceConfig,
+    catalogue: Catalogue,
+    rows: np.ndarray,
+    examples: Examples,
+    before: sparse.csr_matrix,
 ) -> Learner:
     """The learner of a recipe; ``rows`` are the frozen encoder's vectors, ``before`` is co-occurrence (items, sources)."""
     if recipe.method == "towers":
@@ -145,7 +150,9 @@ def _flat(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str,
     """Weights and what the optimizer remembers of them, as one table of tensors."""
     found = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in _own(model).items()}
     for number, one in optimizer.state_dict()["state"].items():
-        found |= {f"optimizer.{number}.{name}": torch.as_tensor(value).cpu().contiguous() for name, value in one.items()}
+        found |= {
+            f"optimizer.{number}.{name}": torch.as_tensor(value).cpu().contiguous() for name, value in one.items()
+        }
     return found
 
 
@@ -183,21 +190,27 @@ class TowerLearner:
         self._rows = torch.from_numpy(rows).to(self._device)
         indexes = catalogue.indexes
         table = towers.codes(indexes, recipe.width)
-        self._codes = torch.from_numpy(np.concatenate([table, np.zeros((1, recipe.width), np.float32)])).to(self._device)
-        self._catalogue = catalogue
+        self._codes = torch.from_numpy(np.concatenate([table, np.zeros((1, recipe.width), np.float32)])).to(
+            self._device
+        )
         self._sketches = _sketches(before, table)
-        self._known = torch.from_numpy(self._sketches).to(self._device)
+        self._known = torch.zeros(len(rows), recipe.width, device=self._device)
+        self._known[: self._count] = torch.from_numpy(self._sketches)
+        self._digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
+        self._spare = torch.from_numpy(towers.codes(self._digests.tolist(), towers.SPARE)).to(self._device)
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
         self._model = towers.Towers(rows.shape[1], recipe.hidden, recipe.width, drop=recipe.drop).to(self._device)
         gains = [one for name, one in self._model.named_parameters() if name == "log_gains"]
         rest = [one for name, one in self._model.named_parameters() if name != "log_gains"]
-        self._optimizer = torch.optim.AdamW([{"params": rest, "weight_decay": 0.01}, {"params": gains, "weight_decay": 0.0}])
+        self._optimizer = torch.optim.AdamW(
+            [{"params": rest, "weight_decay": 0.01}, {"params": gains, "weight_decay": 0.0}]
+        )
 
     @property
     def size(self) -> int:
-        """Numbers in a vector: both blocks."""
-        return self._model.size + self._model.width
+        """Numbers in a vector: all blocks."""
+        return self._model.size + self._model.width + towers.SPARE
 
     def step(self, number: int, total: int) -> float:
         """One batch of examples against the catalogue."""
@@ -223,8 +236,8 @@ class TowerLearner:
         need, places = need.to(self._device), places.to(self._device)
         firsts = self._model.texts(self._rows[need])
         at = places[: len(items)]
-        found = torch.cat([firsts[at], self._model.log_gains[0].exp() * self._known[items.to(self._device)]], 1)
-        found = functional.normalize(found, dim=1)
+        some = items.to(self._device)
+        found = functional.normalize(self._model.blocks(firsts[at], self._known[some], self._spare[some]), dim=1)
         wanted = self._users(firsts, places[len(items) :], sources, weights, starts)
         scores = (wanted @ found.T).float() / self._recipe.temperature
         right = torch.searchsorted(items, targets).to(self._device)
@@ -246,7 +259,8 @@ class TowerLearner:
         ]
         own = torch.from_numpy(np.minimum(sources, self._count)).to(self._device)  # a free text has the empty last code
         wanted = functional.embedding_bag(own, self._codes, begins, mode="sum", per_sample_weights=each[0])
-        return self._model.users(torch.stack(means, 1), functional.normalize(wanted, dim=1))
+        found: Tensor = self._model.users(torch.stack(means, 1), functional.normalize(wanted, dim=1))
+        return found
 
     def _competing(self, targets: Tensor) -> Tensor:
         """Items of this step, rising: all, or the targets and random others."""
@@ -278,18 +292,18 @@ class TowerLearner:
     def rows(self) -> np.ndarray:
         """Vectors of items and free texts."""
         self._model.eval()
-        known = torch.zeros(len(self._rows), self._recipe.width, device=self._device)
-        known[: self._count] = self._known
-        parts = [self._model.items(a, b) for a, b in zip(self._rows.split(8_192), known.split(8_192), strict=True)]
+        parts = [
+            self._model.items(*some)
+            for some in zip(*(table.split(8_192) for table in (self._rows, self._known, self._spare)), strict=True)
+        ]
         found: np.ndarray = torch.cat(parts).cpu().numpy()
         return found
 
     def save(self, folder: Path) -> None:
         """Towers, and the sketches of the items that have one."""
         there = np.flatnonzero(self._sketches.any(axis=1))
-        digests = np.array([towers.known_digest(self._catalogue.texts[row]) for row in there], dtype=np.int64)
-        _, firsts = np.unique(digests, return_index=True)
-        towers.save(folder, self._model, towers.DECAYS, digests[firsts], self._sketches[there[firsts]])
+        digests, firsts = np.unique(self._digests[there], return_index=True)
+        towers.save(folder, self._model, towers.DECAYS, digests, self._sketches[there[firsts]])
 
 
 def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -306,14 +320,13 @@ CAP = 99.0
 
 
 def _sketches(before: sparse.csr_matrix, table: np.ndarray) -> np.ndarray:
-    """Second blocks of items: sums of the codes of what was taken before them."""
+    """Second blocks of items, of length 1 at most: sums of the codes of what was taken before them."""
     if not before.nnz:
         return np.zeros_like(table)
-    scale = np.percentile(before.data, 95)
-    rows = np.asarray((before / scale) @ table, dtype=np.float32)
+    rows = np.asarray(before @ table, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     most = np.percentile(lengths[lengths > 0], CAP)
-    cut: np.ndarray = (rows * np.minimum(1.0, most / np.maximum(lengths, 1e-9))).astype(np.float32)
+    cut: np.ndarray = (rows / np.maximum(lengths, most)).astype(np.float32)
     return cut
 
 
@@ -358,7 +371,11 @@ class EncoderLearner:
             group["lr"] = _rate(self._recipe, number, total)
         columns = self._batch(number)
         features = [
-            {name: tensor.to(self._device) for name, tensor in self._model.preprocess(column).items() if torch.is_tensor(tensor)}
+            {
+                name: tensor.to(self._device)
+                for name, tensor in self._model.preprocess(column).items()
+                if torch.is_tensor(tensor)
+            }
             for column in columns
         ]
         self._optimizer.zero_grad()
@@ -392,7 +409,11 @@ class EncoderLearner:
 
     def _hard(self, pair: tuple[int, int], anchors: set[int], chance: random.Random) -> int:
         """An item near the right answer that nobody in the batch is known to want; else a random one."""
-        near = [int(one) for one in self._near[pair[1]] if one not in pair and not self._wanted.get(int(one), NOBODY) & anchors]
+        near = [
+            int(one)
+            for one in self._near[pair[1]]
+            if one not in pair and not self._wanted.get(int(one), NOBODY) & anchors
+        ]
         return chance.choice(near) if near else chance.randrange(self._catalogue.items)
 
     def state(self) -> dict[str, Tensor]:

@@ -76,7 +76,9 @@ def load(model: str) -> tuple[Version, Path]:
     """
     path = find(model)
     if path is None:
-        raise InvalidInput(f"there is no trained model {model!r} in {folder()}: see `llmrec models`, or set LLMREC_MODELS")
+        raise InvalidInput(
+            f"there is no trained model {model!r} in {folder()}: see `llmrec models`, or set LLMREC_MODELS"
+        )
     stamp = (path / RECORD).stat().st_mtime_ns
     return _checked(path, stamp), path
 
@@ -153,7 +155,9 @@ def publish(write: Callable[[Path], None], version: Version) -> Version:
         made = Path(scratch) / "version"
         made.mkdir(mode=0o755)
         write(made)
-        number = 1 + max([0, *(int(rest) for one in base.glob(f"{prefix}*") if (rest := one.name[len(prefix) :]).isdigit())])
+        number = 1 + max(
+            [0, *(int(rest) for one in base.glob(f"{prefix}*") if (rest := one.name[len(prefix) :]).isdigit())]
+        )
         while True:
             version = seal(made, replace(version, name=f"{prefix}{number}", made_at=now()))
             try:

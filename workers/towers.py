@@ -1,11 +1,12 @@
 """Two towers on a frozen encoder: what an item is, and what a user wants next.
 
-An item's vector has two blocks. The first is its text's vector, moved by an MLP: ``x + MLP(x)``, scaled to norm 1. The
+An item's vector has three blocks. The first is its text's vector, moved by an MLP: ``x + MLP(x)``, scaled to norm 1. The
 second says after which items it was taken: each item has a code, random signs drawn from its id, and the block is the
-sum of the codes of those before it, weighted by co-occurrence. So the product of two second blocks is the collab score, but for
-noise (a sketch: Charikar et al. 2002), and an item nobody took has an empty block and lives by its text.
+sum of the codes of those before it, weighted by co-occurrence. The third makes all vectors equally long, in a direction of the
+item's own: what is said of behaviour must not make its text count less (Bachrach et al. 2014).
 A user's first block is the recency-weighted mean of their events' first blocks, moved by an MLP that also sees the mean
-with a slower decay; the second is the mean of their items' codes. MLPs begin at zero: an untrained tower is its encoder.
+with a slower decay; the second is the mean of their items' codes; the third is empty. So the product of second blocks is the
+collab score, but for noise (a sketch: Charikar et al. 2002), and an item nobody took lives by its text.
 """
 
 from __future__ import annotations
@@ -31,10 +32,14 @@ from workers.profiles import Past, pulls, sparse_index_of
 from workers.registry import Version
 from workers.text import clean
 
-__all__ = ["DECAYS", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
+__all__ = ["DECAYS", "SPARE", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
 
 DECAYS = (0.6, 0.9)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
+SPARE = 16
+"""Numbers of the third block."""
+GAINS = (0.6, 1.0)
+"""Lengths of the second blocks of items (at most) and of users, to begin with; that of the first is 1."""
 WEIGHTS = "towers.safetensors"
 SHAPE = "config.json"
 
@@ -64,7 +69,7 @@ class Towers(nn.Module):
         self.size, self.hidden, self.width, self.means = size, hidden, width, means
         self.item = _mlp(size, hidden, size, drop)
         self.user = _mlp(size * means, hidden, size, drop)
-        self.log_gains = nn.Parameter(torch.tensor([math.log(0.2), 0.0]))
+        self.log_gains = nn.Parameter(torch.tensor(GAINS).log())
 
     def texts(self, rows: Tensor) -> Tensor:
         """The first block of what has these encoder vectors; a zero row stays zero."""
@@ -72,16 +77,23 @@ class Towers(nn.Module):
         moved: Tensor = functional.normalize(rows + self.item(rows), dim=1) * there
         return moved
 
-    def items(self, rows: Tensor, known: Tensor) -> Tensor:
-        """Vectors of items from their encoder vectors and sketches."""
-        blocks = torch.cat([self.texts(rows), self.log_gains[0].exp() * known], 1)
-        return functional.normalize(blocks, dim=1) * (rows.abs().sum(1, keepdim=True) > 0)
+    def items(self, rows: Tensor, known: Tensor, spare: Tensor) -> Tensor:
+        """Vectors of items from their encoder vectors, their sketches (of length 1 at most) and directions of their own."""
+        return functional.normalize(self.blocks(self.texts(rows), known, spare), dim=1) * (
+            rows.abs().sum(1, keepdim=True) > 0
+        )
+
+    def blocks(self, firsts: Tensor, known: Tensor, spare: Tensor) -> Tensor:
+        """The three blocks side by side, all rows equally long."""
+        left = (1 - known.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+        return torch.cat([firsts, self.log_gains[0].exp() * torch.cat([known, left * spare], 1)], 1)
 
     def users(self, means: Tensor, wanted: Tensor) -> Tensor:
         """Vectors of users from (users, means, size) first blocks and (users, width) codes."""
         means = functional.normalize(means, dim=2)
         first = functional.normalize(means[:, 0] + self.user(means.flatten(1)), dim=1)
-        return functional.normalize(torch.cat([first, self.log_gains[1].exp() * wanted], 1), dim=1)
+        nothing = wanted.new_zeros(len(wanted), SPARE)
+        return functional.normalize(torch.cat([first, self.log_gains[1].exp() * wanted, nothing], 1), dim=1)
 
     @property
     def shape(self) -> dict[str, int]:
@@ -102,7 +114,9 @@ def save(folder: Path, towers: Towers, decays: Sequence[float], digests: np.ndar
     tensors["digests"] = torch.from_numpy(np.ascontiguousarray(digests, dtype=np.int64))
     tensors["sketches"] = torch.from_numpy(np.ascontiguousarray(sketches)).half()
     save_file(tensors, folder / WEIGHTS)
-    (folder / SHAPE).write_text(json.dumps({"towers": towers.shape, "decays": list(decays)}, indent=2), encoding="utf-8")
+    (folder / SHAPE).write_text(
+        json.dumps({"towers": towers.shape, "decays": list(decays)}, indent=2), encoding="utf-8"
+    )
 
 
 class TowerEncoder:
@@ -131,23 +145,22 @@ class TowerEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), size); rows have norm 1, or are zero where the encoder cannot read the text."""
-        return self.vectors(self._encoder().encode(texts), self.sketches(texts))
+        digests = [known_digest(clean(text)) for text in texts]
+        rows, spare = self._encoder().encode(texts), codes(digests, SPARE)
+        with torch.inference_mode():
+            found = self._towers.items(*map(torch.from_numpy, (rows, self._known(digests), spare)))
+        vectors: np.ndarray = found.numpy()
+        return vectors
 
-    def sketches(self, texts: Sequence[str]) -> np.ndarray:
-        """Second blocks of texts: zero for a text that was no item in training."""
-        rows = np.zeros((len(texts), self._towers.width), dtype=np.float32)
+    def _known(self, digests: Sequence[int]) -> np.ndarray:
+        """Sketches of texts: zero for a text that was no item in training."""
+        rows = np.zeros((len(digests), self._towers.width), dtype=np.float32)
         if len(self._digests):
-            wanted = np.array([known_digest(clean(text)) for text in texts], dtype=np.int64)
+            wanted = np.array(digests, dtype=np.int64)
             places = np.searchsorted(self._digests, wanted).clip(max=len(self._digests) - 1)
             found = self._digests[places] == wanted
             rows[found] = self._sketches[places[found]]
         return rows
-
-    @torch.inference_mode()
-    def vectors(self, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Item vectors from the encoder's."""
-        found: np.ndarray = self._towers.items(torch.from_numpy(rows), torch.from_numpy(known)).numpy()
-        return found
 
     @torch.inference_mode()
     def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:

@@ -27,7 +27,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy import sparse
 
-from llmrec_qdrant.contracts import LEGS, SpaceConfig
+from llmrec_qdrant.contracts import LEGS, Leg, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE, Key, Space
@@ -73,7 +73,7 @@ class Outcome:
     dense: np.ndarray
     """NDCG of each user's list by the dense leg alone."""
     fused: np.ndarray
-    weights: dict[str, float]
+    weights: dict[Leg, float]
     """Leg weights of the fused query, chosen on the other users."""
 
 
@@ -141,7 +141,9 @@ class _Training:
         """From wherever it is to the end."""
         seen = self._examples(self._split.hides)
         if not len(seen):
-            raise InvalidInput(f"space {self._space.name!r} has nobody who took one item after another: nothing to learn")
+            raise InvalidInput(
+                f"space {self._space.name!r} has nobody who took one item after another: nothing to learn"
+            )
         learner, progress = self._learner(seen, self._split.hides), _Progress(examples.digest(self._catalogue, seen))
         stored = self._stored(CHECKPOINT)
         if stored and stored.data == progress.data:
@@ -152,13 +154,19 @@ class _Training:
         before = self._before()
         wanted = self._config.model_copy(update={"model": "hash", "revision": None, "size": learner.size})
         with trial(self._client, self._space, wanted, self._split, self._tell, name=self._trial, blank=True) as made:
-            bench = _Bench(self._client, made, wanted, self._catalogue, self._limit, self._folder, self._version(learner))
+            bench = _Bench(
+                self._client, made, wanted, self._catalogue, self._limit, self._folder, self._version(learner)
+            )
             if progress.stage == "choosing":
                 self._choose(learner, progress, bench, before)
             learner.load(load_file(self._folder / BEST))
             after = bench.outcome(learner, self._choosing, self._confirming, self._tell)
         metrics, better = verdict(before, after, self._limit)
-        metrics |= {"epochs": progress.best, "looks": [round(one, 4) for one in progress.looks], "users": len(before.dense)}
+        metrics |= {
+            "epochs": progress.best,
+            "looks": [round(one, 4) for one in progress.looks],
+            "users": len(before.dense),
+        }
         if self._recipe.method == "towers" and progress.best:
             learner = self._again(progress, learner)
         version = replace(self._version(learner), data=progress.data, metrics=metrics, offered=better)
@@ -183,12 +191,20 @@ class _Training:
         path = self._folder / "before.json"
         if path.is_file():
             stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["model"] == self._config.encoder_id and stored["users"] == [one.user for one in self._split.targets]:
+            if stored["model"] == self._config.encoder_id and stored["users"] == [
+                one.user for one in self._split.targets
+            ]:
                 return Outcome(np.array(stored["dense"]), np.array(stored["fused"]), stored["weights"])
         with trial(self._client, self._space, self._config, self._split, self._tell, name=self._trial) as made:
             found = _outcome(self._client, made, self._choosing, self._confirming, self._limit, self._tell)
-        kept = {"model": self._config.encoder_id, "users": [one.user for one in self._split.targets], "weights": found.weights}
-        path.write_text(json.dumps({**kept, "dense": found.dense.tolist(), "fused": found.fused.tolist()}), encoding="utf-8")
+        kept = {
+            "model": self._config.encoder_id,
+            "users": [one.user for one in self._split.targets],
+            "weights": found.weights,
+        }
+        path.write_text(
+            json.dumps({**kept, "dense": found.dense.tolist(), "fused": found.fused.tolist()}), encoding="utf-8"
+        )
         return found
 
     # --- learning -----------------------------------------------------------------------------
@@ -268,7 +284,7 @@ def _rows(
                 place = catalogue.number.get(str(record.id))
                 vector = record.vector.get(DENSE) if isinstance(record.vector, dict) else None
                 if place is not None and vector is not None:
-                    rows[place] = vector
+                    rows[place] = np.asarray(vector)
     return rows
 
 
@@ -283,7 +299,9 @@ def _before(
     )
     found = collab.collect(pages, config)
     matrix = sparse.vstack(list(collab.cooccurrence(found, config.collab_distance)), format="coo")
-    place = np.array([catalogue.number.get(point_id("item", name[1], name[0] or None), -1) for name in found.names], dtype=np.int64)
+    place = np.array(
+        [catalogue.number.get(point_id("item", name[1], name[0] or None), -1) for name in found.names], dtype=np.int64
+    )
     rows, columns = place[matrix.row], place[matrix.col]
     there = (rows >= 0) & (columns >= 0)
     shape = (catalogue.items, catalogue.items)
@@ -308,7 +326,9 @@ class _Bench:
         self._put(learner, targets)
         return _ndcg(self._client, self._made, targets, self._limit, {DENSE: 1.0})
 
-    def outcome(self, learner: Learner, choosing: Sequence[Target], confirming: Sequence[Target], tell: Tell) -> Outcome:
+    def outcome(
+        self, learner: Learner, choosing: Sequence[Target], confirming: Sequence[Target], tell: Tell
+    ) -> Outcome:
         """What it is worth."""
         self._put(learner, [*choosing, *confirming])
         return _outcome(self._client, self._made, choosing, confirming, self._limit, tell)
@@ -335,7 +355,7 @@ class _Bench:
 
 
 def _ndcg(
-    client: QdrantClient, made: Space, targets: Sequence[Target], limit: int, weights: Mapping[str, float]
+    client: QdrantClient, made: Space, targets: Sequence[Target], limit: int, weights: Mapping[Leg, float]
 ) -> np.ndarray:
     found = lists(client, made, targets, limit, lambda what, done, total: None, "", weights=dict(weights))
     shown = [[one.id for one in some] for some in found]
@@ -364,10 +384,11 @@ def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any]
     better = dense.mean() > dense.std() / count and fused.mean() > -fused.std() / count
     low, high = interval(fused)
     metrics = {
-        f"dense NDCG@{limit} before": round(float(before.dense.mean()), 4),
-        f"dense NDCG@{limit}": round(float(after.dense.mean()), 4),
-        f"fused NDCG@{limit} before": round(float(before.fused.mean()), 4),
-        f"fused NDCG@{limit}": round(float(after.fused.mean()), 4),
+        "at": limit,
+        "dense before": round(float(before.dense.mean()), 4),
+        "dense": round(float(after.dense.mean()), 4),
+        "fused before": round(float(before.fused.mean()), 4),
+        "fused": round(float(after.fused.mean()), 4),
         "gain of fused, 95 %": [round(low, 4), round(high, 4)],
         "p": round(p_value(after.fused, before.fused), 4),
         "leg weights": after.weights,
