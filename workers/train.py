@@ -381,7 +381,7 @@ def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any]
     """Figures, and whether the new model is better: its dense leg by more than a standard error, its lists not worse by one."""
     dense, fused = after.dense - before.dense, after.fused - before.fused
     count = len(dense) ** 0.5
-    better = dense.mean() > dense.std() / count and fused.mean() > -fused.std() / count
+    better = dense.mean() > dense.std() / count and fused.mean() >= -fused.std() / count
     low, high = interval(fused)
     metrics = {
         "at": limit,
