@@ -2,8 +2,8 @@
 
 A source is a text: of an item, of a search, of a review. An example is a history of sources, weighted exactly as
 :mod:`workers.profiles` folds them, and the item that was taken for the first time after it. Beside histories there are
-lone texts: a search and what was chosen next within half an hour, a review and its item. Whatever a user took at any
-time is never a wrong answer for them (``taken``): it is no negative, in a batch or out of it.
+lone texts: a search and what was chosen next within half an hour, a review and its item. What a user took later is no wrong
+answer now (``taken``): it is no negative, in a batch or out of it.
 """
 
 from __future__ import annotations

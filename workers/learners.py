@@ -35,9 +35,9 @@ class Recipe:
     """How a method learns. The defaults were chosen on validation users: docs/decisions/training.md."""
 
     method: Method = "towers"
-    epochs: int = 8
+    epochs: int = 5
     batch: int = 512
-    rate: float = 5e-4
+    rate: float = 1e-3
     temperature: float = 0.07
     hidden: int = 384
     width: int = 384
@@ -217,7 +217,7 @@ class TowerLearner:
         recipe = self._recipe
         torch.manual_seed(recipe.seed * 1_000_003 + number)
         self._model.train()
-        for group, factor in zip(self._optimizer.param_groups, (1.0, 5.0), strict=True):
+        for group, factor in zip(self._optimizer.param_groups, (1.0, QUICK), strict=True):
             group["lr"] = factor * _rate(recipe, number, total)
         chosen = _slice(len(self._examples), recipe.batch, number, recipe.seed)
         with _mixed(self._device):
@@ -269,14 +269,17 @@ class TowerLearner:
         return torch.unique(torch.cat([targets, torch.randint(self._count, (self._recipe.candidates,))]))
 
     def _never_wrong(self, chosen: np.ndarray, items: Tensor, targets: Tensor) -> Tensor:
-        """(examples, items): what is no negative, as the user took it some time, or as it is another tenant's."""
-        mask = self._tenants[items][None, :] != self._tenants[targets][:, None]
-        mask = mask.cpu()
-        names = items.numpy()
+        """(examples, items): what is no negative, as the user took it later, or as it is another tenant's.
+
+        What they took before is one: it was there to be taken again, and something else was.
+        """
+        mask = (self._tenants[items][None, :] != self._tenants[targets][:, None]).cpu()
+        names, examples = items.numpy(), self._examples
         for row, example in enumerate(chosen.tolist()):
-            taken = self._examples.taken[self._examples.owners[example]]
-            places = np.searchsorted(names, taken).clip(max=len(names) - 1)
-            mask[row, places[names[places] == taken]] = True
+            before = examples.sources[examples.starts[example] : examples.starts[example + 1]]
+            later = np.setdiff1d(examples.taken[examples.owners[example]], before)
+            places = np.searchsorted(names, later).clip(max=len(names) - 1)
+            mask[row, places[names[places] == later]] = True
         mask[torch.arange(len(chosen)), torch.searchsorted(items, targets)] = False
         return mask
 
@@ -315,6 +318,8 @@ def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
     return examples.sources[at], np.ascontiguousarray(examples.weights[:, at]), starts
 
 
+QUICK = 20.0
+"""How much faster the two gains learn than the networks: they are numbers that have far to go."""
 CAP = 99.0
 """Percentile of the length of second blocks above which they are cut: a few very popular items would outweigh all text."""
 

@@ -34,7 +34,7 @@ from workers.text import clean
 
 __all__ = ["DECAYS", "SPARE", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
 
-DECAYS = (0.6, 0.9)
+DECAYS = (0.4, 0.8)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
 SPARE = 16
 """Numbers of the third block."""

@@ -46,6 +46,8 @@ log = logging.getLogger("llmrec.worker")
 
 LEAST = 20
 """Users on either side below which a verdict would be chance."""
+MORE = 1.05
+"""Times the examples that make it worth to learn once more, from everything."""
 EVERY = 20.0
 """Seconds between two checkpoints."""
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
@@ -168,7 +170,7 @@ class _Training:
             "users": len(before.dense),
         }
         if self._recipe.method == "towers" and progress.best:
-            learner = self._again(progress, learner)
+            learner = self._again(progress, learner, len(seen))
         version = replace(self._version(learner), data=progress.data, metrics=metrics, offered=better)
         return registry.publish(learner.save, version)
 
@@ -233,10 +235,13 @@ class _Training:
     def _enough(self, progress: _Progress) -> bool:
         return len(progress.looks) - 1 - progress.best >= self._recipe.patience
 
-    def _again(self, progress: _Progress, chosen: Learner) -> Learner:
-        """The same once more with what was hidden, for as many epochs as were best."""
+    def _again(self, progress: _Progress, chosen: Learner, seen: int) -> Learner:
+        """The same once more with what was hidden, for as many epochs as were best; where that is next to nothing, not."""
         nothing = replace(self._split, targets=(), hidden_from={}).hides
-        learner = self._learner(self._examples(nothing), nothing)
+        everything = self._examples(nothing)
+        if len(everything) < MORE * seen:
+            return chosen
+        learner = self._learner(everything, nothing)
         if progress.step:
             learner.load(load_file(self._folder / CHECKPOINT))
         total = learner.steps * self._recipe.epochs
@@ -391,6 +396,7 @@ def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any]
         "fused": round(float(after.fused.mean()), 4),
         "gain of fused, 95 %": [round(low, 4), round(high, 4)],
         "p": round(p_value(after.fused, before.fused), 4),
+        "leg weights before": before.weights,
         "leg weights": after.weights,
     }
     return metrics, bool(better)
