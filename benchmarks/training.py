@@ -74,7 +74,9 @@ def main() -> int:
     parser.add_argument("--method", choices=METHODS, default="towers")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--validation", type=int, default=1_000, help="users that training hides")
-    parser.add_argument("--users", type=int, default=0, help=f"random test users; 0: {TEST:,}, or all rows of industrial")
+    parser.add_argument(
+        "--users", type=int, default=0, help=f"random test users; 0: {TEST:,}, or all rows of industrial"
+    )
     parser.add_argument("--small", action="store_true", help="a part of the data, in minutes")
     parser.add_argument("--no-test", action="store_true", help="stop after training: for choosing a recipe")
     options = parser.parse_args()
@@ -111,7 +113,9 @@ def main() -> int:
 Found = dict[str, dict[str, np.ndarray]]
 
 
-def roll_out_and_read(rec: Recommender, inline: object, data: Data, test: Sequence[Case], version: registry.Version) -> Found:
+def roll_out_and_read(
+    rec: Recommender, inline: object, data: Data, test: Sequence[Case], version: registry.Version
+) -> Found:
     """Test figures of the trained model and, after a rollback, of the one before."""
     unfolded = data.more or data.fit
     rec._queue = inline  # type: ignore[assignment]
@@ -126,22 +130,35 @@ def roll_out_and_read(rec: Recommender, inline: object, data: Data, test: Sequen
     return {"before": measured(rec, data, test, version.metrics["leg weights before"]), **found}
 
 
-def report(
-    dataset: str, version: registry.Version, found: Found, minutes: float, new: np.ndarray, items: int
-) -> None:
+def report(dataset: str, version: registry.Version, found: Found, minutes: float, new: np.ndarray, items: int) -> None:
     """The table, and the line for machines."""
     rows: dict[str, dict[str, float]] = {}
     for name in found["before"]:
         before, after = (figures(found[when][name]) for when in ("before", "after"))
         gain = after["NDCG@10"] / max(before["NDCG@10"], 1e-9) - 1
-        rows[name] = {"before": before["NDCG@10"], "after": after["NDCG@10"], "gain": round(gain, 4), "HR@10": after["HR@10"]}
+        rows[name] = {
+            "before": before["NDCG@10"],
+            "after": after["NDCG@10"],
+            "gain": round(gain, 4),
+            "HR@10": after["HR@10"],
+        }
         print(f"  {name:24} NDCG@10 {before['NDCG@10']:.4f} → {after['NDCG@10']:.4f} ({gain:+.1%})")
     if new.any():
         cold = {when: round(float((found[when]["dense alone"][new] <= 10).mean()), 4) for when in found}
         rows["dense alone, items never seen"] = {**cold, "targets": int(new.sum()), "random": round(10 / items, 4)}
         print(f"  {int(new.sum())} targets were never seen: recall@10 {cold['before']:.4f} → {cold['after']:.4f}")
     kept = replace(version, files={})
-    print(json.dumps({"dataset": dataset, "method": kept.method, "minutes": round(minutes, 1), "test": rows, "validation": kept.metrics}))
+    print(
+        json.dumps(
+            {
+                "dataset": dataset,
+                "method": kept.method,
+                "minutes": round(minutes, 1),
+                "test": rows,
+                "validation": kept.metrics,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -268,7 +268,7 @@ TOPICS_FIT = "topics_fit"
 TOPICS_EDITED = "topics_edited"
 """Metadata of the items collection: when somebody last gave a topic a label."""
 TRAINING = "training_job"
-"""Metadata of the items collection: what is being trained, by whom last; see workers/training_job.py."""
+"""Metadata of the items collection: what is being trained, by whom last; see workers/trainings.py."""
 MIGRATION = "migration"
 """Metadata of the items collection: how far its filling by re-embedding is."""
 

@@ -1,4 +1,4 @@
-"""Operations of training: ask for one, watch it, give it up. The training itself is in workers/training_job.py.
+"""Operations of training: ask for one, watch it, give it up. The training itself is in workers/trainings.py.
 
 What was asked for and how far it is lies in the metadata of the live items collection, so a message says only that there is
 something to do. A worker that takes it up says so every few seconds; where nobody has for a minute, the reconciler

@@ -12,13 +12,14 @@ from llmrec_qdrant import training
 from llmrec_qdrant.commands import Target, app, connected
 from llmrec_qdrant.contracts import TrainingJob
 from llmrec_qdrant.jobs import worker_module
+from llmrec_qdrant.layout import DENSE
 from llmrec_qdrant.printing import bar, out, print_json, say, table_of
 from llmrec_qdrant.recommender import Recommender
 
 __all__ = ["models", "train"]
 
 
-FIGURES = ("dense", "dense before", "fused", "fused before")
+FIGURES = (DENSE, f"{DENSE} before", "fused", "fused before")
 """NDCG of the dense leg alone and of all legs, of a model and of the one the space had."""
 
 
@@ -83,10 +84,10 @@ def train(
 
 def _here(rec: Recommender, wanted: dict[str, Any], target: Target) -> TrainingJob | None:
     """In this process, as there is no worker."""
-    training_job = worker_module("training_job")
+    trainings = worker_module("trainings")
     job = rec._drive(training.start(rec._bound(), wanted, tell=False))
     with bar("training", None, target.json) as update:
-        training_job.work(
+        trainings.work(
             rec.client,
             rec._drive(training.live(rec._space)),
             rec.config,
@@ -130,8 +131,8 @@ def models(target: Target, everywhere: Annotated[bool, typer.Option("--all", hel
         say("nothing was trained yet: llmrec train")
         return
     table = table_of("NDCG on users nothing was chosen on")
-    for name in ("model", "dense", "was", "fused", "was", "numbers", "made", ""):
-        table.add_column(name, justify="right" if name in {"dense", "was", "fused", "numbers"} else "left")
+    for name in ("model", DENSE, "was", "fused", "was", "numbers", "made", ""):
+        table.add_column(name, justify="right" if name in {DENSE, "was", "fused", "numbers"} else "left")
     for one in found:
         state = "live" if one.name == live else "offered" if one.offered else "kept, not better"
         table.add_row(

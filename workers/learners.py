@@ -242,7 +242,7 @@ class TowerLearner:
         scores = (wanted @ found.T).float() / self._recipe.temperature
         right = torch.searchsorted(items, targets).to(self._device)
         scores = scores.masked_fill(self._never_wrong(chosen, items, targets).to(self._device), -1e4)
-        loss = functional.cross_entropy(scores, right)
+        loss: Tensor = functional.cross_entropy(scores, right)
         if self._recipe.anchor:
             some = torch.randperm(len(items))[:256].to(self._device)
             own = (firsts[at[some]] @ firsts[at].T).float() / self._recipe.temperature
@@ -266,7 +266,8 @@ class TowerLearner:
         """Items of this step, rising: all, or the targets and random others."""
         if self._count <= self._recipe.candidates:
             return torch.arange(self._count)
-        return torch.unique(torch.cat([targets, torch.randint(self._count, (self._recipe.candidates,))]))
+        found: Tensor = torch.unique(torch.cat([targets, torch.randint(self._count, (self._recipe.candidates,))]))
+        return found
 
     def _never_wrong(self, chosen: np.ndarray, items: Tensor, targets: Tensor) -> Tensor:
         """(examples, items): what is no negative, as the user took it later, or as it is another tenant's.
@@ -295,10 +296,9 @@ class TowerLearner:
     def rows(self) -> np.ndarray:
         """Vectors of items and free texts."""
         self._model.eval()
-        parts = [
-            self._model.items(*some)
-            for some in zip(*(table.split(8_192) for table in (self._rows, self._known, self._spare)), strict=True)
-        ]
+        tables = (self._rows, self._known, self._spare)
+        starts = range(0, len(self._rows), 8_192)
+        parts = [self._model.items(*(table[start : start + 8_192] for table in tables)) for start in starts]
         found: np.ndarray = torch.cat(parts).cpu().numpy()
         return found
 

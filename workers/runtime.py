@@ -24,9 +24,9 @@ from workers.reconcile import reconcile
 __all__ = ["Worker"]
 
 
-def training_job() -> Any:
+def trainings() -> Any:
     """Imported where it is needed: it brings torch, and most workers never train."""
-    return importlib.import_module("workers.training_job")
+    return importlib.import_module("workers.trainings")
 
 
 class Worker:
@@ -60,7 +60,7 @@ class Worker:
                 return self._fit_topics(space, number, resume)
             case contracts.Train():
                 live = next(self._versions(space))
-                training_job().work(self._client, live, self._config(live))
+                trainings().work(self._client, live, self._config(live))
             case contracts.Migrate():
                 return migrate.advance(self._client, space)
             case contracts.Reconcile(everything=everything):

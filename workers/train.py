@@ -31,6 +31,7 @@ from llmrec_qdrant.contracts import LEGS, Leg, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE, Key, Space
+from llmrec_qdrant.testing import HASH_MODEL
 from llmrec_qdrant.writes import batches, timestamp
 from workers import collab, examples, registry, store, towers
 from workers.encoder import load_encoder
@@ -154,7 +155,7 @@ class _Training:
         else:
             (self._folder / BEST).unlink(missing_ok=True)
         before = self._before()
-        wanted = self._config.model_copy(update={"model": "hash", "revision": None, "size": learner.size})
+        wanted = self._config.model_copy(update={"model": HASH_MODEL, "size": learner.size})
         with trial(self._client, self._space, wanted, self._split, self._tell, name=self._trial, blank=True) as made:
             bench = _Bench(
                 self._client, made, wanted, self._catalogue, self._limit, self._folder, self._version(learner)
@@ -196,7 +197,7 @@ class _Training:
             if stored["model"] == self._config.encoder_id and stored["users"] == [
                 one.user for one in self._split.targets
             ]:
-                return Outcome(np.array(stored["dense"]), np.array(stored["fused"]), stored["weights"])
+                return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
         with trial(self._client, self._space, self._config, self._split, self._tell, name=self._trial) as made:
             found = _outcome(self._client, made, self._choosing, self._confirming, self._limit, self._tell)
         kept = {
@@ -205,7 +206,7 @@ class _Training:
             "weights": found.weights,
         }
         path.write_text(
-            json.dumps({**kept, "dense": found.dense.tolist(), "fused": found.fused.tolist()}), encoding="utf-8"
+            json.dumps({**kept, DENSE: found.dense.tolist(), "fused": found.fused.tolist()}), encoding="utf-8"
         )
         return found
 
@@ -390,8 +391,8 @@ def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any]
     low, high = interval(fused)
     metrics = {
         "at": limit,
-        "dense before": round(float(before.dense.mean()), 4),
-        "dense": round(float(after.dense.mean()), 4),
+        f"{DENSE} before": round(float(before.dense.mean()), 4),
+        DENSE: round(float(after.dense.mean()), 4),
         "fused before": round(float(before.fused.mean()), 4),
         "fused": round(float(after.fused.mean()), 4),
         "gain of fused, 95 %": [round(low, 4), round(high, 4)],

@@ -34,7 +34,13 @@ def catalogue(*texts: str) -> Catalogue:
 
 
 def event(ts: float, item: str | None, kind: str = "view", point: str = "") -> tuple[str, dict[str, object]]:
-    return point or f"e{ts}", {"user_id": "u", "item_id": item, "type": kind, "ts": iso(datetime.fromtimestamp(1_704_067_200 + ts, UTC)), "value": None}
+    return point or f"e{ts}", {
+        "user_id": "u",
+        "item_id": item,
+        "type": kind,
+        "ts": iso(datetime.fromtimestamp(1_704_067_200 + ts, UTC)),
+        "value": None,
+    }
 
 
 def histories(found: Examples) -> list[tuple[list[int], list[float], int]]:
@@ -110,9 +116,7 @@ def test_what_a_user_took_later_is_no_negative(two_users: Examples) -> None:
     import torch
 
     rows = np.eye(6, 8, dtype=np.float32)
-    learner = TowerLearner(
-        Recipe(batch=3), catalogue(), rows, two_users, sparse.csr_matrix((6, 6))
-    )
+    learner = TowerLearner(Recipe(batch=3), catalogue(), rows, two_users, sparse.csr_matrix((6, 6)))
     targets = torch.from_numpy(two_users.targets)
     mask = learner._never_wrong(np.arange(3), torch.arange(6), targets)
     hidden = {int(target): [ITEMS[k] for k in np.flatnonzero(row)] for target, row in zip(targets, mask, strict=True)}
@@ -124,7 +128,11 @@ def test_a_batch_of_pairs_holds_no_answer_that_is_right_for_two(
 ) -> None:
     assert pairs(two_users) == [(0, 1), (1, 2), (1, 3)]
     learner = object.__new__(EncoderLearner)
-    learner._recipe, learner._pairs, learner._catalogue = Recipe(method="encoder", batch=3), pairs(two_users), catalogue()
+    learner._recipe, learner._pairs, learner._catalogue = (
+        Recipe(method="encoder", batch=3),
+        pairs(two_users),
+        catalogue(),
+    )
     learner._right, learner._wanted = {0: {1}, 1: {2, 3}}, {1: {0}, 2: {1}, 3: {1}}
     learner._near = np.empty((0, 0))
     for number in range(20):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -11,28 +12,32 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig, SpaceMismatch, training
-from llmrec_qdrant.contracts import Reconcile, Train
+from llmrec_qdrant.contracts import Train
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import Space
+from llmrec_qdrant.layout import KINDS, Space
 from llmrec_qdrant.testing import MemoryQueue
 from llmrec_qdrant.writes import iso
+from tests.models import WORDS, save_tiny
 from tests.services import ROOT
 from tests.spaces import EITHER, fresh_name, space_on
-from workers import registry, training_job
+from workers import registry, trainings
 from workers import train as trains
 from workers.encoder import load_encoder
 from workers.learners import Recipe
 from workers.reconcile import reconcile, spaces
 from workers.runtime import Worker
+from workers.towers import Towers
 from workers.train import train
 
 CONFIG = SpaceConfig(model="hash", size=32)
@@ -107,11 +112,7 @@ def test_a_model_that_learns_from_noise_is_kept_and_not_offered(served: Recommen
 
 def test_untrained_towers_give_the_encoders_order(served: Recommender) -> None:
     """Before the first step an item's first block is its encoder's vector, and so is a user's."""
-    from workers.towers import Towers
-
     rows = load_encoder(CONFIG).encode([f"word{k} other{k % 5}" for k in range(9)])
-    import torch
-
     towers = Towers(32, 16, 64, drop=0.0)
     assert np.allclose(towers.texts(torch.from_numpy(rows)).detach().numpy(), rows, atol=1e-6)
 
@@ -130,7 +131,7 @@ def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
 
 def test_too_few_users_are_refused(served: Recommender) -> None:
     follow(served, users=30)
-    with pytest.raises(InvalidInput, match="has 30 users .* takes 40 or more"):
+    with pytest.raises(InvalidInput, match=r"has 30 users .* takes 40 or more"):
         run(served)
 
 
@@ -138,7 +139,7 @@ KILLED = """
 import sys
 from qdrant_client import QdrantClient
 from llmrec_qdrant import SpaceConfig
-from llmrec_qdrant.layout import Space
+from llmrec_qdrant.layout import KINDS, Space
 from workers import train
 from workers.learners import Recipe
 train.EVERY = 0
@@ -159,8 +160,6 @@ def begin(rec: Recommender, url: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def step_of(folder: Path) -> int:
-    import json
-
     try:
         with safe_open(folder / trains.CHECKPOINT, "pt") as handle:
             return int(json.loads(handle.metadata()["progress"])["step"])
@@ -184,7 +183,11 @@ def test_killed_at_any_step_and_resumed_it_ends_with_the_same_weights(
             kills += 1
         child.communicate()
     last = begin(served, qdrant_url, folder) if folder.exists() else None
-    other = registry.versions(served.space)[-1].name if last is None else (last.communicate(timeout=300)[0] or "").split()[-1]
+    other = (
+        registry.versions(served.space)[-1].name
+        if last is None
+        else (last.communicate(timeout=300)[0] or "").split()[-1]
+    )
     assert kills and name != other
     one, two = (load_file(models / each / "towers.safetensors") for each in (name, other))
     assert one.keys() == two.keys() and all((one[key] == two[key]).all() for key in one)
@@ -202,7 +205,9 @@ def test_a_training_is_asked_for_watched_and_done(rec: Recommender) -> None:
     assert registry.current(rec.space).name == job.version == rec.training().version  # type: ignore[union-attr]
 
 
-def test_the_reconciler_finds_a_training_that_nobody_is_at(served: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reconciler_finds_a_training_that_nobody_is_at(
+    served: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     follow(served)
     served._queue = queue = MemoryQueue()
     served.train(epochs=1, users=60)
@@ -210,12 +215,12 @@ def test_the_reconciler_finds_a_training_that_nobody_is_at(served: Recommender, 
     queue.sent.clear()  # lost
     place = served._space.at(1)
     assert Train(space=served.space) in list(reconcile(served.client, served._space))
-    job = training_job.read(served.client, place)
+    job = trainings.read(served.client, place)
     assert job is not None
     busy = job.model_copy(update={"stage": "training", "holder": "somebody", "beat": iso(datetime.now(UTC))})
     drive(training.write(place, busy), served.client, NoQueue())
     assert Train(space=served.space) not in list(reconcile(served.client, served._space))
-    assert training_job.work(served.client, place, served.config) is None  # a doubled message
+    assert trainings.work(served.client, place, served.config) is None  # a doubled message
     dead = busy.model_copy(update={"beat": iso(datetime.now(UTC) - timedelta(seconds=61))})
     drive(training.write(place, dead), served.client, NoQueue())
     assert Train(space=served.space) in list(reconcile(served.client, served._space))
@@ -236,7 +241,7 @@ def test_another_training_waits_for_the_one_under_way_or_its_end(served: Recomme
 
 def test_whoever_is_at_a_training_that_is_given_up_stops(served: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     follow(served)
-    monkeypatch.setattr(training_job, "BEAT", 0.0)
+    monkeypatch.setattr(trainings, "BEAT", 0.0)
     served._queue = MemoryQueue()
     served.train(users=60)
 
@@ -245,7 +250,7 @@ def test_whoever_is_at_a_training_that_is_given_up_stops(served: Recommender, mo
             served.cancel_training()
 
     place = served._space.at(1)
-    assert training_job.work(served.client, place, served.config, tell) is None
+    assert trainings.work(served.client, place, served.config, tell) is None
     assert served.training().reason == "given up"  # type: ignore[union-attr]
     assert registry.versions(served.space) == []
 
@@ -258,9 +263,9 @@ def test_input_that_cannot_be_learned_from_ends_the_training_with_a_reason(serve
 
 def test_a_training_that_dies_at_one_place_is_given_up(served: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     follow(served)
-    monkeypatch.setattr(training_job, "train", lambda *given, **options: 1 / 0)
+    monkeypatch.setattr(trainings, "train", lambda *given, **options: 1 / 0)
     job = served.train()
-    for _ in range(training_job.TRIES):
+    for _ in range(trainings.TRIES):
         served.reconcile()
     job = served.training()  # type: ignore[assignment]
     assert job.stage == "failed" and job.reason == "ZeroDivisionError: division by zero"
@@ -272,9 +277,33 @@ def test_trial_spaces_are_nobodys_business(served: Recommender) -> None:
     try:
         assert made._space not in spaces(served.client) and Space(served.space) in spaces(served.client)
     finally:
-        from tests.spaces import drop
+        for kind in KINDS:
+            served.client.delete_collection(made._space.versioned(kind))
 
-        for kind in ("items", "users", "topics", "texts", "events"):
-            served.client.delete_collection(made._space.versioned(kind))  # type: ignore[arg-type]
-        del drop
-    assert Reconcile(space=served.space).space == served.space
+
+# --- the encoder itself ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["encoder", "texts"])
+def test_an_encoder_is_trained_saved_and_read_again(
+    method: Literal["encoder", "texts"], request: pytest.FixtureRequest, qdrant_url: str, tmp_path: Path
+) -> None:
+    request.param = "server"
+    base = str(save_tiny("bert", tmp_path / "tiny"))
+    with space_on(request, SpaceConfig(model=base, size=32, max_tokens=16)) as rec:
+        rec.upsert_items([Item(id=f"i{k}", title=" ".join(random.Random(k).sample(WORDS[5:12], 4))) for k in range(40)])
+        rec.track(
+            Event(user=f"u{n}", item=f"i{(n + 7 * step) % 40}", type="view", ts=1_700_000_000 + step * 86_400)
+            for n in range(60) for step in range(4)
+        )  # fmt: skip
+        rec.reconcile()
+        recipe = Recipe.of(method, epochs=1, batch=16, rate=1e-3)
+        version = train(rec.client, rec._space.at(1), rec.config, recipe, users=60)
+        assert {Path(name).suffix for name in version.files} <= {".json", ".safetensors", ".md", ".txt"}
+        assert "tokenizer.json" in version.files and version.size == 32
+        assert rec.reembed(model=version.name, size=version.size).wait(120).state == "live"
+        config = rec.config
+        texts = ["robots learn to love", "a garden grows"]
+        old, new = (load_encoder(one).encode(texts) for one in (config.model_copy(update={"model": base}), config))
+        assert (not np.allclose(old, new)) == (version.metrics["epochs"] > 0)
+        assert rec.recommend("u1", 3)

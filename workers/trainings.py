@@ -153,7 +153,7 @@ def _lease(client: QdrantClient, space: Space, job: TrainingJob) -> Iterator[_Le
         while not stop.wait(BEAT):
             lease.beat()
 
-    thread = threading.Thread(target=run, name="lease", daemon=True)
+    thread = threading.Thread(target=run, name="sign of life", daemon=True)
     if store.remote(client):
         thread.start()
     try:
