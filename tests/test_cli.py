@@ -551,7 +551,15 @@ def test_evaluate_says_what_is_missing(llmrec: Llmrec) -> None:
 def test_train_teaches_before_it_is_used(run: Llmrec) -> None:
     """What the methods are, what becomes of the space, and what to do next."""
     shown = " ".join(run("train", "--help").out.split())
-    for said in ("towers", "encoder", "texts", "minutes on a CPU", "kept but not offered", "llmrec reembed --model", "rollback"):
+    for said in (
+        "towers",
+        "encoder",
+        "texts",
+        "minutes on a CPU",
+        "kept but not offered",
+        "llmrec reembed --model",
+        "rollback",
+    ):
         assert said in shown, said
 
 
