@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,19 +35,20 @@ from workers import registry
 from workers.learners import METHODS, Recipe
 from workers.runtime import Worker
 from workers.train import train
+from workers.trial import Tell
 
 TEST = 4_000
 """Random test users of a leave-one-out data set."""
 DEFAULT = SpaceConfig().weights
 
 
-def told() -> object:
+def told() -> Tell:
     """Prints what is being done, now and then."""
-    last = [0.0, ""]
+    last: list[Any] = [0.0, ""]
 
     def tell(what: str, done: float, total: float) -> None:
         kind = what.split(":")[0]
-        if kind != last[1] or time.monotonic() - float(last[0]) > 60:
+        if kind != last[1] or time.monotonic() - last[0] > 60:
             last[:] = [time.monotonic(), kind]
             print(f"  {what} {done:,.0f}/{total:,.0f}", flush=True)
 
@@ -100,7 +102,7 @@ def main() -> int:
         print(f"{len(data.items):,} items encoded, what may be seen is loaded", flush=True)
         began = time.monotonic()
         recipe = Recipe.of(options.method, epochs=options.epochs)
-        version = train(rec.client, rec._space.at(1), rec.config, recipe, users=options.validation, tell=told())  # type: ignore[arg-type]
+        version = train(rec.client, rec._space.at(1), rec.config, recipe, users=options.validation, tell=told())
         minutes = (time.monotonic() - began) / 60
         print(f"{version.name} in {minutes:.1f} min: {version.metrics}, offered: {version.offered}", flush=True)
         if options.no_test:

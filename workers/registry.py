@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -24,7 +22,7 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.writes import now
 
-__all__ = ["RECORD", "Version", "current", "find", "folder", "load", "publish", "seal", "versions"]
+__all__ = ["RECORD", "Version", "find", "folder", "load", "publish", "seal", "versions"]
 
 RECORD = "version.json"
 CARD = "README.md"
@@ -131,12 +129,6 @@ def versions(space: str | None = None) -> list[Version]:
     return sorted((one for one in found if space in (None, one.space)), key=lambda one: (one.made_at, one.name))
 
 
-def current(space: str) -> Version | None:
-    """The last version of a space that is offered."""
-    offered = [one for one in versions(space) if one.offered]
-    return offered[-1] if offered else None
-
-
 def seal(path: Path, version: Version) -> Version:
     """Write the card and the record of a version whose other files lie in ``path``."""
     (path / CARD).write_text(_card(version), encoding="utf-8")
@@ -167,13 +159,6 @@ def publish(write: Callable[[Path], None], version: Version) -> Version:
                 if not (base / version.name).exists():
                     raise
                 number += 1
-
-
-def remove(name: str) -> None:
-    """Delete a version."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or not (folder() / name / RECORD).is_file():
-        raise InvalidInput(f"there is no trained model {name!r} in {folder()}: see `llmrec models`")
-    shutil.rmtree(folder() / name)
 
 
 def _card(version: Version) -> str:

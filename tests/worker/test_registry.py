@@ -38,14 +38,8 @@ def test_versions_are_numbered_and_say_what_they_are() -> None:
     card = (folder / "README.md").read_text()
     assert "did not beat" in card and "| dense | 0.1 |" in card
     assert [one.name for one in registry.versions("movies")] == ["movies-towers-1", "movies-towers-2"]
+    assert [one.offered for one in registry.versions()] == [True, False]
     assert registry.versions("books") == []
-
-
-def test_the_one_that_is_offered_is_the_last_that_was_better() -> None:
-    assert registry.current("movies") is None
-    publish(offered=True)
-    publish()
-    assert registry.current("movies").name == "movies-towers-1"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
