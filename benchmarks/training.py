@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,12 +28,13 @@ import numpy as np
 
 from benchmarks.quality import DATASETS, Case, Data, figures, ours, ranks, refresh, small, track
 from llmrec_qdrant import Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import FitCollab
+from llmrec_qdrant.contracts import FitCollab, RefreshUsers
 from llmrec_qdrant.layout import DENSE
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers import registry
 from workers.learners import METHODS, Recipe
+from workers.reconcile import reconcile
 from workers.runtime import Worker
 from workers.train import train
 from workers.trial import Tell
@@ -107,7 +109,7 @@ def main() -> int:
         print(f"{version.name} in {minutes:.1f} min: {version.metrics}, offered: {version.offered}", flush=True)
         if options.no_test:
             return 0
-        found = roll_out_and_read(rec, inline, data, test, version)
+        found = roll_out_and_read(rec, data, test, version)
     report(options.dataset, version, found, minutes, never_seen(data, test), len(data.items))
     return 0
 
@@ -115,21 +117,28 @@ def main() -> int:
 Found = dict[str, dict[str, np.ndarray]]
 
 
-def roll_out_and_read(
-    rec: Recommender, inline: object, data: Data, test: Sequence[Case], version: registry.Version
-) -> Found:
+def roll_out_and_read(rec: Recommender, data: Data, test: Sequence[Case], version: registry.Version) -> Found:
     """Test figures of the trained model and, after a rollback, of the one before."""
-    unfolded = data.more or data.fit
-    rec._queue = inline  # type: ignore[assignment]
     print("rolling it out", flush=True)
-    rec.reembed(model=version.name, size=version.size).wait(3_600)
-    rec._queue, rec._config = MemoryQueue(), None
-    track(rec, {case.user: case.past for case in test}, unfolded)
+    roll_out(rec, version)
+    track(rec, {case.user: case.past for case in test}, data.more or data.fit)
     refresh(rec, [case.user for case in test])
     print(f"{len(test):,} test users, read once", flush=True)
     found = {"after": measured(rec, data, test, version.metrics["leg weights"])}
     rec.rollback()
     return {"before": measured(rec, data, test, version.metrics["leg weights before"]), **found}
+
+
+def roll_out(rec: Recommender, version: registry.Version) -> None:
+    """All that workers do for a re-embedding, but for users: those of the test are folded when their pasts are there."""
+    job, worker = rec.reembed(model=version.name, size=version.size), Worker(rec.client)
+    while job.progress().state != "live":
+        queue = deque(reconcile(rec.client, rec._space))
+        while queue:
+            message = queue.popleft()
+            if not isinstance(message, RefreshUsers):
+                queue.extend(worker.run(message))
+    rec._config = None
 
 
 def report(dataset: str, version: registry.Version, found: Found, minutes: float, new: np.ndarray, items: int) -> None:
