@@ -69,9 +69,14 @@ class Learner(Protocol):
 
     steps: int
     """In one epoch."""
+    gains: Sequence[float]
+    """How much the second block may weigh; empty where there is none."""
 
     def step(self, number: int, total: int) -> float:
         """Take step ``number`` of ``total``; returns its loss."""
+
+    def weigh(self, gain: float) -> None:
+        """Let the second block weigh so much, where there is one."""
 
     def state(self) -> dict[str, Tensor]:
         """Everything the next step depends on."""
@@ -187,13 +192,9 @@ class TowerLearner:
         self._recipe, self._examples, self._device = recipe, examples, device()
         self._count = catalogue.items
         self.steps = max(1, -(-len(examples) // recipe.batch))
+        self.gains: Sequence[float] = towers.GAINS
         self._rows = torch.from_numpy(rows).to(self._device)
-        indexes = catalogue.indexes
-        table = towers.codes(indexes, recipe.width)
-        self._codes = torch.from_numpy(np.concatenate([table, np.zeros((1, recipe.width), np.float32)])).to(
-            self._device
-        )
-        self._sketches = _sketches(before, table)
+        self._sketches = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
         self._known = torch.zeros(len(rows), recipe.width, device=self._device)
         self._known[: self._count] = torch.from_numpy(self._sketches)
         self._digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
@@ -201,11 +202,7 @@ class TowerLearner:
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
         self._model = towers.Towers(rows.shape[1], recipe.hidden, recipe.width, drop=recipe.drop).to(self._device)
-        gains = [one for name, one in self._model.named_parameters() if name == "log_gains"]
-        rest = [one for name, one in self._model.named_parameters() if name != "log_gains"]
-        self._optimizer = torch.optim.AdamW(
-            [{"params": rest, "weight_decay": 0.01}, {"params": gains, "weight_decay": 0.0}]
-        )
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=0.01)
 
     @property
     def size(self) -> int:
@@ -217,8 +214,8 @@ class TowerLearner:
         recipe = self._recipe
         torch.manual_seed(recipe.seed * 1_000_003 + number)
         self._model.train()
-        for group, factor in zip(self._optimizer.param_groups, (1.0, QUICK), strict=True):
-            group["lr"] = factor * _rate(recipe, number, total)
+        for group in self._optimizer.param_groups:
+            group["lr"] = _rate(recipe, number, total)
         chosen = _slice(len(self._examples), recipe.batch, number, recipe.seed)
         with _mixed(self._device):
             loss = self._loss(chosen)
@@ -236,10 +233,8 @@ class TowerLearner:
         need, places = need.to(self._device), places.to(self._device)
         firsts = self._model.texts(self._rows[need])
         at = places[: len(items)]
-        some = items.to(self._device)
-        found = functional.normalize(self._model.blocks(firsts[at], self._known[some], self._spare[some]), dim=1)
-        wanted = self._users(firsts, places[len(items) :], sources, weights, starts)
-        scores = (wanted @ found.T).float() / self._recipe.temperature
+        wanted = self._users(firsts, places[len(items) :], weights, starts)
+        scores = (wanted @ firsts[at].T).float() / self._recipe.temperature
         right = torch.searchsorted(items, targets).to(self._device)
         scores = scores.masked_fill(self._never_wrong(chosen, items, targets).to(self._device), -1e4)
         loss: Tensor = functional.cross_entropy(scores, right)
@@ -249,18 +244,13 @@ class TowerLearner:
             loss = loss + self._recipe.anchor * functional.cross_entropy(own, some)
         return loss
 
-    def _users(
-        self, firsts: Tensor, places: Tensor, sources: np.ndarray, weights: np.ndarray, starts: np.ndarray
-    ) -> Tensor:
+    def _users(self, firsts: Tensor, places: Tensor, weights: np.ndarray, starts: np.ndarray) -> Tensor:
         begins = torch.from_numpy(starts).to(self._device)
         each = torch.from_numpy(weights).to(self._device)
         means = [
             functional.embedding_bag(places, firsts.float(), begins, mode="sum", per_sample_weights=one) for one in each
         ]
-        own = torch.from_numpy(np.minimum(sources, self._count)).to(self._device)  # a free text has the empty last code
-        wanted = functional.embedding_bag(own, self._codes, begins, mode="sum", per_sample_weights=each[0])
-        found: Tensor = self._model.users(torch.stack(means, 1), functional.normalize(wanted, dim=1))
-        return found
+        return self._model.wishes(torch.stack(means, 1))
 
     def _competing(self, targets: Tensor) -> Tensor:
         """Items of this step, rising: all, or the targets and random others."""
@@ -283,6 +273,10 @@ class TowerLearner:
             mask[row, places[names[places] == later]] = True
         mask[torch.arange(len(chosen)), torch.searchsorted(items, targets)] = False
         return mask
+
+    def weigh(self, gain: float) -> None:
+        """Let the second block weigh so much."""
+        self._model.gain.fill_(gain)
 
     def state(self) -> dict[str, Tensor]:
         """Weights and optimizer."""
@@ -318,8 +312,6 @@ def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
     return examples.sources[at], np.ascontiguousarray(examples.weights[:, at]), starts
 
 
-QUICK = 20.0
-"""How much faster the two gains learn than the networks: they are numbers that have far to go."""
 CAP = 99.0
 """Percentile of the length of second blocks above which they are cut: a few very popular items would outweigh all text."""
 
@@ -358,6 +350,7 @@ class EncoderLearner:
         self._readable = rows.any(axis=1, keepdims=True)
         self._near = _near(rows[: catalogue.items]) if recipe.method == "encoder" and recipe.hard else rows[:0]
         self.steps = max(1, -(-len(self._pairs) // recipe.batch))
+        self.gains: Sequence[float] = ()
         self._loss = CachedMultipleNegativesRankingLoss(
             self._model, scale=1 / recipe.temperature, mini_batch_size=32, directions=("query_to_doc",)
         )
@@ -420,6 +413,9 @@ class EncoderLearner:
             if one not in pair and not self._wanted.get(int(one), NOBODY) & anchors
         ]
         return chance.choice(near) if near else chance.randrange(self._catalogue.items)
+
+    def weigh(self, gain: float) -> None:
+        """There is one block."""
 
     def state(self) -> dict[str, Tensor]:
         """Weights and optimizer."""

@@ -32,14 +32,14 @@ from workers.profiles import Past, pulls, sparse_index_of
 from workers.registry import Version
 from workers.text import clean
 
-__all__ = ["DECAYS", "SPARE", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
+__all__ = ["DECAYS", "GAINS", "SPARE", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
 
 DECAYS = (0.4, 0.8)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
 SPARE = 16
 """Numbers of the third block."""
-GAINS = (0.6, 1.0)
-"""Lengths of the second blocks of items (at most) and of users, to begin with; that of the first is 1."""
+GAINS = (0.0, 0.3, 0.6, 1.2, 2.4)
+"""Lengths that the second block may have, that of the first being 1: which one, users say on whom nothing was learned."""
 WEIGHTS = "towers.safetensors"
 SHAPE = "config.json"
 
@@ -62,14 +62,15 @@ def codes(indexes: Sequence[int], width: int) -> np.ndarray:
 
 
 class Towers(nn.Module):
-    """The two MLPs and how much the second block weighs."""
+    """The two MLPs, and how much the second block weighs."""
 
     def __init__(self, size: int, hidden: int, width: int, means: int = len(DECAYS), drop: float = 0.3) -> None:
         super().__init__()
         self.size, self.hidden, self.width, self.means = size, hidden, width, means
         self.item = _mlp(size, hidden, size, drop)
         self.user = _mlp(size * means, hidden, size, drop)
-        self.log_gains = nn.Parameter(torch.tensor(GAINS).log())
+        self.register_buffer("gain", torch.tensor(0.0))
+        self.gain: Tensor
 
     def texts(self, rows: Tensor) -> Tensor:
         """The first block of what has these encoder vectors; a zero row stays zero."""
@@ -86,14 +87,18 @@ class Towers(nn.Module):
     def blocks(self, firsts: Tensor, known: Tensor, spare: Tensor) -> Tensor:
         """The three blocks side by side, all rows equally long."""
         left = (1 - known.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
-        return torch.cat([firsts, self.log_gains[0].exp() * torch.cat([known, left * spare], 1)], 1)
+        return torch.cat([firsts, self.gain * torch.cat([known, left * spare], 1)], 1)
+
+    def wishes(self, means: Tensor) -> Tensor:
+        """First blocks of users from (users, means, size) first blocks of what they did."""
+        means = functional.normalize(means, dim=2)
+        moved: Tensor = functional.normalize(means[:, 0] + self.user(means.flatten(1)), dim=1)
+        return moved
 
     def users(self, means: Tensor, wanted: Tensor) -> Tensor:
-        """Vectors of users from (users, means, size) first blocks and (users, width) codes."""
-        means = functional.normalize(means, dim=2)
-        first = functional.normalize(means[:, 0] + self.user(means.flatten(1)), dim=1)
+        """Vectors of users; ``wanted`` are the codes of their items, (users, width)."""
         nothing = wanted.new_zeros(len(wanted), SPARE)
-        return functional.normalize(torch.cat([first, self.log_gains[1].exp() * wanted, nothing], 1), dim=1)
+        return functional.normalize(torch.cat([self.wishes(means), wanted, nothing], 1), dim=1)
 
     @property
     def shape(self) -> dict[str, int]:

@@ -1,9 +1,10 @@
 """A training from its examples to a version in the registry.
 
-Users are hidden as ``llmrec evaluate`` hides them: what they took last, and all since. Models learn from the rest, are looked
-at after each epoch in a trial space (their vectors, real requests, NDCG of the dense leg on one half of those users), and the
-best one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has. Towers
-then learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is killed goes on
+Of every user is hidden what they took last, and all since: were it of some only, the others would tell what is new,
+and behaviour would seem to know more of what comes than it does. Models learn from the rest, are looked at after each
+epoch in a trial space (their vectors, real requests, NDCG of the dense leg on one half of those users), and the best
+one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has. Towers then
+learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is killed goes on
 where it was, over the same batches.
 """
 
@@ -47,6 +48,7 @@ log = logging.getLogger("llmrec.worker")
 
 LEAST = 20
 """Users on either side below which a verdict would be chance."""
+ALL = 2**31
 MORE = 1.05
 """Times the examples that make it worth to learn once more, from everything."""
 EVERY = 20.0
@@ -109,8 +111,8 @@ def train(
     folder = folder or registry.folder() / f".run-{space.name}"
     folder.mkdir(parents=True, exist_ok=True)
     past = (one for one in payloads(client, space) if timestamp(one[Key.TS]) < until)
-    split = hide_last(past, config, users, recipe.seed)
-    split = replace(split, everybody_from=until)
+    everybody = hide_last(past, config, ALL, recipe.seed)  # in random order
+    split = replace(everybody, targets=everybody.targets[:users], everybody_from=until)
     if len(split.targets) < 2 * LEAST:
         raise InvalidInput(
             f"space {space.name!r} has {len(split.targets)} users who took two items at different times: training takes "
@@ -139,6 +141,7 @@ class _Training:
         half = len(split.targets) // 2
         self._choosing, self._confirming = split.targets[:half], split.targets[half:]
         self._saved = time.monotonic()
+        self._gain = 0.0
 
     def run(self) -> registry.Version:
         """From wherever it is to the end."""
@@ -163,14 +166,16 @@ class _Training:
             if progress.stage == "choosing":
                 self._choose(learner, progress, bench, before)
             learner.load(load_file(self._folder / BEST))
+            self._weigh(learner, bench)
             after = bench.outcome(learner, self._choosing, self._confirming, self._tell)
         metrics, better = verdict(before, after, self._limit)
         metrics |= {
+            "gain": self._gain,
             "epochs": progress.best,
             "looks": [round(one, 4) for one in progress.looks],
             "users": len(before.dense),
         }
-        if self._recipe.method == "towers" and progress.best:
+        if self._recipe.method == "towers":
             learner = self._again(progress, learner, len(seen))
         version = replace(self._version(learner), data=progress.data, metrics=metrics, offered=better)
         return registry.publish(learner.save, version)
@@ -233,6 +238,17 @@ class _Training:
         progress.stage, progress.step = "again", 0
         self._save(learner, progress)
 
+    def _weigh(self, learner: Learner, bench: _Bench) -> None:
+        """How much behaviour weighs beside text in the dense leg; the networks have learned as if there were none."""
+        worth = {}
+        for gain in learner.gains:
+            learner.weigh(gain)
+            worth[gain] = float(bench.dense(learner, self._choosing).mean())
+            self._tell(f"weighing behaviour: {gain:g}, NDCG {worth[gain]:.4f}", len(worth), len(learner.gains))
+        if worth:
+            self._gain = max(worth, key=lambda gain: worth[gain])
+            learner.weigh(self._gain)
+
     def _enough(self, progress: _Progress) -> bool:
         return len(progress.looks) - 1 - progress.best >= self._recipe.patience
 
@@ -248,6 +264,7 @@ class _Training:
         total = learner.steps * self._recipe.epochs
         while progress.step < learner.steps * progress.best:
             self._take(learner, progress, total)
+        learner.weigh(self._gain)
         return learner
 
     def _take(self, learner: Learner, progress: _Progress, total: int) -> None:
