@@ -104,7 +104,15 @@ def main() -> int:
         print(f"{len(data.items):,} items encoded, what may be seen is loaded", flush=True)
         began = time.monotonic()
         recipe = Recipe.of(options.method, epochs=options.epochs)
-        version = train(rec.client, rec._space.at(1), rec.config, recipe, users=options.validation, tell=told())
+        version = train(
+            rec.client,
+            rec._space.at(1),
+            rec.config,
+            recipe,
+            users=options.validation,
+            exclude_seen=data.exclude_seen,
+            tell=told(),
+        )
         minutes = (time.monotonic() - began) / 60
         print(f"{version.name} in {minutes:.1f} min: {version.metrics}, offered: {version.offered}", flush=True)
         if options.no_test:

@@ -211,10 +211,16 @@ class AsyncRecommender:
     # --- training --------------------------------------------------------------------------------
 
     async def train(
-        self, method: Method = "towers", *, epochs: int | None = None, users: int = 1_000, seed: int = 0
+        self,
+        method: Method = "towers",
+        *,
+        epochs: int | None = None,
+        users: int = 1_000,
+        exclude_seen: bool = True,
+        seed: int = 0,
     ) -> TrainingJob:
         """As :meth:`Recommender.train`."""
-        wanted = {"method": method, "epochs": epochs, "users": users, "seed": seed}
+        wanted = {"method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "seed": seed}
         return await self._drive(training.start(await self._bound(), wanted))
 
     async def training(self) -> TrainingJob | None:

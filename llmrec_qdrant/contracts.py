@@ -572,6 +572,9 @@ class TrainingJob(Contract):
     )
     epochs: int | None = Field(None, ge=1, le=1_000, description="At most so many; left out: as the method does.")
     users: int = Field(1_000, ge=2, le=100_000, description="Users to look at: half to choose on, half to confirm on.")
+    exclude_seen: bool = Field(
+        True, description="Whether lists leave out what a user took before, as they are asked for."
+    )
     seed: int = Field(0, ge=0, lt=2**31)
     asked_at: str = ""
     stage: Literal["waiting", "training", "done", "failed"] = "waiting"

@@ -42,6 +42,9 @@ def train(
     users: Annotated[
         int, typer.Option(help="Random users to look at: half to choose on, half to confirm on.", min=2)
     ] = 1_000,
+    seen: Annotated[
+        bool, typer.Option("--include-seen", help="Your lists may hold what a user took before: learn for such lists.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.", min=0)] = 0,
     status: Annotated[
         bool, typer.Option("--status", help="Show how far the last training is, and start none.")
@@ -71,9 +74,13 @@ def train(
         if status:
             job = rec.training()
         elif target.connection["broker"]:
-            job = rec.train(method.value, epochs=epochs, users=users, seed=seed)
+            job = rec.train(method.value, epochs=epochs, users=users, exclude_seen=not seen, seed=seed)
         else:
-            job = _here(rec, {"method": method.value, "epochs": epochs, "users": users, "seed": seed}, target)
+            job = _here(
+                rec,
+                {"method": method.value, "epochs": epochs, "users": users, "exclude_seen": not seen, "seed": seed},
+                target,
+            )
     if target.json:
         print_json(job.model_dump(mode="json") if job else None)
     else:

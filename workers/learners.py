@@ -68,7 +68,7 @@ class Learner(Protocol):
     """Something that learns step by step."""
 
     steps: int
-    """In one epoch."""
+    """Between two looks: an epoch, or a few of them where examples are few."""
     gains: Sequence[float]
     """How much the second block may weigh; empty where there is none."""
 
@@ -191,7 +191,7 @@ class TowerLearner:
         torch.manual_seed(recipe.seed)
         self._recipe, self._examples, self._device = recipe, examples, device()
         self._count = catalogue.items
-        self.steps = max(1, -(-len(examples) // recipe.batch))
+        self.steps = max(ROUND, -(-len(examples) // recipe.batch))
         self.gains: Sequence[float] = towers.GAINS
         self._rows = torch.from_numpy(rows).to(self._device)
         self._sketches = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
@@ -312,6 +312,8 @@ def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
     return examples.sources[at], np.ascontiguousarray(examples.weights[:, at]), starts
 
 
+ROUND = 25
+"""Least steps of the towers between two looks."""
 CAP = 99.0
 """Percentile of the length of second blocks above which they are cut: a few very popular items would outweigh all text."""
 

@@ -99,12 +99,14 @@ def train(
     *,
     users: int = 1_000,
     limit: int = 10,
+    exclude_seen: bool = True,
     until: float = float("inf"),
     folder: Path | None = None,
     tell: Tell = lambda what, done, total: None,
 ) -> registry.Version:
     """Train a model for a space on its events before ``until`` (Unix seconds), and keep it as a version.
 
+    ``exclude_seen``: whether lists leave out what a user took before, as :meth:`Recommender.recommend` may be asked to.
     ``folder`` holds the checkpoint; it is deleted at the end. Raises :class:`InvalidInput` with fewer than 40 users
     who took two items at different times.
     """
@@ -118,7 +120,7 @@ def train(
             f"space {space.name!r} has {len(split.targets)} users who took two items at different times: training takes "
             f"{2 * LEAST} or more, to see whether a model is better"
         )
-    training = _Training(client, space, config, recipe, split, limit, folder, tell)
+    training = _Training(client, space, config, recipe, split, _Judge(client, limit, exclude_seen, tell), folder)
     version = training.run()
     shutil.rmtree(folder, ignore_errors=True)
     return version
@@ -128,14 +130,14 @@ class _Training:
     """One training; all it remembers lies in its folder."""
 
     def __init__(
-        self, client: QdrantClient, space: Space, config: SpaceConfig, recipe: Recipe, split: Split, limit: int,
-        folder: Path, tell: Tell,
+        self, client: QdrantClient, space: Space, config: SpaceConfig, recipe: Recipe, split: Split, judge: _Judge,
+        folder: Path,
     ) -> None:  # fmt: skip
         self._client, self._space, self._config, self._recipe = client, space, config, recipe
-        self._split, self._limit, self._folder, self._tell = split, limit, folder, tell
+        self._split, self._judge, self._folder, self._tell = split, judge, folder, judge.tell
         self._base = base_of(config)
         self._trial = f"{zlib.crc32(space.name.encode()):08x}"
-        tell("reading", 0, 1)
+        judge.tell("reading", 0, 1)
         self._catalogue = examples.read_catalogue(client, space)
         self._rows = _rows(client, space, config, self._base, self._catalogue)
         half = len(split.targets) // 2
@@ -160,15 +162,13 @@ class _Training:
         before = self._before()
         wanted = self._config.model_copy(update={"model": HASH_MODEL, "size": learner.size})
         with trial(self._client, self._space, wanted, self._split, self._tell, name=self._trial, blank=True) as made:
-            bench = _Bench(
-                self._client, made, wanted, self._catalogue, self._limit, self._folder, self._version(learner)
-            )
+            bench = _Bench(self._judge, made, wanted, self._catalogue, self._folder, self._version(learner))
             if progress.stage == "choosing":
                 self._choose(learner, progress, bench, before)
             learner.load(load_file(self._folder / BEST))
             self._weigh(learner, bench)
-            after = bench.outcome(learner, self._choosing, self._confirming, self._tell)
-        metrics, better = verdict(before, after, self._limit)
+            after = bench.outcome(learner, self._choosing, self._confirming)
+        metrics, better = verdict(before, after, self._judge.limit)
         metrics |= {
             "gain": self._gain,
             "epochs": progress.best,
@@ -199,14 +199,14 @@ class _Training:
         path = self._folder / "before.json"
         if path.is_file():
             stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["model"] == self._config.encoder_id and stored["users"] == [
+            if stored["model"] == f"{self._config.encoder_id} {self._judge.exclude_seen}" and stored["users"] == [
                 one.user for one in self._split.targets
             ]:
                 return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
         with trial(self._client, self._space, self._config, self._split, self._tell, name=self._trial) as made:
-            found = _outcome(self._client, made, self._choosing, self._confirming, self._limit, self._tell)
+            found = self._judge.outcome(made, self._choosing, self._confirming)
         kept = {
-            "model": self._config.encoder_id,
+            "model": f"{self._config.encoder_id} {self._judge.exclude_seen}",
             "users": [one.user for one in self._split.targets],
             "weights": found.weights,
         }
@@ -230,7 +230,9 @@ class _Training:
             if progress.step % learner.steps == 0:
                 progress.looks.append(float(bench.dense(learner, self._choosing).mean()))
                 epoch = len(progress.looks) - 1
-                log.info("epoch %d of %d: NDCG@%d %.4f", epoch, self._recipe.epochs, self._limit, progress.looks[-1])
+                log.info(
+                    "epoch %d of %d: NDCG@%d %.4f", epoch, self._recipe.epochs, self._judge.limit, progress.looks[-1]
+                )
                 if progress.looks[-1] > max(progress.looks[:-1]):
                     progress.best = epoch
                     _write(self._folder / BEST, learner, progress)
@@ -334,27 +336,51 @@ def _before(
 # --- looking at it --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Judge:
+    """Asks for lists in a trial space, in the way they will be asked for."""
+
+    client: QdrantClient
+    limit: int
+    exclude_seen: bool
+    tell: Tell
+
+    def ndcg(self, made: Space, targets: Sequence[Target], weights: Mapping[Leg, float]) -> np.ndarray:
+        """Of each target's list."""
+        asked = {"weights": dict(weights), "exclude_seen": self.exclude_seen}
+        found = lists(self.client, made, targets, self.limit, lambda what, done, total: None, "", **asked)
+        shown = [[one.id for one in some] for some in found]
+        return measures(shown, [one.items for one in targets], self.limit)["ndcg"]
+
+    def outcome(self, made: Space, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
+        """Leg weights are chosen on one half for each model, as after a roll-out; both are judged on the other."""
+        tried = [dict(zip(LEGS, map(float, one), strict=True)) for one in LEG_WEIGHTS]
+        worth = []
+        for number, weights in enumerate(tried):
+            worth.append(float(self.ndcg(made, choosing, weights).mean()))
+            self.tell("weighing the legs", number + 1, len(tried))
+        best = tried[int(np.argmax(worth))]
+        return Outcome(self.ndcg(made, confirming, {DENSE: 1.0}), self.ndcg(made, confirming, best), best)
+
+
 class _Bench:
     """Puts a learner's vectors into the trial space and asks for lists there."""
 
     def __init__(
-        self, client: QdrantClient, made: Space, config: SpaceConfig, catalogue: Catalogue, limit: int, folder: Path,
-        version: registry.Version,
+        self, judge: _Judge, made: Space, config: SpaceConfig, catalogue: Catalogue, folder: Path, version: registry.Version
     ) -> None:  # fmt: skip
-        self._client, self._made, self._config, self._catalogue = client, made, config, catalogue
-        self._limit, self._folder, self._version = limit, folder, version
+        self._judge, self._client, self._made, self._config = judge, judge.client, made, config
+        self._catalogue, self._folder, self._version = catalogue, folder, version
 
     def dense(self, learner: Learner, targets: Sequence[Target]) -> np.ndarray:
         """NDCG of each target's list by the dense leg alone."""
         self._put(learner, targets)
-        return _ndcg(self._client, self._made, targets, self._limit, {DENSE: 1.0})
+        return self._judge.ndcg(self._made, targets, {DENSE: 1.0})
 
-    def outcome(
-        self, learner: Learner, choosing: Sequence[Target], confirming: Sequence[Target], tell: Tell
-    ) -> Outcome:
+    def outcome(self, learner: Learner, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
         """What it is worth."""
         self._put(learner, [*choosing, *confirming])
-        return _outcome(self._client, self._made, choosing, confirming, self._limit, tell)
+        return self._judge.outcome(self._made, choosing, confirming)
 
     def _put(self, learner: Learner, targets: Sequence[Target]) -> None:
         rows = learner.rows()
@@ -375,29 +401,6 @@ class _Bench:
         config = self._config.model_copy(update={"model": str(draft)})
         fold(self._client, self._made, config, targets, lambda what, done, total: None)
         shutil.rmtree(draft)
-
-
-def _ndcg(
-    client: QdrantClient, made: Space, targets: Sequence[Target], limit: int, weights: Mapping[Leg, float]
-) -> np.ndarray:
-    found = lists(client, made, targets, limit, lambda what, done, total: None, "", weights=dict(weights))
-    shown = [[one.id for one in some] for some in found]
-    return measures(shown, [one.items for one in targets], limit)["ndcg"]
-
-
-def _outcome(
-    client: QdrantClient, made: Space, choosing: Sequence[Target], confirming: Sequence[Target], limit: int, tell: Tell
-) -> Outcome:
-    """Leg weights are chosen on one half for each model, as they would be after a roll-out; both are judged on the other."""
-    tried = [dict(zip(LEGS, map(float, one), strict=True)) for one in LEG_WEIGHTS]
-    worth = []
-    for number, weights in enumerate(tried):
-        worth.append(float(_ndcg(client, made, choosing, limit, weights).mean()))
-        tell("weighing the legs", number + 1, len(tried))
-    best = tried[int(np.argmax(worth))]
-    return Outcome(
-        _ndcg(client, made, confirming, limit, {DENSE: 1.0}), _ndcg(client, made, confirming, limit, best), best
-    )
 
 
 def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
