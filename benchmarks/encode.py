@@ -41,7 +41,7 @@ from llmrec_qdrant.printing import out
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers.backends import Backend
-from workers.encoder import SentenceEncoder, _load, load_encoder, normalised
+from workers.encoder import SentenceEncoder, load_encoder, normalised, sentence_model
 from workers.packed import PackedBert
 from workers.runtime import Worker
 from workers.store import uninspected
@@ -125,9 +125,9 @@ def corpora(data: Path) -> Iterator[tuple[str, list[str]]]:
 
 def variants(texts: dict[str, list[str]]) -> Iterator[tuple[str, Encode]]:
     """Name → function from texts to unit vectors; the reference first."""
-    shipped = _load(SpaceConfig())
+    shipped = sentence_model(SpaceConfig())
     yield BASE, lambda given: shipped.encode(given, normalize_embeddings=True, show_progress_bar=False)
-    lower = _load(SpaceConfig()).to(torch.bfloat16)
+    lower = sentence_model(SpaceConfig()).to(torch.bfloat16)
     yield (
         "sentence-transformers bf16",
         lambda given: normalised(
@@ -142,14 +142,14 @@ def variants(texts: dict[str, list[str]]) -> Iterator[tuple[str, Encode]]:
         yield f"ours, {way}", SentenceEncoder(SpaceConfig(), way).encode
     yield AUTO, load_encoder(SpaceConfig()).encode
     yield "ours, static", SentenceEncoder(SpaceConfig(model=f"static:{SpaceConfig().model}")).encode
-    yield from peers(_load(SpaceConfig()), [text for found in texts.values() for text in found])
+    yield from peers(sentence_model(SpaceConfig()), [text for found in texts.values() for text in found])
 
 
 def measure(
     made: dict[str, Encode], texts: dict[str, list[str]], rounds: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, np.ndarray]]]:
     """Name → figures per kind of text; name → kind → vectors. All variants take turns within a round."""
-    tokenizer = _load(SpaceConfig()).tokenizer
+    tokenizer = sentence_model(SpaceConfig()).tokenizer
     tokens = {
         kind: sum(map(len, tokenizer(given, truncation=True, max_length=256)["input_ids"]))
         for kind, given in texts.items()

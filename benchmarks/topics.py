@@ -132,9 +132,9 @@ def _as_it_comes(texts: Sequence[str], dense: np.ndarray) -> np.ndarray:
     """The model's own vectors, also of texts it cannot read, which is what BERTopic would get."""
     if dense.any(axis=1).all():
         return dense
-    from workers.encoder import _load
+    from workers.encoder import sentence_model
 
-    rows: np.ndarray = _load(SpaceConfig()).encode(list(texts), batch_size=64, show_progress_bar=False)
+    rows: np.ndarray = sentence_model(SpaceConfig()).encode(list(texts), batch_size=64, show_progress_bar=False)
     return rows
 
 

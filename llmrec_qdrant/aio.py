@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
-from llmrec_qdrant import admin, interests, reads, reembed, writes
+from llmrec_qdrant import admin, interests, reads, reembed, training, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_async, open_queue, open_sync
 from llmrec_qdrant.contracts import (
@@ -17,6 +17,7 @@ from llmrec_qdrant.contracts import (
     Failure,
     Interest,
     Leg,
+    Method,
     Migration,
     Receipt,
     Recommendation,
@@ -25,6 +26,7 @@ from llmrec_qdrant.contracts import (
     SpaceConfig,
     SpaceStatus,
     Topic,
+    TrainingJob,
 )
 from llmrec_qdrant.effects import Steps, drive_async
 from llmrec_qdrant.filters import FilterLike
@@ -205,6 +207,29 @@ class AsyncRecommender:
     async def forget_user(self, user: str) -> int:
         """As :meth:`Recommender.forget_user`."""
         return await self._drive(writes.forget_user(await self._bound(), user))
+
+    # --- training --------------------------------------------------------------------------------
+
+    async def train(
+        self,
+        method: Method = "towers",
+        *,
+        epochs: int | None = None,
+        users: int = 1_000,
+        exclude_seen: bool = True,
+        seed: int = 0,
+    ) -> TrainingJob:
+        """As :meth:`Recommender.train`."""
+        wanted = {"method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "seed": seed}
+        return await self._drive(training.start(await self._bound(), wanted))
+
+    async def training(self) -> TrainingJob | None:
+        """As :meth:`Recommender.training`."""
+        return await self._drive(training.progress(await self._bound()))
+
+    async def cancel_training(self) -> bool:
+        """As :meth:`Recommender.cancel_training`."""
+        return await self._drive(training.cancel(await self._bound()))
 
     # --- topics and interests ------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ def main() -> NoReturn:
     try:
         from llmrec_qdrant.commands import app
 
-        for more in ("quality_commands", "topic_commands"):  # they add their commands to the app
+        for more in ("quality_commands", "topic_commands", "training_commands"):  # they add their commands to the app
             importlib.import_module(f"llmrec_qdrant.{more}")
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:

@@ -42,6 +42,7 @@ __all__ = [
     "Item",
     "Leg",
     "Message",
+    "Method",
     "Migrate",
     "Migration",
     "Receipt",
@@ -54,6 +55,8 @@ __all__ = [
     "SpaceConfig",
     "SpaceStatus",
     "Topic",
+    "Train",
+    "TrainingJob",
 ]
 
 Leg = Literal["dense", "tfidf", "collab"]
@@ -555,6 +558,43 @@ class Migration(Contract):
     reason: str = Field("", description="Why it failed, if it did.")
 
 
+Method = Literal["towers", "encoder", "texts"]
+
+
+class TrainingJob(Contract):
+    """A training: what was asked for, and how far it is. Lies in the metadata of the items collection."""
+
+    run: str = Field(description="Its name; the checkpoint lies under it.")
+    method: Method = Field(
+        "towers",
+        description="towers: MLPs on frozen vectors, from behaviour; encoder: the encoder itself, from behaviour; "
+        "texts: the encoder, from the texts alone.",
+    )
+    epochs: int | None = Field(None, ge=1, le=1_000, description="At most so many; left out: as the method does.")
+    users: int = Field(1_000, ge=2, le=100_000, description="Users to look at: half to choose on, half to confirm on.")
+    exclude_seen: bool = Field(
+        True, description="Whether lists leave out what a user took before, as they are asked for."
+    )
+    seed: int = Field(0, ge=0, lt=2**31)
+    asked_at: str = ""
+    stage: Literal["waiting", "training", "done", "failed"] = "waiting"
+    holder: str = Field("", description="Who is at it.")
+    beat: str = Field("", description="When they last said so.")
+    tries: int = Field(0, description="How often it was taken up without getting further.")
+    says: str = Field("", description="What is being done.")
+    steps: int = Field(0, description="Done so far.")
+    steps_before: int = Field(0, description="Done when it was last taken up.")
+    total: int = 0
+    version: str = Field("", description="The trained model, when it is done.")
+    offered: bool = Field(False, description="It is better than the model the space had.")
+    reason: str = Field("", description="Why it failed, if it did.")
+
+    @property
+    def under_way(self) -> bool:
+        """Whether somebody is at it, or should be."""
+        return self.stage in {"waiting", "training"}
+
+
 class Message(Contract):
     """A hint to a worker: names and ids, never texts. Losing one changes nothing but latency."""
 
@@ -611,6 +651,13 @@ class FitTopics(Message):
     )
 
 
+class Train(Message):
+    """Take up the training that the space was asked for, where nobody is at it."""
+
+    task = "llmrec.train"
+    queue = "encode"
+
+
 class Migrate(Message):
     """Take the filling version of a space one step further."""
 
@@ -626,7 +673,16 @@ class Reconcile(Message):
     everything: bool = Field(False, description="Also what has been announced a moment ago.")
 
 
-MESSAGES: tuple[type[Message], ...] = (EmbedItems, EmbedTexts, FitCollab, FitTopics, Migrate, Reconcile, RefreshUsers)
+MESSAGES: tuple[type[Message], ...] = (
+    EmbedItems,
+    EmbedTexts,
+    FitCollab,
+    FitTopics,
+    Migrate,
+    Reconcile,
+    RefreshUsers,
+    Train,
+)
 SCHEMAS: tuple[type[Contract], ...] = (Item, Event, Recommendation, Topic, Interest, SpaceConfig, *MESSAGES)
 
 

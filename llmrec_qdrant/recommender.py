@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import QdrantClient
 
-from llmrec_qdrant import admin, interests, reads, reembed, writes
+from llmrec_qdrant import admin, interests, reads, reembed, training, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_queue, open_sync
 from llmrec_qdrant.contracts import (
@@ -17,6 +17,7 @@ from llmrec_qdrant.contracts import (
     Interest,
     Item,
     Leg,
+    Method,
     Migration,
     Receipt,
     Recommendation,
@@ -25,6 +26,7 @@ from llmrec_qdrant.contracts import (
     SpaceConfig,
     SpaceStatus,
     Topic,
+    TrainingJob,
 )
 from llmrec_qdrant.effects import Steps, drive
 from llmrec_qdrant.filters import FilterLike
@@ -239,6 +241,33 @@ class Recommender:
     def forget_user(self, user: str) -> int:
         """Delete a user with all events and texts; returns how many events there were."""
         return self._drive(writes.forget_user(self._bound(), user))
+
+    # --- training --------------------------------------------------------------------------------
+
+    def train(
+        self,
+        method: Method = "towers",
+        *,
+        epochs: int | None = None,
+        users: int = 1_000,
+        exclude_seen: bool = True,
+        seed: int = 0,
+    ) -> TrainingJob:
+        """Have a model trained on this space's behaviour and texts; without a broker it is done when this returns.
+
+        The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…)`` rolls it out.
+        ``exclude_seen``: how lists are going to be asked for. The same call while it is under way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
+        """
+        wanted = {"method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "seed": seed}
+        return self._drive(training.start(self._bound(), wanted))
+
+    def training(self) -> TrainingJob | None:
+        """How far the last training is; None if there never was one."""
+        return self._drive(training.progress(self._bound()))
+
+    def cancel_training(self) -> bool:
+        """Give up a training under way; False if there was none."""
+        return self._drive(training.cancel(self._bound()))
 
     # --- topics and interests ------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -29,6 +30,7 @@ class Settings(BaseSettings):
     llm_url: str | None = Field(None, description="OpenAI-compatible endpoint that names topics, ending in /v1.")
     llm_model: str | None = Field(None, description="Its model.")
     llm_key: SecretStr | None = Field(None, description="Its API key.")
+    models: Path = Field(Path("~/.llmrec/models"), description="Folder of trained models, the same for all workers.")
     encoder_backend: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "auto", description="How workers compute: the fastest here that agrees with fp32, or always this one."
     )

@@ -132,7 +132,13 @@ def test_the_middle_is_pure(module: str) -> None:
 
 PAYLOAD_KEYS = {value for name, value in vars(Key).items() if name.isupper()}
 
-METADATA_KEYS = {"collab_fit", "migration", "topics_edited", "topics_fit"}  # of a collection, beside the configuration
+METADATA_KEYS = {
+    "collab_fit",
+    "migration",
+    "topics_edited",
+    "topics_fit",
+    "training_job",
+}  # of a collection, beside the configuration
 
 # Words that are also fields of the contracts (`item.title`, `event.type`), of messages or of plain English.
 AMBIGUOUS = {

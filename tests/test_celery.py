@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
-from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
+from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning, training
 from llmrec_qdrant.contracts import SpaceStatus
+from llmrec_qdrant.effects import drive
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import TRIAL
 from tests.services import CeleryWorker, RedisServer
@@ -135,3 +137,37 @@ def test_redis_comes_back(rec: Recommender, qdrant_url: str) -> None:
             assert app.reconcile()
             status = wait_for(app, settled)
     assert status.items == 8
+
+
+def test_a_worker_killed_while_it_trains_is_followed_by_another(qdrant_url: str, tmp_path: Path) -> None:
+    """Redis is empty after the kill: what is left to do is found in Qdrant, and what was done on disk."""
+    models = {"LLMREC_MODELS": str(tmp_path / "models")}
+    with RedisServer() as own:
+        app = Recommender.connect(qdrant_url, space=fresh_name(), broker=own.url)
+        app.create(CONFIG)
+        with CeleryWorker(own.url, qdrant_url, env=models) as first:
+            app.upsert_items([Item(id=f"i{k}", title=f"word{k} other{k % 5}") for k in range(40)])
+            app.track(
+                Event(user=f"u{n}", item=f"i{(n + 7 * step) % 40}", type="view", ts=1_700_000_000 + 86_400 * step)
+                for n in range(60) for step in range(4)
+            )  # fmt: skip
+            wait_for(app, settled)
+            asked = app.train(epochs=200, users=60)
+            end = time.monotonic() + 120
+            while not (job := app.training()) or not job.steps:
+                assert time.monotonic() < end, job
+                time.sleep(0.1)
+            first.kill()
+        redis.Redis.from_url(own.url).flushall()
+        place = app._space.at(1)
+        silent = job.model_copy(update={"beat": "2024-01-01T00:00:00.000000+00:00", "epochs": 1})
+        drive(training.write(place, silent), app._client, NoQueue())  # instead of waiting for a minute
+        with CeleryWorker(own.url, qdrant_url, env=models):
+            app.reconcile()
+            end = time.monotonic() + 120
+            while (job := app.training() or job).under_way:
+                assert time.monotonic() < end, job
+                time.sleep(0.1)
+        assert (job.stage, job.run) == ("done", asked.run), job
+        assert (tmp_path / "models" / job.version / "version.json").is_file()
+        drop(app)

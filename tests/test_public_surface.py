@@ -168,10 +168,10 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "cancel_reembed", "clean_up", "close", "connect", "create", "delete_items", "failures", "fit_topics", "forget_user",
+        "cancel_reembed", "cancel_training", "clean_up", "close", "connect", "create", "delete_items", "failures", "fit_topics", "forget_user",
         "from_env", "interests", "load_events", "recommend", "recommend_from", "reconcile", "reembed", "rename_topic",
         "request", "retry", "rollback", "search", "shelves", "similar_items", "similar_users", "status", "steer", "top",
-        "topics", "track", "upsert_items",
+        "topics", "track", "train", "training", "upsert_items",
     ]  # fmt: skip
 
 

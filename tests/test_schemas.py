@@ -26,6 +26,7 @@ from llmrec_qdrant.contracts import (
     RefreshUsers,
     SpaceConfig,
     Topic,
+    Train,
     schema_texts,
     write_schemas,
 )
@@ -41,6 +42,7 @@ CONTRACTS: dict[str, Any] = {
     "event": Event,
     "fit_collab": FitCollab,
     "fit_topics": FitTopics,
+    "train": Train,
     "interest": Interest,
     "item": Item,
     "migrate": Migrate,

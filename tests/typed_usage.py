@@ -26,7 +26,7 @@ from llmrec_qdrant import (
     SpaceStatus,
     Topic,
 )
-from llmrec_qdrant.contracts import Failure, Leg, Migration, Rejected
+from llmrec_qdrant.contracts import Failure, Leg, Migration, Rejected, TrainingJob
 from llmrec_qdrant.jobs import JobQueue, NoQueue
 from llmrec_qdrant.testing import MemoryQueue
 
@@ -53,6 +53,9 @@ def space(rec: Recommender) -> None:
 
 
 def knowing(rec: Recommender) -> None:
+    assert_type(rec.train("towers", epochs=2), TrainingJob)
+    assert_type(rec.training(), TrainingJob | None)
+    assert_type(rec.cancel_training(), bool)
     assert_type(rec.fit_topics(), bool)
     rec.fit_topics(20)
     assert_type(rec.topics(), list[Topic])

@@ -17,10 +17,14 @@ from llmrec_qdrant.contracts import DEFAULT_MODEL, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, MissingDependency, SpaceMismatch
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.testing import HASH_MODEL, HashEncoder
+from workers import registry
 from workers.reading import Reader, ahead
 from workers.text import clean
 
-__all__ = ["Encoder", "SentenceEncoder", "centred", "load_encoder", "model_size", "normalised"]
+__all__ = [
+    "Encoder", "SentenceEncoder", "centred", "load_encoder", "model_size", "normalised",
+    "sentence_model", "user_tower",
+]  # fmt: skip
 
 STATIC = "static:"
 """A model id that begins so names the model from which a static encoder is distilled: see ``workers/static.py``."""
@@ -60,7 +64,7 @@ class SentenceEncoder:
 
     def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
         base = config.model.removeprefix(STATIC)
-        model = _load(config.model_copy(update={"model": base}))
+        model = sentence_model(config.model_copy(update={"model": base}))
         found = model.get_embedding_dimension()
         if found != config.size and not (base != config.model and config.size < found):
             raise SpaceMismatch(
@@ -115,8 +119,10 @@ def model_size(config: SpaceConfig) -> int:
     """Numbers in a vector of the configured model, whatever ``config.size`` says."""
     if config.model == HASH_MODEL:
         return config.size
+    if registry.find(config.model):
+        return registry.load(config.model)[0].size
     base = config.model_copy(update={"model": config.model.removeprefix(STATIC)})
-    return int(_load(base).get_embedding_dimension())
+    return int(sentence_model(base).get_embedding_dimension())
 
 
 def _source(model: str) -> str:
@@ -124,10 +130,16 @@ def _source(model: str) -> str:
     package = _PACKAGED.get(model)
     if package and importlib.util.find_spec(package):
         return str(importlib.resources.files(package).joinpath("model"))
+    if registry.find(model):
+        return str(registry.load(model)[1])
     return str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
 
 
-def _load(config: SpaceConfig) -> Any:
+def sentence_model(config: SpaceConfig) -> Any:
+    """The sentence-transformers model of a configuration.
+
+    Raises :class:`InvalidInput` if it cannot be loaded.
+    """
     try:
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Pooling
@@ -156,11 +168,24 @@ def _load(config: SpaceConfig) -> Any:
     return model
 
 
+def user_tower(config: SpaceConfig) -> Any:
+    """What makes users' dense vectors, where the model is a trained pair of towers; None where it is an encoder alone."""
+    if registry.find(config.model) and registry.load(config.model)[0].method == "towers":
+        return load_encoder(config)
+    return None
+
+
 @lru_cache(maxsize=4)
 def _cached(key: tuple[Any, ...], backend: str) -> Encoder:
     config = SpaceConfig(**dict(key))
     if config.model == HASH_MODEL:
         return HashEncoder(config.size)
+    if registry.find(config.model):
+        version, folder = registry.load(config.model)
+        if version.method == "towers":
+            from workers.towers import TowerEncoder
+
+            return TowerEncoder(config, version, folder)
     return SentenceEncoder(config, backend)
 
 

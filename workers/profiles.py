@@ -6,7 +6,7 @@ import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from qdrant_client import QdrantClient, models
@@ -19,13 +19,13 @@ from llmrec_qdrant.writes import FRESH, batches, now, timestamp
 from workers import collab, interests, store, topics
 from workers.attempts import attempt
 from workers.embed import embed
-from workers.encoder import centred, normalised
+from workers.encoder import centred, normalised, user_tower
 from workers.interests import Act
 from workers.topics import SpaceTopics
 from workers.vocabulary import Vocabulary
 from workers.weights import decayed, event_weight, item_point
 
-__all__ = ["Past", "Profile", "fold", "made_with", "recency", "refresh"]
+__all__ = ["Past", "Profile", "UserTower", "fold", "made_with", "pulls", "recency", "refresh"]
 
 SEEN = 1_000
 """Most recent events of a user that are read: the limit of what a list can exclude as seen."""
@@ -51,6 +51,13 @@ class Past:
     words: tuple[str, ...] = ()
 
 
+class UserTower(Protocol):
+    """Makes a user's dense vector in its own way: see workers/towers.py."""
+
+    def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:
+        """From events, newest first; None if they say nothing."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """A user's legs; a leg without anything in it is None."""
@@ -72,24 +79,31 @@ def recency(moments: Sequence[float], config: SpaceConfig, decay: float | None =
     return decayed(moments, config.half_life_days, config.position_decay if decay is None else decay)
 
 
-def fold(past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | None = None) -> Profile:
+def fold(
+    past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | None = None, tower: UserTower | None = None
+) -> Profile:
     """The legs of a user from events, newest first.
 
-    dense: Σ w·v, scaled to norm 1. tfidf: Σ w·tf, the strongest entries, scaled to norm 1. collab:
+    dense: Σ w·v, scaled to norm 1; or what a trained user ``tower`` makes of the events. tfidf: Σ w·tf, the strongest entries, scaled to norm 1. collab:
     item → Σ w, with a decay of its own, scaled to norm 1. A sum of nothing, or one that cancels out, gives no leg.
     """
     recent = list(past[: config.history])
     moments, said = [one.ts for one in recent], np.array([one.weight for one in recent])
-    pairs = list(zip(recent, _bounded(recency(moments, config) * said).tolist(), strict=True))
-    steps = list(zip(recent, _bounded(recency(moments, config, config.collab_decay) * said).tolist(), strict=True))
+    pairs = list(zip(recent, pulls(moments, said, config, config.position_decay).tolist(), strict=True))
+    steps = list(zip(recent, pulls(moments, said, config, config.collab_decay).tolist(), strict=True))
     return Profile(
-        dense=_fold_dense(pairs, config),
+        dense=tower.user(recent, config) if tower else _fold_dense(pairs, config),
         tfidf=_as_sparse(_summed((bag, w) for one, w in pairs for bag in one.tfidf), TFIDF_WIDTH),
         collab=_as_sparse(
             _summed(({sparse_index_of(one.item): 1.0}, w) for one, w in steps if one.item is not None), config.history
         ),
         terms=_strongest(pairs, vocabulary or Vocabulary()),
     )
+
+
+def pulls(moments: Sequence[float], said: np.ndarray, config: SpaceConfig, decay: float) -> np.ndarray:
+    """What each event adds, newest first: what it ``said``, less by its age; dislikes bounded."""
+    return _bounded(recency(moments, config, decay) * said)
 
 
 def _bounded(weights: np.ndarray) -> np.ndarray:
@@ -224,6 +238,7 @@ class _Library:
         self._client, self._space, self._config = client, space, config
         self._items: dict[str, models.Record | None] = {}
         self._texts: dict[str, models.Record] = {}
+        self.tower: UserTower | None = user_tower(config)
 
     def load(self, events: Sequence[models.Record]) -> None:
         """Read what these events need."""
@@ -288,7 +303,7 @@ def _write(
         return []
     waiting = _waiting(events[: config.history], library)
     past = [_past(event, library, config) for event in events[: config.history]]
-    profile = fold(past, config, vocabulary)
+    profile = fold(past, config, vocabulary, library.tower)
     acts = _acts(events[: config.history], past, library, known)
     about = known.by_id(payload.get(Key.TENANT) or "")
     cares = interests.interests_of(acts, config, about)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from qdrant_client import QdrantClient, models
 
+from llmrec_qdrant import training
 from llmrec_qdrant.admin import load_config
 from llmrec_qdrant.contracts import (
     MAX_BATCH,
@@ -25,6 +26,8 @@ from llmrec_qdrant.contracts import (
     Message,
     Migrate,
     RefreshUsers,
+    Train,
+    TrainingJob,
 )
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
@@ -33,18 +36,20 @@ from llmrec_qdrant.layout import COLLAB_FIT, CollectionKind, Key, Space
 from llmrec_qdrant.reembed import read_state
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.versions import versions
-from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, mark_users
+from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, iso, mark_users
 from workers import collab, store, topic_runs
 from workers.attempts import lease_end
 from workers.profiles import made_with
 
-__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "spaces"]
+__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "somebody_trains", "spaces"]
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
 PORTION = {"items": 24, "texts": 100, "users": 100}
 """Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
 
+TRAIN_LEASE = 60.0
+"""Seconds without a sign of life after which a training is taken up by somebody else."""
 MIGRATE_LEASE = 15.0
 """Seconds without a sign of life after which the filling of a version is taken up by another message."""
 
@@ -70,6 +75,9 @@ def reconcile(client: QdrantClient, space: Space, everything: bool = True) -> It
     elif changed := sorted({one for at in places if read_collab_fit(client, at) for one in collab.due(client, at)}):
         yield FitCollab(space=space.name, ids=changed[:MAX_BATCH])
     yield from _topics(client, space, places)
+    job = drive(training.read(places[0]), client, NoQueue())
+    if job is not None and job.under_way and not somebody_trains(job):
+        yield Train(space=space.name)
     if found.others and (everything or not _migrating(client, space, found.others)):
         yield Migrate(space=space.name)
 
@@ -139,6 +147,11 @@ def _topics(client: QdrantClient, space: Space, places: Sequence[Space]) -> Iter
             topic_runs.mend_labels(client, at)
     if topic_runs.due(client, live):
         yield FitTopics(space=space.name, topics=topic_runs.read(client, live).topics)
+
+
+def somebody_trains(job: TrainingJob) -> bool:
+    """Whether there was a sign of life within the lease."""
+    return bool(job.holder) and job.beat > iso(datetime.now(UTC) - timedelta(seconds=TRAIN_LEASE))
 
 
 def _mark_users_of_other_settings(client: QdrantClient, space: Space) -> None:

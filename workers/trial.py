@@ -36,7 +36,19 @@ from workers import collab, profiles, store
 from workers.reconcile import make_users
 from workers.weights import event_weight
 
-__all__ = ["Split", "Target", "Tell", "fold", "hide_last", "hide_latest", "lists", "payloads", "running", "trial"]
+__all__ = [
+    "Split",
+    "Target",
+    "Tell",
+    "fold",
+    "hide_last",
+    "hide_latest",
+    "lists",
+    "payloads",
+    "running",
+    "sign_of_life",
+    "trial",
+]
 
 Tell = Callable[[str, float, float], None]
 """Hears what is done, how much of it, and out of how much."""
@@ -164,9 +176,19 @@ def payloads(client: QdrantClient, space: Space, tenant: str | None = None) -> I
 
 
 @contextmanager
-def trial(client: QdrantClient, space: Space, config: SpaceConfig, split: Split, tell: Tell) -> Iterator[Space]:
+def trial(
+    client: QdrantClient,
+    space: Space,
+    config: SpaceConfig,
+    split: Split,
+    tell: Tell,
+    *,
+    blank: bool = False,
+) -> Iterator[Space]:
     """A space under a name nobody else has, with everything but what ``split`` hides; the targets' users are folded.
 
+    ``blank``: items and texts have no dense vectors yet and users are not folded, as ``config`` has another model than
+    ``space``.
     Raises :class:`InvalidInput` where there is no target.
     """
     if not split.targets:
@@ -180,9 +202,10 @@ def trial(client: QdrantClient, space: Space, config: SpaceConfig, split: Split,
         mark = {TRIAL: {"at": now()}}  # there from the first moment on, and, with the items, to the last
         drive(admin.build_collection("items", made.versioned("items"), config, mark), client, NoQueue())
         drive(admin.create(made, config), client, NoQueue())
-        _fill(client, space.at(drive(versions(space), client, NoQueue()).live), made, config, split, tell)
+        _fill(client, space.at(drive(versions(space), client, NoQueue()).live), made, config, split, tell, blank)
         collab.fit(client, made, config)
-        fold(client, made, config, split.targets, tell)
+        if not blank:
+            fold(client, made, config, split.targets, tell)
         yield made
     finally:
         _drop(client, made)
@@ -194,7 +217,8 @@ def _drop(client: QdrantClient, made: Space) -> None:
             client.delete_collection(made.versioned(kind))
 
 
-def _sign_of_life(client: QdrantClient, made: Space) -> None:
+def sign_of_life(client: QdrantClient, made: Space) -> None:
+    """Say that somebody still works with a trial space; to be said every few minutes."""
     with translated():
         client.update_collection(made.versioned("items"), metadata={TRIAL: {"at": now()}})
 
@@ -224,13 +248,15 @@ def _mark(client: QdrantClient, collection: str) -> dict[str, Any] | None:
         return None
 
 
-def _fill(client: QdrantClient, space: Space, made: Space, config: SpaceConfig, split: Split, tell: Tell) -> None:
+def _fill(
+    client: QdrantClient, space: Space, made: Space, config: SpaceConfig, split: Split, tell: Tell, blank: bool
+) -> None:
     """Copy what is known before any event, and the past; what is fitted on events is not even read."""
     unread = models.PayloadSelectorExclude(exclude=[Key.TEXT, Key.POPULARITY, Key.COLLAB_SINCE])
     copied: tuple[CollectionKind, ...] = ("items", "texts", "events")
     for kind in copied:
         total, done = store.count(client, space.collection(kind)), 0
-        legs = () if kind == "events" else (DENSE, TFIDF)
+        legs = () if kind == "events" else (TFIDF,) if blank else (DENSE, TFIDF)
         start = {Key.POPULARITY: 0.0} if kind == "items" else {}
         for page in store.scroll(client, space.collection(kind), None, unread if kind == "items" else True, legs):
             points = [
@@ -241,7 +267,7 @@ def _fill(client: QdrantClient, space: Space, made: Space, config: SpaceConfig, 
             for part in by_size(points, lambda one: 24 * config.size + len((one.payload or {}).get(Key.TEXT) or "")):
                 with translated():
                     client.upsert(made.collection(kind), part, wait=True)
-            _sign_of_life(client, made)
+            sign_of_life(client, made)
             done += len(page)
             tell(f"copying {kind}", done, total)
 
@@ -254,7 +280,7 @@ def fold(client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequen
             point_id("user", one.user, one.tenant or None): {Key.USER_ID: one.user, Key.TENANT: one.tenant}
             for one in batch
         }
-        _sign_of_life(client, made)
+        sign_of_life(client, made)
         make_users(client, made, owners)
         profiles.refresh(client, made, config, list(owners))
         done += len(batch)
@@ -265,7 +291,7 @@ def lists(
     client: QdrantClient, made: Space, targets: Sequence[Target], limit: int, tell: Tell, what: str, **options: Any
 ) -> list[list[Recommendation]]:
     """What :meth:`Recommender.recommend` gives each target."""
-    _sign_of_life(client, made)
+    sign_of_life(client, made)
     recs = {one.tenant: Recommender(client, NoQueue(), made.name, one.tenant or None) for one in targets}
     for rec in recs.values():
         _ = rec.config  # read once, before threads ask for it

@@ -28,7 +28,9 @@ __all__ = ["Step", "Tuning", "search", "settings", "tune"]
 
 LEAST = 20
 """Users on either side below which a choice would be chance."""
-LEG_WEIGHTS = ((1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1))
+LEG_WEIGHTS = (
+    (1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1), (2, 1, 2), (3, 1, 1),
+)  # fmt: skip
 VALUES: dict[str, Sequence[Any]] = {
     "weights": [dict(zip(LEGS, map(float, one), strict=True)) for one in LEG_WEIGHTS],
     "collab_decay": (0.3, 0.5, 0.7, 0.9),

@@ -16,7 +16,7 @@ from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
 from tests.models import save_tiny, tiny
 from workers import probe
 from workers.backends import Backend, ThroughModules, batches, builders
-from workers.encoder import SentenceEncoder, _load, load_encoder
+from workers.encoder import SentenceEncoder, load_encoder, sentence_model
 from workers.packed import PackedBert, built_as_bert
 
 TEXTS = [[2, 5, 6, 7, 8, 3], [2, 9, 3], [2, 9, 10, 11, 3], [2, 5, 3]]
@@ -178,7 +178,7 @@ REAL = [
     ("way", "mean", "worst"), [("fp32", 0.999999, 0.99999), ("bf16", 0.9995, 0.999), ("int8", 0.995, 0.98)]
 )
 def test_the_real_model_in_every_way_as_sentence_transformers_has_it(way: str, mean: float, worst: float) -> None:
-    wanted = _load(SpaceConfig()).encode(REAL, normalize_embeddings=True, show_progress_bar=False)
+    wanted = sentence_model(SpaceConfig()).encode(REAL, normalize_embeddings=True, show_progress_bar=False)
     rows = SentenceEncoder(SpaceConfig(), way).encode(REAL)
     cosines = (rows * wanted).sum(axis=1)
     assert cosines.mean() > mean
@@ -208,7 +208,7 @@ def test_the_choice_is_made_once_per_process(monkeypatch: pytest.MonkeyPatch) ->
 def test_modules_after_the_pooling_are_kept() -> None:
     from sentence_transformers.sentence_transformer.modules import Dense
 
-    model = _load(SpaceConfig())
+    model = sentence_model(SpaceConfig())
     torch.manual_seed(0)
     model.append(Dense(in_features=384, out_features=16, activation_function=torch.nn.Tanh()))
     tokens = model.tokenizer(REAL[:3])["input_ids"]

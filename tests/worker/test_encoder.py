@@ -12,7 +12,7 @@ import pytest
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
 from workers import reading
-from workers.encoder import SentenceEncoder, _load, centred, load_encoder, normalised
+from workers.encoder import SentenceEncoder, centred, load_encoder, normalised, sentence_model
 from workers.reading import CHUNK, Reader, ahead
 from workers.text import clean
 
@@ -123,7 +123,7 @@ def test_many_texts_of_full_length_are_read_chunk_by_chunk() -> None:
             return super().__call__(texts)
 
     cleaned = [clean(text) for text in texts]
-    tokenizer = _load(SpaceConfig()).tokenizer
+    tokenizer = sentence_model(SpaceConfig()).tokenizer
     whole = Reader(tokenizer, 256)(cleaned)
     assert [ids for chunk in ahead(Counting(tokenizer, 256), cleaned) for ids in chunk] == whole
     assert max(read) <= CHUNK and len(read) > 0
@@ -142,7 +142,7 @@ def test_the_order_is_kept_over_chunks_and_batches(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_prompt_of_the_model_stands_before_every_text() -> None:
-    tokenizer = _load(SpaceConfig()).tokenizer
+    tokenizer = sentence_model(SpaceConfig()).tokenizer
     assert Reader(tokenizer, 256, "query: ")(["robots"]) == [tokenizer("query: robots")["input_ids"]]
 
 

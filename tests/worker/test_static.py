@@ -13,7 +13,7 @@ from llmrec_qdrant.contracts import DEFAULT_MODEL, SpaceConfig
 from llmrec_qdrant.errors import SpaceMismatch
 from tests.models import WORDS, save_tiny
 from workers import static
-from workers.encoder import SentenceEncoder, _load, model_size
+from workers.encoder import SentenceEncoder, model_size, sentence_model
 from workers.static import StaticTable
 
 
@@ -39,7 +39,9 @@ def test_rows_are_centred_turned_and_weighted(assets: Path, tmp_path: Path) -> N
     assert table.shape == (len(WORDS), 32) and table.dtype == np.float32
     assert not table[:5].any()  # the special tokens
 
-    plain = _load(config.model_copy(update={"model": str(tmp_path)})).encode(WORDS[5:12], show_progress_bar=False)
+    plain = sentence_model(config.model_copy(update={"model": str(tmp_path)})).encode(
+        WORDS[5:12], show_progress_bar=False
+    )
     frequency = (1 / np.arange(2, len(WORDS) + 2)) / (1 / np.arange(2, len(WORDS) + 2)).sum()
     turned = table[5:12] / (1e-4 / (1e-4 + frequency[5:12]))[:, None]
     # centring and turning keep the differences between words, their lengths and their angles

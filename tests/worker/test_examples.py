@@ -1,0 +1,141 @@
+"""Events become examples: values by hand, and nothing of the future in a history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from llmrec_qdrant import SpaceConfig
+from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.writes import iso
+from workers.examples import Catalogue, Examples, build, digest, pairs
+from workers.learners import EncoderLearner, Recipe, TowerLearner
+
+CONFIG = SpaceConfig(model="hash", size=8, half_life_days=1e9)
+ITEMS = "abcdef"
+
+
+def catalogue(*texts: str) -> Catalogue:
+    """Items a to f, then free texts under the ids t0, t1 and so on."""
+    found = Catalogue()
+    for number, name in enumerate(ITEMS):
+        found.number[point_id("item", name)] = number
+        found.points.append(point_id("item", name))
+        found.tenants.append("")
+        found.indexes.append(number)
+        found.texts.append(f"item {name}")
+    for number, text in enumerate(texts):
+        found.number[f"t{number}"] = len(found.texts)
+        found.texts.append(text)
+    return found
+
+
+def event(ts: float, item: str | None, kind: str = "view", point: str = "") -> tuple[str, dict[str, object]]:
+    return point or f"e{ts}", {
+        "user_id": "u",
+        "item_id": item,
+        "type": kind,
+        "ts": iso(datetime.fromtimestamp(1_704_067_200 + ts, UTC)),
+        "value": None,
+    }
+
+
+def histories(found: Examples) -> list[tuple[list[int], list[float], int]]:
+    """Sources, weights of the first decay, target."""
+    return [
+        (
+            found.sources[a:b].tolist(),
+            [round(float(one), 4) for one in found.weights[0][a:b]],
+            int(target),
+        )
+        for a, b, target in zip(found.starts[:-1], found.starts[1:], found.targets, strict=True)
+    ]
+
+
+def test_a_history_is_what_was_before_newest_first_by_recency() -> None:
+    acts = [event(k, item) for k, item in enumerate("abc")]
+    found = build({("", "u"): acts}, catalogue(), CONFIG, (0.5, 0.9))
+    assert histories(found) == [([0], [1.0], 1), ([1, 0], [1.0, 0.5], 2)]
+    assert found.weights[1].astype(float).round(4).tolist() == [1.0, 1.0, 0.9]
+    assert [one.tolist() for one in found.taken] == [[0, 1, 2]]
+
+
+def test_the_weight_of_an_event_is_that_of_folding() -> None:
+    acts = [event(0, "a", "purchase"), event(1, "b", "dislike"), event(2, "c")]
+    found = build({("", "u"): acts}, catalogue(), CONFIG, (0.5,))
+    assert histories(found) == [([1, 0], [-1.0, 1.5], 2)]  # a dislike is no target, and pulls away: -1, 3 · 0.5
+
+
+def test_what_happens_at_the_same_moment_is_not_before() -> None:
+    acts = [event(0, "a"), event(5, "b", point="e1"), event(5, "c", point="e2"), event(6, "d")]
+    found = build({("", "u"): acts}, catalogue(), CONFIG, (0.5,))
+    assert [(sources, target) for sources, _, target in histories(found)] == [([0], 1), ([0], 2), ([2, 1, 0], 3)]
+
+
+def test_an_item_is_a_target_when_it_is_taken_first() -> None:
+    acts = [event(k, item) for k, item in enumerate("abab")]
+    assert [target for *_, target in histories(build({("", "u"): acts}, catalogue(), CONFIG, (0.5,)))] == [1]
+
+
+def test_a_search_speaks_for_what_was_chosen_within_half_an_hour_and_a_review_for_its_item() -> None:
+    acts = [
+        event(0, None, "search", "t0"), event(60, "a"), event(9_000, None, "search", "t1"), event(99_000, "b"),
+        event(99_001, "c", "review", "t2"),
+    ]  # fmt: skip
+    found = histories(build({("", "u"): acts}, catalogue("warm", "cold", "fine"), CONFIG, (0.5,)))
+    assert [(sources, target) for sources, _, target in found if len(sources) == 1] == [([6], 0), ([6], 0), ([8], 2)]
+    assert ([7, 0, 6], 1) in [(sources, target) for sources, _, target in found]
+
+
+def test_examples_are_as_many_as_asked_for_and_whole_users() -> None:
+    people = {("", f"u{k}"): [event(n, item) for n, item in enumerate("abc")] for k in range(10)}
+    found = build(people, catalogue(), CONFIG, (0.5,), most=7)
+    assert (len(found), len(found.taken)) == (6, 3)
+
+
+def test_the_digest_changes_with_the_data() -> None:
+    one, two = (build({("", "u"): [event(0, "a"), event(1, last)]}, catalogue(), CONFIG, (0.5,)) for last in "bc")
+    assert digest(catalogue(), one) != digest(catalogue(), two)
+    assert digest(catalogue(), one) == digest(catalogue(), one)
+
+
+@pytest.fixture
+def two_users() -> Examples:
+    """u takes a b c, v takes b d."""
+    people = {
+        ("", "u"): [event(k, item) for k, item in enumerate("abc")],
+        ("", "v"): [event(k, item) for k, item in enumerate("bd")],
+    }
+    return build(people, catalogue(), CONFIG, (0.6, 0.9))
+
+
+def test_what_a_user_took_later_is_no_negative(two_users: Examples) -> None:
+    import torch
+
+    rows = np.eye(6, 8, dtype=np.float32)
+    learner = TowerLearner(Recipe(batch=3), catalogue(), rows, two_users, sparse.csr_matrix((6, 6)))
+    targets = torch.from_numpy(two_users.targets)
+    mask = learner._never_wrong(np.arange(3), torch.arange(6), targets)
+    hidden = {int(target): [ITEMS[k] for k in np.flatnonzero(row)] for target, row in zip(targets, mask, strict=True)}
+    assert hidden == {1: ["c"], 2: [], 3: []}
+
+
+def test_a_batch_of_pairs_holds_no_answer_that_is_right_for_two(
+    two_users: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pairs(two_users) == [(0, 1), (1, 2), (1, 3)]
+    learner = object.__new__(EncoderLearner)
+    learner._recipe, learner._pairs, learner._catalogue = (
+        Recipe(method="encoder", batch=3),
+        pairs(two_users),
+        catalogue(),
+    )
+    learner._right, learner._wanted = {0: {1}, 1: {2, 3}}, {1: {0}, 2: {1}, 3: {1}}
+    learner._near = np.empty((0, 0))
+    for number in range(20):
+        anchors, answers = learner._batch(number)
+        assert len(set(anchors)) == len(anchors) == len(answers)
+        assert not {"item c", "item d"} <= set(answers)  # both are right after b

@@ -1,0 +1,478 @@
+"""What can be trained, each as steps that can be repeated: the state after step *n* depends on nothing but steps 1 to *n*.
+
+Random numbers of a step are drawn from its number, so a training that is resumed goes on as it would have.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.nn import functional
+
+from llmrec_qdrant.contracts import SpaceConfig
+from workers import towers
+from workers.encoder import centred, normalised, sentence_model
+from workers.examples import Catalogue, Examples, pairs
+
+__all__ = ["METHODS", "EncoderLearner", "Learner", "Method", "Recipe", "TowerLearner", "learner_for"]
+
+Method = Literal["towers", "encoder", "texts"]
+METHODS: tuple[Method, ...] = ("towers", "encoder", "texts")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a method learns. The defaults were chosen on validation users: docs/decisions/training.md."""
+
+    method: Method = "towers"
+    epochs: int = 5
+    batch: int = 512
+    rate: float = 1e-3
+    temperature: float = 0.07
+    hidden: int = 384
+    width: int = 384
+    """Numbers of the second block of a tower's vector."""
+    drop: float = 0.3
+    anchor: float = 0.1
+    """Weight of keeping an item's text near its own vector."""
+    candidates: int = 4_096
+    """Items that compete at each step; all, where there are fewer."""
+    hard: int = 1
+    """Hard negatives per pair, of the encoder."""
+    patience: int = 2
+    """Looks without a gain after which training stops."""
+    seed: int = 0
+
+    @classmethod
+    def of(cls, method: Method, **changes: Any) -> Recipe:
+        """The recipe of a method, with changes."""
+        own: dict[str, dict[str, Any]] = {
+            "towers": {},
+            "encoder": {"epochs": 2, "batch": 256, "rate": 2e-5, "temperature": 0.05},
+            "texts": {"epochs": 1, "batch": 256, "rate": 2e-5, "temperature": 0.05},
+        }
+        return cls(method=method, **{**own[method], **{name: one for name, one in changes.items() if one is not None}})
+
+
+class Learner(Protocol):
+    """Something that learns step by step."""
+
+    steps: int
+    """Between two looks: an epoch, or a few of them where examples are few."""
+    gains: Sequence[float]
+    """How much the second block may weigh; empty where there is none."""
+
+    def step(self, number: int, total: int) -> float:
+        """Take step ``number`` of ``total``; returns its loss."""
+
+    def weigh(self, gain: float) -> None:
+        """Let the second block weigh so much, where there is one."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next step depends on."""
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from a state."""
+
+    def rows(self) -> np.ndarray:
+        """Vectors of the catalogue's sources, as they are now."""
+
+    def save(self, folder: Path) -> None:
+        """Write the files of a version."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in a vector."""
+
+
+def learner_for(
+    recipe: Recipe,
+    config: SpaceConfig,
+    catalogue: Catalogue,
+    rows: np.ndarray,
+    examples: Examples,
+    before: sparse.csr_matrix,
+) -> Learner:
+    """The learner of a recipe; ``rows`` are the frozen encoder's vectors, ``before`` is co-occurrence (items, sources)."""
+    if recipe.method == "towers":
+        return TowerLearner(recipe, catalogue, rows, examples, before)
+    return EncoderLearner(recipe, config, catalogue, rows, examples)
+
+
+def _slice(count: int, batch: int, number: int, seed: int) -> np.ndarray:
+    """Which examples step ``number`` sees: every epoch all of them once, in an order of its own."""
+    epoch, place = divmod(number, max(1, -(-count // batch)))
+    return _order(count, seed, epoch)[place * batch : (place + 1) * batch]
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def _rate(recipe: Recipe, number: int, total: int) -> float:
+    """Up over the first tenth of the steps, then down to zero."""
+    warm = max(1, total // 10)
+    return recipe.rate * min((number + 1) / warm, max(0.0, (total - number) / max(1, total - warm)))
+
+
+@lru_cache(maxsize=1)
+def _precision(device: str) -> torch.dtype:
+    """bfloat16 where it is faster here: on some CPUs it is emulated and a hundred times slower."""
+    if device != "cpu":
+        return torch.bfloat16
+    spent = {}
+    for kind in (torch.float32, torch.bfloat16):
+        some = torch.ones(256, 512, dtype=kind)
+        _ = some @ some.T
+        began = time.perf_counter()
+        for _ in range(3):
+            _ = some @ some.T
+        spent[kind] = time.perf_counter() - began
+    return torch.bfloat16 if spent[torch.bfloat16] < 0.7 * spent[torch.float32] else torch.float32
+
+
+def _mixed(device: str) -> Any:
+    return torch.autocast(device, torch.bfloat16, enabled=_precision(device) == torch.bfloat16)
+
+
+def device() -> str:
+    """Where training runs."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _flat(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights and what the optimizer remembers of them, as one table of tensors."""
+    found = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in _own(model).items()}
+    for number, one in optimizer.state_dict()["state"].items():
+        found |= {
+            f"optimizer.{number}.{name}": torch.as_tensor(value).cpu().contiguous() for name, value in one.items()
+        }
+    return found
+
+
+def _own(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Each tensor once, under the first of its names: safetensors refuses two names of one."""
+    seen: dict[int, str] = {}
+    return {
+        name: tensor for name, tensor in model.state_dict().items()
+        if seen.setdefault(tensor.data_ptr() or id(tensor), name) == name
+    }  # fmt: skip
+
+
+def _unflat(state: dict[str, Tensor], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    weights = {name.removeprefix("model."): one for name, one in state.items() if name.startswith("model.")}
+    model.load_state_dict(weights, strict=False)
+    kept: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            number, _, what = rest.partition(".")
+            kept.setdefault(int(number), {})[what] = tensor.clone()
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": kept})
+
+
+class TowerLearner:
+    """MLP towers on frozen vectors: softmax over the catalogue, in minutes on a CPU (method ``towers``)."""
+
+    def __init__(
+        self, recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples, before: sparse.csr_matrix
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._examples, self._device = recipe, examples, device()
+        self._count = catalogue.items
+        self.steps = max(ROUND, -(-len(examples) // recipe.batch))
+        self.gains: Sequence[float] = towers.GAINS
+        self._rows = torch.from_numpy(rows).to(self._device)
+        self._sketches = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
+        self._known = torch.zeros(len(rows), recipe.width, device=self._device)
+        self._known[: self._count] = torch.from_numpy(self._sketches)
+        self._digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
+        self._spare = torch.from_numpy(towers.codes(self._digests.tolist(), towers.SPARE)).to(self._device)
+        owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
+        self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
+        self._model = towers.Towers(rows.shape[1], recipe.hidden, recipe.width, drop=recipe.drop).to(self._device)
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=0.01)
+
+    @property
+    def size(self) -> int:
+        """Numbers in a vector: all blocks."""
+        return self._model.size + self._model.width + towers.SPARE
+
+    def step(self, number: int, total: int) -> float:
+        """One batch of examples against the catalogue."""
+        recipe = self._recipe
+        torch.manual_seed(recipe.seed * 1_000_003 + number)
+        self._model.train()
+        for group in self._optimizer.param_groups:
+            group["lr"] = _rate(recipe, number, total)
+        chosen = _slice(len(self._examples), recipe.batch, number, recipe.seed)
+        with _mixed(self._device):
+            loss = self._loss(chosen)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        return loss.item()
+
+    def _loss(self, chosen: np.ndarray) -> Tensor:
+        sources, weights, starts = _ragged(self._examples, chosen)
+        targets = torch.from_numpy(self._examples.targets[chosen])
+        items = self._competing(targets)
+        need, places = torch.unique(torch.cat([items, torch.from_numpy(sources)]), return_inverse=True)
+        need, places = need.to(self._device), places.to(self._device)
+        firsts = self._model.texts(self._rows[need])
+        at = places[: len(items)]
+        wanted = self._users(firsts, places[len(items) :], weights, starts)
+        scores = (wanted @ firsts[at].T).float() / self._recipe.temperature
+        right = torch.searchsorted(items, targets).to(self._device)
+        scores = scores.masked_fill(self._never_wrong(chosen, items, targets).to(self._device), -1e4)
+        loss: Tensor = functional.cross_entropy(scores, right)
+        if self._recipe.anchor:
+            some = torch.randperm(len(items))[:256].to(self._device)
+            own = (firsts[at[some]] @ firsts[at].T).float() / self._recipe.temperature
+            loss = loss + self._recipe.anchor * functional.cross_entropy(own, some)
+        return loss
+
+    def _users(self, firsts: Tensor, places: Tensor, weights: np.ndarray, starts: np.ndarray) -> Tensor:
+        begins = torch.from_numpy(starts).to(self._device)
+        each = torch.from_numpy(weights).to(self._device)
+        means = [
+            functional.embedding_bag(places, firsts.float(), begins, mode="sum", per_sample_weights=one) for one in each
+        ]
+        return self._model.wishes(torch.stack(means, 1))
+
+    def _competing(self, targets: Tensor) -> Tensor:
+        """Items of this step, rising: all, or the targets and random others."""
+        if self._count <= self._recipe.candidates:
+            return torch.arange(self._count)
+        found: Tensor = torch.unique(torch.cat([targets, torch.randint(self._count, (self._recipe.candidates,))]))
+        return found
+
+    def _never_wrong(self, chosen: np.ndarray, items: Tensor, targets: Tensor) -> Tensor:
+        """(examples, items): what is no negative, as the user took it later, or as it is another tenant's.
+
+        What they took before is one: it was there to be taken again, and something else was.
+        """
+        mask = (self._tenants[items][None, :] != self._tenants[targets][:, None]).cpu()
+        names, examples = items.numpy(), self._examples
+        for row, example in enumerate(chosen.tolist()):
+            before = examples.sources[examples.starts[example] : examples.starts[example + 1]]
+            later = np.setdiff1d(examples.taken[examples.owners[example]], before)
+            places = np.searchsorted(names, later).clip(max=len(names) - 1)
+            mask[row, places[names[places] == later]] = True
+        mask[torch.arange(len(chosen)), torch.searchsorted(items, targets)] = False
+        return mask
+
+    def weigh(self, gain: float) -> None:
+        """Let the second block weigh so much."""
+        self._model.gain.fill_(gain)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and optimizer."""
+        return _flat(self._model, self._optimizer)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from there."""
+        _unflat(state, self._model, self._optimizer)
+
+    @torch.inference_mode()
+    def rows(self) -> np.ndarray:
+        """Vectors of items and free texts."""
+        self._model.eval()
+        tables = (self._rows, self._known, self._spare)
+        starts = range(0, len(self._rows), 8_192)
+        parts = [self._model.items(*(table[start : start + 8_192] for table in tables)) for start in starts]
+        found: np.ndarray = torch.cat(parts).cpu().numpy()
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Towers, and the sketches of the items that have one."""
+        there = np.flatnonzero(self._sketches.any(axis=1))
+        digests, firsts = np.unique(self._digests[there], return_index=True)
+        towers.save(folder, self._model, towers.DECAYS, digests, self._sketches[there[firsts]])
+
+
+def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sources, weights and starts of some examples."""
+    begins, ends = examples.starts[chosen], examples.starts[chosen + 1]
+    lengths = ends - begins
+    starts = np.cumsum(lengths) - lengths
+    at = np.repeat(begins - starts, lengths) + np.arange(lengths.sum())
+    return examples.sources[at], np.ascontiguousarray(examples.weights[:, at]), starts
+
+
+ROUND = 25
+"""Least steps of the towers between two looks."""
+CAP = 99.0
+"""Percentile of the length of second blocks above which they are cut: a few very popular items would outweigh all text."""
+
+
+def _sketches(before: sparse.csr_matrix, table: np.ndarray) -> np.ndarray:
+    """Second blocks of items, of length 1 at most: sums of the codes of what was taken before them."""
+    if not before.nnz:
+        return np.zeros_like(table)
+    rows = np.asarray(before @ table, dtype=np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    most = np.percentile(lengths[lengths > 0], CAP)
+    cut: np.ndarray = (rows / np.maximum(lengths, most)).astype(np.float32)
+    return cut
+
+
+class EncoderLearner:
+    """The encoder itself, on pairs of texts (methods ``encoder`` and ``texts``), with sentence-transformers' losses.
+
+    ``encoder``: what was done last and the item taken next, with hard negatives near the right answer. ``texts``: a text
+    with a third of its words left out and the whole text, a denoising objective that needs no labels. Batches hold
+    no two pairs of which one's right answer is right for the other. Gradients are cached (GradCache, Gao et al. 2021), so the
+    memory is that of 32 texts however large the batch.
+    """
+
+    def __init__(
+        self, recipe: Recipe, config: SpaceConfig, catalogue: Catalogue, rows: np.ndarray, examples: Examples
+    ) -> None:
+        from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
+
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._config, self._catalogue, self._device = recipe, config, catalogue, device()
+        self._model = sentence_model(config).to(self._device)
+        self._pairs = pairs(examples) if recipe.method == "encoder" else _same(catalogue)
+        self._right = _sets(self._pairs)
+        self._wanted = _sets([(answer, anchor) for anchor, answer in self._pairs])
+        self._readable = rows.any(axis=1, keepdims=True)
+        self._near = _near(rows[: catalogue.items]) if recipe.method == "encoder" and recipe.hard else rows[:0]
+        self.steps = max(1, -(-len(self._pairs) // recipe.batch))
+        self.gains: Sequence[float] = ()
+        self._loss = CachedMultipleNegativesRankingLoss(
+            self._model, scale=1 / recipe.temperature, mini_batch_size=32, directions=("query_to_doc",)
+        )
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=0.01)
+
+    @property
+    def size(self) -> int:
+        """Numbers in a vector."""
+        return int(self._model.get_embedding_dimension())
+
+    def step(self, number: int, total: int) -> float:
+        """One batch of pairs."""
+        torch.manual_seed(self._recipe.seed * 1_000_003 + number)
+        self._model.train()
+        for group in self._optimizer.param_groups:
+            group["lr"] = _rate(self._recipe, number, total)
+        columns = self._batch(number)
+        features = [
+            {
+                name: tensor.to(self._device)
+                for name, tensor in self._model.preprocess(column).items()
+                if torch.is_tensor(tensor)
+            }
+            for column in columns
+        ]
+        self._optimizer.zero_grad()
+        with _mixed(self._device):
+            loss = self._loss(features, torch.empty(0))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        return float(loss.detach())
+
+    def _batch(self, number: int) -> list[list[str]]:
+        """Anchors, right answers and, where there are some, hard wrong ones."""
+        chance = random.Random(f"{self._recipe.seed} {number}")
+        kept: list[tuple[int, int]] = []
+        anchors: set[int] = set()
+        answers: set[int] = set()
+        for place in _slice(len(self._pairs), self._recipe.batch, number, self._recipe.seed).tolist():
+            anchor, answer = self._pairs[place]
+            if self._right[anchor] & answers or self._wanted[answer] & anchors:
+                continue
+            kept.append((anchor, answer))
+            anchors.add(anchor)
+            answers.add(answer)
+        texts = self._catalogue.texts
+        if self._recipe.method == "texts":
+            return [[_noisy(texts[one], chance) for one, _ in kept], [texts[one] for _, one in kept]]
+        columns = [[texts[one] for one, _ in kept], [texts[one] for _, one in kept]]
+        if len(self._near):
+            columns.append([texts[self._hard(pair, anchors, chance)] for pair in kept])
+        return columns
+
+    def _hard(self, pair: tuple[int, int], anchors: set[int], chance: random.Random) -> int:
+        """An item near the right answer that nobody in the batch is known to want; else a random one."""
+        near = [
+            int(one)
+            for one in self._near[pair[1]]
+            if one not in pair and not self._wanted.get(int(one), NOBODY) & anchors
+        ]
+        return chance.choice(near) if near else chance.randrange(self._catalogue.items)
+
+    def weigh(self, gain: float) -> None:
+        """There is one block."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and optimizer."""
+        return _flat(self._model, self._optimizer)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from there."""
+        _unflat(state, self._model, self._optimizer)
+
+    def rows(self) -> np.ndarray:
+        """Vectors of items and free texts."""
+        found = self._model.encode(self._catalogue.texts, batch_size=64, show_progress_bar=False, convert_to_numpy=True)
+        unit = normalised(centred(found) if self._config.similarity == "pearson" else found)
+        shown: np.ndarray = unit * self._readable
+        return shown
+
+    def save(self, folder: Path) -> None:
+        """Weights, tokenizer and configuration, as sentence-transformers reads them."""
+        self._model.save_pretrained(str(folder), safe_serialization=True, create_model_card=False)
+
+
+def _same(catalogue: Catalogue) -> list[tuple[int, int]]:
+    """Every text with itself: of items, and those that users wrote."""
+    firsts = {text: row for row, text in reversed(list(enumerate(catalogue.texts))) if len(text.split()) > 2}
+    return sorted((row, row) for row in firsts.values())
+
+
+NOBODY: set[int] = set()
+
+
+def _sets(found: Sequence[tuple[int, int]]) -> dict[int, set[int]]:
+    """First of a pair → all its seconds."""
+    sets: dict[int, set[int]] = {}
+    for first, second in found:
+        sets.setdefault(first, set()).add(second)
+    return sets
+
+
+NEAR = (5, 40)
+"""Neighbours of the right answer that serve as hard negatives: the very nearest are often right too."""
+
+
+def _near(rows: np.ndarray) -> np.ndarray:
+    """Row → items that are like it, by the frozen encoder."""
+    first, last = NEAR
+    last = min(last, len(rows) - 1)
+    found = []
+    for start in range(0, len(rows), 1_024):
+        order = np.argsort(-(rows[start : start + 1_024] @ rows.T), axis=1)[:, 1 + first : 1 + last]
+        found.append(order)
+    return np.concatenate(found)
+
+
+def _noisy(text: str, chance: random.Random) -> str:
+    """The text without a third of its words."""
+    words = text.split()
+    kept = [word for word in words if chance.random() > 1 / 3]
+    return " ".join(kept or words[:1])

@@ -1,0 +1,426 @@
+"""A training from its examples to a version in the registry.
+
+Of every user is hidden what they took last, and all since: were it of some only, the others would tell what is new,
+and behaviour would seem to know more of what comes than it does. Models learn from the rest, are looked at after each
+epoch in a trial space (their vectors, real requests, NDCG of the dense leg on one half of those users), and the best
+one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has. Towers then
+learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is killed goes on
+where it was, over the same batches.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from scipy import sparse
+
+from llmrec_qdrant.contracts import LEGS, Leg, SpaceConfig
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.layout import DENSE, Key, Space
+from llmrec_qdrant.testing import HASH_MODEL
+from llmrec_qdrant.writes import batches, timestamp
+from workers import collab, examples, registry, store, towers
+from workers.encoder import load_encoder
+from workers.evaluate import interval, measures, p_value
+from workers.examples import Catalogue, Examples
+from workers.learners import Learner, Recipe, learner_for
+from workers.trial import Split, Target, Tell, fold, hide_last, lists, payloads, sign_of_life, trial
+from workers.tune import LEG_WEIGHTS
+
+__all__ = ["Outcome", "base_of", "train"]
+
+log = logging.getLogger("llmrec.worker")
+
+LEAST = 20
+"""Users on either side below which a verdict would be chance."""
+ALL = 2**31
+MORE = 1.05
+"""Times the examples that make it worth to learn once more, from everything."""
+EVERY = 20.0
+"""Seconds between two checkpoints."""
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+
+
+@dataclass
+class _Progress:
+    """Where a training stands; lies in the checkpoint."""
+
+    data: str = ""
+    """Digest of the examples: of others, it begins anew."""
+    step: int = 0
+    looks: list[float] = field(default_factory=list)
+    """NDCG after each epoch."""
+    best: int = 0
+    """Epochs after which it was best; 0: before the first."""
+    stage: str = "choosing"
+    """choosing, then again (on everything)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one model is worth on users nothing was chosen on."""
+
+    dense: np.ndarray
+    """NDCG of each user's list by the dense leg alone."""
+    fused: np.ndarray
+    weights: dict[Leg, float]
+    """Leg weights of the fused query, chosen on the other users."""
+
+
+def base_of(config: SpaceConfig) -> SpaceConfig:
+    """The encoder a training starts from: that of the space, or the one its towers stand on."""
+    if registry.find(config.model):
+        version, _ = registry.load(config.model)
+        if version.method == "towers":
+            return SpaceConfig(**{**config.model_dump(), **version.base})
+    return config
+
+
+def train(
+    client: QdrantClient,
+    space: Space,
+    config: SpaceConfig,
+    recipe: Recipe,
+    *,
+    users: int = 1_000,
+    limit: int = 10,
+    exclude_seen: bool = True,
+    until: float = float("inf"),
+    folder: Path | None = None,
+    tell: Tell = lambda what, done, total: None,
+) -> registry.Version:
+    """Train a model for a space on its events before ``until`` (Unix seconds), and keep it as a version.
+
+    ``exclude_seen``: whether lists leave out what a user took before, as :meth:`Recommender.recommend` may be asked to.
+    ``folder`` holds the checkpoint; it is deleted at the end. Raises :class:`InvalidInput` with fewer than 40 users
+    who took two items at different times.
+    """
+    folder = folder or registry.folder() / f".run-{space.name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    past = (one for one in payloads(client, space) if timestamp(one[Key.TS]) < until)
+    everybody = hide_last(past, config, ALL, recipe.seed)  # in random order
+    split = replace(everybody, targets=everybody.targets[:users], everybody_from=until)
+    if len(split.targets) < 2 * LEAST:
+        raise InvalidInput(
+            f"space {space.name!r} has {len(split.targets)} users who took two items at different times: training takes "
+            f"{2 * LEAST} or more, to see whether a model is better"
+        )
+    training = _Training(client, space, config, recipe, split, _Judge(client, limit, exclude_seen, tell), folder)
+    version = training.run()
+    shutil.rmtree(folder, ignore_errors=True)
+    return version
+
+
+class _Training:
+    """One training; all it remembers lies in its folder."""
+
+    def __init__(
+        self, client: QdrantClient, space: Space, config: SpaceConfig, recipe: Recipe, split: Split, judge: _Judge,
+        folder: Path,
+    ) -> None:  # fmt: skip
+        self._client, self._space, self._config, self._recipe = client, space, config, recipe
+        self._split, self._judge, self._folder, self._tell = split, judge, folder, judge.tell
+        self._base = base_of(config)
+        self._made: Space | None = None
+        judge.tell("reading", 0, 1)
+        self._catalogue = examples.read_catalogue(client, space)
+        self._rows = _rows(client, space, config, self._base, self._catalogue)
+        half = len(split.targets) // 2
+        self._choosing, self._confirming = split.targets[:half], split.targets[half:]
+        self._saved = time.monotonic()
+        self._gain = 0.0
+
+    def run(self) -> registry.Version:
+        """From wherever it is to the end."""
+        seen = self._examples(self._split.hides)
+        if not len(seen):
+            raise InvalidInput(
+                f"space {self._space.name!r} has nobody who took one item after another: nothing to learn"
+            )
+        learner, progress = self._learner(seen, self._split.hides), _Progress(examples.digest(self._catalogue, seen))
+        stored = self._stored(CHECKPOINT)
+        if stored and stored.data == progress.data:
+            progress = stored
+            log.info("training of %s goes on at step %d", self._space.name, progress.step)
+        else:
+            (self._folder / BEST).unlink(missing_ok=True)
+        before = self._before()
+        wanted = self._config.model_copy(update={"model": HASH_MODEL, "size": learner.size})
+        with trial(self._client, self._space, wanted, self._split, self._tell, blank=True) as made:
+            self._made = made
+            bench = _Bench(self._judge, made, wanted, self._catalogue, self._folder, self._version(learner))
+            if progress.stage == "choosing":
+                self._choose(learner, progress, bench, before)
+            learner.load(load_file(self._folder / BEST))
+            self._weigh(learner, bench)
+            after = bench.outcome(learner, self._choosing, self._confirming)
+        self._made = None
+        metrics, better = verdict(before, after, self._judge.limit)
+        metrics |= {
+            "gain": self._gain,
+            "epochs": progress.best,
+            "looks": [round(one, 4) for one in progress.looks],
+            "users": len(before.dense),
+        }
+        if self._recipe.method == "towers":
+            learner = self._again(progress, learner, len(seen))
+        version = replace(self._version(learner), data=progress.data, metrics=metrics, offered=better)
+        return registry.publish(learner.save, version)
+
+    def _examples(self, hidden: Callable[[Mapping[str, Any]], bool]) -> Examples:
+        people = examples.read_events(self._client, self._space, hidden)
+        return examples.build(people, self._catalogue, self._config, towers.DECAYS, seed=self._recipe.seed)
+
+    def _learner(self, seen: Examples, hidden: Callable[[Mapping[str, Any]], bool]) -> Learner:
+        before = _before(self._client, self._space, self._config, self._catalogue, hidden)
+        return learner_for(self._recipe, self._base, self._catalogue, self._rows, seen, before)
+
+    def _version(self, learner: Learner) -> registry.Version:
+        base = {name: getattr(self._base, name) for name in SpaceConfig.IDENTITY}
+        return registry.Version(
+            "", self._recipe.method, self._space.name, base, learner.size, options=asdict(self._recipe)
+        )
+
+    def _before(self) -> Outcome:
+        """What the model of the space is worth; measured once."""
+        path = self._folder / "before.json"
+        if path.is_file():
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            if stored["model"] == f"{self._config.encoder_id} {self._judge.exclude_seen}" and stored["users"] == [
+                one.user for one in self._split.targets
+            ]:
+                return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
+        with trial(self._client, self._space, self._config, self._split, self._tell) as made:
+            found = self._judge.outcome(made, self._choosing, self._confirming)
+        kept = {
+            "model": f"{self._config.encoder_id} {self._judge.exclude_seen}",
+            "users": [one.user for one in self._split.targets],
+            "weights": found.weights,
+        }
+        path.write_text(
+            json.dumps({**kept, DENSE: found.dense.tolist(), "fused": found.fused.tolist()}), encoding="utf-8"
+        )
+        return found
+
+    # --- learning -----------------------------------------------------------------------------
+
+    def _choose(self, learner: Learner, progress: _Progress, bench: _Bench, before: Outcome) -> None:
+        """Epoch after epoch, until looks show no gain for a while; the best state lies in its file."""
+        total = learner.steps * self._recipe.epochs
+        if progress.step:
+            learner.load(load_file(self._folder / CHECKPOINT))
+        else:
+            _write(self._folder / BEST, learner, progress)
+            progress.looks = [float(bench.dense(learner, self._choosing).mean())]
+        while progress.step < total and not self._enough(progress):
+            self._take(learner, progress, total)
+            if progress.step % learner.steps == 0:
+                progress.looks.append(float(bench.dense(learner, self._choosing).mean()))
+                epoch = len(progress.looks) - 1
+                log.info(
+                    "epoch %d of %d: NDCG@%d %.4f", epoch, self._recipe.epochs, self._judge.limit, progress.looks[-1]
+                )
+                if progress.looks[-1] > max(progress.looks[:-1]):
+                    progress.best = epoch
+                    _write(self._folder / BEST, learner, progress)
+                self._save(learner, progress)
+        progress.stage, progress.step = "again", 0
+        self._save(learner, progress)
+
+    def _weigh(self, learner: Learner, bench: _Bench) -> None:
+        """How much behaviour weighs beside text in the dense leg; the networks have learned as if there were none."""
+        worth = {}
+        for gain in learner.gains:
+            learner.weigh(gain)
+            worth[gain] = float(bench.dense(learner, self._choosing).mean())
+            self._tell(f"weighing behaviour: {gain:g}, NDCG {worth[gain]:.4f}", len(worth), len(learner.gains))
+        if worth:
+            self._gain = max(worth, key=lambda gain: worth[gain])
+            learner.weigh(self._gain)
+
+    def _enough(self, progress: _Progress) -> bool:
+        return len(progress.looks) - 1 - progress.best >= self._recipe.patience
+
+    def _again(self, progress: _Progress, chosen: Learner, seen: int) -> Learner:
+        """The same once more with what was hidden, for as many epochs as were best; where that is next to nothing, not."""
+        nothing = replace(self._split, targets=(), hidden_from={}).hides
+        everything = self._examples(nothing)
+        if len(everything) < MORE * seen:
+            return chosen
+        learner = self._learner(everything, nothing)
+        if progress.step:
+            learner.load(load_file(self._folder / CHECKPOINT))
+        total = learner.steps * self._recipe.epochs
+        while progress.step < learner.steps * progress.best:
+            self._take(learner, progress, total)
+        learner.weigh(self._gain)
+        return learner
+
+    def _take(self, learner: Learner, progress: _Progress, total: int) -> None:
+        loss = learner.step(progress.step, total)
+        progress.step += 1
+        seen = f", NDCG {max(progress.looks):.4f}" if progress.looks else ""
+        self._tell(f"{progress.stage}: loss {loss:.2f}{seen}", progress.step, total)
+        if time.monotonic() - self._saved > EVERY:
+            self._save(learner, progress)
+
+    def _save(self, learner: Learner, progress: _Progress) -> None:
+        if self._made:
+            sign_of_life(self._client, self._made)
+        _write(self._folder / CHECKPOINT, learner, progress)
+        self._saved = time.monotonic()
+
+    def _stored(self, name: str) -> _Progress | None:
+        path = self._folder / name
+        if not path.is_file():
+            return None
+        with safe_open(path, "pt") as handle:
+            return _Progress(**json.loads(handle.metadata()["progress"]))
+
+
+def _write(path: Path, learner: Learner, progress: _Progress) -> None:
+    """One file, there whole or as it was before."""
+    scratch = path.with_suffix(".new")
+    save_file(learner.state(), scratch, metadata={"progress": json.dumps(asdict(progress))})
+    os.replace(scratch, path)
+
+
+def _rows(
+    client: QdrantClient, space: Space, config: SpaceConfig, base: SpaceConfig, catalogue: Catalogue
+) -> np.ndarray:
+    """The base encoder's vectors of the catalogue's sources: read where the space holds them, else encoded."""
+    if base != config:
+        return load_encoder(base).encode(catalogue.texts)
+    rows = np.zeros((len(catalogue.texts), config.size), dtype=np.float32)
+    for collection in (space.items, space.texts):
+        for page in store.scroll(client, collection, store.where(store.equals(Key.STALE, False)), False, [DENSE]):
+            for record in page:
+                place = catalogue.number.get(str(record.id))
+                vector = record.vector.get(DENSE) if isinstance(record.vector, dict) else None
+                if place is not None and vector is not None:
+                    rows[place] = np.asarray(vector)
+    return rows
+
+
+def _before(
+    client: QdrantClient, space: Space, config: SpaceConfig, catalogue: Catalogue,
+    hidden: Callable[[Mapping[str, Any]], bool],
+) -> sparse.csr_matrix:  # fmt: skip
+    """Co-occurrence (items, items) of what is not hidden, in the catalogue's order: column, then row was taken."""
+    pages = (
+        [record for record in page if not hidden(record.payload or {})]
+        for page in store.scroll(client, space.events, None, collab.WANTED)
+    )
+    found = collab.collect(pages, config)
+    matrix = sparse.vstack(list(collab.cooccurrence(found, config.collab_distance)), format="coo")
+    place = np.array(
+        [catalogue.number.get(point_id("item", name[1], name[0] or None), -1) for name in found.names], dtype=np.int64
+    )
+    rows, columns = place[matrix.row], place[matrix.col]
+    there = (rows >= 0) & (columns >= 0)
+    shape = (catalogue.items, catalogue.items)
+    return sparse.csr_matrix((matrix.data[there], (rows[there], columns[there])), shape=shape)
+
+
+# --- looking at it --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Asks for lists in a trial space, in the way they will be asked for."""
+
+    client: QdrantClient
+    limit: int
+    exclude_seen: bool
+    tell: Tell
+
+    def ndcg(self, made: Space, targets: Sequence[Target], weights: Mapping[Leg, float]) -> np.ndarray:
+        """Of each target's list."""
+        asked = {"weights": dict(weights), "exclude_seen": self.exclude_seen}
+        found = lists(self.client, made, targets, self.limit, lambda what, done, total: None, "", **asked)
+        shown = [[one.id for one in some] for some in found]
+        return measures(shown, [one.items for one in targets], self.limit)["ndcg"]
+
+    def outcome(self, made: Space, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
+        """Leg weights are chosen on one half for each model, as after a roll-out; both are judged on the other."""
+        tried = [dict(zip(LEGS, map(float, one), strict=True)) for one in LEG_WEIGHTS]
+        worth = []
+        for number, weights in enumerate(tried):
+            worth.append(float(self.ndcg(made, choosing, weights).mean()))
+            self.tell("weighing the legs", number + 1, len(tried))
+        best = tried[int(np.argmax(worth))]
+        return Outcome(self.ndcg(made, confirming, {DENSE: 1.0}), self.ndcg(made, confirming, best), best)
+
+
+class _Bench:
+    """Puts a learner's vectors into the trial space and asks for lists there."""
+
+    def __init__(
+        self, judge: _Judge, made: Space, config: SpaceConfig, catalogue: Catalogue, folder: Path, version: registry.Version
+    ) -> None:  # fmt: skip
+        self._judge, self._client, self._made, self._config = judge, judge.client, made, config
+        self._catalogue, self._folder, self._version = catalogue, folder, version
+
+    def dense(self, learner: Learner, targets: Sequence[Target]) -> np.ndarray:
+        """NDCG of each target's list by the dense leg alone."""
+        self._put(learner, targets)
+        return self._judge.ndcg(self._made, targets, {DENSE: 1.0})
+
+    def outcome(self, learner: Learner, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
+        """What it is worth."""
+        self._put(learner, [*choosing, *confirming])
+        return self._judge.outcome(self._made, choosing, confirming)
+
+    def _put(self, learner: Learner, targets: Sequence[Target]) -> None:
+        rows = learner.rows()
+        for collection, first in ((self._made.items, 0), (self._made.texts, self._catalogue.items)):
+            mine = [one for one in self._catalogue.number.items() if (one[1] >= self._catalogue.items) == bool(first)]
+            for some in batches(mine, 256):
+                points = [
+                    models.PointVectors(id=point, vector={DENSE: rows[place].tolist()})
+                    for point, place in some
+                    if rows[place].any()
+                ]
+                if points:
+                    store.write_existing(self._client, collection, points)
+        draft = self._folder / f"draft-{uuid.uuid4().hex[:8]}"  # a name of its own: encoders are remembered by name
+        draft.mkdir(parents=True)
+        learner.save(draft)
+        registry.seal(draft, replace(self._version, name=draft.name))
+        config = self._config.model_copy(update={"model": str(draft)})
+        fold(self._client, self._made, config, targets, lambda what, done, total: None)
+        shutil.rmtree(draft)
+
+
+def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
+    """Figures, and whether the new model is better: its dense leg by more than a standard error, its lists not worse by one."""
+    dense, fused = after.dense - before.dense, after.fused - before.fused
+    count = len(dense) ** 0.5
+    better = dense.mean() > dense.std() / count and fused.mean() >= -fused.std() / count
+    low, high = interval(fused)
+    metrics = {
+        "at": limit,
+        f"{DENSE} before": round(float(before.dense.mean()), 4),
+        DENSE: round(float(after.dense.mean()), 4),
+        "fused before": round(float(before.fused.mean()), 4),
+        "fused": round(float(after.fused.mean()), 4),
+        "gain of fused, 95 %": [round(low, 4), round(high, 4)],
+        "p": round(p_value(after.fused, before.fused), 4),
+        "leg weights before": before.weights,
+        "leg weights": after.weights,
+    }
+    return metrics, bool(better)
