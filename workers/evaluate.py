@@ -125,7 +125,7 @@ def _measure(
         for name, options in ways.items()
     }
     shown["most popular"] = _popular(client, made, targets, found, limit)
-    cosines, catalogue = _Vectors(client, made), store.count(client, made.items)
+    cosines = _Vectors(client, made)
     for name, some in shown.items():
         values = measures(some, wanted, limit)
         ndcg[name] = values["ndcg"]

@@ -202,7 +202,8 @@ def trial(
         mark = {TRIAL: {"at": now()}}  # there from the first moment on, and, with the items, to the last
         drive(admin.build_collection("items", made.versioned("items"), config, mark), client, NoQueue())
         drive(admin.create(made, config), client, NoQueue())
-        _fill(client, space.at(drive(versions(space), client, NoQueue()).live), made, config, split, tell, blank)
+        pinned = space if space.version else space.at(drive(versions(space), client, NoQueue()).live)
+        _fill(client, pinned, made, config, split, tell, blank)
         collab.fit(client, made, config)
         if not blank:
             fold(client, made, config, split.targets, tell)

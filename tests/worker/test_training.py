@@ -25,17 +25,16 @@ from llmrec_qdrant.contracts import Train
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import KINDS, Space
 from llmrec_qdrant.testing import MemoryQueue
 from llmrec_qdrant.writes import iso
 from tests.models import WORDS, save_tiny
 from tests.services import ROOT
-from tests.spaces import EITHER, fresh_name, space_on
+from tests.spaces import EITHER, space_on
 from workers import registry, trainings
 from workers import train as trains
 from workers.encoder import load_encoder
 from workers.learners import Recipe
-from workers.reconcile import reconcile, spaces
+from workers.reconcile import reconcile
 from workers.runtime import Worker
 from workers.towers import Towers
 from workers.train import train
@@ -268,16 +267,6 @@ def test_a_training_that_dies_at_one_place_is_given_up(served: Recommender, monk
         served.reconcile()
     job = served.training()  # type: ignore[assignment]
     assert job.stage == "failed" and job.reason == "ZeroDivisionError: division by zero"
-
-
-def test_trial_spaces_are_nobodys_business(served: Recommender) -> None:
-    made = Recommender(served.client, NoQueue(), f"{fresh_name()[:20]}-trial-0123abcd")
-    made.create(CONFIG)
-    try:
-        assert made._space not in spaces(served.client) and Space(served.space) in spaces(served.client)
-    finally:
-        for kind in KINDS:
-            served.client.delete_collection(made._space.versioned(kind))
 
 
 # --- the encoder itself ---------------------------------------------------------------------------
