@@ -190,7 +190,9 @@ def test_killed_at_any_step_and_resumed_it_ends_with_the_same_weights(
     one, two = (load_file(models / each / "towers.safetensors") for each in (name, other))
     assert one.keys() == two.keys() and all((one[key] == two[key]).all() for key in one)
     first, second = (registry.load(each)[0].metrics for each in (name, other))
+    looks = [np.array(one.pop("looks")) for one in (first, second)]
     assert first == second
+    assert np.allclose(*looks, atol=0.02)  # Qdrant lists items of equal score in any order
 
 
 # --- the job --------------------------------------------------------------------------------------
