@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from qdrant_client import models
 
 from benchmarks.quality import DATASETS, Case, Data, figures, ours, ranks, refresh, small, track
 from llmrec_qdrant import Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import FitCollab, RefreshUsers
-from llmrec_qdrant.layout import DENSE
+from llmrec_qdrant.contracts import FitCollab
+from llmrec_qdrant.layout import DENSE, Key
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers import registry
@@ -138,14 +138,13 @@ def roll_out_and_read(rec: Recommender, data: Data, test: Sequence[Case], versio
 
 
 def roll_out(rec: Recommender, version: registry.Version) -> None:
-    """All that workers do for a re-embedding, but for users: those of the test are folded when their pasts are there."""
+    """As workers do it, but without users: those of the test come when their pasts do, and no others are asked about."""
+    everything = models.Filter()
+    rec.client.set_payload(rec._space.events, {Key.FOLDED: True}, points=everything, wait=True)
+    rec.client.delete(rec._space.users, models.FilterSelector(filter=everything), wait=True)
     job, worker = rec.reembed(model=version.name, size=version.size), Worker(rec.client)
     while job.progress().state != "live":
-        queue = deque(reconcile(rec.client, rec._space))
-        while queue:
-            message = queue.popleft()
-            if not isinstance(message, RefreshUsers):
-                queue.extend(worker.run(message))
+        worker.drain(reconcile(rec.client, rec._space))
     rec._config = None
 
 

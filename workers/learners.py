@@ -194,10 +194,10 @@ class TowerLearner:
         self.steps = max(ROUND, -(-len(examples) // recipe.batch))
         self.gains: Sequence[float] = towers.GAINS
         self._rows = torch.from_numpy(rows).to(self._device)
-        self._sketches = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
-        self._known = torch.zeros(len(rows), recipe.width, device=self._device)
-        self._known[: self._count] = torch.from_numpy(self._sketches)
         self._digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
+        own = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
+        self._table = _by_text(self._digests[: self._count], own)
+        self._known = torch.from_numpy(towers.known(*self._table, self._digests)).to(self._device)
         self._spare = torch.from_numpy(towers.codes(self._digests.tolist(), towers.SPARE)).to(self._device)
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
@@ -298,9 +298,7 @@ class TowerLearner:
 
     def save(self, folder: Path) -> None:
         """Towers, and the sketches of the items that have one."""
-        there = np.flatnonzero(self._sketches.any(axis=1))
-        digests, firsts = np.unique(self._digests[there], return_index=True)
-        towers.save(folder, self._model, towers.DECAYS, digests, self._sketches[there[firsts]])
+        towers.save(folder, self._model, towers.DECAYS, *self._table)
 
 
 def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -327,6 +325,16 @@ def _sketches(before: sparse.csr_matrix, table: np.ndarray) -> np.ndarray:
     most = np.percentile(lengths[lengths > 0], CAP)
     cut: np.ndarray = (rows / np.maximum(lengths, most)).astype(np.float32)
     return cut
+
+
+def _by_text(digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Digests, rising, and one sketch for each: the mean of those of the items that share a text; empty ones are left out."""
+    found, places, counts = np.unique(digests, return_inverse=True, return_counts=True)
+    means = np.zeros((len(found), rows.shape[1]), dtype=np.float32)
+    np.add.at(means, places, rows)
+    means = (means / counts[:, None]).astype(np.float16).astype(np.float32)  # as they are stored
+    there = means.any(axis=1)
+    return found[there], means[there]
 
 
 class EncoderLearner:

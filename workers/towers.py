@@ -32,7 +32,7 @@ from workers.profiles import Past, pulls, sparse_index_of
 from workers.registry import Version
 from workers.text import clean
 
-__all__ = ["DECAYS", "GAINS", "SPARE", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
+__all__ = ["DECAYS", "GAINS", "SPARE", "TowerEncoder", "Towers", "code", "codes", "known", "known_digest", "save"]
 
 DECAYS = (0.4, 0.8)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
@@ -61,6 +61,17 @@ def codes(indexes: Sequence[int], width: int) -> np.ndarray:
     return np.array([code(one, width) for one in indexes], dtype=np.float32).reshape(-1, width)
 
 
+def known(digests: np.ndarray, sketches: np.ndarray, wanted: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Sketches of texts by their digests, which ``digests`` lists rising: zero for what was no item in training."""
+    rows = np.zeros((len(wanted), sketches.shape[1]), dtype=np.float32)
+    if len(digests):
+        asked = np.asarray(wanted, dtype=np.int64)
+        places = np.searchsorted(digests, asked).clip(max=len(digests) - 1)
+        found = digests[places] == asked
+        rows[found] = sketches[places[found]]
+    return rows
+
+
 class Towers(nn.Module):
     """The two MLPs, and how much the second block weighs."""
 
@@ -78,16 +89,16 @@ class Towers(nn.Module):
         moved: Tensor = functional.normalize(rows + self.item(rows), dim=1) * there
         return moved
 
-    def items(self, rows: Tensor, known: Tensor, spare: Tensor) -> Tensor:
+    def items(self, rows: Tensor, sketches: Tensor, spare: Tensor) -> Tensor:
         """Vectors of items from their encoder vectors, their sketches (of length 1 at most) and directions of their own."""
-        return functional.normalize(self.blocks(self.texts(rows), known, spare), dim=1) * (
+        return functional.normalize(self.blocks(self.texts(rows), sketches, spare), dim=1) * (
             rows.abs().sum(1, keepdim=True) > 0
         )
 
-    def blocks(self, firsts: Tensor, known: Tensor, spare: Tensor) -> Tensor:
+    def blocks(self, firsts: Tensor, sketches: Tensor, spare: Tensor) -> Tensor:
         """The three blocks side by side, all rows equally long."""
-        left = (1 - known.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
-        return torch.cat([firsts, self.gain * torch.cat([known, left * spare], 1)], 1)
+        left = (1 - sketches.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+        return torch.cat([firsts, self.gain * torch.cat([sketches, left * spare], 1)], 1)
 
     def wishes(self, means: Tensor) -> Tensor:
         """First blocks of users from (users, means, size) first blocks of what they did."""
@@ -153,19 +164,11 @@ class TowerEncoder:
         digests = [known_digest(clean(text)) for text in texts]
         rows, spare = self._encoder().encode(texts), codes(digests, SPARE)
         with torch.inference_mode():
-            found = self._towers.items(*map(torch.from_numpy, (rows, self._known(digests), spare)))
+            found = self._towers.items(
+                *map(torch.from_numpy, (rows, known(self._digests, self._sketches, digests), spare))
+            )
         vectors: np.ndarray = found.numpy()
         return vectors
-
-    def _known(self, digests: Sequence[int]) -> np.ndarray:
-        """Sketches of texts: zero for a text that was no item in training."""
-        rows = np.zeros((len(digests), self._towers.width), dtype=np.float32)
-        if len(self._digests):
-            wanted = np.array(digests, dtype=np.int64)
-            places = np.searchsorted(self._digests, wanted).clip(max=len(self._digests) - 1)
-            found = self._digests[places] == wanted
-            rows[found] = self._sketches[places[found]]
-        return rows
 
     @torch.inference_mode()
     def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:

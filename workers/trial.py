@@ -204,6 +204,11 @@ def trial(
         drive(admin.create(made, config), client, NoQueue())
         pinned = space if space.version else space.at(drive(versions(space), client, NoQueue()).live)
         _fill(client, pinned, made, config, split, tell, blank)
+        if blank:  # vectors will be replaced again and again: no graph is ever worth building, and half of one misleads
+            with translated():
+                client.update_collection(
+                    made.items, optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0)
+                )
         collab.fit(client, made, config)
         if not blank:
             fold(client, made, config, split.targets, tell)
