@@ -47,7 +47,6 @@ log = logging.getLogger("llmrec.worker")
 
 LEAST = 20
 """Users on either side below which a verdict would be chance."""
-ALL = 2**31
 MORE = 1.05
 """Times the examples that make it worth to learn once more, from everything."""
 EVERY = 20.0
@@ -112,8 +111,7 @@ def train(
     folder = folder or registry.folder() / f".run-{space.name}"
     folder.mkdir(parents=True, exist_ok=True)
     past = (one for one in payloads(client, space) if timestamp(one[Key.TS]) < until)
-    everybody = hide_last(past, config, ALL, recipe.seed)  # in random order
-    split = replace(everybody, targets=everybody.targets[:users], everybody_from=until)
+    split = replace(hide_last(past, config, users, recipe.seed), everybody_from=until)
     if len(split.targets) < 2 * LEAST:
         raise InvalidInput(
             f"space {space.name!r} has {len(split.targets)} users who took two items at different times: training takes "

@@ -112,9 +112,10 @@ def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig) -> _Historie
 def hide_last(
     events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, hide: int = 1
 ) -> Split:
-    """Leave-n-out: of random users, the ``hide`` items they took last for the first time, and all events since.
+    """Leave-n-out: the ``hide`` items that users took last for the first time, and all their events since.
 
-    Of items first taken at the same moment random ones come first: the order of ids must not decide. A user
+    They are hidden of everybody, though only random users are asked about: else the others tell what is new, and the
+    co-occurrence looks better than it is. Of items first taken at the same moment random ones come first: the order of ids must not decide. A user
     needs an item from before the hidden ones.
     """
     found = _read(events, config)
@@ -123,16 +124,15 @@ def hide_last(
     able = sorted(who for who, items in found.taken.items() if len(set(items.values())) > 1 and len(items) > hide)
     random.Random(seed).shuffle(able)
     for who in able:
-        if len(targets) == users:
-            break
         chance = random.Random(f"{seed} {who}")
         order = sorted(found.taken[who].items(), key=lambda pair: (pair[1], pair[0]))
         chance.shuffle(order)
         order.sort(key=lambda pair: pair[1])
         since = order[-hide][1]
         if order[0][1] < since:
-            targets.append(found.target(who, [item for item, _ in order[-hide:]], since))
             hidden[who] = since
+            if len(targets) < users:
+                targets.append(found.target(who, [item for item, _ in order[-hide:]], since))
     return Split(tuple(targets), hidden)
 
 
