@@ -426,6 +426,7 @@ def test_messages_hold_names_and_ids_and_never_texts() -> None:
         "Migrate": ["space", "v"],
         "Reconcile": ["everything", "space", "v"],
         "RefreshUsers": ["ids", "space", "v"],
+        "Train": ["space", "v"],
     }
 
 
@@ -439,6 +440,7 @@ def test_names_and_queues_of_the_tasks() -> None:
         "llmrec.migrate": "batch",
         "llmrec.reconcile": "batch",
         "llmrec.refresh_users": "refresh",
+        "llmrec.train": "encode",
     }
 
 
