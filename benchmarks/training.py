@@ -21,19 +21,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from qdrant_client import models
 
 from benchmarks.quality import DATASETS, Case, Data, figures, ours, ranks, refresh, small, track
 from llmrec_qdrant import Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import FitCollab
+from llmrec_qdrant.contracts import FitCollab, Method
 from llmrec_qdrant.layout import DENSE, Key
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers import registry
-from workers.learners import METHODS, Recipe
+from workers.learners import Recipe
 from workers.reconcile import reconcile
 from workers.runtime import Worker
 from workers.train import train
@@ -75,7 +75,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=sorted(DATASETS))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--method", choices=METHODS, default="towers")
+    parser.add_argument("--method", choices=get_args(Method), default="towers")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--validation", type=int, default=1_000, help="users that training hides")
     parser.add_argument(

@@ -431,7 +431,7 @@ def top(
     """
     with target.open() as rec:
         listed = rec.top(limit, by=by, filter=_filter(filter, rec.config), exclude=exclude or [])
-    _show(target, listed, f"top by {by}")
+    _show(target, listed, f"top by {by}", Key.POPULARITY)
 
 
 @app.command()
@@ -498,11 +498,11 @@ def request(target: Target, user: str, limit: Limit = 10, filter: Filter = None,
         print_json(rec.request(user, limit, filter=_filter(filter, rec.config), weights=_weights(weights)))
 
 
-def _show(target: Target, listed: Any, title: str) -> None:
+def _show(target: Target, listed: Any, title: str, counted: str = "score") -> None:
     if target.json:
         print_json([one.model_dump(mode="json") for one in listed])
     else:
-        print_items(listed, title)
+        print_items(listed, title, counted)
 
 
 def _weights(text: str | None) -> Any:

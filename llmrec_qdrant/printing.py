@@ -61,12 +61,12 @@ def table_of(title: str) -> Table:
     return Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
 
 
-def print_items(listed: Sequence[Recommendation], title: str) -> None:
-    """A list of items; columns for the legs where they were explained."""
+def print_items(listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:
+    """A list of items; columns for the legs where they were explained. ``counted`` is what their score is."""
     fallback = listed[0].reason if listed and listed[0].reason.startswith("popular") else ""
     if fallback:
         say(f"{fallback[0].upper()}{fallback[1:]}", "yellow")
-    counted = Key.POPULARITY if listed and listed[0].reason.startswith(("popular", "by ")) else "score"
+        counted = Key.POPULARITY
     digits = ".3f" if counted == "score" else ",.0f"
     table = table_of(title)
     explained = any(one.legs for one in listed)

@@ -64,6 +64,7 @@ def train(
 
     Example: llmrec train; llmrec models; llmrec reembed --model movies-towers-1
     """
+    wanted = {"method": method.value, "epochs": epochs, "users": users, "exclude_seen": not seen, "seed": seed}
     with target.open() as rec:
         if cancel:
             given_up = rec.cancel_training()
@@ -74,13 +75,9 @@ def train(
         if status:
             job = rec.training()
         elif target.connection["broker"]:
-            job = rec.train(method.value, epochs=epochs, users=users, exclude_seen=not seen, seed=seed)
+            job = rec._drive(training.start(rec._bound(), wanted))
         else:
-            job = _here(
-                rec,
-                {"method": method.value, "epochs": epochs, "users": users, "exclude_seen": not seen, "seed": seed},
-                target,
-            )
+            job = _here(rec, wanted, target)
     if target.json:
         print_json(job.model_dump(mode="json") if job else None)
     else:

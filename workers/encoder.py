@@ -119,8 +119,8 @@ def model_size(config: SpaceConfig) -> int:
     """Numbers in a vector of the configured model, whatever ``config.size`` says."""
     if config.model == HASH_MODEL:
         return config.size
-    if registry.find(config.model):
-        return registry.load(config.model)[0].size
+    if trained := registry.find(config.model):
+        return trained[0].size
     base = config.model_copy(update={"model": config.model.removeprefix(STATIC)})
     return int(sentence_model(base).get_embedding_dimension())
 
@@ -130,8 +130,8 @@ def _source(model: str) -> str:
     package = _PACKAGED.get(model)
     if package and importlib.util.find_spec(package):
         return str(importlib.resources.files(package).joinpath("model"))
-    if registry.find(model):
-        return str(registry.load(model)[1])
+    if trained := registry.find(model):
+        return str(trained[1])
     return str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
 
 
@@ -170,9 +170,8 @@ def sentence_model(config: SpaceConfig) -> Any:
 
 def user_tower(config: SpaceConfig) -> Any:
     """What makes users' dense vectors, where the model is a trained pair of towers; None where it is an encoder alone."""
-    if registry.find(config.model) and registry.load(config.model)[0].method == "towers":
-        return load_encoder(config)
-    return None
+    trained = registry.find(config.model)
+    return load_encoder(config) if trained and trained[0].method == "towers" else None
 
 
 @lru_cache(maxsize=4)
@@ -180,12 +179,11 @@ def _cached(key: tuple[Any, ...], backend: str) -> Encoder:
     config = SpaceConfig(**dict(key))
     if config.model == HASH_MODEL:
         return HashEncoder(config.size)
-    if registry.find(config.model):
-        version, folder = registry.load(config.model)
-        if version.method == "towers":
-            from workers.towers import TowerEncoder
+    trained = registry.find(config.model)
+    if trained and trained[0].method == "towers":
+        from workers.towers import TowerEncoder
 
-            return TowerEncoder(config, version, folder)
+        return TowerEncoder(config, *trained)
     return SentenceEncoder(config, backend)
 
 

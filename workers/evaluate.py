@@ -10,6 +10,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytrec_eval
@@ -26,9 +27,9 @@ from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import batches
 from workers import collab, store
 from workers.encoder import normalised
-from workers.trial import Split, Target, Tell, hide_last, lists, payloads, trial
+from workers.trial import Split, Target, Tell, hide_last, lists, payloads, trial, unheard
 
-__all__ = ["Evaluation", "Row", "evaluate", "interval", "measures", "p_value"]
+__all__ = ["Evaluation", "Row", "evaluate", "interval", "measures", "ndcg_of", "p_value"]
 
 FEW = 3
 """A user with so many events or fewer is cold."""
@@ -85,6 +86,12 @@ def measures(found: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]], li
     return {name: np.array([scored.get(f"{k}", {}).get(keys[name], 0.0) for k in range(len(found))]) for name in NAMES}
 
 
+def ndcg_of(client: QdrantClient, made: Space, targets: Sequence[Target], limit: int, **options: Any) -> np.ndarray:
+    """NDCG of the list that each target gets in a trial space; ``options`` are those of ``recommend``."""
+    found = lists(client, made, targets, limit, unheard, "", **options)
+    return measures([[one.id for one in some] for some in found], [one.items for one in targets], limit)["ndcg"]
+
+
 def evaluate(
     client: QdrantClient,
     space: Space,
@@ -95,7 +102,7 @@ def evaluate(
     seed: int = 0,
     split: Callable[..., Split] = hide_last,
     tenant: str | None = None,
-    tell: Tell = lambda what, done, total: None,
+    tell: Tell = unheard,
 ) -> Evaluation:
     """Measure the space with its own configuration, beside popularity and each leg alone.
 

@@ -21,7 +21,7 @@ from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.ids import point_id, sparse_index
 from llmrec_qdrant.layout import Key, Space
 from llmrec_qdrant.writes import timestamp
-from workers import store
+from workers import collab, store
 from workers.embed import source_text
 from workers.profiles import pulls
 from workers.weights import event_weight
@@ -110,9 +110,8 @@ def read_events(
     client: QdrantClient, space: Space, hidden: Callable[[Mapping[str, Any]], bool]
 ) -> dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]:
     """(tenant, user) → their events (point id, payload) but for hidden ones, oldest first."""
-    wanted = [Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE]
     found: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
-    for page in store.scroll(client, space.events, None, wanted):
+    for page in store.scroll(client, space.events, None, collab.WANTED):
         for record in page:
             payload = record.payload or {}
             if not hidden(payload):
@@ -175,14 +174,14 @@ def _of_user(
     alone = [np.ones(1)] * len(decays)
     had: set[int] = set()
     before = 0
-    for place, act in enumerate(acts):
+    for act in acts:
         if act.item is None or act.weight <= 0:
             continue
         if act.text is not None and act.text in act.rows:
             yield ([act.text], alone), act.item
         while acts[before].moment < act.moment:
             before += 1
-        search = next((one for one in reversed(acts[:place]) if one.moment < act.moment), None)
+        search = acts[before - 1] if before else None
         if search and search.search and search.text is not None and act.moment - search.moment <= WITHIN:
             yield ([search.text], alone), act.item
         if act.item not in had and before:

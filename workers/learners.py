@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,15 +20,12 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
-from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.contracts import Method, SpaceConfig
 from workers import towers
 from workers.encoder import centred, normalised, sentence_model
 from workers.examples import Catalogue, Examples, pairs
 
-__all__ = ["METHODS", "EncoderLearner", "Learner", "Method", "Recipe", "TowerLearner", "learner_for"]
-
-Method = Literal["towers", "encoder", "texts"]
-METHODS: tuple[Method, ...] = ("towers", "encoder", "texts")
+__all__ = ["EncoderLearner", "Learner", "Recipe", "TowerLearner"]
 
 
 @dataclass(frozen=True)
@@ -64,49 +62,59 @@ class Recipe:
         return cls(method=method, **{**own[method], **{name: one for name, one in changes.items() if one is not None}})
 
 
-class Learner(Protocol):
-    """Something that learns step by step."""
+class Learner(ABC):
+    """Something that learns step by step: a model and its optimizer, and the loss of a step."""
 
     steps: int
     """Between two looks: an epoch, or a few of them where examples are few."""
-    gains: Sequence[float]
+    gains: Sequence[float] = ()
     """How much the second block may weigh; empty where there is none."""
+    _recipe: Recipe
+    _device: str
+    _model: Any
+    _optimizer: torch.optim.Optimizer
 
     def step(self, number: int, total: int) -> float:
         """Take step ``number`` of ``total``; returns its loss."""
+        torch.manual_seed(self._recipe.seed * 1_000_003 + number)
+        self._model.train()
+        for group in self._optimizer.param_groups:
+            group["lr"] = _rate(self._recipe, number, total)
+        self._optimizer.zero_grad()
+        with _mixed(self._device):
+            loss = self._loss(number)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        return float(loss.detach())
 
-    def weigh(self, gain: float) -> None:
+    @abstractmethod
+    def _loss(self, number: int) -> Tensor:
+        """Of the examples of a step."""
+
+    def weigh(self, gain: float) -> None:  # noqa: B027 - there may be one block
         """Let the second block weigh so much, where there is one."""
 
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on."""
+        """Everything the next step depends on: weights and optimizer."""
+        return _flat(self._model, self._optimizer)
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from a state."""
+        _unflat(state, self._model, self._optimizer)
 
+    @abstractmethod
     def rows(self) -> np.ndarray:
-        """Vectors of the catalogue's sources, as they are now."""
+        """Vectors of the catalogue's sources (items, then free texts), as they are now."""
 
+    @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the files of a version."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Numbers in a vector."""
-
-
-def learner_for(
-    recipe: Recipe,
-    config: SpaceConfig,
-    catalogue: Catalogue,
-    rows: np.ndarray,
-    examples: Examples,
-    before: sparse.csr_matrix,
-) -> Learner:
-    """The learner of a recipe; ``rows`` are the frozen encoder's vectors, ``before`` is co-occurrence (items, sources)."""
-    if recipe.method == "towers":
-        return TowerLearner(recipe, catalogue, rows, examples, before)
-    return EncoderLearner(recipe, config, catalogue, rows, examples)
 
 
 def _slice(count: int, batch: int, number: int, seed: int) -> np.ndarray:
@@ -182,8 +190,10 @@ def _unflat(state: dict[str, Tensor], model: torch.nn.Module, optimizer: torch.o
     optimizer.load_state_dict({**optimizer.state_dict(), "state": kept})
 
 
-class TowerLearner:
+class TowerLearner(Learner):
     """MLP towers on frozen vectors: softmax over the catalogue, in minutes on a CPU (method ``towers``)."""
+
+    gains = towers.GAINS
 
     def __init__(
         self, recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples, before: sparse.csr_matrix
@@ -192,7 +202,6 @@ class TowerLearner:
         self._recipe, self._examples, self._device = recipe, examples, device()
         self._count = catalogue.items
         self.steps = max(ROUND, -(-len(examples) // recipe.batch))
-        self.gains: Sequence[float] = towers.GAINS
         self._rows = torch.from_numpy(rows).to(self._device)
         self._digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
         own = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
@@ -207,25 +216,11 @@ class TowerLearner:
     @property
     def size(self) -> int:
         """Numbers in a vector: all blocks."""
-        return self._model.size + self._model.width + towers.SPARE
+        return int(self._model.size + self._model.width + towers.SPARE)
 
-    def step(self, number: int, total: int) -> float:
+    def _loss(self, number: int) -> Tensor:
         """One batch of examples against the catalogue."""
-        recipe = self._recipe
-        torch.manual_seed(recipe.seed * 1_000_003 + number)
-        self._model.train()
-        for group in self._optimizer.param_groups:
-            group["lr"] = _rate(recipe, number, total)
-        chosen = _slice(len(self._examples), recipe.batch, number, recipe.seed)
-        with _mixed(self._device):
-            loss = self._loss(chosen)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-        self._optimizer.step()
-        return loss.item()
-
-    def _loss(self, chosen: np.ndarray) -> Tensor:
+        chosen = _slice(len(self._examples), self._recipe.batch, number, self._recipe.seed)
         sources, weights, starts = _ragged(self._examples, chosen)
         targets = torch.from_numpy(self._examples.targets[chosen])
         items = self._competing(targets)
@@ -250,7 +245,8 @@ class TowerLearner:
         means = [
             functional.embedding_bag(places, firsts.float(), begins, mode="sum", per_sample_weights=one) for one in each
         ]
-        return self._model.wishes(torch.stack(means, 1))
+        wanted: Tensor = self._model.wishes(torch.stack(means, 1))
+        return wanted
 
     def _competing(self, targets: Tensor) -> Tensor:
         """Items of this step, rising: all, or the targets and random others."""
@@ -277,14 +273,6 @@ class TowerLearner:
     def weigh(self, gain: float) -> None:
         """Let the second block weigh so much."""
         self._model.gain.fill_(gain)
-
-    def state(self) -> dict[str, Tensor]:
-        """Weights and optimizer."""
-        return _flat(self._model, self._optimizer)
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
-        _unflat(state, self._model, self._optimizer)
 
     @torch.inference_mode()
     def rows(self) -> np.ndarray:
@@ -337,7 +325,7 @@ def _by_text(digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
     return found[there], means[there]
 
 
-class EncoderLearner:
+class EncoderLearner(Learner):
     """The encoder itself, on pairs of texts (methods ``encoder`` and ``texts``), with sentence-transformers' losses.
 
     ``encoder``: what was done last and the item taken next, with hard negatives near the right answer. ``texts``: a text
@@ -360,8 +348,7 @@ class EncoderLearner:
         self._readable = rows.any(axis=1, keepdims=True)
         self._near = _near(rows[: catalogue.items]) if recipe.method == "encoder" and recipe.hard else rows[:0]
         self.steps = max(1, -(-len(self._pairs) // recipe.batch))
-        self.gains: Sequence[float] = ()
-        self._loss = CachedMultipleNegativesRankingLoss(
+        self._objective = CachedMultipleNegativesRankingLoss(
             self._model, scale=1 / recipe.temperature, mini_batch_size=32, directions=("query_to_doc",)
         )
         self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=0.01)
@@ -371,28 +358,18 @@ class EncoderLearner:
         """Numbers in a vector."""
         return int(self._model.get_embedding_dimension())
 
-    def step(self, number: int, total: int) -> float:
+    def _loss(self, number: int) -> Tensor:
         """One batch of pairs."""
-        torch.manual_seed(self._recipe.seed * 1_000_003 + number)
-        self._model.train()
-        for group in self._optimizer.param_groups:
-            group["lr"] = _rate(self._recipe, number, total)
-        columns = self._batch(number)
         features = [
             {
                 name: tensor.to(self._device)
                 for name, tensor in self._model.preprocess(column).items()
                 if torch.is_tensor(tensor)
             }
-            for column in columns
+            for column in self._batch(number)
         ]
-        self._optimizer.zero_grad()
-        with _mixed(self._device):
-            loss = self._loss(features, torch.empty(0))
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-        self._optimizer.step()
-        return float(loss.detach())
+        loss: Tensor = self._objective(features, torch.empty(0))
+        return loss
 
     def _batch(self, number: int) -> list[list[str]]:
         """Anchors, right answers and, where there are some, hard wrong ones."""
@@ -423,17 +400,6 @@ class EncoderLearner:
             if one not in pair and not self._wanted.get(int(one), NOBODY) & anchors
         ]
         return chance.choice(near) if near else chance.randrange(self._catalogue.items)
-
-    def weigh(self, gain: float) -> None:
-        """There is one block."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Weights and optimizer."""
-        return _flat(self._model, self._optimizer)
-
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
-        _unflat(state, self._model, self._optimizer)
 
     def rows(self) -> np.ndarray:
         """Vectors of items and free texts."""

@@ -59,26 +59,25 @@ def folder() -> Path:
     return Settings().models.expanduser()
 
 
-def find(model: str) -> Path | None:
-    """The folder of a version, by its name or its path; None if ``model`` names something else."""
+def find(model: str) -> tuple[Version, Path] | None:
+    """A version and its folder, by its name or its path; None if ``model`` names something else.
+
+    Raises :class:`InvalidInput` if a file is not as it was written.
+    """
     for path in (folder() / model, Path(model).expanduser()):
         if (path / RECORD).is_file():
-            return path
+            return _checked(path, (path / RECORD).stat().st_mtime_ns), path
     return None
 
 
 def load(model: str) -> tuple[Version, Path]:
-    """A version whose files are the ones that were written.
-
-    Raises :class:`InvalidInput` if there is none, or if a file is not as it was.
-    """
-    path = find(model)
-    if path is None:
+    """As :func:`find`. Raises :class:`InvalidInput` if there is none, too."""
+    found = find(model)
+    if found is None:
         raise InvalidInput(
             f"there is no trained model {model!r} in {folder()}: see `llmrec models`, or set LLMREC_MODELS"
         )
-    stamp = (path / RECORD).stat().st_mtime_ns
-    return _checked(path, stamp), path
+    return found
 
 
 @lru_cache(maxsize=16)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from qdrant_client import QdrantClient
 
@@ -22,11 +20,6 @@ from workers import collab, embed, migrate, profiles, store, topic_runs, topics
 from workers.reconcile import reconcile
 
 __all__ = ["Worker"]
-
-
-def trainings() -> Any:
-    """Imported where it is needed: it brings torch, and most workers never train."""
-    return importlib.import_module("workers.trainings")
 
 
 class Worker:
@@ -59,8 +52,10 @@ class Worker:
             case contracts.FitTopics(topics=number, resume=resume):
                 return self._fit_topics(space, number, resume)
             case contracts.Train():
+                from workers import trainings  # brings torch, and most workers never train
+
                 live = next(self._versions(space))
-                trainings().work(self._client, live, self._config(live))
+                trainings.work(self._client, live, self._config(live))
             case contracts.Migrate():
                 return migrate.advance(self._client, space)
             case contracts.Reconcile(everything=everything):

@@ -175,17 +175,17 @@ class TowerEncoder:
         """The dense vector of a user from events, newest first; None where their events cancel out or say nothing."""
         size = self._towers.size
         moments, said = [one.ts for one in past], np.array([one.weight for one in past])
+        weights = [pulls(moments, said, config, decay).tolist() for decay in self.decays]
         means = np.zeros((len(self.decays), size), dtype=np.float64)
-        for place, decay in enumerate(self.decays):
-            for one, weight in zip(past, pulls(moments, said, config, decay).tolist(), strict=True):
-                for vector in one.dense:
-                    means[place] += weight * normalised(vector[:size])
+        wanted = np.zeros(self._towers.width, dtype=np.float64)
+        for one, each in zip(past, zip(*weights, strict=True), strict=True):
+            for row in (normalised(vector[:size]) for vector in one.dense):
+                for place, weight in enumerate(each):
+                    means[place] += weight * row
+            if one.item is not None:
+                wanted += each[0] * code(sparse_index_of(one.item), self._towers.width)
         if np.linalg.norm(means[0]) < 1e-9:
             return None
-        wanted = np.zeros(self._towers.width, dtype=np.float64)
-        for one, weight in zip(past, pulls(moments, said, config, self.decays[0]).tolist(), strict=True):
-            if one.item is not None:
-                wanted += weight * code(sparse_index_of(one.item), self._towers.width)
         rows = torch.tensor(means[None], dtype=torch.float32)
         found = self._towers.users(rows, torch.tensor(normalised(wanted)[None]))
         return [float(x) for x in found[0]]

@@ -27,7 +27,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy import sparse
 
-from llmrec_qdrant.contracts import LEGS, Leg, SpaceConfig
+from llmrec_qdrant.contracts import Leg, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE, Key, Space
@@ -35,18 +35,16 @@ from llmrec_qdrant.testing import HASH_MODEL
 from llmrec_qdrant.writes import batches, timestamp
 from workers import collab, examples, registry, store, towers
 from workers.encoder import load_encoder
-from workers.evaluate import interval, measures, p_value
+from workers.evaluate import interval, ndcg_of, p_value
 from workers.examples import Catalogue, Examples
-from workers.learners import Learner, Recipe, learner_for
-from workers.trial import Split, Target, Tell, fold, hide_last, lists, payloads, sign_of_life, trial
-from workers.tune import LEG_WEIGHTS
+from workers.learners import EncoderLearner, Learner, Recipe, TowerLearner
+from workers.trial import Split, Target, Tell, fold, hide_last, payloads, sign_of_life, trial, unheard
+from workers.tune import LEAST, LEG_WEIGHTS, more_than_luck
 
 __all__ = ["Outcome", "base_of", "train"]
 
 log = logging.getLogger("llmrec.worker")
 
-LEAST = 20
-"""Users on either side below which a verdict would be chance."""
 MORE = 1.05
 """Times the examples that make it worth to learn once more, from everything."""
 EVERY = 20.0
@@ -82,10 +80,9 @@ class Outcome:
 
 def base_of(config: SpaceConfig) -> SpaceConfig:
     """The encoder a training starts from: that of the space, or the one its towers stand on."""
-    if registry.find(config.model):
-        version, _ = registry.load(config.model)
-        if version.method == "towers":
-            return SpaceConfig(**{**config.model_dump(), **version.base})
+    trained = registry.find(config.model)
+    if trained and trained[0].method == "towers":
+        return SpaceConfig(**{**config.model_dump(), **trained[0].base})
     return config
 
 
@@ -100,7 +97,7 @@ def train(
     exclude_seen: bool = True,
     until: float = float("inf"),
     folder: Path | None = None,
-    tell: Tell = lambda what, done, total: None,
+    tell: Tell = unheard,
 ) -> registry.Version:
     """Train a model for a space on its events before ``until`` (Unix seconds), and keep it as a version.
 
@@ -150,7 +147,7 @@ class _Training:
                 f"space {self._space.name!r} has nobody who took one item after another: nothing to learn"
             )
         learner, progress = self._learner(seen, self._split.hides), _Progress(examples.digest(self._catalogue, seen))
-        stored = self._stored(CHECKPOINT)
+        stored = self._stored()
         if stored and stored.data == progress.data:
             progress = stored
             log.info("training of %s goes on at step %d", self._space.name, progress.step)
@@ -162,7 +159,7 @@ class _Training:
             self._made = made
             bench = _Bench(self._judge, made, wanted, self._catalogue, self._folder, self._version(learner))
             if progress.stage == "choosing":
-                self._choose(learner, progress, bench, before)
+                self._choose(learner, progress, bench)
             learner.load(load_file(self._folder / BEST))
             self._weigh(learner, bench)
             after = bench.outcome(learner, self._choosing, self._confirming)
@@ -184,8 +181,10 @@ class _Training:
         return examples.build(people, self._catalogue, self._config, towers.DECAYS, seed=self._recipe.seed)
 
     def _learner(self, seen: Examples, hidden: Callable[[Mapping[str, Any]], bool]) -> Learner:
-        before = _before(self._client, self._space, self._config, self._catalogue, hidden)
-        return learner_for(self._recipe, self._base, self._catalogue, self._rows, seen, before)
+        if self._recipe.method != "towers":
+            return EncoderLearner(self._recipe, self._base, self._catalogue, self._rows, seen)
+        taken = _cooccurrence(self._client, self._space, self._config, self._catalogue, hidden)
+        return TowerLearner(self._recipe, self._catalogue, self._rows, seen, taken)
 
     def _version(self, learner: Learner) -> registry.Version:
         base = {name: getattr(self._base, name) for name in SpaceConfig.IDENTITY}
@@ -196,27 +195,22 @@ class _Training:
     def _before(self) -> Outcome:
         """What the model of the space is worth; measured once."""
         path = self._folder / "before.json"
-        if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["model"] == f"{self._config.encoder_id} {self._judge.exclude_seen}" and stored["users"] == [
-                one.user for one in self._split.targets
-            ]:
-                return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
-        with trial(self._client, self._space, self._config, self._split, self._tell) as made:
-            found = self._judge.outcome(made, self._choosing, self._confirming)
-        kept = {
+        of = {
             "model": f"{self._config.encoder_id} {self._judge.exclude_seen}",
             "users": [one.user for one in self._split.targets],
-            "weights": found.weights,
         }
-        path.write_text(
-            json.dumps({**kept, DENSE: found.dense.tolist(), "fused": found.fused.tolist()}), encoding="utf-8"
-        )
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if of.items() <= stored.items():
+            return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
+        with trial(self._client, self._space, self._config, self._split, self._tell) as made:
+            found = self._judge.outcome(made, self._choosing, self._confirming)
+        kept = {**of, DENSE: found.dense.tolist(), "fused": found.fused.tolist(), "weights": found.weights}
+        path.write_text(json.dumps(kept), encoding="utf-8")
         return found
 
     # --- learning -----------------------------------------------------------------------------
 
-    def _choose(self, learner: Learner, progress: _Progress, bench: _Bench, before: Outcome) -> None:
+    def _choose(self, learner: Learner, progress: _Progress, bench: _Bench) -> None:
         """Epoch after epoch, until looks show no gain for a while; the best state lies in its file."""
         total = learner.steps * self._recipe.epochs
         if progress.step:
@@ -282,8 +276,8 @@ class _Training:
         _write(self._folder / CHECKPOINT, learner, progress)
         self._saved = time.monotonic()
 
-    def _stored(self, name: str) -> _Progress | None:
-        path = self._folder / name
+    def _stored(self) -> _Progress | None:
+        path = self._folder / CHECKPOINT
         if not path.is_file():
             return None
         with safe_open(path, "pt") as handle:
@@ -314,7 +308,7 @@ def _rows(
     return rows
 
 
-def _before(
+def _cooccurrence(
     client: QdrantClient, space: Space, config: SpaceConfig, catalogue: Catalogue,
     hidden: Callable[[Mapping[str, Any]], bool],
 ) -> sparse.csr_matrix:  # fmt: skip
@@ -348,19 +342,15 @@ class _Judge:
 
     def ndcg(self, made: Space, targets: Sequence[Target], weights: Mapping[Leg, float]) -> np.ndarray:
         """Of each target's list."""
-        asked = {"weights": dict(weights), "exclude_seen": self.exclude_seen}
-        found = lists(self.client, made, targets, self.limit, lambda what, done, total: None, "", **asked)
-        shown = [[one.id for one in some] for some in found]
-        return measures(shown, [one.items for one in targets], self.limit)["ndcg"]
+        return ndcg_of(self.client, made, targets, self.limit, weights=dict(weights), exclude_seen=self.exclude_seen)
 
     def outcome(self, made: Space, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
         """Leg weights are chosen on one half for each model, as after a roll-out; both are judged on the other."""
-        tried = [dict(zip(LEGS, map(float, one), strict=True)) for one in LEG_WEIGHTS]
         worth = []
-        for number, weights in enumerate(tried):
+        for weights in LEG_WEIGHTS:
             worth.append(float(self.ndcg(made, choosing, weights).mean()))
-            self.tell("weighing the legs", number + 1, len(tried))
-        best = tried[int(np.argmax(worth))]
+            self.tell("weighing the legs", len(worth), len(LEG_WEIGHTS))
+        best = LEG_WEIGHTS[int(np.argmax(worth))]
         return Outcome(self.ndcg(made, confirming, {DENSE: 1.0}), self.ndcg(made, confirming, best), best)
 
 
@@ -400,15 +390,14 @@ class _Bench:
         learner.save(draft)
         registry.seal(draft, replace(self._version, name=draft.name))
         config = self._config.model_copy(update={"model": str(draft)})
-        fold(self._client, self._made, config, targets, lambda what, done, total: None)
+        fold(self._client, self._made, config, targets, unheard)
         shutil.rmtree(draft)
 
 
 def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
     """Figures, and whether the new model is better: its dense leg by more than a standard error, its lists not worse by one."""
     dense, fused = after.dense - before.dense, after.fused - before.fused
-    count = len(dense) ** 0.5
-    better = dense.mean() > dense.std() / count and fused.mean() >= -fused.std() / count
+    better = more_than_luck(dense) and not more_than_luck(-fused)
     low, high = interval(fused)
     metrics = {
         "at": limit,
@@ -421,4 +410,4 @@ def verdict(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any]
         "leg weights before": before.weights,
         "leg weights": after.weights,
     }
-    return metrics, bool(better)
+    return metrics, better

@@ -29,7 +29,7 @@ from workers import registry, store
 from workers.learners import Recipe
 from workers.reconcile import somebody_trains
 from workers.train import train
-from workers.trial import Tell
+from workers.trial import Tell, unheard
 
 __all__ = ["Superseded", "read", "recipe", "work"]
 
@@ -60,7 +60,7 @@ def work(
     client: QdrantClient,
     space: Space,
     config: SpaceConfig,
-    tell: Tell = lambda what, done, total: None,
+    tell: Tell = unheard,
     take: bool = False,
 ) -> TrainingJob | None:
     """Do the training of this version of a space, if nobody is at it; with ``take`` even if somebody was a moment ago.

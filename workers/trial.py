@@ -48,10 +48,17 @@ __all__ = [
     "running",
     "sign_of_life",
     "trial",
+    "unheard",
 ]
 
 Tell = Callable[[str, float, float], None]
 """Hears what is done, how much of it, and out of how much."""
+
+
+def unheard(what: str, done: float, total: float) -> None:
+    """A :data:`Tell` that nobody listens to."""
+
+
 THREADS = 4
 """Requests under way at once on a server."""
 QUIET = timedelta(hours=1)

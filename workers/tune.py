@@ -15,24 +15,25 @@ import numpy as np
 from qdrant_client import QdrantClient
 
 from llmrec_qdrant import admin
-from llmrec_qdrant.contracts import LEGS, SpaceConfig
+from llmrec_qdrant.contracts import LEGS, Leg, SpaceConfig
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.jobs import NoQueue
 from llmrec_qdrant.layout import Key, Space
 from workers import collab
-from workers.evaluate import interval, measures, p_value
-from workers.trial import Target, Tell, fold, hide_last, lists, payloads, trial
+from workers.evaluate import interval, ndcg_of, p_value
+from workers.trial import Target, Tell, fold, hide_last, payloads, trial, unheard
 
-__all__ = ["Step", "Tuning", "search", "settings", "tune"]
+__all__ = ["LEAST", "LEG_WEIGHTS", "Step", "Tuning", "more_than_luck", "search", "settings", "tune"]
 
 LEAST = 20
 """Users on either side below which a choice would be chance."""
-LEG_WEIGHTS = (
+_RATIOS = (
     (1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1), (2, 1, 2), (3, 1, 1),
 )  # fmt: skip
+LEG_WEIGHTS: Sequence[dict[Leg, float]] = [dict(zip(LEGS, map(float, one), strict=True)) for one in _RATIOS]
 VALUES: dict[str, Sequence[Any]] = {
-    "weights": [dict(zip(LEGS, map(float, one), strict=True)) for one in LEG_WEIGHTS],
+    "weights": LEG_WEIGHTS,
     "collab_decay": (0.3, 0.5, 0.7, 0.9),
     "position_decay": (0.3, 0.5, 0.7, 0.9),
     "half_life_days": (7.0, 30.0, 90.0, 365.0),
@@ -106,7 +107,7 @@ def search(
     config: SpaceConfig,
     measure: Callable[[SpaceConfig], np.ndarray],
     kinds: Sequence[str] = (),
-    tell: Tell = lambda what, done, total: None,
+    tell: Tell = unheard,
 ) -> Iterator[tuple[Step, SpaceConfig]]:
     """Coordinate search: each setting at its best in turn, and leg weights again at the end, since all depend on them.
 
@@ -124,13 +125,14 @@ def search(
         ]
         found = [(measure(one), one) for one in tried]
         best, better = max(found, key=lambda pair: float(pair[0].mean()), default=(kept, config))
-        if _more_than_luck(best - kept):
+        if more_than_luck(best - kept):
             kept, config = best, better
         tell("choosing", number + 1, len(names) + 1)
         yield Step(name, _read(config, name), float(kept.mean()), len(tried)), config
 
 
-def _more_than_luck(gain: np.ndarray) -> bool:
+def more_than_luck(gain: np.ndarray) -> bool:
+    """Whether a gain per user is above zero by more than its standard error."""
     return bool(gain.mean() > gain.std() / len(gain) ** 0.5)
 
 
@@ -154,15 +156,9 @@ class _Bench:
             collab.fit(self._client, self._made, config)
             self._fitting = config.fitting
         old = [one for one in targets if self._folded.get(one, self._first) != config.folding]
-        fold(self._client, self._made, config, old, _nobody)
+        fold(self._client, self._made, config, old, unheard)
         self._folded.update(dict.fromkeys(old, config.folding))
-        found = lists(self._client, self._made, targets, self._limit, _nobody, "")
-        shown = [[one.id for one in some] for some in found]
-        return measures(shown, [one.items for one in targets], self._limit)["ndcg"]
-
-
-def _nobody(what: str, done: float, total: float) -> None:
-    """Hears nothing."""
+        return ndcg_of(self._client, self._made, targets, self._limit)
 
 
 def tune(
@@ -173,7 +169,7 @@ def tune(
     users: int = 800,
     limit: int = 10,
     seed: int = 0,
-    tell: Tell = lambda what, done, total: None,
+    tell: Tell = unheard,
 ) -> Tuning:
     """Choose settings on half of ``users`` random users, and confirm them on the other half. The space is only read.
 
@@ -196,7 +192,7 @@ def tune(
             result.config = kept
         before, after = bench.ndcg(config, confirming), bench.ndcg(result.config, confirming)
     result.before, result.after = float(before.mean()), float(after.mean())
-    result.better = _more_than_luck(after - before)
+    result.better = more_than_luck(after - before)
     result.low, result.high = interval(after - before)
     result.p = p_value(after, before)
     return result
