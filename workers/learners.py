@@ -24,6 +24,7 @@ from llmrec_qdrant.contracts import Method, SpaceConfig
 from workers import towers
 from workers.encoder import centred, normalised, sentence_model
 from workers.examples import Catalogue, Examples, pairs
+from workers.towers import Bags
 
 __all__ = ["EncoderLearner", "Learner", "Recipe", "TowerLearner"]
 
@@ -38,11 +39,12 @@ class Recipe:
     rate: float = 1e-3
     temperature: float = 0.07
     hidden: int = 384
-    width: int = 384
-    """Numbers of the second block of a tower's vector."""
-    drop: float = 0.3
-    anchor: float = 0.1
-    """Weight of keeping an item's text near its own vector."""
+    own: int = 128
+    """Numbers of a learned vector, of a word or an item: the second block of a tower's vector."""
+    width: int = 256
+    """Numbers of the third block."""
+    drop: float = 0.5
+    """Share of the hidden units, and of an item's words, that a step leaves out."""
     candidates: int = 4_096
     """Items that compete at each step; all, where there are fewer."""
     hard: int = 1
@@ -67,8 +69,6 @@ class Learner(ABC):
 
     steps: int
     """Between two looks: an epoch, or a few of them where examples are few."""
-    gains: Sequence[float] = ()
-    """How much the second block may weigh; empty where there is none."""
     _recipe: Recipe
     _device: str
     _model: Any
@@ -91,9 +91,6 @@ class Learner(ABC):
     @abstractmethod
     def _loss(self, number: int) -> Tensor:
         """Of the examples of a step."""
-
-    def weigh(self, gain: float) -> None:  # noqa: B027 - there may be one block
-        """Let the second block weigh so much, where there is one."""
 
     def state(self) -> dict[str, Tensor]:
         """Everything the next step depends on: weights and optimizer."""
@@ -193,30 +190,32 @@ def _unflat(state: dict[str, Tensor], model: torch.nn.Module, optimizer: torch.o
 class TowerLearner(Learner):
     """MLP towers on frozen vectors: softmax over the catalogue, in minutes on a CPU (method ``towers``)."""
 
-    gains = towers.GAINS
-
     def __init__(
-        self, recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples, before: sparse.csr_matrix
-    ) -> None:
+        self, recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples, before: sparse.csr_matrix,
+        stemmer: str = "english",
+    ) -> None:  # fmt: skip
         torch.manual_seed(recipe.seed)
         self._recipe, self._examples, self._device = recipe, examples, device()
         self._count = catalogue.items
         self.steps = max(ROUND, -(-len(examples) // recipe.batch))
         self._rows = torch.from_numpy(rows).to(self._device)
-        self._digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
+        items = catalogue.texts[: self._count]
+        digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
         own = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
-        self._table = _by_text(self._digests[: self._count], own)
-        self._known = torch.from_numpy(towers.known(*self._table, self._digests)).to(self._device)
-        self._spare = torch.from_numpy(towers.codes(self._digests.tolist(), towers.SPARE)).to(self._device)
+        self._known = towers.Known.of(items, *_by_text(digests[: self._count], own), stemmer)
+        self._bags = self._known.bags(catalogue.texts)
+        self._sketches = torch.from_numpy(self._known.sketched(catalogue.texts)).to(self._device)
+        self._spare = torch.from_numpy(towers.codes(digests.tolist(), towers.SPARE)).to(self._device)
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
-        self._model = towers.Towers(rows.shape[1], recipe.hidden, recipe.width, drop=recipe.drop).to(self._device)
+        sizes = rows.shape[1], recipe.hidden, self._known.learned, recipe.own, recipe.width
+        self._model = towers.Towers(*sizes, drop=recipe.drop).to(self._device)
         self._optimizer = torch.optim.AdamW(self._model.parameters(), weight_decay=0.01)
 
     @property
     def size(self) -> int:
         """Numbers in a vector: all blocks."""
-        return int(self._model.size + self._model.width + towers.SPARE)
+        return int(self._model.first + self._recipe.width + towers.SPARE)
 
     def _loss(self, number: int) -> Tensor:
         """One batch of examples against the catalogue."""
@@ -225,26 +224,20 @@ class TowerLearner(Learner):
         targets = torch.from_numpy(self._examples.targets[chosen])
         items = self._competing(targets)
         need, places = torch.unique(torch.cat([items, torch.from_numpy(sources)]), return_inverse=True)
-        need, places = need.to(self._device), places.to(self._device)
-        firsts = self._model.texts(self._rows[need])
+        places, bags = places.to(self._device), Bags.of(self._bags[need.numpy()], self._device)
+        firsts = self._model.firsts(self._rows[need.to(self._device)], bags).float()
         at = places[: len(items)]
         wanted = self._users(firsts, places[len(items) :], weights, starts)
         scores = (wanted @ firsts[at].T).float() / self._recipe.temperature
         right = torch.searchsorted(items, targets).to(self._device)
         scores = scores.masked_fill(self._never_wrong(chosen, items, targets).to(self._device), -1e4)
         loss: Tensor = functional.cross_entropy(scores, right)
-        if self._recipe.anchor:
-            some = torch.randperm(len(items))[:256].to(self._device)
-            own = (firsts[at[some]] @ firsts[at].T).float() / self._recipe.temperature
-            loss = loss + self._recipe.anchor * functional.cross_entropy(own, some)
         return loss
 
     def _users(self, firsts: Tensor, places: Tensor, weights: np.ndarray, starts: np.ndarray) -> Tensor:
         begins = torch.from_numpy(starts).to(self._device)
         each = torch.from_numpy(weights).to(self._device)
-        means = [
-            functional.embedding_bag(places, firsts.float(), begins, mode="sum", per_sample_weights=one) for one in each
-        ]
+        means = [functional.embedding_bag(places, firsts, begins, mode="sum", per_sample_weights=one) for one in each]
         wanted: Tensor = self._model.wishes(torch.stack(means, 1))
         return wanted
 
@@ -270,23 +263,36 @@ class TowerLearner(Learner):
         mask[torch.arange(len(chosen)), torch.searchsorted(items, targets)] = False
         return mask
 
-    def weigh(self, gain: float) -> None:
-        """Let the second block weigh so much."""
-        self._model.gain.fill_(gain)
-
     @torch.inference_mode()
     def rows(self) -> np.ndarray:
         """Vectors of items and free texts."""
-        self._model.eval()
-        tables = (self._rows, self._known, self._spare)
-        starts = range(0, len(self._rows), 8_192)
-        parts = [self._model.items(*(table[start : start + 8_192] for table in tables)) for start in starts]
+        firsts = self._finished()
+        tables = (firsts, self._sketches, self._spare)
+        parts = [self._model.items(*(table[some] for table in tables)) for some in _parts(len(firsts))]
         found: np.ndarray = torch.cat(parts).cpu().numpy()
         return found
 
+    @torch.inference_mode()
+    def _finished(self) -> Tensor:
+        """First two blocks of everything, with a model that knows how long the second ones are."""
+        self._model.eval()
+        parts = [
+            self._model.firsts(self._rows[some], Bags.of(self._bags[some], self._device))
+            for some in _parts(len(self._rows))
+        ]
+        firsts = torch.cat(parts)
+        self._model.longest.fill_(firsts[: self._count, self._model.size :].norm(dim=1).max())
+        return firsts
+
     def save(self, folder: Path) -> None:
-        """Towers, and the sketches of the items that have one."""
-        towers.save(folder, self._model, towers.DECAYS, *self._table)
+        """The towers, and what they know."""
+        self._finished()
+        towers.save(folder, self._model, towers.DECAYS, self._known)
+
+
+def _parts(count: int) -> list[slice]:
+    """Slices of 8,192 rows."""
+    return [slice(start, start + 8_192) for start in range(0, count, 8_192)]
 
 
 def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -301,11 +307,11 @@ def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
 ROUND = 25
 """Least steps of the towers between two looks."""
 CAP = 99.0
-"""Percentile of the length of second blocks above which they are cut: a few very popular items would outweigh all text."""
+"""Percentile of the length of sketches above which they are cut: a few very popular items would outweigh all text."""
 
 
 def _sketches(before: sparse.csr_matrix, table: np.ndarray) -> np.ndarray:
-    """Second blocks of items, of length 1 at most: sums of the codes of what was taken before them."""
+    """Third blocks of items, of length 1 at most: sums of the codes of what was taken before them."""
     if not before.nnz:
         return np.zeros_like(table)
     rows = np.asarray(before @ table, dtype=np.float32)

@@ -1,12 +1,14 @@
 """Two towers on a frozen encoder: what an item is, and what a user wants next.
 
-An item's vector has three blocks. The first is its text's vector, moved by an MLP: ``x + MLP(x)``, scaled to norm 1. The
-second says after which items it was taken: each item has a code, random signs drawn from its id, and the block is the
-sum of the codes of those before it, weighted by co-occurrence. The third makes all vectors equally long, in a direction of the
-item's own: what is said of behaviour must not make its text count less (Bachrach et al. 2014).
-A user's first block is the recency-weighted mean of their events' first blocks, moved by an MLP that also sees the mean
-with a slower decay; the second is the mean of their items' codes; the third is empty. So the product of second blocks is the
-collab score, but for noise (a sketch: Charikar et al. 2002), and an item nobody took lives by its text.
+An item's vector has four blocks. The first is its text's vector, moved by an MLP: ``x + MLP(x)``, scaled to norm 1. The second
+is learned for what the encoder cannot know: a vector for each word of its text, weighted by TF-IDF, and one for the item
+itself (as in LightFM, Kula 2015). The third says after which items it was taken: each item has a code, random signs drawn
+from its id, and the block is the sum of the codes of those before it, weighted by co-occurrence (a sketch: Charikar et al.
+2002). The fourth makes all vectors equally long, in a direction of the item's own: what is said of behaviour must not make
+its text count less (Bachrach et al. 2014).
+A user's first two blocks are the recency-weighted mean of their events', moved by an MLP that also sees the mean with a
+slower decay; the third is the mean of their items' codes; the fourth is empty. So an item nobody took lives by its text and by
+its words.
 """
 
 from __future__ import annotations
@@ -15,33 +17,41 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
+from llmrec_qdrant.ids import sparse_index
 from workers.encoder import Encoder, load_encoder, normalised
 from workers.profiles import Past, pulls, sparse_index_of
 from workers.registry import Version
-from workers.text import clean
+from workers.text import clean, terms
+from workers.text import weights as term_weights
 
-__all__ = ["DECAYS", "GAINS", "SPARE", "TowerEncoder", "Towers", "code", "codes", "known", "known_digest", "save"]
+__all__ = ["DECAYS", "SPARE", "Bags", "Known", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
 
 DECAYS = (0.4, 0.8)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
 SPARE = 16
-"""Numbers of the third block."""
-GAINS = (0.0, 0.3, 0.6, 1.2, 2.4)
-"""Lengths that the second block may have, that of the first being 1: which one, users say on whom nothing was learned."""
+"""Numbers of the fourth block."""
+GAIN = 0.3
+"""Length of the third block, that of the first being 1: docs/decisions/training.md."""
+COMMON = 0.2
+"""Share of the items above which a word of theirs says nothing of any of them."""
 WEIGHTS = "towers.safetensors"
 SHAPE = "config.json"
+ARRAYS = ("words", "idf", "digests", "sketches")
+"""Of :class:`Known`, as they lie in a version's weights."""
 
 
 def known_digest(text: str) -> int:
@@ -61,47 +71,124 @@ def codes(indexes: Sequence[int], width: int) -> np.ndarray:
     return np.array([code(one, width) for one in indexes], dtype=np.float32).reshape(-1, width)
 
 
-def known(digests: np.ndarray, sketches: np.ndarray, wanted: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Sketches of texts by their digests, which ``digests`` lists rising: zero for what was no item in training."""
-    rows = np.zeros((len(wanted), sketches.shape[1]), dtype=np.float32)
-    if len(digests):
-        asked = np.asarray(wanted, dtype=np.int64)
-        places = np.searchsorted(digests, asked).clip(max=len(digests) - 1)
-        found = digests[places] == asked
-        rows[found] = sketches[places[found]]
-    return rows
+class Bags(NamedTuple):
+    """Rows of a sparse matrix, as :func:`torch.nn.functional.embedding_bag` takes them."""
+
+    columns: Tensor
+    starts: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, rows: sparse.csr_matrix, device: str = "cpu") -> Bags:
+        """The rows of a matrix."""
+        columns, starts = (torch.from_numpy(one.astype(np.int64)) for one in (rows.indices, rows.indptr[:-1]))
+        return cls(columns.to(device), starts.to(device), torch.from_numpy(rows.data.astype(np.float32)).to(device))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a model knows by name: words, and texts that were items in training."""
+
+    words: np.ndarray
+    """int64, rising: numbers of words in sparse vectors."""
+    idf: np.ndarray
+    """float32, of these words."""
+    digests: np.ndarray
+    """int64, rising: see :func:`known_digest`."""
+    sketches: np.ndarray
+    """float32 (digests, width): third blocks, of length 1 at most."""
+    stemmer: str
+
+    @classmethod
+    def of(cls, texts: Sequence[str], digests: np.ndarray, sketches: np.ndarray, stemmer: str) -> Known:
+        """Words of the items' ``texts`` but for those that a fifth of them have, and IDF as Qdrant computes it."""
+        found = [sorted(_words(text, stemmer)) for text in texts]
+        words, counts = np.unique(np.array([one for row in found for one in row], dtype=np.int64), return_counts=True)
+        rare = counts <= COMMON * len(texts)
+        idf = np.log1p((len(texts) - counts + 0.5) / (counts + 0.5)).astype(np.float32)
+        return cls(words[rare], idf[rare], digests, sketches, stemmer)
+
+    @property
+    def learned(self) -> int:
+        """How many vectors are learned: one per word, then one per text."""
+        return len(self.words) + len(self.digests)
+
+    def bags(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """(texts, learned) float32: TF-IDF of a text's known words, scaled to norm 1, and a 1 for itself where it is known."""
+        columns: list[np.ndarray] = []
+        values: list[np.ndarray] = []
+        for text, place in zip(texts, self._places(texts).tolist(), strict=True):
+            bag = _words(text, self.stemmer)
+            at, there = _find(self.words, np.fromiter(bag.keys(), np.int64, len(bag)))
+            weights = np.fromiter(bag.values(), np.float32, len(bag))[there] * self.idf[at[there]]
+            itself = [place] if place >= 0 else []
+            columns.append(np.append(at[there], [len(self.words) + one for one in itself]).astype(np.int64))
+            values.append(np.append(normalised(weights), np.ones(len(itself))).astype(np.float32))
+        ends = np.cumsum([0, *map(len, columns)])
+        data = (np.concatenate(values), np.concatenate(columns), ends) if columns else ([], [], [0])
+        return sparse.csr_matrix(data, shape=(len(texts), self.learned), dtype=np.float32)
+
+    def sketched(self, texts: Sequence[str]) -> np.ndarray:
+        """(texts, width) float32: sketches, zero for what was no item in training."""
+        rows = np.zeros((len(texts), self.sketches.shape[1]), dtype=np.float32)
+        places = self._places(texts)
+        rows[places >= 0] = self.sketches[places[places >= 0]]
+        return rows
+
+    def _places(self, texts: Sequence[str]) -> np.ndarray:
+        places, there = _find(self.digests, np.array([known_digest(text) for text in texts], dtype=np.int64))
+        return np.where(there, places, -1)
+
+
+def _find(rising: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of ``wanted`` stands, and whether it does."""
+    if not len(rising):
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
+    places = np.searchsorted(rising, wanted).clip(max=len(rising) - 1)
+    return places, rising[places] == wanted
+
+
+def _words(text: str, stemmer: str) -> dict[int, float]:
+    """Number of a word → its weight in a text."""
+    return {sparse_index(stem): weight for stem, weight in term_weights(terms(text, stemmer)).items()}
 
 
 class Towers(nn.Module):
-    """The two MLPs, and how much the second block weighs."""
+    """The two MLPs and the learned vectors. ``learned`` is how many of these there are, ``own`` their size."""
 
-    def __init__(self, size: int, hidden: int, width: int, means: int = len(DECAYS), drop: float = 0.3) -> None:
+    def __init__(
+        self, size: int, hidden: int, learned: int, own: int, width: int, means: int = len(DECAYS), drop: float = 0.5
+    ) -> None:
         super().__init__()
-        self.size, self.hidden, self.width, self.means = size, hidden, width, means
+        self.shape = {"size": size, "hidden": hidden, "learned": learned, "own": own, "width": width, "means": means}
+        self.size, self.first, self.drop = size, size + own, drop
         self.item = _mlp(size, hidden, size, drop)
-        self.user = _mlp(size * means, hidden, size, drop)
-        self.register_buffer("gain", torch.tensor(0.0))
-        self.gain: Tensor
+        self.user = _mlp(self.first * means, hidden, self.first, drop)
+        self.table = nn.Parameter(torch.randn(learned, own) * 1e-3)
+        self.register_buffer("longest", torch.tensor(0.0))
+        self.longest: Tensor
+        """Greatest length of a second block that may be: that of the items in training."""
 
-    def texts(self, rows: Tensor) -> Tensor:
-        """The first block of what has these encoder vectors; a zero row stays zero."""
+    def firsts(self, rows: Tensor, bags: Bags) -> Tensor:
+        """First and second blocks, (n, size + own), of what has these encoder vectors and words; a zero row stays zero."""
         there = rows.abs().sum(1, keepdim=True) > 0
-        moved: Tensor = functional.normalize(rows + self.item(rows), dim=1) * there
-        return moved
+        text = functional.normalize(rows + self.item(rows), dim=1)
+        weights = functional.dropout(bags.weights, self.drop, self.training)
+        own = functional.embedding_bag(bags.columns, self.table, bags.starts, mode="sum", per_sample_weights=weights)
+        return torch.cat([text, own.to(text.dtype)], 1) * there
 
-    def items(self, rows: Tensor, sketches: Tensor, spare: Tensor) -> Tensor:
-        """Vectors of items from their encoder vectors, their sketches (of length 1 at most) and directions of their own."""
-        return functional.normalize(self.blocks(self.texts(rows), sketches, spare), dim=1) * (
-            rows.abs().sum(1, keepdim=True) > 0
-        )
-
-    def blocks(self, firsts: Tensor, sketches: Tensor, spare: Tensor) -> Tensor:
-        """The three blocks side by side, all rows equally long."""
-        left = (1 - sketches.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
-        return torch.cat([firsts, self.gain * torch.cat([sketches, left * spare], 1)], 1)
+    def items(self, firsts: Tensor, sketches: Tensor, spare: Tensor) -> Tensor:
+        """Vectors of norm 1 from first and second blocks, sketches (of length 1 at most) and directions of their own."""
+        text, own = firsts[:, : self.size], firsts[:, self.size :]
+        length = own.norm(dim=1, keepdim=True)
+        own = own * (self.longest / length.clamp(min=1e-9)).clamp(max=1)
+        all_ = self.longest.square() + GAIN**2
+        left = all_ - length.clamp(max=self.longest).square() - (GAIN * sketches).square().sum(1, keepdim=True)
+        blocks = torch.cat([text, own, GAIN * sketches, left.clamp(min=0).sqrt() * spare], 1)
+        return blocks / (1 + all_).sqrt() * text.any(1, keepdim=True)
 
     def wishes(self, means: Tensor) -> Tensor:
-        """First blocks of users from (users, means, size) first blocks of what they did."""
+        """First two blocks of users from (users, means, size + own) first two blocks of what they did."""
         means = functional.normalize(means, dim=2)
         moved: Tensor = functional.normalize(means[:, 0] + self.user(means.flatten(1)), dim=1)
         return moved
@@ -111,11 +198,6 @@ class Towers(nn.Module):
         nothing = wanted.new_zeros(len(wanted), SPARE)
         return functional.normalize(torch.cat([self.wishes(means), wanted, nothing], 1), dim=1)
 
-    @property
-    def shape(self) -> dict[str, int]:
-        """What :class:`Towers` is built from."""
-        return {"size": self.size, "hidden": self.hidden, "width": self.width, "means": self.means}
-
 
 def _mlp(size: int, hidden: int, out: int, drop: float) -> nn.Sequential:
     last = nn.Linear(hidden, out)
@@ -124,19 +206,18 @@ def _mlp(size: int, hidden: int, out: int, drop: float) -> nn.Sequential:
     return nn.Sequential(nn.Linear(size, hidden), nn.GELU(), nn.Dropout(drop), last)
 
 
-def save(folder: Path, towers: Towers, decays: Sequence[float], digests: np.ndarray, sketches: np.ndarray) -> None:
-    """Write a version's files; ``digests`` (rising) are of the texts of items that have a sketch."""
+def save(folder: Path, towers: Towers, decays: Sequence[float], known: Known) -> None:
+    """Write a version's files."""
     tensors = {f"towers.{name}": tensor.detach().cpu().contiguous() for name, tensor in towers.state_dict().items()}
-    tensors["digests"] = torch.from_numpy(np.ascontiguousarray(digests, dtype=np.int64))
-    tensors["sketches"] = torch.from_numpy(np.ascontiguousarray(sketches)).half()
+    tensors |= {name: torch.from_numpy(np.ascontiguousarray(getattr(known, name))) for name in ARRAYS}
+    tensors["sketches"] = tensors["sketches"].half()
     save_file(tensors, folder / WEIGHTS)
-    (folder / SHAPE).write_text(
-        json.dumps({"towers": towers.shape, "decays": list(decays)}, indent=2), encoding="utf-8"
-    )
+    shape = {"towers": towers.shape, "decays": list(decays), "stemmer": known.stemmer}
+    (folder / SHAPE).write_text(json.dumps(shape, indent=2), encoding="utf-8")
 
 
 class TowerEncoder:
-    """Texts → item vectors by a trained version; a text it knows from training as an item has that item's sketch."""
+    """Texts → item vectors by a trained version; a text it knows from training as an item has what was learned of that item."""
 
     def __init__(self, config: SpaceConfig, version: Version, folder: Path) -> None:
         if config.size != version.size:
@@ -152,8 +233,8 @@ class TowerEncoder:
         weights = {name.removeprefix("towers."): one for name, one in tensors.items() if name.startswith("towers.")}
         self._towers.load_state_dict(weights)
         self._towers.eval()
-        self._digests = tensors["digests"].numpy()
-        self._sketches = tensors["sketches"].float().numpy()
+        arrays = {name: (tensors[name].float() if name == "sketches" else tensors[name]).numpy() for name in ARRAYS}
+        self._known = Known(**arrays, stemmer=shape["stemmer"])
 
     def _encoder(self) -> Encoder:
         """The frozen encoder, loaded when there is a text: folding a user needs none."""
@@ -161,29 +242,29 @@ class TowerEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), size); rows have norm 1, or are zero where the encoder cannot read the text."""
-        digests = [known_digest(clean(text)) for text in texts]
-        rows, spare = self._encoder().encode(texts), codes(digests, SPARE)
+        shown = [clean(text) for text in texts]
+        rows = torch.from_numpy(self._encoder().encode(texts))
+        spare = codes([known_digest(text) for text in shown], SPARE)
         with torch.inference_mode():
-            found = self._towers.items(
-                *map(torch.from_numpy, (rows, known(self._digests, self._sketches, digests), spare))
-            )
+            firsts = self._towers.firsts(rows, Bags.of(self._known.bags(shown)))
+            found = self._towers.items(firsts, torch.from_numpy(self._known.sketched(shown)), torch.from_numpy(spare))
         vectors: np.ndarray = found.numpy()
         return vectors
 
     @torch.inference_mode()
     def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:
         """The dense vector of a user from events, newest first; None where their events cancel out or say nothing."""
-        size = self._towers.size
+        size, width = self._towers.first, self._towers.shape["width"]
         moments, said = [one.ts for one in past], np.array([one.weight for one in past])
         weights = [pulls(moments, said, config, decay).tolist() for decay in self.decays]
         means = np.zeros((len(self.decays), size), dtype=np.float64)
-        wanted = np.zeros(self._towers.width, dtype=np.float64)
+        wanted = np.zeros(width, dtype=np.float64)
         for one, each in zip(past, zip(*weights, strict=True), strict=True):
-            for row in (normalised(vector[:size]) for vector in one.dense):
+            for vector in one.dense:  # all equally long
                 for place, weight in enumerate(each):
-                    means[place] += weight * row
+                    means[place] += weight * vector[:size]
             if one.item is not None:
-                wanted += each[0] * code(sparse_index_of(one.item), self._towers.width)
+                wanted += each[0] * code(sparse_index_of(one.item), width)
         if np.linalg.norm(means[0]) < 1e-9:
             return None
         rows = torch.tensor(means[None], dtype=torch.float32)

@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from scipy import sparse
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig, SpaceMismatch, training
 from llmrec_qdrant.contracts import Train
@@ -36,11 +37,11 @@ from workers.encoder import load_encoder
 from workers.learners import Recipe
 from workers.reconcile import reconcile
 from workers.runtime import Worker
-from workers.towers import Towers
+from workers.towers import Bags, Towers
 from workers.train import train
 
 CONFIG = SpaceConfig(model="hash", size=32)
-SMALL = {"hidden": 16, "width": 64, "batch": 64, "rate": 2e-3}
+SMALL = {"hidden": 16, "own": 8, "width": 64, "batch": 64, "rate": 2e-3}
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,7 @@ def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path
     assert [path.name for path in models.iterdir()] == [version.name]  # and no checkpoint
     assert version.offered, version.metrics
     assert version.metrics["dense"] > version.metrics["dense before"] + 0.3
-    assert version.base["model"] == "hash" and version.size == 32 + 64 + 16 and len(version.data) == 64
+    assert version.base["model"] == "hash" and version.size == 32 + 8 + 64 + 16 and len(version.data) == 64
     assert rec.reembed(model=version.name, size=version.size).wait(120).state == "live"
     (user,) = rec.client.retrieve(rec._space.users, [point_id("user", "u3")], with_vectors=True)
     (item,) = rec.client.retrieve(rec._space.items, [point_id("item", "i9")], with_vectors=True)
@@ -104,15 +105,20 @@ def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path
 def test_a_model_that_learns_from_noise_is_kept_and_not_offered(served: Recommender) -> None:
     follow(served, chance=random.Random(1))
     version = run(served, epochs=1)
-    assert not version.offered
+    assert not version.offered, version.metrics
     assert [(one.name, one.offered) for one in registry.versions(served.space)] == [(version.name, False)]
 
 
 def test_untrained_towers_give_the_encoders_order(served: Recommender) -> None:
     """Before the first step an item's first block is its encoder's vector, and so is a user's."""
-    rows = load_encoder(CONFIG).encode([f"word{k} other{k % 5}" for k in range(9)])
-    towers = Towers(32, 16, 64, drop=0.0)
-    assert np.allclose(towers.texts(torch.from_numpy(rows)).detach().numpy(), rows, atol=1e-6)
+    texts = [f"word{k} other{k % 5}" for k in range(9)]
+    rows = load_encoder(CONFIG).encode(texts)
+    towers = Towers(32, 16, 0, 8, 64)
+    nothing = Bags.of(sparse.csr_matrix((9, 0)))
+    firsts = towers.eval().firsts(torch.from_numpy(rows), nothing)
+    assert np.allclose(firsts.detach().numpy()[:, :32], rows, atol=1e-6)
+    wishes = towers.wishes(firsts[:, None].expand(-1, 2, -1))
+    assert np.allclose(wishes.detach().numpy()[:, :32], rows, atol=1e-6)
 
 
 def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
@@ -122,8 +128,10 @@ def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
     config = CONFIG.model_copy(update={"model": version.name, "size": version.size})
     rows = load_encoder(config).encode(["word3 other3", "never seen", ""])
     assert np.allclose(np.linalg.norm(rows, axis=1), [1, 1, 0], atol=1e-5)
-    assert np.abs(rows[0, 32:96]).sum() > 0 and np.abs(rows[1, 32:96]).sum() == 0  # what is new has no behaviour
-    with pytest.raises(SpaceMismatch, match="re-embed with size=112"):
+    known, new, unread = np.split(rows, [1, 2])
+    assert np.abs(known[:, 32:40]).sum() > 0 and np.abs(known[:, 40:104]).sum() > 0
+    assert np.abs(new[:, 32:104]).sum() == 0 and not unread.any()  # what is new has no behaviour
+    with pytest.raises(SpaceMismatch, match="re-embed with size=120"):
         load_encoder(config.model_copy(update={"size": 32}))
 
 
@@ -142,7 +150,7 @@ from workers import train
 from workers.learners import Recipe
 train.EVERY = 0
 url, name, folder = sys.argv[1:]
-recipe = Recipe.of("towers", hidden=16, width=64, batch=8, rate=2e-3, epochs=6, patience=9)
+recipe = Recipe.of("towers", hidden=16, own=8, width=64, batch=8, rate=2e-3, epochs=6, patience=9)
 from pathlib import Path
 version = train.train(QdrantClient(url), Space(name).at(1), SpaceConfig(model="hash", size=32), recipe, users=60,
     folder=Path(folder))
