@@ -48,9 +48,11 @@ GAIN = 0.3
 """Length of the third block, that of the first being 1: docs/decisions/training.md."""
 COMMON = 0.2
 """Share of the items above which a word of theirs says nothing of any of them."""
+PRIOR = 10.0
+"""Users who took what has a word before its vector counts in full: one of n users counts √(n / (n + PRIOR))."""
 WEIGHTS = "towers.safetensors"
 SHAPE = "config.json"
-ARRAYS = ("words", "idf", "digests", "sketches")
+ARRAYS = ("words", "idf", "digests", "sketches", "trust")
 """Of :class:`Known`, as they lie in a version's weights."""
 
 
@@ -97,16 +99,29 @@ class Known:
     """int64, rising: see :func:`known_digest`."""
     sketches: np.ndarray
     """float32 (digests, width): third blocks, of length 1 at most."""
+    trust: np.ndarray
+    """float32, of words and texts: how much a learned vector counts, from 0 to 1, by how many users it was learned from."""
     stemmer: str
 
     @classmethod
-    def of(cls, texts: Sequence[str], digests: np.ndarray, sketches: np.ndarray, stemmer: str) -> Known:
-        """Words of the items' ``texts`` but for those that a fifth of them have, and IDF as Qdrant computes it."""
-        found = [sorted(_words(text, stemmer)) for text in texts]
-        words, counts = np.unique(np.array([one for row in found for one in row], dtype=np.int64), return_counts=True)
+    def of(
+        cls, texts: Sequence[str], users: np.ndarray, digests: np.ndarray, sketches: np.ndarray, stemmer: str
+    ) -> Known:
+        """Of items with these ``texts``, each taken by so many ``users``; IDF as Qdrant computes it.
+
+        Left out are words that a fifth of the items have.
+        """
+        found = [_words(text, stemmer) for text in texts]
+        every = np.array([word for row in found for word in row], dtype=np.int64)
+        words, places, counts = np.unique(every, return_inverse=True, return_counts=True)
         rare = counts <= COMMON * len(texts)
         idf = np.log1p((len(texts) - counts + 0.5) / (counts + 0.5)).astype(np.float32)
-        return cls(words[rare], idf[rare], digests, sketches, stemmer)
+        of_words = np.bincount(places, np.repeat(users, [len(row) for row in found]), minlength=len(words))
+        own, there = _find(digests, np.array([known_digest(text) for text in texts], dtype=np.int64))
+        of_texts = np.bincount(own[there], users[there], minlength=len(digests))
+        learned_from = np.concatenate([of_words[rare], of_texts])
+        trust = np.sqrt(learned_from / (learned_from + PRIOR)).astype(np.float32)
+        return cls(words[rare], idf[rare], digests, sketches, trust, stemmer)
 
     @property
     def learned(self) -> int:
@@ -114,7 +129,7 @@ class Known:
         return len(self.words) + len(self.digests)
 
     def bags(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """(texts, learned) float32: TF-IDF of a text's known words, scaled to norm 1, and a 1 for itself where it is known."""
+        """(texts, learned) float32: TF-IDF of known words, scaled to norm 1, and 1 for a known text itself, both times trust."""
         columns: list[np.ndarray] = []
         values: list[np.ndarray] = []
         for text, place in zip(texts, self._places(texts).tolist(), strict=True):
@@ -123,7 +138,7 @@ class Known:
             weights = np.fromiter(bag.values(), np.float32, len(bag))[there] * self.idf[at[there]]
             itself = [place] if place >= 0 else []
             columns.append(np.append(at[there], [len(self.words) + one for one in itself]).astype(np.int64))
-            values.append(np.append(normalised(weights), np.ones(len(itself))).astype(np.float32))
+            values.append(np.append(normalised(weights), np.ones(len(itself))) * self.trust[columns[-1]])
         ends = np.cumsum([0, *map(len, columns)])
         data = (np.concatenate(values), np.concatenate(columns), ends) if columns else ([], [], [0])
         return sparse.csr_matrix(data, shape=(len(texts), self.learned), dtype=np.float32)

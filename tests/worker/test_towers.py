@@ -15,9 +15,10 @@ from workers.towers import GAIN, SPARE, Bags, Known, Towers, codes, known_digest
 TEXTS = ["red lamp", "red chair", "blue chair", "blue vase", "green vase", "lamp"]
 
 
-def known_of(texts: list[str], knows: list[str]) -> Known:
+def known_of(texts: list[str], knows: list[str], users: int = 10**9) -> Known:
     digests = np.array(sorted(known_digest(clean(text)) for text in knows), dtype=np.int64)
-    return Known.of(texts, digests, np.eye(len(knows), 4, dtype=np.float32), "english")
+    taken = np.full(len(texts), users)
+    return Known.of(texts, taken, digests, np.eye(len(knows), 4, dtype=np.float32), "english")
 
 
 def test_a_bag_holds_the_known_words_by_tfidf_and_the_text_itself() -> None:
@@ -33,6 +34,14 @@ def test_a_bag_holds_the_known_words_by_tfidf_and_the_text_itself() -> None:
     assert np.allclose(bags[1, [column["lamp"], column["rug"], 10]], [1, 0, 1])  # an item the model knows
     assert np.allclose(bags[2, [column["lamp"], column["rug"], 10]], [0, 1, 0])
     assert not bags[3:].any()
+
+
+def test_what_few_users_took_is_trusted_less() -> None:
+    """Five users took each item: "lamp" is known from ten, √(10 / 20); "rug" and the text "lamp" from five, √(5 / 15)."""
+    known = known_of(["lamp rug", "lamp", *(f"thing{k}" for k in range(8))], ["lamp"], users=5)
+    lamp, rug = known.bags(["lamp", "rug"]).toarray()
+    assert np.allclose(sorted(lamp[lamp > 0]), [(1 / 3) ** 0.5, 0.5**0.5]) and np.allclose(rug.max(), (1 / 3) ** 0.5)
+    assert not known_of(["lamp"] * 9 + ["rug"], [], users=0).trust.any()
 
 
 def test_words_that_a_fifth_of_the_items_have_say_nothing() -> None:
