@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ class Data:
     """What it may see in addition when the test is read: longer sequences replace those of ``fit``."""
     test: list[Case]
     exclude_seen: bool = True
+    moments: dict[str, list[int]] = field(default_factory=dict)
+    """Seconds of the steps of ``more``, where more is known of time than everybody's own order."""
 
 
 def _leave_one_out(items: list[Item], sequences: Sequence[list[str]]) -> Data:
@@ -130,6 +132,9 @@ def industrial(data: Path) -> Data:
 
     valid, test = rows("valid"), rows("test")
     edge = len(valid) * 4 // 5
+    moments: dict[str, list[int]] = {}
+    for place, (user, past, _) in enumerate(valid):  # rows are in the order of time, after all histories
+        moments.setdefault(f"chain {user}", list(range(len(past)))).append(1_000 + place)
     return Data(
         items=items,
         fit=chains(valid[:edge]),
@@ -137,6 +142,7 @@ def industrial(data: Path) -> Data:
         more=chains(valid),
         test=[Case(f"test {k}", past, target) for k, (_, past, target) in enumerate(test)],
         exclude_seen=False,
+        moments=moments,
     )
 
 
@@ -158,10 +164,11 @@ DATASETS: dict[str, Callable[[Path], Data]] = {
 }
 
 
-def events(user: str, sequence: Sequence[str], start: int = 0) -> Iterator[Event]:
-    """Only the order is known, so one step is one second."""
+def events(user: str, sequence: Sequence[str], start: int = 0, moments: Sequence[int] = ()) -> Iterator[Event]:
+    """Where only the order is known, one step is one second."""
     for step, item in enumerate(sequence[start:], start=start):
-        yield Event(user=user, item=item, type="view", ts=1_600_000_000 + step, id=f"{user} {step}")
+        moment = moments[step] if moments else step
+        yield Event(user=user, item=item, type="view", ts=1_600_000_000 + moment, id=f"{user} {step}")
 
 
 def track(rec: Recommender, sequences: dict[str, list[str]], before: dict[str, list[str]]) -> None:

@@ -217,10 +217,13 @@ class AsyncRecommender:
         epochs: int | None = None,
         users: int = 1_000,
         exclude_seen: bool = True,
+        split: Literal["last", "time"] = "last",
         seed: int = 0,
     ) -> TrainingJob:
         """As :meth:`Recommender.train`."""
-        wanted = {"method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "seed": seed}
+        wanted = {
+            "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
+        }  # fmt: skip
         return await self._drive(training.start(await self._bound(), wanted))
 
     async def training(self) -> TrainingJob | None:

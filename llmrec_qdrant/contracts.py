@@ -575,6 +575,9 @@ class TrainingJob(Contract):
     exclude_seen: bool = Field(
         True, description="Whether lists leave out what a user took before, as they are asked for."
     )
+    split: Literal["last", "time"] = Field(
+        "last", description="What is hidden to choose on: what each user took last, or the last tenth of all events."
+    )
     seed: int = Field(0, ge=0, lt=2**31)
     asked_at: str = ""
     stage: Literal["waiting", "training", "done", "failed"] = "waiting"

@@ -17,7 +17,7 @@ from llmrec_qdrant.jobs import worker_module
 from llmrec_qdrant.printing import bar, out, print_json, say, table_of
 from llmrec_qdrant.query import check_limit
 
-__all__ = ["evaluate", "tune"]
+__all__ = ["Way", "evaluate", "tune"]
 
 
 class Way(StrEnum):

@@ -251,14 +251,18 @@ class Recommender:
         epochs: int | None = None,
         users: int = 1_000,
         exclude_seen: bool = True,
+        split: Literal["last", "time"] = "last",
         seed: int = 0,
     ) -> TrainingJob:
         """Have a model trained on this space's behaviour and texts; without a broker it is done when this returns.
 
         The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…)`` rolls it out.
-        ``exclude_seen``: how lists are going to be asked for. The same call while it is under way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
+        ``exclude_seen``: how lists are going to be asked for. ``split``: what is hidden to choose on, what each user took
+        last or the last tenth of all events, where the times of events say when they were. The same call while it is under way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
         """
-        wanted = {"method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "seed": seed}
+        wanted = {
+            "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
+        }  # fmt: skip
         return self._drive(training.start(self._bound(), wanted))
 
     def training(self) -> TrainingJob | None:

@@ -20,7 +20,7 @@ from llmrec_qdrant.writes import notify, now
 
 __all__ = ["cancel", "live", "progress", "read", "start", "write"]
 
-ASKED = ("method", "epochs", "users", "exclude_seen", "seed")
+ASKED = ("method", "epochs", "users", "exclude_seen", "split", "seed")
 """What a person chooses."""
 
 

@@ -14,6 +14,7 @@ from llmrec_qdrant.contracts import TrainingJob
 from llmrec_qdrant.jobs import worker_module
 from llmrec_qdrant.layout import DENSE
 from llmrec_qdrant.printing import bar, out, print_json, say, table_of
+from llmrec_qdrant.quality_commands import Way
 from llmrec_qdrant.recommender import Recommender
 
 __all__ = ["models", "train"]
@@ -37,7 +38,7 @@ def train(
     target: Target,
     method: Annotated[How, typer.Option(help="What is trained, and on what.")] = How.TOWERS,
     epochs: Annotated[
-        int | None, typer.Option(help="At most so many times over the examples [towers 5, encoder 2, texts 1].", min=1)
+        int | None, typer.Option(help="At most so many times over the examples [towers 6, encoder 2, texts 1].", min=1)
     ] = None,
     users: Annotated[
         int, typer.Option(help="Random users to look at: half to choose on, half to confirm on.", min=2)
@@ -45,6 +46,10 @@ def train(
     seen: Annotated[
         bool, typer.Option("--include-seen", help="Your lists may hold what a user took before: learn for such lists.")
     ] = False,
+    split: Annotated[
+        Way,
+        typer.Option(help="Hide what each user took last, or what everybody did lately: the last tenth of all events."),
+    ] = Way.LAST,
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.", min=0)] = 0,
     status: Annotated[
         bool, typer.Option("--status", help="Show how far the last training is, and start none.")
@@ -57,14 +62,16 @@ def train(
     on pairs of what was done and what was taken next; wants a GPU, or hours. texts: the encoder, on the texts
     alone, where there is no behaviour yet.
 
-    What users took last is hidden; after each epoch real requests are asked for it, and the best epoch is kept. Users that
+    What users took last is hidden (or the latest events, with --split time, where behaviour changes with the seasons); after each epoch real requests are asked for it, and the best epoch is kept. Users that
     nothing was chosen on say whether it beats the model the space has: if not, it is kept but not offered. Your
     space is only read: `llmrec reembed --model VERSION` rolls a version out, `llmrec tune` then weighs the legs anew, and
     `llmrec rollback` takes it back. Interrupted or killed, it goes on where it was: run the same command again.
 
     Example: llmrec train; llmrec models; llmrec reembed --model movies-towers-1
     """
-    wanted = {"method": method.value, "epochs": epochs, "users": users, "exclude_seen": not seen, "seed": seed}
+    wanted = {
+        "method": method.value, "epochs": epochs, "users": users, "exclude_seen": not seen, "split": split.value, "seed": seed,
+    }  # fmt: skip
     with target.open() as rec:
         if cancel:
             given_up = rec.cancel_training()

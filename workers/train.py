@@ -1,7 +1,7 @@
 """A training from its examples to a version in the registry.
 
 Of every user is hidden what they took last, and all since: were it of some only, the others would tell what is new,
-and behaviour would seem to know more of what comes than it does. Models learn from the rest, are looked at after each
+and behaviour would seem to know more of what comes than it does. Or the last tenth of all events is hidden. Models learn from the rest, are looked at after each
 epoch in a trial space (their vectors, real requests, NDCG of the fused query on one half of those users), and the best
 one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has. Towers then
 learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is killed goes on
@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from qdrant_client import QdrantClient, models
@@ -38,7 +38,7 @@ from workers.encoder import load_encoder
 from workers.evaluate import interval, ndcg_of, p_value
 from workers.examples import Catalogue, Examples
 from workers.learners import EncoderLearner, Learner, Recipe, TowerLearner
-from workers.trial import Split, Target, Tell, fold, hide_last, payloads, sign_of_life, trial, unheard
+from workers.trial import Split, Target, Tell, fold, hide_last, hide_latest, payloads, sign_of_life, trial, unheard
 from workers.tune import LEAST, LEG_WEIGHTS, more_than_luck
 
 __all__ = ["Outcome", "base_of", "train"]
@@ -95,6 +95,7 @@ def train(
     users: int = 1_000,
     limit: int = 10,
     exclude_seen: bool = True,
+    split: Literal["last", "time"] = "last",
     until: float = float("inf"),
     folder: Path | None = None,
     tell: Tell = unheard,
@@ -102,20 +103,23 @@ def train(
     """Train a model for a space on its events before ``until`` (Unix seconds), and keep it as a version.
 
     ``exclude_seen``: whether lists leave out what a user took before, as :meth:`Recommender.recommend` may be asked to.
+    ``split``: what is hidden to choose on, what each user took last, or the last tenth of all events.
     ``folder`` holds the checkpoint; it is deleted at the end. Raises :class:`InvalidInput` with fewer than 40 users
     who took two items at different times.
     """
     folder = folder or registry.folder() / f".run-{space.name}"
     folder.mkdir(parents=True, exist_ok=True)
     past = (one for one in payloads(client, space) if timestamp(one[Key.TS]) < until)
-    split = replace(hide_last(past, config, users, recipe.seed), everybody_from=until)
-    if len(split.targets) < 2 * LEAST:
+    hide = {"last": hide_last, "time": hide_latest}[split]
+    parts = hide(past, config, users, recipe.seed)
+    parts = replace(parts, everybody_from=min(parts.everybody_from, until))
+    if len(parts.targets) < 2 * LEAST:
         raise InvalidInput(
-            f"space {space.name!r} has {len(split.targets)} users who took two items at different times: training takes "
+            f"space {space.name!r} has {len(parts.targets)} users who took two items at different times: training takes "
             f"{2 * LEAST} or more, to see whether a model is better"
         )
     judge = _Judge(client, config.weights, limit, exclude_seen, tell)
-    training = _Training(client, space, config, recipe, split, judge, folder)
+    training = _Training(client, space, config, recipe, parts, until, judge, folder)
     version = training.run()
     shutil.rmtree(folder, ignore_errors=True)
     return version
@@ -125,11 +129,11 @@ class _Training:
     """One training; all it remembers lies in its folder."""
 
     def __init__(
-        self, client: QdrantClient, space: Space, config: SpaceConfig, recipe: Recipe, split: Split, judge: _Judge,
-        folder: Path,
+        self, client: QdrantClient, space: Space, config: SpaceConfig, recipe: Recipe, split: Split, until: float,
+        judge: _Judge, folder: Path,
     ) -> None:  # fmt: skip
         self._client, self._space, self._config, self._recipe = client, space, config, recipe
-        self._split, self._judge, self._folder, self._tell = split, judge, folder, judge.tell
+        self._split, self._until, self._judge, self._folder, self._tell = split, until, judge, folder, judge.tell
         self._base = base_of(config)
         self._made: Space | None = None
         judge.tell("reading", 0, 1)
@@ -236,7 +240,7 @@ class _Training:
 
     def _again(self, progress: _Progress, chosen: Learner, seen: int) -> Learner:
         """The same once more with what was hidden, for as many epochs as were best; where that is next to nothing, not."""
-        nothing = replace(self._split, targets=(), hidden_from={}).hides
+        nothing = Split((), {}, self._until).hides
         everything = self._examples(nothing)
         if len(everything) < MORE * seen:
             return chosen

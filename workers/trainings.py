@@ -86,7 +86,8 @@ def work(
                 tell(what, done, total)
 
             version = train(
-                client, space, config, recipe(job), users=job.users, exclude_seen=job.exclude_seen, until=_moment(job.asked_at),
+                client, space, config, recipe(job), users=job.users, exclude_seen=job.exclude_seen, split=job.split,
+                until=_moment(job.asked_at),
                 folder=registry.folder() / f".run-{job.run}", tell=told,
             )  # fmt: skip
         return _write(client, space, lease.job, stage="done", version=version.name, offered=version.offered, holder="")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -211,6 +211,24 @@ def test_a_training_is_asked_for_watched_and_done(rec: Recommender) -> None:
     job = rec.train(epochs=1, users=60)
     assert (job.stage, job.method, job.offered) == ("done", "towers", True)
     assert [one.name for one in registry.versions(rec.space)] == [job.version] == [rec.training().version]  # type: ignore[union-attr]
+
+
+def test_a_training_may_hide_the_latest_events_and_learns_from_them_in_the_end(
+    served: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last tenth of all events lies in the fifth of five days: four are learned from, then all five."""
+    seen: list[int] = []
+    build = trains.examples.build
+
+    def watched(people: Any, *given: Any, **options: Any) -> Any:
+        seen.append(sum(map(len, people.values())))
+        return build(people, *given, **options)
+
+    monkeypatch.setattr(trains.examples, "build", watched)
+    follow(served)
+    job = served.train(epochs=1, users=60, split="time")
+    assert (job.stage, job.split, job.offered) == ("done", "time", True)
+    assert seen == [90 * 4, 90 * 5]
 
 
 def test_the_reconciler_finds_a_training_that_nobody_is_at(
