@@ -25,6 +25,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 import regex
@@ -209,19 +210,22 @@ def keywords(terms: Iterable[Term], limit: int = 24) -> list[str]:
     >>> keywords(terms("Stories of robots. A robot's story, a robot!"))
     ['robot', 'story']
     """
-    words: dict[str, Counter[str]] = {}  # in order of appearance, which `sorted` and `min` keep
-    for stem, word in terms:
-        words.setdefault(stem, Counter())[word] += 1
-    ranked = sorted(words.values(), key=lambda seen: -seen.total())
-    shown = dict.fromkeys(min(seen, key=lambda word: (-seen[word], len(word))) for seen in ranked)
-    return [word for word in shown if not _is_fragment(word, shown)][: max(limit, 0)]
+    totals: Counter[str] = Counter()
+    best: dict[str, tuple[int, int, str]] = {}  # stem → (−count, length, word), in order of appearance
+    for (stem, word), count in Counter(terms).items():
+        totals[stem] += count
+        candidate = (-count, len(word), word)
+        if stem not in best or candidate[:2] < best[stem][:2]:
+            best[stem] = candidate
+    shown = dict.fromkeys(best[stem][2] for stem in sorted(best, key=lambda stem: -totals[stem]))
+    pieces = {piece for word in shown if "-" in word for piece in _PARTS.split(word)}
+    whole = (word for word in shown if word not in pieces and not _is_fragment(word, shown))
+    return list(islice(whole, max(limit, 0)))
 
 
 def _is_fragment(word: str, shown: Iterable[str]) -> bool:
-    """Tell whether a word only stands inside another one: 测器 in 探测器, fi in sci-fi. Such are for matching."""
-    if len(word) == 2 and word > "\u2e7f":
-        return any(len(other) == 3 and word in other for other in shown)
-    return any(word != other and word in _PARTS.split(other) for other in shown if "-" in other)
+    """Tell whether a Han word only stands inside another one: 测器 in 探测器. Such are for matching."""
+    return len(word) == 2 and word > "\u2e7f" and any(len(other) == 3 and word in other for other in shown)
 
 
 def _han(run: str) -> Iterator[Term]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import math
 import os
 import subprocess
@@ -212,6 +213,16 @@ def test_the_stemmer_brings_its_language() -> None:
     assert stems("книги и книга", "english") == ["книги", "книга"]
 
 
+@pytest.mark.parametrize("stemmer", ["english", "german", "french"])
+def test_stems_are_those_of_snowball_in_python(stemmer: str) -> None:
+    """PyStemmer, where it is installed, computes the same: stored vectors depend on it."""
+    pure = getattr(importlib.import_module(f"snowballstemmer.{stemmer}_stemmer"), f"{stemmer.title()}Stemmer")()
+    words = sorted(set(regex.findall(r"[a-z]{3,}", (ROOT / "LICENSE").read_text(encoding="utf-8").lower())))
+    found = {term.word: term.stem for word in words for term in terms(word, stemmer)}
+    assert len(found) > 300
+    assert found == {word: pure.stemWord(word) for word in found}
+
+
 def test_an_unknown_stemmer_names_those_accepted() -> None:
     with pytest.raises(ValueError, match=r"stemmer 'klingon' is not one of .*english, .*spanish"):
         terms("", "klingon")
@@ -244,6 +255,9 @@ def test_keywords_by_hand() -> None:
     assert keywords(said) == ["robots", "dune", "spice", "sand"]
     assert keywords(said, 2) == ["robots", "dune"]
     assert keywords([Term("s", "ab"), Term("s", "cd")]) == ["ab"]
+    # a piece of a shown compound is not shown, however frequent; nor a Han word inside a longer one
+    assert keywords([Term("fi", "fi")] * 3 + [Term("scifi", "sci-fi"), Term("hi", "hi")], 1) == ["sci-fi"]
+    assert keywords([Term(word, word) for word in ("测器", "探测器", "机器")]) == ["探测器", "机器"]
     assert keywords(said, 0) == keywords([]) == []
 
 
