@@ -71,12 +71,6 @@ def _tries(record: models.Record) -> int:
     return int((record.payload or {}).get(Key.ATTEMPTS) or 0)
 
 
-def _still(records: Sequence[models.Record], guard: str) -> models.Filter:
-    """These points, as long as their source is the one that was read."""
-    values = list({str((record.payload or {}).get(guard)) for record in records})
-    return store.where(store.has_id(*(str(record.id) for record in records)), store.one_of(guard, values))
-
-
 def _set(client: QdrantClient, collection: str, payload: dict[str, Any], which: models.Filter) -> None:
     with translated():
         client.set_payload(collection, payload, points=which, wait=True)
@@ -84,7 +78,7 @@ def _set(client: QdrantClient, collection: str, payload: dict[str, Any], which: 
 
 def _claim(client: QdrantClient, collection: str, group: Sequence[models.Record], guard: str) -> None:
     tried = _tries(group[0]) + 1
-    _set(client, collection, {Key.ATTEMPTS: tried, Key.LEASE: lease_end()}, _still(group, guard))
+    _set(client, collection, {Key.ATTEMPTS: tried, Key.LEASE: lease_end()}, store.unchanged(group, guard))
 
 
 def _failed(
@@ -95,7 +89,7 @@ def _failed(
         _set_aside(client, collection, group[0], guard, why)
         return []
     if len(group) == 1:
-        _set(client, collection, {Key.SET_ASIDE_WHY: why}, _still(group, guard))
+        _set(client, collection, {Key.SET_ASIDE_WHY: why}, store.unchanged(group, guard))
     log.warning("%d points of %s will be tried alone: %s", len(group), collection, why)
     return [str(record.id) for record in group]
 
@@ -110,4 +104,4 @@ def _summary(error: Exception) -> str:
 def _set_aside(client: QdrantClient, collection: str, record: models.Record, guard: str, why: str) -> None:
     log.error("set aside %s of %s: %s", record.id, collection, why)
     derived = {Key.STALE: False, Key.SET_ASIDE: True, Key.SET_ASIDE_WHY: why}
-    _set(client, collection, derived, _still([record], guard))
+    _set(client, collection, derived, store.unchanged([record], guard))

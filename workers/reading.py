@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,7 @@ class Reader:
     def __init__(self, tokenizer: Any, limit: int, prompt: str = "") -> None:
         self._tokenizer = tokenizer
         self._limit = limit
+        self._lock = threading.Lock()  # not every tokenizer serves two threads
         self._fast = tokenizer.backend_tokenizer if tokenizer.is_fast else None
         if self._fast:
             self._fast.enable_truncation(max_length=limit)
@@ -34,10 +36,11 @@ class Reader:
     def __call__(self, texts: Sequence[str]) -> list[list[int] | None]:
         """Token ids of each text, at most ``limit``; None where the model cannot read the text."""
         given = [self._prompt + text for text in texts] if self._prompt else list(texts)
-        if self._fast:  # without the places of tokens in the text, which nobody needs: twice as fast
-            tokens = [one.ids for one in self._fast.encode_batch_fast(given)]
-        else:
-            tokens = self._tokenizer(given, truncation=True, max_length=self._limit)["input_ids"]
+        with self._lock:
+            if self._fast:  # without the places of tokens in the text, which nobody needs: twice as fast
+                tokens = [one.ids for one in self._fast.encode_batch_fast(given)]
+            else:
+                tokens = self._tokenizer(given, truncation=True, max_length=self._limit)["input_ids"]
         return [ids if text.isascii() or self._readable(ids) else None for text, ids in zip(texts, tokens, strict=True)]
 
     def _readable(self, ids: Sequence[int]) -> bool:

@@ -14,7 +14,7 @@ from llmrec_qdrant.layout import Key
 from llmrec_qdrant.translate import translated
 
 __all__ = [
-    "count", "equals", "has_id", "one_of", "pause", "remote", "scroll", "uninspected", "where", "write_existing",
+    "count", "equals", "has_id", "one_of", "pause", "remote", "scroll", "unchanged", "uninspected", "where", "write_existing",
 ]  # fmt: skip
 
 PAGE = 1_000
@@ -43,6 +43,12 @@ def one_of(key: str, values: Sequence[Any]) -> models.FieldCondition:
 def has_id(*points: str) -> models.HasIdCondition:
     """The point is one of these."""
     return models.HasIdCondition(has_id=list(points))
+
+
+def unchanged(records: Sequence[models.Record], key: str) -> models.Filter:
+    """These points, as long as the source of each is the one that was read: ``key`` names its digest or revision."""
+    values = list({str((record.payload or {}).get(key)) for record in records})
+    return where(has_id(*(str(record.id) for record in records)), one_of(key, values))
 
 
 def where(*conditions: Any) -> models.Filter:
@@ -88,13 +94,18 @@ def write_existing(
     points: Sequence[models.PointVectors],
     guard: models.Filter | None = None,
     payloads: Sequence[models.SetPayload] = (),
+    before: Sequence[models.SetPayload] = (),
 ) -> None:
     """Update vectors of points that still exist and still fulfil ``guard`` (if any); nothing is ever created.
 
     Qdrant refuses a whole batch in which one id is missing, so missing ones are dropped and the rest
     is sent again; a point that is deleted in between costs one more round, bounded by the batch.
-    ``payloads`` follow in the same request; their own filters make them safe for missing points.
+    ``payloads`` follow in the same request; their own filters make them safe for missing points. ``before`` goes ahead
+    in a request of its own that nobody waits for: Qdrant does one after the other, so they are done when the rest is,
+    and it need not bring each of them to the disk by itself.
     """
+    if before:
+        _patiently(client, collection, [models.SetPayloadOperation(set_payload=one) for one in before], wait=False)
     left = list(points)
     while True:
         operations: list[Any] = []
@@ -105,7 +116,7 @@ def write_existing(
         if not operations:
             return
         try:
-            _patiently(client, collection, operations)
+            _patiently(client, collection, operations, wait=True)
             return
         except NotFound:
             if not left:
@@ -123,12 +134,12 @@ PATIENCE = 6
 """Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant is back."""
 
 
-def _patiently(client: QdrantClient, collection: str, operations: Sequence[Any]) -> None:
+def _patiently(client: QdrantClient, collection: str, operations: Sequence[Any], wait: bool) -> None:
     """Write; what was computed for it would be lost if a short absence of Qdrant ended the task."""
     for tries in range(PATIENCE):
         try:
             with translated():
-                client.batch_update_points(collection, operations, wait=True)
+                client.batch_update_points(collection, operations, wait=wait)
             return
         except QdrantUnavailable as error:
             if tries == PATIENCE - 1 or (error.retry_after or 0) > 5:
