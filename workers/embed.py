@@ -50,6 +50,20 @@ def sparse(words: Sequence[text.Term]) -> models.SparseVector:
     return models.SparseVector(indices=list(summed), values=list(summed.values()))
 
 
+@dataclass(frozen=True)
+class _Words:
+    """What the words of a text become."""
+
+    vector: models.SparseVector | None
+    """None where there are none."""
+    shown: list[str]
+
+    @classmethod
+    def of(cls, source: str, stemmer: str) -> _Words:
+        terms = text.terms(source, stemmer)
+        return cls(sparse(terms) if terms else None, text.keywords(terms))
+
+
 def source_text(payload: dict[str, Any]) -> str:
     """The text of an item or text point that is encoded."""
     parts = (payload.get(Key.TITLE) or "", payload.get(Key.TEXT) or "")
@@ -91,7 +105,7 @@ def _encode(
     with ThreadPoolExecutor(2, thread_name_prefix="embed") as threads:  # two: no core waits for the end of a group
         coming = threads.map(encoder.encode, [[source for source, _ in group] for group in groups])
         for group in groups:
-            words = [text.terms(source, config.stemmer) for source, _ in group]
+            words = [_Words.of(source, config.stemmer) for source, _ in group]
             _write(client, collection, config, [record for _, record in group], next(coming), words, topics)
     log.info("encoded %d points of %s", len(todo), collection)
 
@@ -102,7 +116,7 @@ def _write(
     config: SpaceConfig,
     todo: list[models.Record],
     dense: np.ndarray,
-    words: list[list[text.Term]],
+    words: list[_Words],
     topics: SpaceTopics | None,
 ) -> None:
     points: list[models.PointVectors] = []
@@ -110,14 +124,14 @@ def _write(
     marks: list[dict[str, Any]] = [{}] * len(todo)
     if topics is not None and topics.fit:
         tenants = [(record.payload or {}).get(Key.TENANT) or "" for record in todo]
-        bags = [sparse(one) if one else None for one in words]
+        bags = [one.vector for one in words]
         marks = topics.marks(tenants, [row if row.any() else None for row in dense], bags)
     lost: dict[str, list[models.Record]] = {DENSE: [], TFIDF: []}
     by_legs: dict[tuple[str, ...], list[models.Record]] = {}
-    for record, row, terms, topic in zip(todo, dense, words, marks, strict=True):
+    for record, row, said, topic in zip(todo, dense, words, marks, strict=True):
         vector: dict[str, Any] = {DENSE: row.tolist()} if row.any() else {}
-        if terms:
-            vector[TFIDF] = sparse(terms)
+        if said.vector:
+            vector[TFIDF] = said.vector
         if vector:
             points.append(models.PointVectors(id=record.id, vector=vector))
         by_legs.setdefault(tuple(vector), []).append(record)
@@ -126,9 +140,7 @@ def _write(
             if leg in had and leg not in vector:
                 lost[leg].append(record)
         own.append(
-            models.SetPayload(
-                payload={Key.TERMS: text.keywords(terms), **topic}, filter=store.unchanged([record], Key.SRC_HASH)
-            )
+            models.SetPayload(payload={Key.TERMS: said.shown, **topic}, filter=store.unchanged([record], Key.SRC_HASH))
         )
     for leg, records in lost.items():
         if records:

@@ -240,6 +240,9 @@ def _han(run: str) -> Iterator[Term]:
 @lru_cache(maxsize=_CACHED_WORDS)
 def _word(surface: str, stemmer: str) -> tuple[Term, ...]:
     """Return the terms of one lower-cased word or compound: the whole joined up, then its parts."""
+    if surface.isascii() and surface.isalpha():  # most words: nothing to take apart
+        plain = _term(surface, stemmer)
+        return () if plain is None else (plain,)
     surface = surface.replace("‐", "-").replace("’", "'").replace("ʼ", "'").replace("⁄", "/")
     if surface.endswith("n't"):  # don't, isn't, ain't: all of them function words
         return ()
@@ -264,8 +267,8 @@ def _letters_and_digits(piece: str) -> Iterator[str]:
 def _term(word: str, stemmer: str) -> Term | None:
     if len(word) > _MAX_WORD or word in _stop_words(stemmer) or word in _script_stop_words():
         return None
-    stem = _JOINTS.sub("", word)
-    if not any(character.isdecimal() for character in word):
+    stem = word if word.isalpha() else _JOINTS.sub("", word)
+    if word.isalpha() or not any(character.isdecimal() for character in word):
         algorithm = _load_stemmer(stemmer)
         with _lock:
             stem = algorithm.stemWord(stem) or stem
