@@ -192,11 +192,11 @@ class TowerLearner(Learner):
 
     def __init__(
         self, recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples, before: sparse.csr_matrix,
-        stemmer: str = "english",
+        stemmer: str = "english", exclude_seen: bool = True,
     ) -> None:  # fmt: skip
         torch.manual_seed(recipe.seed)
         self._recipe, self._examples, self._device = recipe, examples, device()
-        self._count = catalogue.items
+        self._count, self._exclude_seen = catalogue.items, exclude_seen
         self.steps = max(ROUND, -(-len(examples) // recipe.batch))
         self._rows = torch.from_numpy(rows).to(self._device)
         items = catalogue.texts[: self._count]
@@ -254,15 +254,17 @@ class TowerLearner(Learner):
     def _never_wrong(self, chosen: np.ndarray, items: Tensor, targets: Tensor) -> Tensor:
         """(examples, items): what is no negative, as the user took it later, or as it is another tenant's.
 
-        What they took before is one: it was there to be taken again, and something else was.
+        What they took before is none where lists leave it out; else it is one: it was there to be taken again, and
+        something else was.
         """
         mask = (self._tenants[items][None, :] != self._tenants[targets][:, None]).cpu()
         names, examples = items.numpy(), self._examples
         for row, example in enumerate(chosen.tolist()):
-            before = examples.sources[examples.starts[example] : examples.starts[example + 1]]
-            later = np.setdiff1d(examples.taken[examples.owners[example]], before)
-            places = np.searchsorted(names, later).clip(max=len(names) - 1)
-            mask[row, places[names[places] == later]] = True
+            right = examples.taken[examples.owners[example]]
+            if not self._exclude_seen:
+                right = np.setdiff1d(right, examples.sources[examples.starts[example] : examples.starts[example + 1]])
+            places = np.searchsorted(names, right).clip(max=len(names) - 1)
+            mask[row, places[names[places] == right]] = True
         mask[torch.arange(len(chosen)), torch.searchsorted(items, targets)] = False
         return mask
 

@@ -186,7 +186,9 @@ class _Training:
         if self._recipe.method != "towers":
             return EncoderLearner(self._recipe, self._base, self._catalogue, self._rows, seen)
         taken = _cooccurrence(self._client, self._space, self._config, self._catalogue, hidden)
-        return TowerLearner(self._recipe, self._catalogue, self._rows, seen, taken, self._base.stemmer)
+        return TowerLearner(
+            self._recipe, self._catalogue, self._rows, seen, taken, self._base.stemmer, self._judge.exclude_seen
+        )
 
     def _version(self, learner: Learner) -> registry.Version:
         base = {name: getattr(self._base, name) for name in SpaceConfig.IDENTITY}

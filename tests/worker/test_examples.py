@@ -112,15 +112,23 @@ def two_users() -> Examples:
     return build(people, catalogue(), CONFIG, (0.6, 0.9))
 
 
-def test_what_a_user_took_later_is_no_negative(two_users: Examples) -> None:
+@pytest.mark.parametrize(
+    ("exclude_seen", "expected"),
+    [(False, {1: ["c"], 2: [], 3: []}), (True, {1: ["a", "c"], 2: ["a", "b"], 3: ["b"]})],
+)
+def test_what_a_user_took_later_is_no_negative_nor_what_lists_leave_out(
+    two_users: Examples, exclude_seen: bool, expected: dict[int, list[str]]
+) -> None:
     import torch
 
     rows = np.eye(6, 8, dtype=np.float32)
-    learner = TowerLearner(Recipe(batch=3), catalogue(), rows, two_users, sparse.csr_matrix((6, 6)))
+    learner = TowerLearner(
+        Recipe(batch=3), catalogue(), rows, two_users, sparse.csr_matrix((6, 6)), exclude_seen=exclude_seen
+    )
     targets = torch.from_numpy(two_users.targets)
     mask = learner._never_wrong(np.arange(3), torch.arange(6), targets)
     hidden = {int(target): [ITEMS[k] for k in np.flatnonzero(row)] for target, row in zip(targets, mask, strict=True)}
-    assert hidden == {1: ["c"], 2: [], 3: []}
+    assert hidden == expected
 
 
 def test_a_batch_of_pairs_holds_no_answer_that_is_right_for_two(
