@@ -38,7 +38,8 @@ def train(
     target: Target,
     method: Annotated[How, typer.Option(help="What is trained, and on what.")] = How.TOWERS,
     epochs: Annotated[
-        int | None, typer.Option(help="At most so many times over the examples [towers 6, encoder 2, texts 1].", min=1)
+        int | None,
+        typer.Option(help="At most so many times over the examples; left out: towers 6, encoder 2, texts 1.", min=1),
     ] = None,
     users: Annotated[
         int, typer.Option(help="Random users to look at: half to choose on, half to confirm on.", min=2)

@@ -302,8 +302,10 @@ def test_a_training_that_dies_at_one_place_is_given_up(served: Recommender, monk
 
 @pytest.mark.parametrize("method", ["encoder", "texts"])
 def test_an_encoder_is_trained_saved_and_read_again(
-    method: Literal["encoder", "texts"], request: pytest.FixtureRequest, qdrant_url: str, tmp_path: Path
-) -> None:
+    method: Literal["encoder", "texts"], request: pytest.FixtureRequest, qdrant_url: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("LLMREC_ENCODER_BACKEND", "fp32")  # a probe may choose another number format for each model
     request.param = "server"
     base = str(save_tiny("bert", tmp_path / "tiny"))
     with space_on(request, SpaceConfig(model=base, size=32, max_tokens=16)) as rec:
