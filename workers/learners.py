@@ -19,6 +19,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from llmrec_qdrant.contracts import Method, SpaceConfig
 from workers import towers
@@ -188,7 +189,10 @@ def _unflat(state: dict[str, Tensor], model: torch.nn.Module, optimizer: torch.o
 
 
 class TowerLearner(Learner):
-    """MLP towers on frozen vectors: softmax over the catalogue, in minutes on a CPU (method ``towers``)."""
+    """MLP towers on frozen vectors: softmax over the catalogue, in minutes on a CPU (method ``towers``).
+
+    What it gives is the moving average of its weights over the last epoch or so (Polyak and Juditsky 1992).
+    """
 
     def __init__(
         self, recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples, before: sparse.csr_matrix,
@@ -214,6 +218,26 @@ class TowerLearner(Learner):
         networks = [*self._model.item.parameters(), *self._model.user.parameters()]
         groups: list[dict[str, Any]] = [{"params": networks}, {"params": [self._model.table], "faster": FASTER}]
         self._optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
+        moving = get_ema_multi_avg_fn(1 - 1 / self.steps)  # type: ignore[no-untyped-call]
+        self._average = AveragedModel(self._model, multi_avg_fn=moving)
+
+    def step(self, number: int, total: int) -> float:
+        """As of every learner; the average follows."""
+        loss = super().step(number, total)
+        self._average.update_parameters(self._model)
+        return loss
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights, optimizer and average."""
+        average = self._average.state_dict().items()
+        return super().state() | {f"{AVERAGE}{name}": one.detach().cpu().contiguous() for name, one in average}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Go on from a state."""
+        super().load(state)
+        self._average.load_state_dict(
+            {name.removeprefix(AVERAGE): one for name, one in state.items() if name.startswith(AVERAGE)}
+        )
 
     @property
     def size(self) -> int:
@@ -271,28 +295,28 @@ class TowerLearner(Learner):
     @torch.inference_mode()
     def rows(self) -> np.ndarray:
         """Vectors of items and free texts."""
-        firsts = self._finished()
+        model, firsts = self._finished()
         tables = (firsts, self._sketches, self._spare)
-        parts = [self._model.items(*(table[some] for table in tables)) for some in _parts(len(firsts))]
+        parts = [model.items(*(table[some] for table in tables)) for some in _parts(len(firsts))]
         found: np.ndarray = torch.cat(parts).cpu().numpy()
         return found
 
     @torch.inference_mode()
-    def _finished(self) -> Tensor:
-        """First two blocks of everything, with a model that knows how long the second ones are."""
-        self._model.eval()
+    def _finished(self) -> tuple[towers.Towers, Tensor]:
+        """The averaged model, which knows how long second blocks are, and the first two blocks of everything."""
+        model = self._average.module.eval()
+        assert isinstance(model, towers.Towers)
         parts = [
-            self._model.firsts(self._rows[some], Bags.of(self._bags[some], self._device))
-            for some in _parts(len(self._rows))
+            model.firsts(self._rows[some], Bags.of(self._bags[some], self._device)) for some in _parts(len(self._rows))
         ]
         firsts = torch.cat(parts)
-        self._model.longest.fill_(firsts[: self._count, self._model.size :].norm(dim=1).max())
-        return firsts
+        model.longest.fill_(firsts[: self._count, model.size :].norm(dim=1).max())
+        return model, firsts
 
     def save(self, folder: Path) -> None:
         """The towers, and what they know."""
-        self._finished()
-        towers.save(folder, self._model, towers.DECAYS, self._known)
+        model, _ = self._finished()
+        towers.save(folder, model, towers.DECAYS, self._known)
 
 
 def _parts(count: int) -> list[slice]:
@@ -309,6 +333,8 @@ def _ragged(examples: Examples, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
     return examples.sources[at], np.ascontiguousarray(examples.weights[:, at]), starts
 
 
+AVERAGE = "average."
+"""Before the names of averaged weights in a state."""
 FASTER = 3.0
 """Times the rate at which learned vectors move: each is seen in few steps."""
 ROUND = 25

@@ -30,7 +30,7 @@ LEAST = 20
 """Users on either side below which a choice would be chance."""
 _RATIOS = (
     (1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1), (2, 1, 2), (3, 1, 1),
-    (3, 1, 2), (4, 1, 2), (4, 2, 1),
+    (3, 1, 2), (4, 1, 2), (4, 2, 1), (6, 1, 2),
 )  # fmt: skip
 LEG_WEIGHTS: Sequence[dict[Leg, float]] = [dict(zip(LEGS, map(float, one), strict=True)) for one in _RATIOS]
 VALUES: dict[str, Sequence[Any]] = {
