@@ -21,11 +21,12 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -171,9 +172,16 @@ def events(user: str, sequence: Sequence[str], start: int = 0, moments: Sequence
         yield Event(user=user, item=item, type="view", ts=1_600_000_000 + moment, id=f"{user} {step}")
 
 
-def track(rec: Recommender, sequences: dict[str, list[str]], before: dict[str, list[str]]) -> None:
-    """What is new in these sequences."""
-    rec.track(one for user, sequence in sequences.items() for one in events(user, sequence, len(before.get(user, []))))
+def track(
+    rec: Recommender, sequences: dict[str, list[str]], before: dict[str, list[str]],
+    moments: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """What is new in these sequences; ``moments`` are those of a user's steps, where they are known."""
+    rec.track(
+        one
+        for user, sequence in sequences.items()
+        for one in events(user, sequence, len(before.get(user, [])), moments.get(user, ()))
+    )
 
 
 def refresh(rec: Recommender, users: Sequence[str]) -> None:

@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.training beauty|industrial --data ../shared/datasets [--method towers|encoder|texts]`` loads what the
 protocol lets a model see, has one trained as ``llmrec train`` does (epochs and leg weights are chosen on events it hides by
-itself: the latest ones where the data knows of time, which users took last elsewhere), rolls it out as ``llmrec reembed`` does, and reads the test figures once: with the trained model, then after a
-rollback with the one before. Both get the leg weights that the training chose for them. ``--small`` takes a part of the data,
+itself: the latest ones where the data knows of time, what users took last elsewhere), rolls it out as ``llmrec reembed``
+does, and reads the test figures once: with the trained model, then after a rollback with the one before. Both get the leg weights that the training chose for them. ``--small`` takes a part of the data,
 in minutes; its figures compare with nothing else. Last line: JSON.
 """
 
@@ -26,7 +26,7 @@ from typing import Any, get_args
 import numpy as np
 from qdrant_client import models
 
-from benchmarks.quality import DATASETS, Case, Data, events, figures, ours, ranks, refresh, small, track
+from benchmarks.quality import DATASETS, Case, Data, figures, ours, ranks, refresh, small, track
 from llmrec_qdrant import Recommender, SpaceConfig, WorkPendingWarning
 from llmrec_qdrant.contracts import FitCollab, Method
 from llmrec_qdrant.layout import DENSE, Key
@@ -99,8 +99,7 @@ def main() -> int:
         rec._queue = inline
         rec.reconcile()
         rec._queue = MemoryQueue()  # users are folded when they are asked about
-        seen = data.more or data.fit
-        rec.track(one for user, past in seen.items() for one in events(user, past, moments=data.moments.get(user, ())))
+        track(rec, data.more or data.fit, {}, data.moments)
         Worker(rec.client).run(FitCollab(space=rec.space))
         print(f"{len(data.items):,} items encoded, what may be seen is loaded", flush=True)
         began = time.monotonic()

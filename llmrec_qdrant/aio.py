@@ -15,6 +15,7 @@ from llmrec_qdrant.connect import open_async, open_queue, open_sync
 from llmrec_qdrant.contracts import (
     Event,
     Failure,
+    Hide,
     Interest,
     Leg,
     Method,
@@ -217,7 +218,7 @@ class AsyncRecommender:
         epochs: int | None = None,
         users: int = 1_000,
         exclude_seen: bool = True,
-        split: Literal["last", "time"] = "last",
+        split: Hide = "last",
         seed: int = 0,
     ) -> TrainingJob:
         """As :meth:`Recommender.train`."""

@@ -38,6 +38,7 @@ __all__ = [
     "FieldKind",
     "FitCollab",
     "FitTopics",
+    "Hide",
     "Interest",
     "Item",
     "Leg",
@@ -559,6 +560,7 @@ class Migration(Contract):
 
 
 Method = Literal["towers", "encoder", "texts"]
+Hide = Literal["last", "time"]
 
 
 class TrainingJob(Contract):
@@ -575,7 +577,7 @@ class TrainingJob(Contract):
     exclude_seen: bool = Field(
         True, description="Whether lists leave out what a user took before, as they are asked for."
     )
-    split: Literal["last", "time"] = Field(
+    split: Hide = Field(
         "last", description="What is hidden to choose on: what each user took last, or the last tenth of all events."
     )
     seed: int = Field(0, ge=0, lt=2**31)

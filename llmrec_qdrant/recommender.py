@@ -14,6 +14,7 @@ from llmrec_qdrant.connect import open_queue, open_sync
 from llmrec_qdrant.contracts import (
     Event,
     Failure,
+    Hide,
     Interest,
     Item,
     Leg,
@@ -251,14 +252,15 @@ class Recommender:
         epochs: int | None = None,
         users: int = 1_000,
         exclude_seen: bool = True,
-        split: Literal["last", "time"] = "last",
+        split: Hide = "last",
         seed: int = 0,
     ) -> TrainingJob:
         """Have a model trained on this space's behaviour and texts; without a broker it is done when this returns.
 
         The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…)`` rolls it out.
         ``exclude_seen``: how lists are going to be asked for. ``split``: what is hidden to choose on, what each user took
-        last or the last tenth of all events, where the times of events say when they were. The same call while it is under way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
+        last or the last tenth of all events, where the times of events say when they were. The same call while it is under
+        way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
         """
         wanted = {
             "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,

@@ -63,10 +63,11 @@ def train(
     on pairs of what was done and what was taken next; wants a GPU, or hours. texts: the encoder, on the texts
     alone, where there is no behaviour yet.
 
-    What users took last is hidden (or the latest events, with --split time, where behaviour changes with the seasons); after each epoch real requests are asked for it, and the best epoch is kept. Users that
-    nothing was chosen on say whether it beats the model the space has: if not, it is kept but not offered. Your
-    space is only read: `llmrec reembed --model VERSION` rolls a version out, `llmrec tune` then weighs the legs anew, and
-    `llmrec rollback` takes it back. Interrupted or killed, it goes on where it was: run the same command again.
+    What users took last is hidden (or the latest events, with --split time, where behaviour changes with the seasons);
+    after each epoch real requests are asked for it, and the best epoch is kept. Users that nothing was chosen on say
+    whether it beats the model the space has: if not, it is kept but not offered. Your space is only read: `llmrec
+    reembed --model VERSION` rolls a version out, `llmrec tune` then weighs the legs anew, and `llmrec rollback` takes
+    it back. Interrupted or killed, it goes on where it was: run the same command again.
 
     Example: llmrec train; llmrec models; llmrec reembed --model movies-towers-1
     """

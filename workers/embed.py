@@ -13,7 +13,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts import SpaceConfig
-from llmrec_qdrant.ids import point_id, sparse_index
+from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE, TFIDF, Key, Space
 from llmrec_qdrant.translate import translated
 from llmrec_qdrant.writes import FRESH, batches, now
@@ -43,10 +43,7 @@ class Embedded:
 
 def sparse(words: Sequence[text.Term]) -> models.SparseVector:
     """The tfidf vector: unit-norm sublinear term frequencies; Qdrant multiplies by IDF at query time."""
-    summed: dict[int, float] = {}
-    for stem, weight in text.weights(words).items():
-        index = sparse_index(stem)
-        summed[index] = summed.get(index, 0.0) + weight
+    summed = text.indexed(words)
     return models.SparseVector(indices=list(summed), values=list(summed.values()))
 
 

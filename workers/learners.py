@@ -203,14 +203,14 @@ class TowerLearner(Learner):
         self._count, self._exclude_seen = catalogue.items, exclude_seen
         self.steps = max(ROUND, -(-len(examples) // recipe.batch))
         self._rows = torch.from_numpy(rows).to(self._device)
-        items = catalogue.texts[: self._count]
-        digests = np.array([towers.known_digest(text) for text in catalogue.texts], dtype=np.int64)
+        read = towers.Read.of(catalogue.texts, stemmer)
+        items = towers.Read(read.words[: self._count], read.digests[: self._count])
         own = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
         users = np.bincount(np.concatenate([*examples.taken, np.empty(0, np.int64)]), minlength=self._count)
-        self._known = towers.Known.of(items, users, *_by_text(digests[: self._count], own), stemmer)
-        self._bags = self._known.bags(catalogue.texts)
-        self._sketches = torch.from_numpy(self._known.sketched(catalogue.texts)).to(self._device)
-        self._spare = torch.from_numpy(towers.codes(digests.tolist(), towers.SPARE)).to(self._device)
+        self._known = towers.Known.of(items, users, *_by_text(items.digests, own), stemmer)
+        self._bags = self._known.bags(read)
+        self._sketches = torch.from_numpy(self._known.sketched(read)).to(self._device)
+        self._spare = torch.from_numpy(towers.codes(read.digests.tolist(), towers.SPARE)).to(self._device)
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
         sizes = rows.shape[1], recipe.hidden, self._known.learned, recipe.own, recipe.width

@@ -31,6 +31,8 @@ from typing import Any, NamedTuple
 import regex
 from stopwordsiso import stopwords
 
+from llmrec_qdrant.ids import sparse_index
+
 __all__ = ["MAX_CHARS", "Term", "clean", "keywords", "language", "terms", "weights"]
 
 MAX_CHARS = 8_000
@@ -200,6 +202,19 @@ def weights(terms: Iterable[Term]) -> dict[str, float]:
     raw = {stem: 1.0 + math.log(count) for stem, count in Counter(term.stem for term in terms).items()}
     norm = math.hypot(*raw.values())
     return {stem: value / norm for stem, value in raw.items()}
+
+
+def indexed(terms: Iterable[Term]) -> dict[int, float]:
+    """Return number of a stem in sparse vectors → its weight; what two stems of one number weigh is added up.
+
+    >>> list(indexed([Term("dune", "dune")]).values())
+    [1.0]
+    """
+    summed: dict[int, float] = {}
+    for stem, weight in weights(terms).items():
+        index = sparse_index(stem)
+        summed[index] = summed.get(index, 0.0) + weight
+    return summed
 
 
 def keywords(terms: Iterable[Term], limit: int = 24) -> list[str]:

@@ -31,14 +31,24 @@ from torch.nn import functional
 
 from llmrec_qdrant.contracts import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
-from llmrec_qdrant.ids import sparse_index
 from workers.encoder import Encoder, load_encoder, normalised
 from workers.profiles import Past, pulls, sparse_index_of
 from workers.registry import Version
-from workers.text import clean, terms
-from workers.text import weights as term_weights
+from workers.text import clean, indexed, terms
 
-__all__ = ["DECAYS", "SPARE", "Bags", "Known", "TowerEncoder", "Towers", "code", "codes", "known_digest", "save"]
+__all__ = [
+    "DECAYS",
+    "SPARE",
+    "Bags",
+    "Known",
+    "Read",
+    "TowerEncoder",
+    "Towers",
+    "code",
+    "codes",
+    "known_digest",
+    "save",
+]
 
 DECAYS = (0.4, 0.8)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
@@ -87,6 +97,21 @@ class Bags(NamedTuple):
         return cls(columns.to(device), starts.to(device), torch.from_numpy(rows.data.astype(np.float32)).to(device))
 
 
+class Read(NamedTuple):
+    """Of texts, what towers know them by beside their vectors."""
+
+    words: list[dict[int, float]]
+    """Of each, number of a word → its weight: see :func:`workers.text.indexed`."""
+    digests: np.ndarray
+    """int64, of each: see :func:`known_digest`."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], stemmer: str) -> Read:
+        """Of cleaned texts."""
+        digests = np.array([known_digest(text) for text in texts], dtype=np.int64)
+        return cls([indexed(terms(text, stemmer)) for text in texts], digests)
+
+
 @dataclass(frozen=True)
 class Known:
     """What a model knows by name: words, and texts that were items in training."""
@@ -104,20 +129,18 @@ class Known:
     stemmer: str
 
     @classmethod
-    def of(
-        cls, texts: Sequence[str], users: np.ndarray, digests: np.ndarray, sketches: np.ndarray, stemmer: str
-    ) -> Known:
-        """Of items with these ``texts``, each taken by so many ``users``; IDF as Qdrant computes it.
+    def of(cls, items: Read, users: np.ndarray, digests: np.ndarray, sketches: np.ndarray, stemmer: str) -> Known:
+        """Of items, each taken by so many ``users``; IDF as Qdrant computes it.
 
         Left out are words that a fifth of the items have.
         """
-        found = [_words(text, stemmer) for text in texts]
-        every = np.array([word for row in found for word in row], dtype=np.int64)
+        count = len(items.words)
+        every = np.array([word for row in items.words for word in row], dtype=np.int64)
         words, places, counts = np.unique(every, return_inverse=True, return_counts=True)
-        rare = counts <= COMMON * len(texts)
-        idf = np.log1p((len(texts) - counts + 0.5) / (counts + 0.5)).astype(np.float32)
-        of_words = np.bincount(places, np.repeat(users, [len(row) for row in found]), minlength=len(words))
-        own, there = _find(digests, np.array([known_digest(text) for text in texts], dtype=np.int64))
+        rare = counts <= COMMON * count
+        idf = np.log1p((count - counts + 0.5) / (counts + 0.5)).astype(np.float32)
+        of_words = np.bincount(places, np.repeat(users, [len(row) for row in items.words]), minlength=len(words))
+        own, there = _find(digests, items.digests)
         of_texts = np.bincount(own[there], users[there], minlength=len(digests))
         learned_from = np.concatenate([of_words[rare], of_texts])
         trust = np.sqrt(learned_from / (learned_from + PRIOR)).astype(np.float32)
@@ -128,12 +151,11 @@ class Known:
         """How many vectors are learned: one per word, then one per text."""
         return len(self.words) + len(self.digests)
 
-    def bags(self, texts: Sequence[str]) -> sparse.csr_matrix:
+    def bags(self, texts: Read) -> sparse.csr_matrix:
         """(texts, learned) float32: TF-IDF of known words, scaled to norm 1, and 1 for a known text itself, both times trust."""
         columns: list[np.ndarray] = []
         values: list[np.ndarray] = []
-        for text, place in zip(texts, self._places(texts).tolist(), strict=True):
-            bag = _words(text, self.stemmer)
+        for bag, place in zip(texts.words, self._places(texts).tolist(), strict=True):
             at, there = _find(self.words, np.fromiter(bag.keys(), np.int64, len(bag)))
             weights = np.fromiter(bag.values(), np.float32, len(bag))[there] * self.idf[at[there]]
             itself = [place] if place >= 0 else []
@@ -141,17 +163,17 @@ class Known:
             values.append(np.append(normalised(weights), np.ones(len(itself))) * self.trust[columns[-1]])
         ends = np.cumsum([0, *map(len, columns)])
         data = (np.concatenate(values), np.concatenate(columns), ends) if columns else ([], [], [0])
-        return sparse.csr_matrix(data, shape=(len(texts), self.learned), dtype=np.float32)
+        return sparse.csr_matrix(data, shape=(len(texts.words), self.learned), dtype=np.float32)
 
-    def sketched(self, texts: Sequence[str]) -> np.ndarray:
+    def sketched(self, texts: Read) -> np.ndarray:
         """(texts, width) float32: sketches, zero for what was no item in training."""
-        rows = np.zeros((len(texts), self.sketches.shape[1]), dtype=np.float32)
+        rows = np.zeros((len(texts.digests), self.sketches.shape[1]), dtype=np.float32)
         places = self._places(texts)
         rows[places >= 0] = self.sketches[places[places >= 0]]
         return rows
 
-    def _places(self, texts: Sequence[str]) -> np.ndarray:
-        places, there = _find(self.digests, np.array([known_digest(text) for text in texts], dtype=np.int64))
+    def _places(self, texts: Read) -> np.ndarray:
+        places, there = _find(self.digests, texts.digests)
         return np.where(there, places, -1)
 
 
@@ -161,11 +183,6 @@ def _find(rising: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarra
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
     places = np.searchsorted(rising, wanted).clip(max=len(rising) - 1)
     return places, rising[places] == wanted
-
-
-def _words(text: str, stemmer: str) -> dict[int, float]:
-    """Number of a word → its weight in a text."""
-    return {sparse_index(stem): weight for stem, weight in term_weights(terms(text, stemmer)).items()}
 
 
 class Towers(nn.Module):
@@ -197,10 +214,10 @@ class Towers(nn.Module):
         text, own = firsts[:, : self.size], firsts[:, self.size :]
         length = own.norm(dim=1, keepdim=True)
         own = own * (self.longest / length.clamp(min=1e-9)).clamp(max=1)
-        all_ = self.longest.square() + GAIN**2
-        left = all_ - length.clamp(max=self.longest).square() - (GAIN * sketches).square().sum(1, keepdim=True)
+        most = self.longest.square() + GAIN**2
+        left = most - length.clamp(max=self.longest).square() - (GAIN * sketches).square().sum(1, keepdim=True)
         blocks = torch.cat([text, own, GAIN * sketches, left.clamp(min=0).sqrt() * spare], 1)
-        return blocks / (1 + all_).sqrt() * text.any(1, keepdim=True)
+        return blocks / (1 + most).sqrt() * text.any(1, keepdim=True)
 
     def wishes(self, means: Tensor) -> Tensor:
         """First two blocks of users from (users, means, size + own) first two blocks of what they did."""
@@ -257,12 +274,12 @@ class TowerEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), size); rows have norm 1, or are zero where the encoder cannot read the text."""
-        shown = [clean(text) for text in texts]
+        read = Read.of([clean(text) for text in texts], self._known.stemmer)
         rows = torch.from_numpy(self._encoder().encode(texts))
-        spare = codes([known_digest(text) for text in shown], SPARE)
+        sketches, spare = self._known.sketched(read), codes(read.digests.tolist(), SPARE)
         with torch.inference_mode():
-            firsts = self._towers.firsts(rows, Bags.of(self._known.bags(shown)))
-            found = self._towers.items(firsts, torch.from_numpy(self._known.sketched(shown)), torch.from_numpy(spare))
+            firsts = self._towers.firsts(rows, Bags.of(self._known.bags(read)))
+            found = self._towers.items(firsts, torch.from_numpy(sketches), torch.from_numpy(spare))
         vectors: np.ndarray = found.numpy()
         return vectors
 

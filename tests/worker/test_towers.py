@@ -10,7 +10,7 @@ from scipy import sparse
 
 from llmrec_qdrant.ids import sparse_index
 from workers.text import clean
-from workers.towers import GAIN, SPARE, Bags, Known, Towers, codes, known_digest
+from workers.towers import GAIN, SPARE, Bags, Known, Read, Towers, codes, known_digest
 
 TEXTS = ["red lamp", "red chair", "blue chair", "blue vase", "green vase", "lamp"]
 
@@ -18,7 +18,7 @@ TEXTS = ["red lamp", "red chair", "blue chair", "blue vase", "green vase", "lamp
 def known_of(texts: list[str], knows: list[str], users: int = 10**9) -> Known:
     digests = np.array(sorted(known_digest(clean(text)) for text in knows), dtype=np.int64)
     taken = np.full(len(texts), users)
-    return Known.of(texts, taken, digests, np.eye(len(knows), 4, dtype=np.float32), "english")
+    return Known.of(Read.of(texts, "english"), taken, digests, np.eye(len(knows), 4, dtype=np.float32), "english")
 
 
 def test_a_bag_holds_the_known_words_by_tfidf_and_the_text_itself() -> None:
@@ -26,7 +26,7 @@ def test_a_bag_holds_the_known_words_by_tfidf_and_the_text_itself() -> None:
     texts = ["lamp rug", "lamp", *(f"thing{k}" for k in range(8))]
     known = known_of(texts, ["lamp"])
     assert known.learned == 10 + 1
-    bags = known.bags(["lamp rug", "lamp", "rug unheard", "unheard", ""]).toarray()
+    bags = known.bags(Read.of(["lamp rug", "lamp", "rug unheard", "unheard", ""], "english")).toarray()
     column = {word: int(np.searchsorted(known.words, sparse_index(word))) for word in ("lamp", "rug")}
     lamp, rug = math.log(1 + 8.5 / 2.5), math.log(1 + 9.5 / 1.5)
     length = math.hypot(lamp, rug)
@@ -39,7 +39,7 @@ def test_a_bag_holds_the_known_words_by_tfidf_and_the_text_itself() -> None:
 def test_what_few_users_took_is_trusted_less() -> None:
     """Five users took each item: "lamp" is known from ten, √(10 / 20); "rug" and the text "lamp" from five, √(5 / 15)."""
     known = known_of(["lamp rug", "lamp", *(f"thing{k}" for k in range(8))], ["lamp"], users=5)
-    lamp, rug = known.bags(["lamp", "rug"]).toarray()
+    lamp, rug = known.bags(Read.of(["lamp", "rug"], "english")).toarray()
     assert np.allclose(sorted(lamp[lamp > 0]), [(1 / 3) ** 0.5, 0.5**0.5]) and np.allclose(rug.max(), (1 / 3) ** 0.5)
     assert not known_of(["lamp"] * 9 + ["rug"], [], users=0).trust.any()
 
@@ -51,8 +51,12 @@ def test_words_that_a_fifth_of_the_items_have_say_nothing() -> None:
 
 def test_nothing_is_known() -> None:
     known = known_of([], [])
-    assert known.learned == 0 and known.bags(["lamp"]).shape == (1, 0) and known.bags([]).shape == (0, 0)
-    assert not known.sketched(["lamp"]).any()
+    assert (
+        known.learned == 0
+        and known.bags(Read.of(["lamp"], "english")).shape == (1, 0)
+        and known.bags(Read.of([], "english")).shape == (0, 0)
+    )
+    assert not known.sketched(Read.of(["lamp"], "english")).any()
 
 
 def made(longest: float) -> tuple[Towers, torch.Tensor, torch.Tensor, torch.Tensor]:
