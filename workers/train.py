@@ -1,11 +1,11 @@
 """A training from its examples to a version in the registry.
 
 Of every user is hidden what they took last, and all since: were it of some only, the others would tell what is new,
-and behaviour would seem to know more of what comes than it does. Or the last tenth of all events is hidden. Models learn from the rest, are looked at after each
-epoch in a trial space (their vectors, real requests, NDCG of the fused query on one half of those users), and the best
-one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has. Towers then
-learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is killed goes on
-where it was, over the same batches.
+and behaviour would seem to know more of what comes than it does. Or models learn from all but the last tenth of all
+events, and are asked what users took last in it, of histories that reach up to there. Models learn from the rest, are looked at after each epoch in a trial space (their vectors, real requests, NDCG of the fused
+query on one half of those users), and the best one is kept. The other half, which nothing was chosen on, says whether it
+beats the model the space has. Towers then learn once more, for as long, from everything. A checkpoint is one file
+replaced as a whole: whoever is killed goes on where it was, over the same batches.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from qdrant_client import QdrantClient, models
@@ -27,7 +28,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy import sparse
 
-from llmrec_qdrant.contracts import Leg, SpaceConfig
+from llmrec_qdrant.contracts import Hide, Leg, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE, Key, Space
@@ -38,7 +39,7 @@ from workers.encoder import load_encoder
 from workers.evaluate import interval, ndcg_of, p_value
 from workers.examples import Catalogue, Examples
 from workers.learners import EncoderLearner, Learner, Recipe, TowerLearner
-from workers.trial import Split, Target, Tell, fold, hide_last, hide_latest, payloads, sign_of_life, trial, unheard
+from workers.trial import Split, Target, Tell, fold, hide_last, hide_next, payloads, sign_of_life, trial, unheard
 from workers.tune import LEAST, LEG_WEIGHTS, more_than_luck
 
 __all__ = ["Outcome", "base_of", "train"]
@@ -95,7 +96,7 @@ def train(
     users: int = 1_000,
     limit: int = 10,
     exclude_seen: bool = True,
-    split: Literal["last", "time"] = "last",
+    split: Hide = "last",
     until: float = float("inf"),
     folder: Path | None = None,
     tell: Tell = unheard,
@@ -103,14 +104,15 @@ def train(
     """Train a model for a space on its events before ``until`` (Unix seconds), and keep it as a version.
 
     ``exclude_seen``: whether lists leave out what a user took before, as :meth:`Recommender.recommend` may be asked to.
-    ``split``: what is hidden to choose on, what each user took last, or the last tenth of all events.
+    ``split``: what is hidden to choose on, what each user took last, or the last tenth of all events
+    (:func:`~workers.trial.hide_last`, :func:`~workers.trial.hide_next`).
     ``folder`` holds the checkpoint; it is deleted at the end. Raises :class:`InvalidInput` with fewer than 40 users
     who took two items at different times.
     """
     folder = folder or registry.folder() / f".run-{space.name}"
     folder.mkdir(parents=True, exist_ok=True)
     past = (one for one in payloads(client, space) if timestamp(one[Key.TS]) < until)
-    hide = {"last": hide_last, "time": hide_latest}[split]
+    hide = hide_last if split == "last" else partial(hide_next, repeats=not exclude_seen)
     parts = hide(past, config, users, recipe.seed)
     parts = replace(parts, everybody_from=min(parts.everybody_from, until))
     if len(parts.targets) < 2 * LEAST:

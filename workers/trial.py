@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +43,7 @@ __all__ = [
     "fold",
     "hide_last",
     "hide_latest",
+    "hide_next",
     "lists",
     "payloads",
     "running",
@@ -84,6 +85,13 @@ class Split:
     """(tenant, user) → Unix seconds from which on their events are hidden."""
     everybody_from: float = math.inf
     """The same for all users."""
+    known_until: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Until when a user's hidden events stand in their history nevertheless: nothing is fitted on them."""
+
+    def recent(self, event: Mapping[str, Any]) -> bool:
+        """Whether the payload of an event is hidden from all that is fitted, and known of the user who is asked about."""
+        who = event.get(Key.TENANT) or "", event[Key.USER_ID]
+        return self.hides(event) and timestamp(event[Key.TS]) < self.known_until.get(who, -math.inf)
 
     def hides(self, event: Mapping[str, Any]) -> bool:
         """Whether the payload of an event belongs to the future."""
@@ -93,7 +101,7 @@ class Split:
 
 @dataclass
 class _Histories:
-    """Per (tenant, user): when each item was first taken, and the moments of all events."""
+    """Per (tenant, user): when each item was first taken (or last), and the moments of all events."""
 
     taken: dict[tuple[str, str], dict[str, float]]
     moments: dict[tuple[str, str], list[float]]
@@ -103,7 +111,9 @@ class _Histories:
         return Target(who[1], who[0], tuple(sorted(items)), before)
 
 
-def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig) -> _Histories:
+def _read(
+    events: Iterable[Mapping[str, Any]], config: SpaceConfig, which: Callable[[float, float], float] = min
+) -> _Histories:
     found = _Histories({}, {})
     for event in events:
         who = event.get(Key.TENANT) or "", event[Key.USER_ID]
@@ -111,8 +121,8 @@ def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig) -> _Historie
         found.moments.setdefault(who, []).append(moment)
         item = event.get(Key.ITEM_ID)
         if item and event_weight(event[Key.TYPE], event.get(Key.VALUE), config) > 0:
-            first = found.taken.setdefault(who, {})
-            first[item] = min(moment, first.get(item, math.inf))
+            taken = found.taken.setdefault(who, {})
+            taken[item] = which(moment, taken.get(item, moment))
     return found
 
 
@@ -122,8 +132,8 @@ def hide_last(
     """Leave-n-out: the ``hide`` items that users took last for the first time, and all their events since.
 
     They are hidden of everybody, though only random users are asked about: else the others tell what is new, and the
-    co-occurrence looks better than it is. Of items first taken at the same moment random ones come first: the order of ids must not decide. A user
-    needs an item from before the hidden ones.
+    co-occurrence looks better than it is. Of items first taken at the same moment random ones come first: the order of
+    ids must not decide. A user needs an item from before the hidden ones.
     """
     found = _read(events, config)
     targets: list[Target] = []
@@ -163,6 +173,35 @@ def hide_latest(
     able = sorted(who for who, items in new.items() if items)
     chosen = random.Random(seed).sample(able, min(users, len(able)))
     return Split(tuple(found.target(who, new[who], since) for who in chosen), {}, since)
+
+
+def hide_next(
+    events: Iterable[Mapping[str, Any]],
+    config: SpaceConfig,
+    users: int,
+    seed: int = 0,
+    share: float = 0.1,
+    *,
+    repeats: bool = False,
+) -> Split:
+    """What random users took last, of all they did before; nothing is fitted on the latest ``share`` of all events.
+
+    So models are as old as that, and histories as fresh as when a list is asked for. With ``repeats`` a target may be
+    something its user took before. A user needs an event from before their target, which lies in that share.
+    """
+    found = _read(events, config, max if repeats else min)
+    moments = sorted(moment for some in found.moments.values() for moment in some)
+    if not moments:
+        return Split((), {})
+    since = moments[min(int(len(moments) * (1 - share)), len(moments) - 1)]
+    last = {who: max(items.values()) for who, items in found.taken.items()}
+    able = sorted(who for who, moment in last.items() if moment >= since and min(found.moments[who]) < moment)
+    chosen = random.Random(seed).sample(able, min(users, len(able)))
+    targets = tuple(
+        found.target(who, [item for item, moment in found.taken[who].items() if moment == last[who]], last[who])
+        for who in chosen
+    )
+    return Split(targets, {}, since, {who: last[who] for who in chosen})
 
 
 def payloads(client: QdrantClient, space: Space, tenant: str | None = None) -> Iterator[dict[str, Any]]:
@@ -210,13 +249,24 @@ def trial(
         drive(admin.build_collection("items", made.versioned("items"), config, mark), client, NoQueue())
         drive(admin.create(made, config), client, NoQueue())
         pinned = space if space.version else space.at(drive(versions(space), client, NoQueue()).live)
-        _fill(client, pinned, made, config, split, tell, blank)
+        _fill(
+            client,
+            pinned,
+            made,
+            config,
+            ("items", "texts", "events"),
+            lambda event: not split.hides(event),
+            tell,
+            blank,
+        )
         if blank:  # vectors will be replaced again and again: no graph is ever worth building, and half of one misleads
             with translated():
                 client.update_collection(
                     made.items, optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0)
                 )
         collab.fit(client, made, config)
+        if split.known_until:
+            _fill(client, pinned, made, config, ("events",), split.recent, tell, blank)
         if not blank:
             fold(client, made, config, split.targets, tell)
         yield made
@@ -262,11 +312,11 @@ def _mark(client: QdrantClient, collection: str) -> dict[str, Any] | None:
 
 
 def _fill(
-    client: QdrantClient, space: Space, made: Space, config: SpaceConfig, split: Split, tell: Tell, blank: bool
-) -> None:
-    """Copy what is known before any event, and the past; what is fitted on events is not even read."""
+    client: QdrantClient, space: Space, made: Space, config: SpaceConfig, copied: Sequence[CollectionKind],
+    known: Callable[[Mapping[str, Any]], bool], tell: Tell, blank: bool,
+) -> None:  # fmt: skip
+    """Copy what is known before any event, and the events that are ``known``; what is fitted on them is not even read."""
     unread = models.PayloadSelectorExclude(exclude=[Key.TEXT, Key.POPULARITY, Key.COLLAB_SINCE])
-    copied: tuple[CollectionKind, ...] = ("items", "texts", "events")
     for kind in copied:
         total, done = store.count(client, space.collection(kind)), 0
         legs = () if kind == "events" else (TFIDF,) if blank else (DENSE, TFIDF)
@@ -275,7 +325,7 @@ def _fill(
             points = [
                 models.PointStruct(id=one.id, vector=one.vector or {}, payload={**(one.payload or {}), **start})
                 for one in page
-                if kind != "events" or not split.hides(one.payload or {})
+                if kind != "events" or known(one.payload or {})
             ]
             for part in by_size(points, lambda one: 24 * config.size + len((one.payload or {}).get(Key.TEXT) or "")):
                 with translated():

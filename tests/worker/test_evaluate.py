@@ -14,9 +14,10 @@ from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts import LEGS
 from llmrec_qdrant.layout import KINDS, TRIAL
 from tests.spaces import EITHER, space_on
+from workers import store
 from workers import trial as trials
 from workers.evaluate import evaluate, interval, measures, p_value
-from workers.trial import Split, hide_last, hide_latest, payloads, running, trial
+from workers.trial import Split, hide_last, hide_latest, hide_next, payloads, running, trial, unheard
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -92,6 +93,42 @@ def test_a_split_in_time_hides_what_everybody_did_since() -> None:
     ]  # v had b, w is new
     assert hidden(found, events) == ["ub", "vb", "wc"]
     assert hide_latest([], CONFIG, 10).targets == ()
+
+
+def test_what_comes_next_is_asked_of_fresh_histories_and_old_models() -> None:
+    """Four of eight events are the latest half: from day 9 on. v took c before it; w has no past; x did nothing lately."""
+    events = [
+        event("u", "a", 1), event("v", "c", 2), event("x", "a", 2), event("x", "b", 3),
+        event("u", "b", 9), event("u", "d", 10), event("v", "c", 10), event("w", "c", 10),
+    ]  # fmt: skip
+    again = hide_next(events, CONFIG, 10, share=0.5, repeats=True)
+    assert sorted((one.user, one.items, one.events_before) for one in again.targets) == [
+        ("u", ("d",), 2), ("v", ("c",), 1),
+    ]  # fmt: skip
+    assert hidden(again, events) == ["ub", "ud", "vc", "wc"]
+    assert [one for one in events if again.recent(one)] == [event("u", "b", 9)]
+    new = hide_next(events, CONFIG, 10, share=0.5)
+    assert [(one.user, one.items) for one in new.targets] == [("u", ("d",))]
+    assert hide_next(events, CONFIG, 1, share=0.5) == new and hide_next([], CONFIG, 10).targets == ()
+
+
+def test_recent_events_stand_in_histories_and_in_no_fit(rec: Recommender) -> None:
+    rec.upsert_items([Item(id=one, title=one * 3) for one in "abcd"])
+    events = [("u", "a", 1), ("v", "a", 1), ("v", "c", 2), ("x", "d", 3), ("x", "b", 4), ("x", "a", 5)]
+    late = [("u", "b", 9), ("u", "d", 10), ("v", "b", 10), ("v", "d", 11)]
+    rec.track([Event(user=who, item=item, type="view", ts=day * 86_400) for who, item, day in events + late])
+    rec.reconcile()
+    split = hide_next(payloads(rec.client, rec._space), CONFIG, 10, share=0.4)
+    with trial(rec.client, rec._space, CONFIG, split, unheard) as made:
+        there = Recommender(rec.client, rec._queue, made.name)
+        assert there.status().events == 8  # all but the targets: u and v took d last
+        taken = {
+            one.id: one.payload["popularity"]
+            for page in store.scroll(rec.client, made.items, None, True)
+            for one in page
+        }
+        assert sorted(taken.values()) == [1.0, 1.0, 1.0, 3.0]  # b once, though it stands in two histories more
+        assert {one.id for one in there.recommend("u", 10)} == {"c", "d"}
 
 
 def test_a_sequence_everybody_follows_is_found_and_nothing_of_the_space_changes(rec: Recommender) -> None:
