@@ -578,7 +578,8 @@ class TrainingJob(Contract):
         True, description="Whether lists leave out what a user took before, as they are asked for."
     )
     split: Hide = Field(
-        "last", description="What is hidden to choose on: what each user took last, or the last tenth of all events."
+        "last",
+        description="What is hidden to choose on: what each user took last, or (time) the last tenth of all events.",
     )
     seed: int = Field(0, ge=0, lt=2**31)
     asked_at: str = ""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -304,8 +304,7 @@ class TowerLearner(Learner):
     @torch.inference_mode()
     def _finished(self) -> tuple[towers.Towers, Tensor]:
         """The averaged model, which knows how long second blocks are, and the first two blocks of everything."""
-        model = self._average.module.eval()
-        assert isinstance(model, towers.Towers)
+        model = cast(towers.Towers, self._average.module.eval())
         parts = [
             model.firsts(self._rows[some], Bags.of(self._bags[some], self._device)) for some in _parts(len(self._rows))
         ]
