@@ -26,7 +26,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -174,13 +173,13 @@ def events(user: str, sequence: Sequence[str], start: int = 0, moments: Sequence
 
 def track(
     rec: Recommender, sequences: dict[str, list[str]], before: dict[str, list[str]],
-    moments: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    moments: Mapping[str, Sequence[int]] | None = None,
 ) -> None:  # fmt: skip
     """What is new in these sequences; ``moments`` are those of a user's steps, where they are known."""
     rec.track(
         one
         for user, sequence in sequences.items()
-        for one in events(user, sequence, len(before.get(user, [])), moments.get(user, ()))
+        for one in events(user, sequence, len(before.get(user, [])), (moments or {}).get(user, ()))
     )
 
 

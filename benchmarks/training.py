@@ -3,8 +3,9 @@
 ``python -m benchmarks.training beauty|industrial --data ../shared/datasets [--method towers|encoder|texts]`` loads what the
 protocol lets a model see, has one trained as ``llmrec train`` does (epochs and leg weights are chosen on events it hides by
 itself: the latest ones where the data knows of time, what users took last elsewhere), rolls it out as ``llmrec reembed``
-does, and reads the test figures once: with the trained model, then after a rollback with the one before. Both get the leg weights that the training chose for them. ``--small`` takes a part of the data,
-in minutes; its figures compare with nothing else. Last line: JSON.
+does, and reads the test figures once: with the trained model, then after a rollback with the one before. Both get the
+leg weights that the training chose for them. ``--small`` takes a part of the data, in minutes; its figures compare with
+nothing else. Last line: JSON.
 """
 
 from __future__ import annotations

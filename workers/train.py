@@ -1,11 +1,12 @@
 """A training from its examples to a version in the registry.
 
 Of every user is hidden what they took last, and all since: were it of some only, the others would tell what is new,
-and behaviour would seem to know more of what comes than it does. Or models learn from all but the last tenth of all
-events, and are asked what users took last in it, of histories that reach up to there. Models learn from the rest, are looked at after each epoch in a trial space (their vectors, real requests, NDCG of the fused
-query on one half of those users), and the best one is kept. The other half, which nothing was chosen on, says whether it
-beats the model the space has. Towers then learn once more, for as long, from everything. A checkpoint is one file
-replaced as a whole: whoever is killed goes on where it was, over the same batches.
+and behaviour would seem to know more of what comes than it does. Or nothing learns from the last tenth of all events, and
+users are asked for what they took last in it, of histories that reach up to there. Models learn from the rest, are looked
+at after each epoch in a trial space (their vectors, real requests, NDCG of the fused query on one half of those users),
+and the best one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has.
+Towers then learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is
+killed goes on where it was, over the same batches.
 """
 
 from __future__ import annotations

@@ -90,13 +90,17 @@ class Split:
 
     def recent(self, event: Mapping[str, Any]) -> bool:
         """Whether the payload of an event is hidden from all that is fitted, and known of the user who is asked about."""
-        who = event.get(Key.TENANT) or "", event[Key.USER_ID]
-        return self.hides(event) and timestamp(event[Key.TS]) < self.known_until.get(who, -math.inf)
+        return self.hides(event) and timestamp(event[Key.TS]) < self.known_until.get(_who(event), -math.inf)
 
     def hides(self, event: Mapping[str, Any]) -> bool:
         """Whether the payload of an event belongs to the future."""
-        since = self.hidden_from.get((event.get(Key.TENANT) or "", event[Key.USER_ID]), math.inf)
+        since = self.hidden_from.get(_who(event), math.inf)
         return timestamp(event[Key.TS]) >= min(since, self.everybody_from)
+
+
+def _who(event: Mapping[str, Any]) -> tuple[str, str]:
+    """(tenant, user) of the payload of an event."""
+    return event.get(Key.TENANT) or "", event[Key.USER_ID]
 
 
 @dataclass
@@ -105,6 +109,11 @@ class _Histories:
 
     taken: dict[tuple[str, str], dict[str, float]]
     moments: dict[tuple[str, str], list[float]]
+
+    def latest(self, share: float) -> float:
+        """The moment from which on ``share`` of all events lie; infinite without events."""
+        moments = sorted(moment for some in self.moments.values() for moment in some)
+        return moments[min(int(len(moments) * (1 - share)), len(moments) - 1)] if moments else math.inf
 
     def target(self, who: tuple[str, str], items: Iterable[str], since: float) -> Target:
         before = sum(moment < since for moment in self.moments[who])
@@ -116,7 +125,7 @@ def _read(
 ) -> _Histories:
     found = _Histories({}, {})
     for event in events:
-        who = event.get(Key.TENANT) or "", event[Key.USER_ID]
+        who = _who(event)
         moment = timestamp(event[Key.TS])
         found.moments.setdefault(who, []).append(moment)
         item = event.get(Key.ITEM_ID)
@@ -161,10 +170,7 @@ def hide_latest(
     Targets are the items that random users with a past took for the first time since.
     """
     found = _read(events, config)
-    moments = sorted(moment for some in found.moments.values() for moment in some)
-    if not moments:
-        return Split((), {})
-    since = moments[min(int(len(moments) * (1 - share)), len(moments) - 1)]
+    since = found.latest(share)
     new = {
         who: [item for item, moment in items.items() if moment >= since]
         for who, items in found.taken.items()
@@ -190,10 +196,7 @@ def hide_next(
     something its user took before. A user needs an event from before their target, which lies in that share.
     """
     found = _read(events, config, max if repeats else min)
-    moments = sorted(moment for some in found.moments.values() for moment in some)
-    if not moments:
-        return Split((), {})
-    since = moments[min(int(len(moments) * (1 - share)), len(moments) - 1)]
+    since = found.latest(share)
     last = {who: max(items.values()) for who, items in found.taken.items()}
     able = sorted(who for who, moment in last.items() if moment >= since and min(found.moments[who]) < moment)
     chosen = random.Random(seed).sample(able, min(users, len(able)))
@@ -249,16 +252,9 @@ def trial(
         drive(admin.build_collection("items", made.versioned("items"), config, mark), client, NoQueue())
         drive(admin.create(made, config), client, NoQueue())
         pinned = space if space.version else space.at(drive(versions(space), client, NoQueue()).live)
-        _fill(
-            client,
-            pinned,
-            made,
-            config,
-            ("items", "texts", "events"),
-            lambda event: not split.hides(event),
-            tell,
-            blank,
-        )
+        for kind in ("items", "texts"):
+            _copy(client, pinned, made, config, kind, tell, blank=blank)
+        _copy(client, pinned, made, config, "events", tell, known=lambda event: not split.hides(event))
         if blank:  # vectors will be replaced again and again: no graph is ever worth building, and half of one misleads
             with translated():
                 client.update_collection(
@@ -266,7 +262,9 @@ def trial(
                 )
         collab.fit(client, made, config)
         if split.known_until:
-            _fill(client, pinned, made, config, ("events",), split.recent, tell, blank)
+            late = models.DatetimeRange(gte=datetime.fromtimestamp(split.everybody_from, UTC))
+            among = store.where(models.FieldCondition(key=Key.TS, range=late))
+            _copy(client, pinned, made, config, "events", tell, known=split.recent, among=among)
         if not blank:
             fold(client, made, config, split.targets, tell)
         yield made
@@ -311,28 +309,27 @@ def _mark(client: QdrantClient, collection: str) -> dict[str, Any] | None:
         return None
 
 
-def _fill(
-    client: QdrantClient, space: Space, made: Space, config: SpaceConfig, copied: Sequence[CollectionKind],
-    known: Callable[[Mapping[str, Any]], bool], tell: Tell, blank: bool,
+def _copy(
+    client: QdrantClient, space: Space, made: Space, config: SpaceConfig, kind: CollectionKind, tell: Tell, *,
+    blank: bool = False, known: Callable[[Mapping[str, Any]], bool] = lambda _: True, among: models.Filter | None = None,
 ) -> None:  # fmt: skip
-    """Copy what is known before any event, and the events that are ``known``; what is fitted on them is not even read."""
+    """Copy what is ``known`` ``among`` a collection's points; what is fitted on events is not even read."""
     unread = models.PayloadSelectorExclude(exclude=[Key.TEXT, Key.POPULARITY, Key.COLLAB_SINCE])
-    for kind in copied:
-        total, done = store.count(client, space.collection(kind)), 0
-        legs = () if kind == "events" else (TFIDF,) if blank else (DENSE, TFIDF)
-        start = {Key.POPULARITY: 0.0} if kind == "items" else {}
-        for page in store.scroll(client, space.collection(kind), None, unread if kind == "items" else True, legs):
-            points = [
-                models.PointStruct(id=one.id, vector=one.vector or {}, payload={**(one.payload or {}), **start})
-                for one in page
-                if kind != "events" or known(one.payload or {})
-            ]
-            for part in by_size(points, lambda one: 24 * config.size + len((one.payload or {}).get(Key.TEXT) or "")):
-                with translated():
-                    client.upsert(made.collection(kind), part, wait=True)
-            sign_of_life(client, made)
-            done += len(page)
-            tell(f"copying {kind}", done, total)
+    total, done = store.count(client, space.collection(kind), among), 0
+    legs = () if kind == "events" else (TFIDF,) if blank else (DENSE, TFIDF)
+    start = {Key.POPULARITY: 0.0} if kind == "items" else {}
+    for page in store.scroll(client, space.collection(kind), among, unread if kind == "items" else True, legs):
+        points = [
+            models.PointStruct(id=one.id, vector=one.vector or {}, payload={**(one.payload or {}), **start})
+            for one in page
+            if known(one.payload or {})
+        ]
+        for part in by_size(points, lambda one: 24 * config.size + len((one.payload or {}).get(Key.TEXT) or "")):
+            with translated():
+                client.upsert(made.collection(kind), part, wait=True)
+        sign_of_life(client, made)
+        done += len(page)
+        tell(f"copying {kind}", done, total)
 
 
 def fold(client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequence[Target], tell: Tell) -> None:
