@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from functools import cache
 from typing import NoReturn
 
 from llmrec_qdrant.errors import LlmrecError, MissingDependency
@@ -33,6 +34,7 @@ def main() -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(2)
+    _say_once.cache_clear()
     warnings.showwarning = _notice  # one line instead of a dump of source code
     try:
         code = int(app(standalone_mode=False) or 0)
@@ -66,10 +68,15 @@ def _explain(error: Exception) -> int:
 
 
 def _notice(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    if category.__name__ == "WorkPendingWarning" or "20,000" in str(message):
+        _say_once(f"note: {message}")
+
+
+@cache
+def _say_once(text: str) -> None:
     from llmrec_qdrant.printing import err
 
-    if category.__name__ == "WorkPendingWarning" or "20,000" in str(message):
-        err.print(f"note: {message}", style="yellow", markup=False, soft_wrap=True)
+    err.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -109,8 +109,8 @@ def event_of(data: Mapping[str, Any]) -> Event:
 
 def _typed(value: Any, kind: FieldKind | None = None) -> Any:
     """A cell of a table as the number or truth value it spells; codes such as 007 stay text."""
-    if not isinstance(value, Cell):
-        return value
+    if not isinstance(value, Cell):  # a table with gaps may have made floats of its whole numbers
+        return int(value) if kind == "integer" and isinstance(value, float) and value.is_integer() else value
     if kind in {"keyword", "text", "datetime", "uuid"}:
         return str(value)
     if value.lower() in {"true", "false"}:
@@ -118,5 +118,5 @@ def _typed(value: Any, kind: FieldKind | None = None) -> Any:
     if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", value):
         return float(value) if kind == "float" else int(value)
     if re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})", value):
-        return float(value)
+        return _typed(float(value), kind)
     return str(value)

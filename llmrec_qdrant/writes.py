@@ -37,6 +37,7 @@ from llmrec_qdrant.contracts import (
 )
 from llmrec_qdrant.effects import Send, Steps, call
 from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, PartlyRejected, SpaceNotFound, WorkPendingWarning
+from llmrec_qdrant.fields import check_payload
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import WORK, Key, Space
 from llmrec_qdrant.versions import on_every_version
@@ -191,6 +192,7 @@ def add(total: Receipt, part: Receipt) -> Receipt:
 
 
 def _owned(bound: Bound, item: Item) -> Item:
+    check_payload(item.payload, bound.config.fields)
     if bound.tenant is None or item.tenant == bound.tenant:
         return item
     if item.tenant is None:

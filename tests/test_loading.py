@@ -226,6 +226,13 @@ def test_the_kind_of_an_indexed_field_decides(rec: Recommender, tmp_path: Path) 
     assert [one.id for one in rec.recommend("x", filter={"code": "7"})] == ["m1"]
 
 
+def test_whole_numbers_that_a_table_with_gaps_made_floats(rec: Recommender, tmp_path: Path) -> None:
+    result, refused = load_text(rec, tmp_path, "id,year\nm1,1995.0\nm2,\nm3,soon\n", "rows.csv")
+    assert (result.written, [one["line"] for one in refused]) == (2, [4])
+    assert "'year': the space indexes it as integer, and 'soon' is not" in refused[0]["reason"]
+    assert type(own_fields(rec, "m1")["year"]) is int and own_fields(rec, "m2") == {}
+
+
 def test_json_values_keep_their_type(rec: Recommender, tmp_path: Path) -> None:
     load_text(rec, tmp_path, as_jsonl([{"id": 7, "zip": "1234", "n": 1234, "list": ["1", 2], "deep": {"a": "1"}}]))
     assert own_fields(rec, "7") == {"zip": "1234", "n": 1234, "list": ["1", 2], "deep": {"a": "1"}}
