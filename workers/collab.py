@@ -4,7 +4,8 @@ For a user's items in order of time, item *j* at ``d`` steps after item *i* adds
 (i → j) and, since order is noisy, a part of that to (j → i). Divided by the square root of the *source's* number of
 users: a source that everybody takes says little, but a target is not punished for being popular, since people do
 take popular items next. On three public datasets that beat dividing by both roots (cosine, Sarwar et al. 2001) on
-validation data. The strongest sources of each item form its vector.
+validation data. What people take again and again follows itself: in lists that may repeat items, ink comes back and its
+printer does not. The strongest sources of each item form its vector.
 
 New events have the rows they change rebuilt within seconds (:func:`refit`); everything is rebuilt where the space has
 grown by a tenth (:func:`fit`).
@@ -129,7 +130,7 @@ def strengths(found: Interactions, rows: np.ndarray, popularity: np.ndarray, dis
         if len(found.users) <= step:
             break
         before, after = found.items[:-step], found.items[step:]
-        same = (found.users[:-step] == found.users[step:]) & (before != after)
+        same = found.users[:-step] == found.users[step:]
         for target, source, weight in ((after, before, step**-distance), (before, after, BACKWARD * step**-distance)):
             at = place[target]
             mine = same & (at >= 0)

@@ -51,10 +51,16 @@ def test_distance_decays_and_the_popularity_of_the_source_is_divided_out() -> No
     assert matrix[2, 1] == pytest.approx(1.0)
 
 
-def test_users_do_not_run_into_each_other_and_items_do_not_follow_themselves() -> None:
+def test_users_do_not_run_into_each_other() -> None:
     assert whole(interactions([0], [1])).nnz == 0
-    assert whole(interactions([0, 0])).nnz == 0
     assert whole(interactions()).shape == (0, 0)
+
+
+def test_what_is_taken_again_follows_itself() -> None:
+    matrix = whole(interactions([0, 0, 1], [1])).toarray()
+    assert matrix[0, 0] == pytest.approx(1 + BACKWARD)
+    assert matrix[1, 1] == 0
+    assert matrix[1, 0] == pytest.approx(1 + 1 / 2)  # twice before
 
 
 def test_popularity_counts_users_not_events() -> None:
@@ -69,7 +75,7 @@ def test_agrees_with_a_plain_count_in_blocks_of_any_size(histories: list[list[in
     for history in histories:
         for start, first in enumerate(history):
             for step in range(1, WINDOW + 1):
-                if start + step < len(history) and history[start + step] != first:
+                if start + step < len(history):
                     second = history[start + step]
                     expected[second, first] += 1 / step
                     expected[first, second] += BACKWARD / step
