@@ -3,7 +3,8 @@
 ``python -m benchmarks.quality beauty|industrial|movielens --data ../shared/datasets`` loads the data into a real
 Qdrant, chooses leg weights and decays on validation users only, then reads the test figures once, all through
 ``Recommender.recommend``. Protocols: leave-one-out, all items ranked, seen ones excluded (beauty, movielens);
-chronological rows, nothing excluded (industrial). Whatever is fitted sees the past of the targets only.
+chronological rows, nothing excluded by the protocol (industrial; whether lists leave out what users had, but for
+what they took last, is chosen on validation like all else). Whatever is fitted sees the past of the targets only.
 ``--users N`` looks at N random users, ``--small`` at a part of the catalogue, in minutes, for a look at whether all is
 well; its figures compare with nothing else. Packages of the peers: ``pip install --group peers``; without them their rows
 are left out. Last line: JSON with ``dataset``, ``ours``, ``peers`` and ``cold``.
@@ -85,6 +86,8 @@ class Data:
     """What it may see in addition when the test is read: longer sequences replace those of ``fit``."""
     test: list[Case]
     exclude_seen: bool = True
+    but_last: bool = False
+    """Leave out what a user had, but for what they took last: chosen where nothing is excluded by the protocol."""
     moments: dict[str, list[int]] = field(default_factory=dict)
     """Seconds of the steps of ``more``, where more is known of time than everybody's own order."""
 
@@ -217,9 +220,16 @@ def figures(found: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in both}
 
 
-def ours(rec: Recommender, data: Data, **more: Any) -> Listed:
-    """The product's list."""
-    return lambda case: [one.id for one in rec.recommend(case.user, 10, exclude_seen=data.exclude_seen, **more)]
+def ours(rec: Recommender, data: Data, *, but_last: bool | None = None, **more: Any) -> Listed:
+    """The product's list; ``but_last`` instead of what was chosen for these data."""
+    keep = data.but_last if but_last is None else but_last
+
+    def listed(case: Case) -> list[str]:
+        out = set(case.past) - {case.past[-1]} if keep else ()
+        found = rec.recommend(case.user, 10, exclude_seen=data.exclude_seen, exclude=list(out), **more)
+        return [one.id for one in found]
+
+    return listed
 
 
 def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
@@ -251,6 +261,10 @@ def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
         return 1 / np.log2(places + 1)
 
     arrive()
+    if not data.exclude_seen:
+        worth = {keep: figures(ranks(cases, ours(rec, data, but_last=keep)))["NDCG@10"] for keep in (False, True)}
+        data.but_last = worth[True] > worth[False]
+        print(f"  of what users had, only the last: {worth[True]:.4f}, all: {worth[False]:.4f}", flush=True)
     best = rec.config
     for step, config in search(rec.config, measure):
         print(f"  {step.name}: {step.value} → validation NDCG@10 {step.ndcg:.4f}", flush=True)
