@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmrec_qdrant.contracts import LEGS, Migration, SpaceConfig, SpaceStatus
+from llmrec_qdrant.contracts import LEGS, Leg, Migration, SpaceConfig, SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.jobs import mask_url
 from llmrec_qdrant.layout import Key
@@ -225,6 +225,15 @@ def _size_of(given: dict[str, Any]) -> int:
         raise InvalidInput(f"how many numbers a vector of {given['model']!r} has is not known here: pass --size")
     encoder = importlib.import_module("workers.encoder")
     return int(encoder.model_size(SpaceConfig.parse({**given, "size": 1})))
+
+
+def _weights_of(model: str) -> dict[Leg, float] | None:
+    """The leg weights that a trained model was chosen with; None of any other model."""
+    if importlib.util.find_spec("workers") is None:
+        return None
+    trained = importlib.import_module("workers.registry").find(model)
+    weights: dict[Leg, float] | None = trained[0].metrics.get("leg weights") if trained else None
+    return weights
 
 
 @app.command()
@@ -626,6 +635,7 @@ def reembed(
 ) -> None:
     """Move the space to another model beside the live one, and switch when it is complete.
 
+    A model of `llmrec train` brings the leg weights it was chosen with; rollback brings the old ones back.
     Interrupting stops the waiting, not the work; the same command again goes on watching.
     Example: llmrec reembed --model sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2
     """
@@ -638,6 +648,8 @@ def reembed(
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         if model and size is None:
             given["size"] = _size_of(given)
+        if model and (weights := _weights_of(model)):
+            given["weights"] = weights
         job = rec.reembed(**given)
         found = _watch(job, target) if wait else job.progress()
     if target.json:

@@ -50,8 +50,10 @@ class Recipe:
     """Items that compete at each step; all, where there are fewer."""
     hard: int = 1
     """Hard negatives per pair, of the encoder."""
-    patience: int = 2
+    patience: int = 3
     """Looks without a gain after which training stops."""
+    denser: float = 4.0
+    """What the weight of the dense leg is multiplied by while epochs are compared, and unless others prove better."""
     seed: int = 0
 
     @classmethod
@@ -59,8 +61,8 @@ class Recipe:
         """The recipe of a method, with changes."""
         own: dict[str, dict[str, Any]] = {
             "towers": {},
-            "encoder": {"epochs": 2, "batch": 256, "rate": 2e-5, "temperature": 0.05},
-            "texts": {"epochs": 1, "batch": 256, "rate": 2e-5, "temperature": 0.05},
+            "encoder": {"denser": 1.0, "epochs": 2, "batch": 256, "rate": 2e-5, "temperature": 0.05},
+            "texts": {"denser": 1.0, "epochs": 1, "batch": 256, "rate": 2e-5, "temperature": 0.05},
         }
         return cls(method=method, **{**own[method], **{name: one for name, one in changes.items() if one is not None}})
 

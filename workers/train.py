@@ -121,7 +121,9 @@ def train(
             f"space {space.name!r} has {len(parts.targets)} users who took two items at different times: training takes "
             f"{2 * LEAST} or more, to see whether a model is better"
         )
-    judge = _Judge(client, config.weights, limit, exclude_seen, tell)
+    denser = recipe.denser if base_of(config) == config else 1.0
+    trained = {**config.weights, DENSE: (config.weights.get(DENSE) or 1.0) * denser}
+    judge = _Judge(client, config.weights, trained, limit, exclude_seen, tell)
     training = _Training(client, space, config, recipe, parts, until, judge, folder)
     version = training.run()
     shutil.rmtree(folder, ignore_errors=True)
@@ -210,7 +212,7 @@ class _Training:
         if of.items() <= stored.items():
             return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
         with trial(self._client, self._space, self._config, self._split, self._tell) as made:
-            found = self._judge.outcome(made, self._choosing, self._confirming)
+            found = self._judge.outcome(made, self._judge.given, self._choosing, self._confirming)
         kept = {**of, DENSE: found.dense.tolist(), "fused": found.fused.tolist(), "weights": found.weights}
         path.write_text(json.dumps(kept), encoding="utf-8")
         return found
@@ -333,6 +335,8 @@ class _Judge:
     client: QdrantClient
     given: dict[Leg, float]
     """Leg weights of the space."""
+    trained: dict[Leg, float]
+    """The same, with the dense leg counting as much more as a trained one may."""
     limit: int
     exclude_seen: bool
     tell: Tell
@@ -341,24 +345,23 @@ class _Judge:
         """Of each target's list."""
         return ndcg_of(self.client, made, targets, self.limit, weights=dict(weights), exclude_seen=self.exclude_seen)
 
-    def outcome(self, made: Space, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
+    def outcome(
+        self, made: Space, given: dict[Leg, float], choosing: Sequence[Target], confirming: Sequence[Target]
+    ) -> Outcome:
         """Leg weights are chosen on one half for each model, as after a roll-out; both are judged on the other."""
-        best, _ = self.weighed(made, choosing)
+        best = self.weighed(made, given, choosing)
         return Outcome(self.ndcg(made, confirming, {DENSE: 1.0}), self.ndcg(made, confirming, best), best)
 
-    def weighed(self, made: Space, targets: Sequence[Target]) -> tuple[dict[Leg, float], float]:
-        """Leg weights that are best there, and the NDCG of the fused query with them.
-
-        The space's own are kept where others are better by less than a standard error.
-        """
-        own = self.ndcg(made, targets, self.given)
-        kept, worth = self.given, own
+    def weighed(self, made: Space, given: dict[Leg, float], targets: Sequence[Target]) -> dict[Leg, float]:
+        """Leg weights that are best there; the ``given`` ones, where others are better by less than a standard error."""
+        own = self.ndcg(made, targets, given)
+        kept, worth = given, own
         for done, weights in enumerate(LEG_WEIGHTS, 1):
             found = self.ndcg(made, targets, weights)
             self.tell("weighing the legs", done, len(LEG_WEIGHTS))
             if found.mean() > worth.mean() and more_than_luck(found - own):
                 kept, worth = weights, found
-        return kept, float(worth.mean())
+        return kept
 
 
 class _Bench:
@@ -371,14 +374,14 @@ class _Bench:
         self._catalogue, self._folder, self._version = catalogue, folder, version
 
     def look(self, learner: Learner, targets: Sequence[Target]) -> float:
-        """NDCG of the fused query, with the leg weights that are best for this model."""
+        """NDCG of the fused query: one list per user, always with the same leg weights, or luck would choose the epoch."""
         self._put(learner, targets)
-        return self._judge.weighed(self._made, targets)[1]
+        return float(self._judge.ndcg(self._made, targets, self._judge.trained).mean())
 
     def outcome(self, learner: Learner, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
         """What it is worth."""
         self._put(learner, [*choosing, *confirming])
-        return self._judge.outcome(self._made, choosing, confirming)
+        return self._judge.outcome(self._made, self._judge.trained, choosing, confirming)
 
     def _put(self, learner: Learner, targets: Sequence[Target]) -> None:
         rows = learner.rows()
