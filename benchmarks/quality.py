@@ -35,7 +35,7 @@ from scipy import sparse
 
 from benchmarks import movielens
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import LEGS, FitCollab, RefreshUsers
+from llmrec_qdrant.contracts import LEGS, FitCollab, RefreshUsers, Seen
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE
 from llmrec_qdrant.testing import MemoryQueue
@@ -223,13 +223,8 @@ def figures(found: np.ndarray) -> dict[str, float]:
 def ours(rec: Recommender, data: Data, *, but_last: bool | None = None, **more: Any) -> Listed:
     """The product's list; ``but_last`` instead of what was chosen for these data."""
     keep = data.but_last if but_last is None else but_last
-
-    def listed(case: Case) -> list[str]:
-        out = set(case.past) - {case.past[-1]} if keep else ()
-        found = rec.recommend(case.user, 10, exclude_seen=data.exclude_seen, exclude=list(out), **more)
-        return [one.id for one in found]
-
-    return listed
+    seen: Seen = "but_last" if keep else data.exclude_seen
+    return lambda case: [one.id for one in rec.recommend(case.user, 10, exclude_seen=seen, **more)]
 
 
 def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:

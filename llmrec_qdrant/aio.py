@@ -22,6 +22,7 @@ from llmrec_qdrant.contracts import (
     Migration,
     Receipt,
     Recommendation,
+    Seen,
     Shelf,
     SimilarUser,
     SpaceConfig,
@@ -257,7 +258,7 @@ class AsyncRecommender:
         """As :meth:`Recommender.steer`."""
         return await self._drive(interests.steer(await self._bound(), user, topic, weight))
 
-    async def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: bool = True) -> list[Shelf]:
+    async def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
         """As :meth:`Recommender.shelves`."""
         return await self._drive(interests.shelves(await self._bound(), user, rows, limit, exclude_seen))
 
@@ -268,7 +269,7 @@ class AsyncRecommender:
         *,
         filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
-        exclude_seen: bool = True,
+        exclude_seen: Seen = True,
         diversity: float = 0.0,
         weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
@@ -285,7 +286,7 @@ class AsyncRecommender:
         *,
         filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
-        exclude_seen: bool = False,
+        exclude_seen: Seen = False,
         weights: Mapping[Leg, float] | None = None,
     ) -> dict[str, Any]:
         """As :meth:`Recommender.request`."""

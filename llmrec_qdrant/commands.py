@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmrec_qdrant.contracts import LEGS, Leg, Migration, SpaceConfig, SpaceStatus
+from llmrec_qdrant.contracts import LEGS, Leg, Migration, Seen, SpaceConfig, SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.jobs import mask_url
 from llmrec_qdrant.layout import Key
@@ -413,6 +413,9 @@ def _report(target: Target, kind: str, source: Source, result: Loaded, found: Sp
 def recommend(
     target: Target, user: str, limit: Limit = 10, filter: Filter = None, exclude: Exclude = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also what the user has had.")] = False,
+    include_last: Annotated[
+        bool, typer.Option("--include-last", help="Also what the user had last, where people take things again.")
+    ] = False,
     diversity: Diversity = 0.0, weights: Weights = None, explain: Explain = False,
     interests: Annotated[bool, typer.Option("--interests", help="Give each interest its share of the list.")] = False,
 ) -> None:  # fmt: skip
@@ -420,9 +423,10 @@ def recommend(
 
     Example: llmrec recommend alice --limit 5 --filter "year>=2000" --explain
     """
+    seen: Seen = False if include_seen else "but_last" if include_last else True
     with target.open() as rec:
         listed = rec.recommend(
-            user, limit, filter=_filter(filter, rec.config), exclude=exclude or [], exclude_seen=not include_seen,
+            user, limit, filter=_filter(filter, rec.config), exclude=exclude or [], exclude_seen=seen,
             diversity=diversity, weights=_weights(weights), explain=explain, interests="auto" if interests else None,
         )  # fmt: skip
     _show(target, listed, f"for {user}")

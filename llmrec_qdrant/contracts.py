@@ -62,6 +62,8 @@ __all__ = [
 
 Leg = Literal["dense", "tfidf", "collab"]
 LEGS: tuple[Leg, ...] = get_args(Leg)
+Seen = bool | Literal["but_last"]
+"""Whether a list leaves out what its user had: True, False, or all but what they had last."""
 
 MAX_ID = 256
 """Characters in an external id."""

@@ -20,6 +20,7 @@ from llmrec_qdrant.contracts import (
     FitTopics,
     Interest,
     RefreshUsers,
+    Seen,
     Shelf,
     Topic,
     show,
@@ -202,7 +203,7 @@ def _steer_at(bound: Bound, user: str, point: str, weight: dict[str, float], ver
     )
 
 
-def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: bool) -> Steps[list[Shelf]]:
+def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) -> Steps[list[Shelf]]:
     """One row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
 
     The dense leg asks for the interest's own vector instead of the mean of all. An item stands in one row.
@@ -217,7 +218,8 @@ def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: bool) 
         return []
     legs = [leg for leg in LEGS if leg in (payload.get(Key.LEGS) or []) and bound.config.weights.get(leg, 0) > 0]
     point = point_id("user", user, bound.tenant)
-    seen = [point_id("item", one, bound.tenant) for one in payload.get(Key.SEEN) or []] if exclude_seen else []
+    out = query.left_out(payload.get(Key.SEEN) or [], exclude_seen)
+    seen = [point_id("item", one, bound.tenant) for one in out]
     requests = []
     for one in cares:
         asked = [LegQuery(leg, point, bound.space.users) for leg in legs]

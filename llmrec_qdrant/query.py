@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, SimilarUser, show
+from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, Seen, SimilarUser, show
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.filters import all_of
 from llmrec_qdrant.layout import DENSE, ITEM_HEAVY, ITEM_INTERNAL, Key
 
 __all__ = [
-    "LegQuery", "alone", "as_json", "check_limit", "combined", "diversify", "exclusion", "fused", "leg_scores", "multiplicities",
+    "LegQuery", "alone", "as_json", "check_limit", "combined", "diversify", "exclusion", "fused", "left_out", "leg_scores", "multiplicities",
     "recommendations", "steered", "tenant_filter", "top", "unmuted", "users",
 ]  # fmt: skip
 
@@ -94,6 +94,19 @@ def tenant_filter(tenant: str | None) -> models.Filter | None:
     if tenant is None:
         return None
     return models.Filter(must=[models.FieldCondition(key=Key.TENANT, match=models.MatchValue(value=tenant))])
+
+
+def left_out(seen: Sequence[str], exclude_seen: Seen) -> Sequence[str]:
+    """Of what a user had, newest first, what a list leaves out.
+
+    >>> left_out(["ink", "printer"], "but_last")
+    ['printer']
+    """
+    if exclude_seen not in (True, False, "but_last"):
+        raise InvalidInput(f"exclude_seen is True, False or 'but_last', not {show(exclude_seen)}")
+    if exclude_seen == "but_last":
+        return seen[1:]
+    return seen if exclude_seen else []
 
 
 def exclusion(point_ids: Sequence[str]) -> models.Filter | None:

@@ -11,7 +11,7 @@ from qdrant_client import models
 from llmrec_qdrant import query, writes
 from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.calibration import POOL, calibrated
-from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, SimilarUser, show
+from llmrec_qdrant.contracts import LEGS, Leg, Recommendation, Seen, SimilarUser, show
 from llmrec_qdrant.effects import Sleep, Steps, call
 from llmrec_qdrant.errors import InvalidInput, NotFound, WorkPending
 from llmrec_qdrant.filters import FilterLike, all_of, parse_filter
@@ -199,10 +199,10 @@ def _popular(bound: Bound, ask: Ask, filter: models.Filter | None, why: str) -> 
     return _Plan(query.top(filter, ask.limit), filter=filter, reason=f"popular: {why}")
 
 
-def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: bool) -> Steps[tuple[_Plan, _User]]:
+def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: Seen) -> Steps[tuple[_Plan, _User]]:
     query.check_limit(ask.limit)
     who = yield from _look_up(bound, user)
-    filter = all_of(_filter(bound, ask, who.seen if exclude_seen else ()), query.unmuted(who.steering))
+    filter = all_of(_filter(bound, ask, query.left_out(who.seen, exclude_seen)), query.unmuted(who.steering))
     plan = _plan(bound, ask, who.queries(bound), filter)
     if plan is not None and any(weight not in {0, 1} for weight in who.steering.values()):
         depth = max(bound.config.prefetch, ask.limit)
@@ -218,7 +218,7 @@ def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: bool) -> Steps[tu
     return plan, who
 
 
-def recommend(bound: Bound, user: str, ask: Ask, exclude_seen: bool) -> Steps[list[Recommendation]]:
+def recommend(bound: Bound, user: str, ask: Ask, exclude_seen: Seen) -> Steps[list[Recommendation]]:
     """Items for a user; popular ones, marked so in ``reason``, for a user without vectors."""
     plan, who = yield from _personal(bound, _checked(ask), user, exclude_seen)
     if not plan.reason:
@@ -250,7 +250,7 @@ def top(bound: Bound, by: str, ask: Ask) -> Steps[list[Recommendation]]:
     return _scored_by_popularity(answers[0].points, f"by {by}")
 
 
-def request(bound: Bound, user: str, ask: Ask, exclude_seen: bool) -> Steps[dict[str, Any]]:
+def request(bound: Bound, user: str, ask: Ask, exclude_seen: Seen) -> Steps[dict[str, Any]]:
     """The exact body that :func:`recommend` sends."""
     plan, _ = yield from _personal(bound, _checked(ask), user, exclude_seen)
     return query.as_json(plan.request)

@@ -22,6 +22,7 @@ from llmrec_qdrant.contracts import (
     Migration,
     Receipt,
     Recommendation,
+    Seen,
     Shelf,
     SimilarUser,
     SpaceConfig,
@@ -297,7 +298,7 @@ class Recommender:
         """Mute a topic for a user (0), recommend less (below 1) or more of it (up to 4); 1 takes it back."""
         return self._drive(interests.steer(self._bound(), user, topic, weight))
 
-    def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: bool = True) -> list[Shelf]:
+    def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
         """One row of items per interest, strongest interest first, in one batched request."""
         return self._drive(interests.shelves(self._bound(), user, rows, limit, exclude_seen))
 
@@ -310,7 +311,7 @@ class Recommender:
         *,
         filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
-        exclude_seen: bool = True,
+        exclude_seen: Seen = True,
         diversity: float = 0.0,
         weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
@@ -319,6 +320,8 @@ class Recommender:
         """Items for a user, best first.
 
         A user without vectors gets the popular items, and ``reason`` begins with "popular:".
+        ``exclude_seen`` leaves out what the user had; ``"but_last"`` all but the item of their last event, where people take
+        the same thing again.
         ``diversity`` from 0 (none) to 1; ``weights`` per leg replace the space's; ``explain`` fills
         ``legs`` and ``reason`` in the same round trip; ``interests="auto"`` gives each of the user's topics
         its share of the list.
@@ -333,7 +336,7 @@ class Recommender:
         *,
         filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
-        exclude_seen: bool = False,
+        exclude_seen: Seen = False,
         weights: Mapping[Leg, float] | None = None,
     ) -> dict[str, Any]:
         """The body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""

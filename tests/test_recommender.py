@@ -349,6 +349,19 @@ def test_good_events_go_in_beside_bad_ones(rec: Recommender) -> None:
     assert rec.status().events == 2 and user_payload(rec, "g")["seen"] == ["m2", "m1"]
 
 
+def test_a_list_may_hold_what_was_taken_last_and_nothing_else_of_the_past(rec: Recommender) -> None:
+    past = ["m1", "m2", "m3"]
+    rec.track(history("ann", *past))
+    listed = {
+        seen: {one.id for one in rec.recommend("ann", 20, exclude_seen=seen)} for seen in (True, "but_last", False)
+    }
+    assert listed[True].isdisjoint(past)
+    assert listed["but_last"] == listed[True] | {past[-1]}
+    assert listed[False] == listed[True] | set(past)
+    with pytest.raises(InvalidInput, match="True, False or 'but_last', not 'last'"):
+        rec.recommend("ann", exclude_seen="last")  # type: ignore[arg-type]
+
+
 def test_newest_events_weigh_most(rec: Recommender) -> None:
     rec.track(history("moving", "m4", "m5", "m6", "m1", "m2"))
     assert rec.recommend("moving", 1)[0].id == "m3"
