@@ -283,6 +283,8 @@ def test_recommend(filled: Llmrec) -> None:
     assert "m1" not in [one["id"] for one in listed]
     everything = [one["id"] for one in filled("recommend", "ann", "--include-seen", "--json").json]
     assert "m1" in everything
+    again = {one["id"] for one in filled("recommend", "bob", "--include-last", "--json").json}
+    assert "m2" in again and "m1" not in again
     table = filled("recommend", "ann", "--explain").out
     assert "The Martian" in table and "m2" in table
     assert max(len(line) for line in table.splitlines()) <= 100
