@@ -212,7 +212,7 @@ class _Training:
         if of.items() <= stored.items():
             return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
         with trial(self._client, self._space, self._config, self._split, self._tell) as made:
-            found = self._judge.outcome(made, self._judge.given, self._choosing, self._confirming)
+            found = self._judge.outcome(made, [self._judge.given], self._choosing, self._confirming)
         kept = {**of, DENSE: found.dense.tolist(), "fused": found.fused.tolist(), "weights": found.weights}
         path.write_text(json.dumps(kept), encoding="utf-8")
         return found
@@ -346,16 +346,17 @@ class _Judge:
         return ndcg_of(self.client, made, targets, self.limit, weights=dict(weights), exclude_seen=self.exclude_seen)
 
     def outcome(
-        self, made: Space, given: dict[Leg, float], choosing: Sequence[Target], confirming: Sequence[Target]
+        self, made: Space, given: Sequence[dict[Leg, float]], choosing: Sequence[Target], confirming: Sequence[Target]
     ) -> Outcome:
         """Leg weights are chosen on one half for each model, as after a roll-out; both are judged on the other."""
         best = self.weighed(made, given, choosing)
         return Outcome(self.ndcg(made, confirming, {DENSE: 1.0}), self.ndcg(made, confirming, best), best)
 
-    def weighed(self, made: Space, given: dict[Leg, float], targets: Sequence[Target]) -> dict[Leg, float]:
-        """Leg weights that are best there; the ``given`` ones, where others are better by less than a standard error."""
-        own = self.ndcg(made, targets, given)
-        kept, worth = given, own
+    def weighed(self, made: Space, given: Sequence[dict[Leg, float]], targets: Sequence[Target]) -> dict[Leg, float]:
+        """Leg weights that are best there: the better of the ``given`` ones, unless others beat it by a standard error."""
+        tried = [(self.ndcg(made, targets, one), one) for one in given]
+        own, kept = max(tried, key=lambda pair: pair[0].mean())
+        worth = own
         for done, weights in enumerate(LEG_WEIGHTS, 1):
             found = self.ndcg(made, targets, weights)
             self.tell("weighing the legs", done, len(LEG_WEIGHTS))
@@ -381,7 +382,7 @@ class _Bench:
     def outcome(self, learner: Learner, choosing: Sequence[Target], confirming: Sequence[Target]) -> Outcome:
         """What it is worth."""
         self._put(learner, [*choosing, *confirming])
-        return self._judge.outcome(self._made, self._judge.trained, choosing, confirming)
+        return self._judge.outcome(self._made, [self._judge.trained, self._judge.given], choosing, confirming)
 
     def _put(self, learner: Learner, targets: Sequence[Target]) -> None:
         rows = learner.rows()
