@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from llmrec_qdrant.contracts import RESERVED, Event, FieldKind, Item
 from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.fields import as_kind
 from llmrec_qdrant.sources import Cell, Row
 
 __all__ = ["LoadKind", "Reader", "event_of", "item_of"]
@@ -74,13 +75,12 @@ def _renamed(data: Mapping[str, Any], rename: Mapping[str, str]) -> dict[str, An
 def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
     """An item from a row; columns that are no field of an item become payload.
 
-    Cells of a table without types get the kind that the space gives to their field, or the one they spell.
+    Values get the kind that the space gives to their field; cells of a table without types otherwise the one they spell.
 
     >>> item_of({"id": "1", "title": "Heat", "year": 1995}).payload
     {'year': 1995}
     """
-    kinds = kinds or {}
-    own = {name: _typed(value, kinds.get(name)) for name, value in data.items() if name not in FIELDS["items"]}
+    own = {name: value for name, value in data.items() if name not in FIELDS["items"]}
     fields = {name: value for name, value in data.items() if name in FIELDS["items"]}
     given = fields.pop("payload", {})
     if isinstance(given, str):
@@ -90,7 +90,12 @@ def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = Non
             raise InvalidInput(f"Item: 'payload': not JSON: {given[:60]!r}") from None
     if not isinstance(given, Mapping):
         raise InvalidInput(f"Item: 'payload': expected an object, not {str(given)[:60]!r}")
-    return Item(**fields, payload={**given, **own})
+    kinds = kinds or {}
+    payload = {
+        name: as_kind(str(value) if isinstance(value, Cell) else value, kinds[name]) if name in kinds else _typed(value)
+        for name, value in {**given, **own}.items()
+    }
+    return Item(**fields, payload=payload)
 
 
 def event_of(data: Mapping[str, Any]) -> Event:
@@ -107,16 +112,14 @@ def event_of(data: Mapping[str, Any]) -> Event:
     return Event(**data)
 
 
-def _typed(value: Any, kind: FieldKind | None = None) -> Any:
+def _typed(value: Any) -> Any:
     """A cell of a table as the number or truth value it spells; codes such as 007 stay text."""
-    if not isinstance(value, Cell):  # a table with gaps may have made floats of its whole numbers
-        return int(value) if kind == "integer" and isinstance(value, float) and value.is_integer() else value
-    if kind in {"keyword", "text", "datetime", "uuid"}:
-        return str(value)
+    if not isinstance(value, Cell):
+        return value
     if value.lower() in {"true", "false"}:
         return value.lower() == "true"
     if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", value):
-        return float(value) if kind == "float" else int(value)
+        return int(value)
     if re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})", value):
-        return _typed(float(value), kind)
+        return float(value)
     return str(value)

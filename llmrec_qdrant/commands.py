@@ -32,6 +32,7 @@ from llmrec_qdrant.printing import (
     say,
 )
 from llmrec_qdrant.recommender import Job, Recommender
+from llmrec_qdrant.reembed import live_with
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.sources import Row, Source
 from llmrec_qdrant.watching import watched
@@ -227,13 +228,17 @@ def _size_of(given: dict[str, Any]) -> int:
     return int(encoder.model_size(SpaceConfig.parse({**given, "size": 1})))
 
 
-def _weights_of(model: str) -> dict[Leg, float] | None:
-    """The leg weights that a trained model was chosen with; None of any other model."""
+def _weights_of(rec: Recommender, model: str) -> dict[Leg, float] | None:
+    """The leg weights that a trained model was chosen with, or, where one is left, those from before it; else None."""
     if importlib.util.find_spec("workers") is None:
         return None
-    trained = importlib.import_module("workers.registry").find(model)
-    weights: dict[Leg, float] | None = trained[0].metrics.get("leg weights") if trained else None
-    return weights
+    find = importlib.import_module("workers.registry").find
+    if trained := find(model):
+        weights: dict[Leg, float] | None = trained[0].metrics.get("leg weights")
+        return weights
+    left = find(rec.config.model)
+    brought = left and left[0].metrics.get("leg weights") == rec.config.weights
+    return left[0].metrics.get("leg weights before") if left and brought else None
 
 
 @app.command()
@@ -652,7 +657,13 @@ def reembed(
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         if model and size is None:
             given["size"] = _size_of(given)
-        if model and (weights := _weights_of(model)):
+        if given and (number := rec._drive(live_with(rec._bound(), given))):
+            same = {"version": number, "model": rec.config.encoder_id, "state": "live"}
+            print_json(same) if target.json else say(
+                f"version {number} ({same['model']}) is live already: nothing to do"
+            )
+            return
+        if model and (weights := _weights_of(rec, model)):
             given["weights"] = weights
         job = rec.reembed(**given)
         found = _watch(job, target) if wait else job.progress()
@@ -663,6 +674,10 @@ def reembed(
             f"version {found.version} ({found.model}) is {found.state}: {found.items_done:,} of {found.items_total:,} "
             f"items, {found.users_done:,} of {found.users_total:,} users, {found.set_aside:,} set aside {found.reason}"
         )
+        if "weights" in given:
+            say(
+                f"leg weights of this model: {', '.join(f'{leg} {weight:g}' for leg, weight in given['weights'].items())}"
+            )
         if found.state == "live":
             say("back: llmrec rollback; when all is well: llmrec reembed --clean-up")
     if found.state == "failed":

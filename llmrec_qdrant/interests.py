@@ -134,7 +134,7 @@ def interests_of(bound: Bound, user: str) -> Steps[list[Interest]]:
 def _look_up(bound: Bound, user: str, vectors: bool) -> Steps[tuple[dict[str, Any], Any]]:
     found = yield from call(
         "retrieve", collection_name=bound.space.users, ids=[point_id("user", user, bound.tenant)],
-        with_payload=[Key.INTERESTS, Key.STEER, Key.LEGS, Key.SEEN],
+        with_payload=[Key.INTERESTS, Key.STEER, Key.LEGS, Key.SEEN, Key.LAST],
         with_vectors=[INTERESTS] if vectors else False,
     )  # fmt: skip
     if not found:
@@ -210,6 +210,7 @@ def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) 
     """
     query.check_limit(limit)
     query.check_limit(rows)
+    query.checked_seen(exclude_seen)
     payload, vectors = yield from _look_up(bound, user, True)
     cares = yield from _with_labels(bound, payload)
     stored = [one["topic"] for one in payload.get(Key.INTERESTS) or []]
@@ -218,7 +219,7 @@ def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) 
         return []
     legs = [leg for leg in LEGS if leg in (payload.get(Key.LEGS) or []) and bound.config.weights.get(leg, 0) > 0]
     point = point_id("user", user, bound.tenant)
-    out = query.left_out(payload.get(Key.SEEN) or [], exclude_seen)
+    out = query.left_out(payload.get(Key.SEEN) or [], payload.get(Key.LAST), exclude_seen)
     seen = [point_id("item", one, bound.tenant) for one in out]
     requests = []
     for one in cares:

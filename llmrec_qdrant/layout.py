@@ -89,6 +89,8 @@ class Key:
     FOLDING = "folding"
     """Of a user: digest of the settings its vectors were made with, and the fit of topics its interests are of."""
     SEEN = "seen"
+    LAST = "last_taken"
+    """Of a user: the item of the latest event that counts for its item."""
     N_EVENTS = "n_events"
     TYPE = "type"
     VALUE = "value"

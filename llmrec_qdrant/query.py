@@ -21,7 +21,7 @@ from llmrec_qdrant.filters import all_of
 from llmrec_qdrant.layout import DENSE, ITEM_HEAVY, ITEM_INTERNAL, Key
 
 __all__ = [
-    "LegQuery", "alone", "as_json", "check_limit", "combined", "diversify", "exclusion", "fused", "left_out", "leg_scores", "multiplicities",
+    "LegQuery", "alone", "as_json", "check_limit", "checked_seen", "combined", "diversify", "exclusion", "fused", "left_out", "leg_scores", "multiplicities",
     "recommendations", "steered", "tenant_filter", "top", "unmuted", "users",
 ]  # fmt: skip
 
@@ -96,17 +96,23 @@ def tenant_filter(tenant: str | None) -> models.Filter | None:
     return models.Filter(must=[models.FieldCondition(key=Key.TENANT, match=models.MatchValue(value=tenant))])
 
 
-def left_out(seen: Sequence[str], exclude_seen: Seen) -> Sequence[str]:
-    """Of what a user had, newest first, what a list leaves out.
+def checked_seen(given: Seen) -> Seen:
+    """Refuse what says nothing of what a list leaves out."""
+    what: object = given
+    if isinstance(what, bool | np.bool_) or (isinstance(what, str) and what == "but_last"):
+        return given
+    raise InvalidInput(f"exclude_seen is True, False or 'but_last', not {show(what)}")
 
-    >>> left_out(["ink", "printer"], "but_last")
+
+def left_out(seen: Sequence[str], last: str | None, exclude_seen: Seen) -> list[str]:
+    """Of what a user had, what a list leaves out; ``last`` is what they took last.
+
+    >>> left_out(["ink", "printer"], "ink", "but_last")
     ['printer']
     """
-    if exclude_seen not in (True, False, "but_last"):
-        raise InvalidInput(f"exclude_seen is True, False or 'but_last', not {show(exclude_seen)}")
-    if exclude_seen == "but_last":
-        return seen[1:]
-    return seen if exclude_seen else []
+    if not checked_seen(exclude_seen):
+        return []
+    return [one for one in seen if exclude_seen != "but_last" or one != last]
 
 
 def exclusion(point_ids: Sequence[str]) -> models.Filter | None:

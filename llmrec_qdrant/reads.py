@@ -49,6 +49,8 @@ class _User:
     point: str
     legs: tuple[Leg, ...] = ()
     seen: tuple[str, ...] = ()
+    last: str | None = None
+    """What they took last."""
     terms: tuple[str, ...] = ()
     known: bool = False
     interests: Mapping[str, float] = field(default_factory=dict)
@@ -67,7 +69,7 @@ class _User:
 
 def _look_up(bound: Bound, user: str) -> Steps[_User]:
     point = point_id("user", user, bound.tenant)
-    wanted = [Key.LEGS, Key.SEEN, Key.TERMS, Key.INTERESTS, Key.STEER]
+    wanted = [Key.LEGS, Key.SEEN, Key.LAST, Key.TERMS, Key.INTERESTS, Key.STEER]
     found = yield from call("retrieve", collection_name=bound.space.users, ids=[point], with_payload=wanted)
     if not found:
         return _User(point)
@@ -76,6 +78,7 @@ def _look_up(bound: Bound, user: str) -> Steps[_User]:
         point,
         legs=tuple(leg for leg in LEGS if leg in (payload.get(Key.LEGS) or [])),
         seen=tuple(payload.get(Key.SEEN) or []),
+        last=payload.get(Key.LAST),
         terms=tuple(payload.get(Key.TERMS) or []),
         known=True,
         interests={one["topic"]: float(one["weight"]) for one in payload.get(Key.INTERESTS) or []},
@@ -201,8 +204,9 @@ def _popular(bound: Bound, ask: Ask, filter: models.Filter | None, why: str) -> 
 
 def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: Seen) -> Steps[tuple[_Plan, _User]]:
     query.check_limit(ask.limit)
+    query.checked_seen(exclude_seen)
     who = yield from _look_up(bound, user)
-    filter = all_of(_filter(bound, ask, query.left_out(who.seen, exclude_seen)), query.unmuted(who.steering))
+    filter = all_of(_filter(bound, ask, query.left_out(who.seen, who.last, exclude_seen)), query.unmuted(who.steering))
     plan = _plan(bound, ask, who.queries(bound), filter)
     if plan is not None and any(weight not in {0, 1} for weight in who.steering.values()):
         depth = max(bound.config.prefetch, ask.limit)

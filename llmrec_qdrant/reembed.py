@@ -8,7 +8,7 @@ texts and topics together. The old version stays, kept up to date, until it is d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ __all__ = [
     "cancel",
     "clean_up",
     "failures",
+    "live_with",
     "progress",
     "read_state",
     "retry",
@@ -108,6 +109,14 @@ def start(bound: Bound, wanted: SpaceConfig) -> Steps[int]:
         yield from _make(space, number, wanted)
     yield from notify([Migrate(space=space.name)])
     return number
+
+
+def live_with(bound: Bound, given: Mapping[str, Any]) -> Steps[int | None]:
+    """The number of the live version, if it is made as is wanted and no other is being filled."""
+    filling = yield from _filling(bound.space)
+    if filling is not None or any(getattr(bound.config, name) != value for name, value in given.items()):
+        return None
+    return (yield from versions(bound.space)).live
 
 
 def _make(space: Space, number: int, config: SpaceConfig) -> Steps[None]:

@@ -479,15 +479,17 @@ def configure(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
         before = None
     config = yield from admin.create(space, wanted)
     if before is not None and before != config:
-        yield from on_every_version(space, lambda version: _configure_at(space.at(version), config))
+        yield from on_every_version(space, partial(_configure_at, space, before, config))
         yield from notify([Reconcile(space=space.name)])
     return config
 
 
-def _configure_at(at: Space, config: SpaceConfig) -> Steps[None]:
-    """One version keeps what made its vectors, and gets the rest."""
+def _configure_at(space: Space, before: SpaceConfig, config: SpaceConfig, version: int) -> Steps[None]:
+    """One version keeps what made its vectors, and leg weights that were its own, and gets the rest."""
+    at = space.at(version)
     stored = yield from admin.load_config(at)
-    own = config.model_copy(update={name: getattr(stored, name) for name in SpaceConfig.IDENTITY})
+    kept = [*SpaceConfig.IDENTITY, *(["weights"] if stored.weights != before.weights else [])]
+    own = config.model_copy(update={name: getattr(stored, name) for name in kept})
     if own != stored:
         yield from call("update_collection", collection_name=at.items, metadata=layout.metadata(own))
 

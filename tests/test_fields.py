@@ -14,9 +14,14 @@ from llmrec_qdrant.fields import check_payload
 from tests.spaces import drop, fresh_name
 
 VALUES: list[Any] = [
-    "soon", "", "7", "2024-05-01", "2024-05-01T12:00:00Z", "2024-05-01 12:00:00", "2024-13-01",
-    "550e8400-e29b-41d4-a716-446655440000", 7, -(2**63), 2**63, 7.0, 7.5, 1e300, True, False,
+    "soon", "", "7", "2024-05-01", "2024-05-01T12:00:00Z", "2024-05-01 12:00:00", "2024-13-01", "2024-05-01T12:00",
+    "2024-05-01T12:00Z", "2024-05-01 12:00", "2024-05-01 12:00Z", "2024-05-01T12", "20240501", "2024-W18-3", "2024-5-1",
+    "2024-05-01t12:00:00z", "2024-05-01T12:00:00", "2024-05-01T12:00:00.123+02:00", "2024-05-01T12:00:00,123",
+    "2024-05-01 12:00:00+02:00", "2024-05-01X12:00:00", "2024-05-01T12:00:00+02:00:30", "2024-05-01T25:00:00Z",
+    "550e8400-e29b-41d4-a716-446655440000", "550E8400e29b41d4a716446655440000", "{550e8400-e29b-41d4-a716-446655440000}",
+    "urn:uuid:550e8400-e29b-41d4-a716-446655440000", "550e-8400e29b41d4a716446655440000", [[1]], [["a"]], [[True]], 7, -(2**63), 2**63, 7.0, 7.5, 1e300, True, False,
     {"lon": 13.4, "lat": 52.5}, {"lon": 13, "lat": 52}, {"lon": "13", "lat": "52"}, {"lon": 13.4}, {"a": 1},
+    {"lon": 180.1, "lat": 0}, {"lon": 0, "lat": 95}, {"lon": -180, "lat": -90},
 ]  # fmt: skip
 INDEXES: dict[FieldKind, Any] = {
     kind: kind for kind in ("keyword", "integer", "float", "bool", "datetime", "text", "geo", "uuid")
@@ -54,7 +59,8 @@ def test_lists_gaps_and_paths() -> None:
     assert not accepted("float", math.inf)
     fields: dict[str, FieldKind] = {"a.b": "integer", "cast[].name": "keyword", '"odd.key"': "bool"}
     check_payload({"a": {"b": 1}, "cast": [{"name": "Li"}, {"age": 3}], "odd.key": True, "more": "x"}, fields)
-    check_payload({"a": 3}, fields)
+    for other in ({"a": 3}, {"a": [{"b": "x"}]}, {"cast": {"name": 3}}):  # nothing lies at these paths
+        check_payload(other, fields)
     for payload in ({"a": {"b": "1"}}, {"cast": [{"name": "Li"}, {"name": 3}]}, {"odd.key": "yes"}):
         with pytest.raises(InvalidInput, match="the space indexes it as"):
             check_payload(payload, fields)

@@ -25,10 +25,11 @@ from llmrec_qdrant import (
 )
 from llmrec_qdrant import loading as loading_module
 from llmrec_qdrant import sources as sources_module
+from llmrec_qdrant.columns import item_of
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import ITEM_INTERNAL
 from llmrec_qdrant.loading import Checkpoint, Loaded, load
-from llmrec_qdrant.sources import Row, Source
+from llmrec_qdrant.sources import Cell, Row, Source
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import drop, fresh_name
 
@@ -231,6 +232,28 @@ def test_whole_numbers_that_a_table_with_gaps_made_floats(rec: Recommender, tmp_
     assert (result.written, [one["line"] for one in refused]) == (2, [4])
     assert "'year': the space indexes it as integer, and 'soon' is not" in refused[0]["reason"]
     assert type(own_fields(rec, "m1")["year"]) is int and own_fields(rec, "m2") == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        (
+            "integer",
+            {"1234567890123456789": 1234567890123456789, "+1995": 1995, " 1995": 1995, "01995": 1995, "2e3": 2000},
+        ),
+        ("float", {".5": 0.5, "5.": 5.0, "1e5": 1e5, "+5": 5.0, "7": 7}),
+        ("bool", {"1": True, "0": False, "True ": True}),
+        ("keyword", {"007": "007", "true": "true"}),
+    ],
+)
+def test_a_cell_is_read_as_the_kind_its_field_has(kind: Any, cells: dict[str, Any]) -> None:
+    assert {cell: item_of({"id": "1", "x": Cell(cell)}, {"x": kind}).payload["x"] for cell in cells} == cells
+
+
+def test_other_types_of_other_sources_become_the_kind_of_their_field() -> None:
+    kinds: dict[str, Any] = {"zip": "keyword", "ok": "bool", "years": "integer", "at": "geo"}
+    row = {"id": "1", "zip": 1234, "ok": 1, "payload": {"years": [1995.0, 1996]}, "at": Cell('{"lon": 1, "lat": 2}')}
+    assert item_of(row, kinds).payload == {"zip": "1234", "ok": True, "years": [1995, 1996], "at": {"lon": 1, "lat": 2}}
 
 
 def test_json_values_keep_their_type(rec: Recommender, tmp_path: Path) -> None:

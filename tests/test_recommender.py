@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from llmrec_qdrant import (
@@ -358,8 +359,19 @@ def test_a_list_may_hold_what_was_taken_last_and_nothing_else_of_the_past(rec: R
     assert listed[True].isdisjoint(past)
     assert listed["but_last"] == listed[True] | {past[-1]}
     assert listed[False] == listed[True] | set(past)
-    with pytest.raises(InvalidInput, match="True, False or 'but_last', not 'last'"):
-        rec.recommend("ann", exclude_seen="last")  # type: ignore[arg-type]
+    rec.track(history("ann", "m4", start=T0 + 10 * DAY, kind="dislike"))  # not taken: it does not come back
+    rec.track([Event(user="ann", type="search", text="space", ts=T0 + 11 * DAY)])
+    again = {one.id for one in rec.recommend("ann", 20, exclude_seen="but_last")}
+    assert "m3" in again and again.isdisjoint({"m1", "m2", "m4"})
+    rec.track(history("eve", "m4", kind="dislike"))
+    assert "m4" not in {one.id for one in rec.recommend("eve", 20, exclude_seen="but_last")}
+
+
+@pytest.mark.parametrize("odd", ["last", "", 1, None, [], np.array([True, False]), object()])
+def test_what_says_nothing_of_seen_items_is_refused(rec: Recommender, odd: Any) -> None:
+    for ask in (rec.recommend, rec.request, rec.shelves):
+        with pytest.raises(InvalidInput, match="exclude_seen is True, False or 'but_last', not"):
+            ask("nobody", exclude_seen=odd)
 
 
 def test_newest_events_weigh_most(rec: Recommender) -> None:

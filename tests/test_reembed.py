@@ -140,6 +140,27 @@ def test_rollback_is_the_same_call_backwards(rec: Recommender) -> None:
     assert rec.status().items == 31
 
 
+def test_each_version_keeps_leg_weights_of_its_own(rec: Recommender) -> None:
+    """A model brings its own: a setting changed while it fills or lives must not carry them to the other version, or back."""
+    before = rec.config.weights
+    queue, rec._queue = rec._queue, MemoryQueue()
+    heavy = {"dense": 4.0, "tfidf": 1.0, "collab": 2.0}
+    assert rec.reembed(size=48, weights=heavy).version == 2
+    rec.create({**rec.config.model_dump(), "fields": {"year": "integer"}})
+    job = rec.reembed(size=48, weights=heavy)  # it resumes, though the configuration has changed
+    rec._queue = queue
+    assert job.version == 2 and job.wait().state == "live"
+    assert rec.config.weights == heavy and rec.config.fields == {"year": "integer"}
+    rec.create({**rec.config.model_dump(), "fields": {"year": "integer", "genre": "keyword"}})
+    rec.rollback()
+    assert rec.config.weights == before and set(rec.config.fields) == {"year", "genre"}
+    both = {"dense": 1.0, "tfidf": 3.0, "collab": 1.0}
+    rec.rollback()
+    rec.create({**rec.config.model_dump(), "weights": both})
+    rec.rollback()
+    assert rec.config.weights == before
+
+
 def test_only_one_at_a_time_and_the_same_again_resumes(rec: Recommender) -> None:
     rec._queue = MemoryQueue()
     assert rec.reembed(size=48).version == 2

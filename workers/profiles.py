@@ -317,6 +317,7 @@ def _write(
         Key.TERMS: profile.terms,
         Key.INTERESTS: [one.model_dump(mode="json", exclude={Key.STEER}) for one in cares],
         Key.SEEN: _seen(events),
+        Key.LAST: _last_taken(events[: config.history], past, library),
         Key.WAITING: waiting,
         Key.N_EVENTS: n_events,
         Key.MODEL: config.encoder_id,
@@ -383,6 +384,14 @@ def _mine(user: Mapping[str, Any]) -> list[models.FieldCondition]:
 
 def _seen(events: Sequence[models.Record]) -> list[str]:
     return list(dict.fromkeys(item for event in events if (item := (event.payload or {}).get(Key.ITEM_ID))))
+
+
+def _last_taken(events: Sequence[models.Record], past: Sequence[Past], library: _Library) -> str | None:
+    """Of an item that is there: a list cannot hold another."""
+    taken = (
+        event for event, one in zip(events, past, strict=True) if one.item and one.weight > 0 and library.item(event)
+    )
+    return next(((event.payload or {})[Key.ITEM_ID] for event in taken), None)
 
 
 def _waiting(events: Sequence[models.Record], library: _Library) -> list[str]:

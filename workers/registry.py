@@ -64,9 +64,13 @@ def find(model: str) -> tuple[Version, Path] | None:
 
     Raises :class:`InvalidInput` if a file is not as it was written.
     """
-    for path in (folder() / model, Path(model).expanduser()):
-        if (path / RECORD).is_file():
-            return _checked(path, (path / RECORD).stat().st_mtime_ns), path
+    for place in (folder() / model, Path(model)):
+        try:
+            path = place.expanduser()
+            stamp = (path / RECORD).stat().st_mtime_ns
+        except (OSError, RuntimeError, ValueError):  # not there, or a name that no file can have
+            continue
+        return _checked(path, stamp), path
     return None
 
 
@@ -94,6 +98,8 @@ def _checked(path: Path, stamp: int) -> Version:
 def _read(path: Path) -> Version:
     try:
         stored = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        if not isinstance(stored["metrics"], Mapping):
+            raise TypeError("metrics are no object")
         return Version(**{one.name: stored[one.name] for one in fields(Version)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{RECORD} in {path.name!r} cannot be read ({type(error).__name__}: {error})") from None

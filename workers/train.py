@@ -43,7 +43,7 @@ from workers.learners import EncoderLearner, Learner, Recipe, TowerLearner
 from workers.trial import Split, Target, Tell, fold, hide_last, hide_next, payloads, sign_of_life, trial, unheard
 from workers.tune import LEAST, LEG_WEIGHTS, more_than_luck
 
-__all__ = ["Outcome", "base_of", "train"]
+__all__ = ["Outcome", "base_of", "heavier", "train"]
 
 log = logging.getLogger("llmrec.worker")
 
@@ -51,6 +51,8 @@ MORE = 1.05
 """Times the examples that make it worth to learn once more, from everything."""
 EVERY = 20.0
 """Seconds between two checkpoints."""
+MOST_DENSE = 6
+"""Times that a leg can be named in a request."""
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
@@ -122,12 +124,21 @@ def train(
             f"{2 * LEAST} or more, to see whether a model is better"
         )
     denser = recipe.denser if base_of(config) == config else 1.0
-    trained = {**config.weights, DENSE: (config.weights.get(DENSE) or 1.0) * denser}
-    judge = _Judge(client, config.weights, trained, limit, exclude_seen, tell)
+    judge = _Judge(client, config.weights, heavier(config.weights, denser), limit, exclude_seen, tell)
     training = _Training(client, space, config, recipe, parts, until, judge, folder)
     version = training.run()
     shutil.rmtree(folder, ignore_errors=True)
     return version
+
+
+def heavier(weights: dict[Leg, float], times: float) -> dict[Leg, float]:
+    """Leg weights with the dense leg counting so many times as much; at most six times the least of the others.
+
+    A dense leg that counted nothing counts as much as that, times ``times``: trained, it is another.
+    """
+    least = min((weight for leg, weight in weights.items() if leg != DENSE and weight > 0), default=0.0)
+    own = weights.get(DENSE) or least
+    return {**weights, DENSE: max(own, min(own * times, MOST_DENSE * least))}
 
 
 class _Training:

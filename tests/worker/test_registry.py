@@ -66,6 +66,19 @@ def test_an_unknown_model_is_named(models: Path) -> None:
         registry.load("movies-towers-9")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-this-name/x", "a\0b"])
+def test_what_can_be_no_file_is_no_version(name: str) -> None:
+    assert registry.find(name) is None
+
+
+def test_figures_of_another_shape_are_refused(models: Path) -> None:
+    publish()
+    record = models / "movies-towers-1" / "version.json"
+    record.write_text(record.read_text().replace('"metrics": {}', '"metrics": null'))
+    with pytest.raises(InvalidInput, match="metrics are no object"):
+        registry.find("movies-towers-1")
+
+
 def test_a_half_written_version_is_none(models: Path) -> None:
     def die(folder: Path) -> None:
         write(folder)

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from scipy import sparse
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig, SpaceMismatch, training
-from llmrec_qdrant.contracts import Train
+from llmrec_qdrant.contracts import Leg, Train
 from llmrec_qdrant.effects import drive
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.jobs import NoQueue
@@ -38,7 +38,7 @@ from workers.learners import Recipe
 from workers.reconcile import reconcile
 from workers.runtime import Worker
 from workers.towers import Bags, Towers
-from workers.train import train
+from workers.train import heavier, train
 
 CONFIG = SpaceConfig(model="hash", size=32)
 SMALL = {"hidden": 16, "own": 8, "width": 64, "batch": 64, "rate": 2e-3}
@@ -325,3 +325,18 @@ def test_an_encoder_is_trained_saved_and_read_again(
         old, new = (load_encoder(one).encode(texts) for one in (config.model_copy(update={"model": base}), config))
         assert (not np.allclose(old, new)) == (version.metrics["epochs"] > 0)
         assert rec.recommend("u1", 3)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ({"dense": 1.0, "tfidf": 1.0, "collab": 2.0}, 4.0),
+        ({"dense": 4.0, "tfidf": 1.0, "collab": 2.0}, 6.0),  # no leg can be named more often in a request
+        ({"dense": 8.0, "tfidf": 1.0, "collab": 2.0}, 8.0),
+        ({"dense": 0.0, "tfidf": 100.0, "collab": 200.0}, 400.0),
+        ({"tfidf": 1.0}, 4.0),
+        ({"dense": 2.0}, 2.0),
+    ],
+)
+def test_a_trained_dense_leg_counts_more_as_far_as_it_can(weights: dict[Leg, float], expected: float) -> None:
+    assert heavier(weights, 4.0) == {**weights, "dense": expected}
