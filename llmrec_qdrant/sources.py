@@ -224,15 +224,22 @@ def _parquet(source: Source, after: int) -> Iterator[Row]:
     number = 0
     try:
         with parquet.ParquetFile(source.address) as file:
+            coarse = arrow.schema([_microseconds(arrow, field) for field in file.schema_arrow])
             for batch in file.iter_batches(batch_size=1_000):
                 known = min(max(after - number, 0), len(batch))
                 number += known
-                for data in batch.slice(known).to_pylist():
+                for data in batch.slice(known).cast(coarse, safe=False).to_pylist():
                     number += 1
                     # NaN is how pandas writes that there is no number
                     yield _table_row(number, {name: None if value != value else value for name, value in data.items()})
     except (arrow.ArrowException, OSError) as error:
         raise InvalidInput(f"{source.name!r} is not a readable Parquet file: {str(error)[:200]}") from error
+
+
+def _microseconds(arrow: Any, field: Any) -> Any:
+    """A column of times in nanoseconds, as pandas writes them, in what Python's times can hold."""
+    fine = arrow.types.is_timestamp(field.type) and field.type.unit == "ns"
+    return field.with_type(arrow.timestamp("us", field.type.tz)) if fine else field
 
 
 def _sql(source: Source) -> Iterator[Row]:

@@ -294,6 +294,10 @@ def test_parquet_times_numbers_and_missing_values(rec: Recommender, tmp_path: Pa
     assert found["7"]["ts"] == "2023-11-14T22:13:20.000000Z"
     assert "value" not in found["7"]
     assert found["8"]["value"] == 4.0
+    fine = arrow.array([1_700_000_000_123_456_789], arrow.timestamp("ns", "UTC"))  # as pandas writes times
+    write_table(arrow.table({"user": ["9"], "type": ["view"], "item": ["m1"], "ts": fine}), tmp_path / "fine.parquet")
+    assert load(rec, Source(str(tmp_path / "fine.parquet")), "events").rejected == 0
+    assert {event["user_id"]: event["ts"] for event in events(rec)}["9"] == "2023-11-14T22:13:20.123456Z"
     things = {
         "id": ["a"], "price": [Decimal("3.50")], "day": [date(2024, 2, 29)], "tags": [["x", "y"]],
         "more": [{"at": moment, "n": Decimal("2")}],
