@@ -491,6 +491,7 @@ def _configure_at(space: Space, before: SpaceConfig, config: SpaceConfig, versio
     kept = [*SpaceConfig.IDENTITY, *(["weights"] if stored.weights != before.weights else [])]
     own = config.model_copy(update={name: getattr(stored, name) for name in kept})
     if own != stored:
+        yield from admin.build_collection("items", at.items, own)  # the indexes of new fields
         yield from call("update_collection", collection_name=at.items, metadata=layout.metadata(own))
 
 

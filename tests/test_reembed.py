@@ -154,6 +154,8 @@ def test_each_version_keeps_leg_weights_of_its_own(rec: Recommender) -> None:
     rec.create({**rec.config.model_dump(), "fields": {"year": "integer", "genre": "keyword"}})
     rec.rollback()
     assert rec.config.weights == before and set(rec.config.fields) == {"year", "genre"}
+    indexed = rec.client.get_collection(rec._space.items).payload_schema
+    assert not indexed or {"year", "genre"} <= indexed.keys()  # embedded Qdrant has no indexes
     both = {"dense": 1.0, "tfidf": 3.0, "collab": 1.0}
     rec.rollback()
     rec.create({**rec.config.model_dump(), "weights": both})
