@@ -16,6 +16,9 @@ __all__ = ["open_async", "open_queue", "open_sync"]
 
 TIMEOUT = 60
 """Seconds for one request to Qdrant."""
+READY = True
+"""Nothing is ever left for Qdrant's client to embed; not told so, it searches every number of every vector for texts, which
+takes seven times as long as sending them."""
 
 
 def _check_address(url: str | None, path: str | None) -> None:
@@ -45,7 +48,7 @@ def open_sync(url: str | None = None, path: str | None = None, api_key: str | No
             if path == ":memory:":
                 return QdrantClient(":memory:")
             return _open_folder(path)
-        return QdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False)
+        return QdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=READY)
 
 
 def _open_folder(path: str) -> QdrantClient:
@@ -63,7 +66,9 @@ def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
     _check_address(url, None)
     with warnings.catch_warnings(), translated():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
-        return AsyncQdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False)
+        return AsyncQdrantClient(
+            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=READY
+        )
 
 
 def open_queue(client: QdrantClient, broker: str | None) -> JobQueue:
