@@ -44,7 +44,6 @@ from workers.backends import Backend
 from workers.encoder import SentenceEncoder, load_encoder, normalised, sentence_model
 from workers.packed import PackedBert
 from workers.runtime import Worker
-from workers.store import uninspected
 from workers.text import clean
 
 Encode = Callable[[list[str]], np.ndarray]
@@ -102,7 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with amazon_industrial/ and movielens_small/")
     parser.add_argument("--texts", type=int, default=200, help="texts of each kind")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--items", type=int, default=768, help="items that go into Qdrant")
+    parser.add_argument("--items", type=int, default=1536, help="items that go into Qdrant")
     parser.add_argument("--threads", type=int, default=None, help="cores that every variant may use; default all")
     parser.add_argument("--beauty", action="store_true", help="NDCG also on Beauty, 12,101 items")
     parser.add_argument("--peak", action="store_true", help="measure the share of the peak on a CPU, too")
@@ -257,7 +256,7 @@ def end_to_end(options: argparse.Namespace) -> dict[str, float]:
         queue = rec._queue = MemoryQueue()
         rec.create(SpaceConfig())
         rec.upsert_items(items.values())
-        worker = Worker(uninspected(rec.client))
+        worker = Worker(rec.client)
         messages = [message for message in queue.sent if isinstance(message, EmbedItems)]
         for number, message in enumerate(messages, 1):
             records = rec.client.retrieve(rec._space.items, message.ids, with_payload=["item_id"])

@@ -16,9 +16,9 @@ __all__ = ["open_async", "open_queue", "open_sync"]
 
 TIMEOUT = 60
 """Seconds for one request to Qdrant."""
-READY = True
-"""Nothing is ever left for Qdrant's client to embed; not told so, it searches every number of every vector for texts, which
-takes seven times as long as sending them."""
+EMBEDDED = True
+"""Vectors are made before the client sees them. Not told so (``cloud_inference``), it searches every number for texts to embed,
+which takes twice as long as sending them."""
 
 
 def _check_address(url: str | None, path: str | None) -> None:
@@ -48,7 +48,9 @@ def open_sync(url: str | None = None, path: str | None = None, api_key: str | No
             if path == ":memory:":
                 return QdrantClient(":memory:")
             return _open_folder(path)
-        return QdrantClient(url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=READY)
+        return QdrantClient(
+            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=EMBEDDED
+        )
 
 
 def _open_folder(path: str) -> QdrantClient:
@@ -67,7 +69,7 @@ def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
     with warnings.catch_warnings(), translated():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(
-            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=READY
+            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=EMBEDDED
         )
 
 

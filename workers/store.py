@@ -14,20 +14,11 @@ from llmrec_qdrant.layout import Key
 from llmrec_qdrant.translate import translated
 
 __all__ = [
-    "count", "equals", "has_id", "one_of", "pause", "remote", "scroll", "unchanged", "uninspected", "where", "write_existing",
+    "count", "equals", "has_id", "one_of", "pause", "remote", "scroll", "unchanged", "where", "write_existing",
 ]  # fmt: skip
 
 PAGE = 1_000
 """Points per page of a scroll."""
-
-
-def uninspected(client: QdrantClient) -> QdrantClient:
-    """The client, told not to search what it sends for texts to embed: ours are vectors already.
-
-    The search looks at every number of every vector, which took a tenth of a worker's time.
-    """
-    client.cloud_inference = True
-    return client
 
 
 def equals(key: str, value: Any) -> models.FieldCondition:

@@ -13,7 +13,7 @@ from llmrec_qdrant.settings import Settings
 from workers.app import app
 from workers.reconcile import spaces
 from workers.runtime import Worker
-from workers.store import pause, uninspected
+from workers.store import pause
 from workers.trial import running
 
 __all__ = ["perform", "publish", "sweep"]
@@ -28,7 +28,7 @@ RETRIES = 8
 def client() -> Any:
     """One connection per process, opened at the first task."""
     connection = Settings(space="-").connection()
-    return uninspected(open_sync(connection["url"], connection["path"], connection["api_key"]))
+    return open_sync(connection["url"], connection["path"], connection["api_key"])
 
 
 def publish(message: Message) -> None:
