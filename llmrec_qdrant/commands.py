@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import json
 import re
@@ -18,7 +17,7 @@ import typer
 
 from llmrec_qdrant.contracts import LEGS, Leg, Migration, Seen, SpaceConfig, SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.jobs import mask_url
+from llmrec_qdrant.jobs import inline_available, mask_url, worker_module
 from llmrec_qdrant.layout import Key
 from llmrec_qdrant.loading import Checkpoint, Loaded, as_json, load
 from llmrec_qdrant.printing import (
@@ -222,17 +221,16 @@ def _field(text: str) -> tuple[str, str]:
 
 def _size_of(given: dict[str, Any]) -> int:
     """The dimension of a model, by loading it where the workers are installed."""
-    if importlib.util.find_spec("workers") is None:
+    if not inline_available():
         raise InvalidInput(f"how many numbers a vector of {given['model']!r} has is not known here: pass --size")
-    encoder = importlib.import_module("workers.encoder")
-    return int(encoder.model_size(SpaceConfig.parse({**given, "size": 1})))
+    return int(worker_module("encoder").model_size(SpaceConfig.parse({**given, "size": 1})))
 
 
 def _weights_of(rec: Recommender, model: str) -> dict[Leg, float] | None:
     """The leg weights that a trained model was chosen with, or, where one is left, those from before it; else None."""
-    if importlib.util.find_spec("workers") is None:
+    if not inline_available():
         return None
-    find = importlib.import_module("workers.registry").find
+    find = worker_module("registry").find
     if trained := find(model):
         weights: dict[Leg, float] | None = trained[0].metrics.get("leg weights")
         return weights

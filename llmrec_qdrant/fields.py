@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from llmrec_qdrant.contracts import FieldKind, show
@@ -18,10 +19,9 @@ MOMENT = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:([Tt ])(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?(Z|z|[+-]\d{2}:\d{2})?)?"
 )
 """The forms of a time that Qdrant reads (checked against a server: tests/test_fields.py)."""
-UUID = re.compile(
-    r"(?:urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}|\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}",
-    re.IGNORECASE | re.ASCII,
-)
+_PARTS = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+UUID = re.compile(rf"(?:urn:uuid:)?{_PARTS}|\{{{_PARTS}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII)
+"""The forms of a UUID that Qdrant reads."""
 
 
 def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> None:
@@ -35,11 +35,17 @@ def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -
     Item: 'year': the space indexes it as integer, and 'soon' is not a whole number of 64 bits
     """
     for path, kind in fields.items():
-        for value in _values(payload, re.findall(r'"[^"]+"|[^."\[\]]+|\[\d*\]', path)):
+        for value in _values(payload, _steps(path)):
             if not _FITS[kind](value):
                 raise InvalidInput(
                     f"Item: {path!r}: the space indexes it as {kind}, and {show(value)} is not {_NAMES[kind]}"
                 )
+
+
+@cache
+def _steps(path: str) -> Sequence[str]:
+    """Keys of a path, ``[]`` and ``[n]``."""
+    return re.findall(r'"[^"]+"|[^."\[\]]+|\[\d*\]', path)
 
 
 def _values(found: Any, steps: Sequence[str]) -> Iterator[Any]:

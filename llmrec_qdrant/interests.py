@@ -210,7 +210,7 @@ def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) 
     """
     query.check_limit(limit)
     query.check_limit(rows)
-    query.checked_seen(exclude_seen)
+    query.check_seen(exclude_seen)
     payload, vectors = yield from _look_up(bound, user, True)
     cares = yield from _with_labels(bound, payload)
     stored = [one["topic"] for one in payload.get(Key.INTERESTS) or []]

@@ -21,11 +21,13 @@ from llmrec_qdrant.filters import all_of
 from llmrec_qdrant.layout import DENSE, ITEM_HEAVY, ITEM_INTERNAL, Key
 
 __all__ = [
-    "LegQuery", "alone", "as_json", "check_limit", "checked_seen", "combined", "diversify", "exclusion", "fused", "left_out", "leg_scores", "multiplicities",
+    "LegQuery", "alone", "as_json", "check_limit", "check_seen", "combined", "diversify", "exclusion", "fused", "left_out", "leg_scores", "multiplicities",
     "recommendations", "steered", "tenant_filter", "top", "unmuted", "users",
 ]  # fmt: skip
 
 MAX_LIMIT = 1_000
+MOST = 6
+"""Times that one request names a leg."""
 MMR_POOL = 5
 """Candidates per wanted item when a list is diversified."""
 
@@ -66,7 +68,7 @@ def _are_weights(given: object) -> bool:
     return len(numbers) == len(given) and all(0 <= value <= sys.float_info.max for value in numbers)
 
 
-def multiplicities(weights: Mapping[Leg, float], most: int = 6) -> dict[Leg, int]:
+def multiplicities(weights: Mapping[Leg, float], most: int = MOST) -> dict[Leg, int]:
     """The smallest whole numbers, at most ``most`` each, in the ratio of ``weights`` (within 5 % if possible).
 
     >>> multiplicities({"dense": 0.5, "tfidf": 0.5, "collab": 1.0})
@@ -96,12 +98,12 @@ def tenant_filter(tenant: str | None) -> models.Filter | None:
     return models.Filter(must=[models.FieldCondition(key=Key.TENANT, match=models.MatchValue(value=tenant))])
 
 
-def checked_seen(given: Seen) -> Seen:
-    """Refuse what says nothing of what a list leaves out."""
-    what: object = given
-    if isinstance(what, bool | np.bool_) or (isinstance(what, str) and what == "but_last"):
-        return given
-    raise InvalidInput(f"exclude_seen is True, False or 'but_last', not {show(what)}")
+def check_seen(exclude_seen: Seen) -> Seen:
+    """``exclude_seen`` if it says what a list leaves out."""
+    given: object = exclude_seen
+    if isinstance(given, bool | np.bool_) or (isinstance(given, str) and given == "but_last"):
+        return exclude_seen
+    raise InvalidInput(f"exclude_seen is True, False or 'but_last', not {show(given)}")
 
 
 def left_out(seen: Sequence[str], last: str | None, exclude_seen: Seen) -> list[str]:
@@ -110,7 +112,7 @@ def left_out(seen: Sequence[str], last: str | None, exclude_seen: Seen) -> list[
     >>> left_out(["ink", "printer"], "ink", "but_last")
     ['printer']
     """
-    if not checked_seen(exclude_seen):
+    if not exclude_seen:
         return []
     return [one for one in seen if exclude_seen != "but_last" or one != last]
 

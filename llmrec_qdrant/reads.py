@@ -204,7 +204,7 @@ def _popular(bound: Bound, ask: Ask, filter: models.Filter | None, why: str) -> 
 
 def _personal(bound: Bound, ask: Ask, user: str, exclude_seen: Seen) -> Steps[tuple[_Plan, _User]]:
     query.check_limit(ask.limit)
-    query.checked_seen(exclude_seen)
+    query.check_seen(exclude_seen)
     who = yield from _look_up(bound, user)
     filter = all_of(_filter(bound, ask, query.left_out(who.seen, who.last, exclude_seen)), query.unmuted(who.steering))
     plan = _plan(bound, ask, who.queries(bound), filter)

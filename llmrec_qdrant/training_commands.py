@@ -66,7 +66,8 @@ def train(
     What users took last is hidden (or the latest events, with --split time, where behaviour changes with the seasons);
     after each epoch real requests are asked for it, and the best epoch is kept. Users that nothing was chosen on say
     whether it beats the model the space has: if not, it is kept but not offered. Your space is only read: `llmrec
-    reembed --model VERSION` rolls a version out with the leg weights it was chosen with, and `llmrec rollback` takes it back. Interrupted or killed, it goes on where it was: run the same command again.
+    reembed --model VERSION` rolls a version out with the leg weights it was chosen with, and `llmrec rollback` takes it
+    back. Interrupted or killed, it goes on where it was: run the same command again.
 
     Example: llmrec train; llmrec models; llmrec reembed --model movies-towers-1
     """

@@ -168,7 +168,7 @@ def upsert_items(bound: Bound, given: Iterable[ItemLike]) -> Steps[Receipt]:
     """
     total = Receipt()
     for batch in batches(many(given), BATCH):
-        items, rejected = read_all(batch, lambda one: _owned(bound, Item.parse(one)), "id")
+        items, rejected = read_all(batch, lambda one: _accepted(bound, Item.parse(one)), "id")
         done, stale = yield from store_items(bound, items)
         queued = yield from notify(EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, ITEMS_MESSAGE))
         done = done.model_copy(update={"rejected": rejected, "queued": queued})
@@ -191,7 +191,8 @@ def add(total: Receipt, part: Receipt) -> Receipt:
     )
 
 
-def _owned(bound: Bound, item: Item) -> Item:
+def _accepted(bound: Bound, item: Item) -> Item:
+    """The item as this space stores it, if it fits in."""
     check_payload(item.payload, bound.config.fields)
     if bound.tenant is None or item.tenant == bound.tenant:
         return item

@@ -30,6 +30,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -62,7 +63,7 @@ class ServiceFailed(RuntimeError):
 # --- processes ----------------------------------------------------------------------------------------------
 
 
-class Service:
+class Service(ABC):
     """One child process that can be started, stopped, killed, frozen and restarted.
 
     Subclasses say how it is called (`_command`), with which environment (`_environment`) and when it is ready
@@ -80,9 +81,9 @@ class Service:
         self._log_offset = 0
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """Where clients connect."""
-        raise NotImplementedError
 
     @property
     def pid(self) -> int:
@@ -166,8 +167,8 @@ class Service:
     ) -> None:
         self.stop()
 
-    def _command(self) -> Sequence[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _command(self) -> Sequence[str]: ...
 
     def _environment(self) -> dict[str, str]:
         return _clean_environment()
@@ -175,8 +176,8 @@ class Service:
     def _working_directory(self) -> Path:
         return self.directory
 
-    def _ready(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _ready(self) -> bool: ...
 
     def _wait_until_ready(self) -> None:
         def ready() -> bool:

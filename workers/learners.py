@@ -179,8 +179,7 @@ def _own(model: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def _unflat(state: dict[str, Tensor], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    weights = {name.removeprefix("model."): one for name, one in state.items() if name.startswith("model.")}
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict(towers.under("model.", state), strict=False)
     kept: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.items():
         kind, _, rest = name.partition(".")
@@ -237,9 +236,7 @@ class TowerLearner(Learner):
     def load(self, state: dict[str, Tensor]) -> None:
         """Go on from a state."""
         super().load(state)
-        self._average.load_state_dict(
-            {name.removeprefix(AVERAGE): one for name, one in state.items() if name.startswith(AVERAGE)}
-        )
+        self._average.load_state_dict(towers.under(AVERAGE, state))
 
     @property
     def size(self) -> int:

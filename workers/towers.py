@@ -48,6 +48,7 @@ __all__ = [
     "codes",
     "known_digest",
     "save",
+    "under",
 ]
 
 DECAYS = (0.4, 0.8)
@@ -262,8 +263,7 @@ class TowerEncoder:
         shape, tensors = _read(folder)
         self.decays: tuple[float, ...] = tuple(shape["decays"])
         self._towers = Towers(**shape["towers"], drop=0.0)
-        weights = {name.removeprefix("towers."): one for name, one in tensors.items() if name.startswith("towers.")}
-        self._towers.load_state_dict(weights)
+        self._towers.load_state_dict(under("towers.", tensors))
         self._towers.eval()
         arrays = {name: (tensors[name].float() if name == "sketches" else tensors[name]).numpy() for name in ARRAYS}
         self._known = Known(**arrays, stemmer=shape["stemmer"])
@@ -302,6 +302,11 @@ class TowerEncoder:
         rows = torch.tensor(means[None], dtype=torch.float32)
         found = self._towers.users(rows, torch.tensor(normalised(wanted)[None]))
         return [float(x) for x in found[0]]
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin so, without it."""
+    return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
 
 
 def _read(folder: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:

@@ -33,6 +33,7 @@ from llmrec_qdrant.contracts import Hide, Leg, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.layout import DENSE, Key, Space
+from llmrec_qdrant.query import MOST
 from llmrec_qdrant.testing import HASH_MODEL
 from llmrec_qdrant.writes import batches, timestamp
 from workers import collab, examples, registry, store, towers
@@ -51,8 +52,6 @@ MORE = 1.05
 """Times the examples that make it worth to learn once more, from everything."""
 EVERY = 20.0
 """Seconds between two checkpoints."""
-MOST_DENSE = 6
-"""Times that a leg can be named in a request."""
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
@@ -132,13 +131,13 @@ def train(
 
 
 def heavier(weights: dict[Leg, float], times: float) -> dict[Leg, float]:
-    """Leg weights with the dense leg counting so many times as much; at most six times the least of the others.
+    """Leg weights with the dense leg counting so many times as much; at most as often as a request can name it.
 
     A dense leg that counted nothing counts as much as that, times ``times``: trained, it is another.
     """
     least = min((weight for leg, weight in weights.items() if leg != DENSE and weight > 0), default=0.0)
     own = weights.get(DENSE) or least
-    return {**weights, DENSE: max(own, min(own * times, MOST_DENSE * least))}
+    return {**weights, DENSE: max(own, min(own * times, MOST * least))}
 
 
 class _Training:
@@ -368,9 +367,10 @@ class _Judge:
         tried = [(self.ndcg(made, targets, one), one) for one in given]
         own, kept = max(tried, key=lambda pair: pair[0].mean())
         worth = own
-        for done, weights in enumerate(LEG_WEIGHTS, 1):
+        others = [weights for weights in LEG_WEIGHTS if weights not in given]
+        for done, weights in enumerate(others, 1):
             found = self.ndcg(made, targets, weights)
-            self.tell("weighing the legs", done, len(LEG_WEIGHTS))
+            self.tell("weighing the legs", done, len(others))
             if found.mean() > worth.mean() and more_than_luck(found - own):
                 kept, worth = weights, found
         return kept
