@@ -1,9 +1,9 @@
 """Events → what a model learns from: what somebody had done, and what they took next.
 
 A source is a text: of an item, of a search, of a review. An example is a history of sources, weighted exactly as
-:mod:`workers.profiles` folds them, and the item that was taken for the first time after it. Beside histories there are
-lone texts: a search and what was chosen next within half an hour, a review and its item. What a user took later is no wrong
-answer now (``taken``): it is no negative, in a batch or out of it.
+:mod:`workers.profiles` folds them, and the item that was taken after it: for the first time, or again where lists may hold
+what a user had. Beside histories there are lone texts: a search and what was chosen next within half an hour, a review
+and its item. What a user took later is no wrong answer now (``taken``): it is no negative, in a batch or out of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from qdrant_client import QdrantClient
@@ -34,6 +34,8 @@ WITHIN = 1_800.0
 """Seconds between a search and what was chosen because of it."""
 MOST = 400_000
 """Examples: of more, random users' are taken."""
+HALVES = 2
+"""How often the weight of an example halves from the newest to the oldest: docs/decisions/training.md."""
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Examples:
     """Item that came next."""
     owners: np.ndarray
     """User of each example."""
+    recency: np.ndarray
+    """float32, of each: how much it counts, the newest one 1."""
     taken: list[np.ndarray]
     """Per user: items they took, ever."""
 
@@ -129,24 +133,30 @@ def build(
     decays: Sequence[float],
     most: int = MOST,
     seed: int = 0,
+    repeats: bool = False,
 ) -> Examples:
-    """The examples of these users' events, oldest first; ``decays`` are factors per step back, one row of weights each."""
+    """The examples of these users' events, oldest first; ``decays`` are factors per step back, one row of weights each.
+
+    With ``repeats`` what is taken again is to be foreseen too: where lists may hold what a user had.
+    """
     order = sorted(people)
     random.Random(seed).shuffle(order)
     histories: list[tuple[list[int], list[np.ndarray]]] = []
     targets: list[int] = []
+    moments: list[float] = []
     owners: list[int] = []
     taken: list[np.ndarray] = []
     for who in order:
         acts = [_act(point, event, catalogue, config) for point, event in people[who]]
-        mine = [(history, target) for history, target in _of_user(acts, config, decays) if history[0]]
+        mine = [(history, target) for history, target in _of_user(acts, config, decays, repeats) if history[0]]
         if not mine:
             continue
         if len(targets) + len(mine) > most:
             break
         for history, target in mine:
             histories.append(history)
-            targets.append(target)
+            targets.append(cast(int, target.item))
+            moments.append(target.moment)
             owners.append(len(taken))
         taken.append(np.array(sorted({act.item for act in acts if act.item is not None and act.weight > 0})))
     sources = np.array([row for rows, _ in histories for row in rows], dtype=np.int64)
@@ -154,8 +164,15 @@ def build(
     starts = np.cumsum([0, *(len(rows) for rows, _ in histories)])
     return Examples(
         sources, np.array(weights, dtype=np.float32).reshape(len(decays), -1), starts,
-        np.array(targets, dtype=np.int64), np.array(owners, dtype=np.int64), taken,
+        np.array(targets, dtype=np.int64), np.array(owners, dtype=np.int64), _recency(moments), taken,
     )  # fmt: skip
+
+
+def _recency(moments: Sequence[float]) -> np.ndarray:
+    """Weights by the share of all examples that came later; 1 for all, where all came at once."""
+    _, places, counts = np.unique(np.array(moments), return_inverse=True, return_counts=True)
+    later = 1 - np.cumsum(counts)[places] / max(1, len(moments))
+    return np.exp2(-HALVES * later).astype(np.float32)
 
 
 def _act(point: str, event: Mapping[str, Any], catalogue: Catalogue, config: SpaceConfig) -> _Act:
@@ -168,8 +185,8 @@ def _act(point: str, event: Mapping[str, Any], catalogue: Catalogue, config: Spa
 
 
 def _of_user(
-    acts: Sequence[_Act], config: SpaceConfig, decays: Sequence[float]
-) -> Iterable[tuple[tuple[list[int], list[np.ndarray]], int]]:
+    acts: Sequence[_Act], config: SpaceConfig, decays: Sequence[float], repeats: bool
+) -> Iterable[tuple[tuple[list[int], list[np.ndarray]], _Act]]:
     """Histories and what came next. Only what lies before the moment of the target is known to its history."""
     alone = [np.ones(1)] * len(decays)
     had: set[int] = set()
@@ -178,14 +195,14 @@ def _of_user(
         if act.item is None or act.weight <= 0:
             continue
         if act.text is not None and act.text in act.rows:
-            yield ([act.text], alone), act.item
+            yield ([act.text], alone), act
         while acts[before].moment < act.moment:
             before += 1
         search = acts[before - 1] if before else None
         if search and search.search and search.text is not None and act.moment - search.moment <= WITHIN:
-            yield ([search.text], alone), act.item
-        if act.item not in had and before:
-            yield _history(acts[max(0, before - RECENT) : before], config, decays), act.item
+            yield ([search.text], alone), act
+        if before and (repeats or act.item not in had):
+            yield _history(acts[max(0, before - RECENT) : before], config, decays), act
         had.add(act.item)
 
 
@@ -210,6 +227,6 @@ def digest(catalogue: Catalogue, examples: Examples) -> str:
     found = hashlib.sha256()
     for text in catalogue.texts:
         found.update(text.encode() + b"\0")
-    for column in (examples.sources, examples.weights, examples.starts, examples.targets):
+    for column in (examples.sources, examples.weights, examples.starts, examples.targets, examples.recency):
         found.update(np.ascontiguousarray(column).tobytes())
     return found.hexdigest()

@@ -9,7 +9,7 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from llmrec_qdrant.contracts import Method, SpaceConfig
 from workers import towers
 from workers.encoder import centred, normalised, sentence_model
 from workers.examples import Catalogue, Examples, pairs
-from workers.towers import Bags
+from workers.towers import Bags, Known
 
 __all__ = ["EncoderLearner", "Learner", "Recipe", "TowerLearner"]
 
@@ -206,18 +206,25 @@ class TowerLearner(Learner):
         self._rows = torch.from_numpy(rows).to(self._device)
         read = towers.Read.of(catalogue.texts, stemmer)
         items = towers.Read(read.words[: self._count], read.digests[: self._count])
-        own = _sketches(before, towers.codes(catalogue.indexes, recipe.width))
+        codes = towers.codes(catalogue.indexes, recipe.width)
+        digests, sketches, own = _by_text(items.digests, _sketches(before, codes), codes)
         users = np.bincount(np.concatenate([*examples.taken, np.empty(0, np.int64)]), minlength=self._count)
-        self._known = towers.Known.of(items, users, *_by_text(items.digests, own), stemmer)
+        self._known, self._read = Known.of(items, users, digests, sketches, stemmer), read
+        self._codes = replace(self._known, sketches=own)
+        self._own = torch.from_numpy(self._codes.sketched(read)).to(self._device)
+        self._own[self._count :] = 0  # a search is nothing to be taken
         self._bags = self._known.bags(read)
-        self._sketches = torch.from_numpy(self._known.sketched(read)).to(self._device)
         self._spare = torch.from_numpy(towers.codes(read.digests.tolist(), towers.SPARE)).to(self._device)
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
         sizes = rows.shape[1], recipe.hidden, self._known.learned, recipe.own, recipe.width
         self._model = towers.Towers(*sizes, drop=recipe.drop).to(self._device)
         networks = [*self._model.item.parameters(), *self._model.user.parameters()]
-        groups: list[dict[str, Any]] = [{"params": networks}, {"params": [self._model.table], "faster": FASTER}]
+        groups: list[dict[str, Any]] = [
+            {"params": networks},
+            {"params": [self._model.table], "faster": FASTER},
+            {"params": [self._model.again], "faster": AGAIN},
+        ]
         self._optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
         moving = get_ema_multi_avg_fn(1 - 1 / self.steps)  # type: ignore[no-untyped-call]
         self._average = AveragedModel(self._model, multi_avg_fn=moving)
@@ -254,11 +261,24 @@ class TowerLearner(Learner):
         firsts = self._model.firsts(self._rows[need.to(self._device)], bags).float()
         at = places[: len(items)]
         wanted = self._users(firsts, places[len(items) :], weights, starts)
-        scores = (wanted @ firsts[at].T).float() / self._recipe.temperature
+        scores = (wanted @ firsts[at].T).float()
+        if not self._exclude_seen:
+            scores = scores + self._model.again * (
+                self._had(sources, weights, starts) @ self._own[items.to(self._device)].T
+            )
         right = torch.searchsorted(items, targets).to(self._device)
-        scores = scores.masked_fill(self._never_wrong(chosen, items, targets).to(self._device), -1e4)
-        loss: Tensor = functional.cross_entropy(scores, right)
+        wrong = self._never_wrong(chosen, items, targets).to(self._device)
+        logits = (scores / self._recipe.temperature).masked_fill(wrong, -1e4)
+        recency = torch.from_numpy(self._examples.recency[chosen]).to(self._device)
+        each = functional.cross_entropy(logits, right, reduction="none")
+        loss: Tensor = (each * recency).sum() / recency.sum()
         return loss
+
+    def _had(self, sources: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> Tensor:
+        """Third blocks of users: codes of what they had."""
+        at, begins, each = (torch.from_numpy(one).to(self._device) for one in (sources, starts, weights[0]))
+        found = functional.embedding_bag(at, self._own, begins, mode="sum", per_sample_weights=each)
+        return functional.normalize(found, dim=1)
 
     def _users(self, firsts: Tensor, places: Tensor, weights: np.ndarray, starts: np.ndarray) -> Tensor:
         begins = torch.from_numpy(starts).to(self._device)
@@ -294,27 +314,30 @@ class TowerLearner(Learner):
     @torch.inference_mode()
     def rows(self) -> np.ndarray:
         """Vectors of items and free texts."""
-        model, firsts = self._finished()
-        tables = (firsts, self._sketches, self._spare)
-        parts = [model.items(*(table[some] for table in tables)) for some in _parts(len(firsts))]
+        model, known, firsts = self._finished()
+        sketches = torch.from_numpy(known.sketched(self._read)).to(self._device)
+        parts = [
+            model.items(firsts[some], sketches[some], self._spare[some], known.reach) for some in _parts(len(firsts))
+        ]
         found: np.ndarray = torch.cat(parts).cpu().numpy()
         return found
 
     @torch.inference_mode()
-    def _finished(self) -> tuple[towers.Towers, Tensor]:
-        """The averaged model, which knows how long second blocks are, and the first two blocks of everything."""
+    def _finished(self) -> tuple[towers.Towers, Known, Tensor]:
+        """The averaged model, which knows how long second blocks are, what it knows, and the first two blocks of everything."""
         model = cast(towers.Towers, self._average.module.eval())
         parts = [
             model.firsts(self._rows[some], Bags.of(self._bags[some], self._device)) for some in _parts(len(self._rows))
         ]
         firsts = torch.cat(parts)
         model.longest.fill_(firsts[: self._count, model.size :].norm(dim=1).max())
-        return model, firsts
+        third = self._known.sketches + float(model.again.detach()) / towers.GAIN * self._codes.sketches
+        return model, replace(self._known, sketches=_stored(third)), firsts
 
     def save(self, folder: Path) -> None:
         """The towers, and what they know."""
-        model, _ = self._finished()
-        towers.save(folder, model, towers.DECAYS, self._known)
+        model, known, _ = self._finished()
+        towers.save(folder, model, towers.DECAYS, known)
 
 
 def _parts(count: int) -> list[slice]:
@@ -335,6 +358,8 @@ AVERAGE = "average."
 """Before the names of averaged weights in a state."""
 FASTER = 3.0
 """Times the rate at which learned vectors move: each is seen in few steps."""
+AGAIN = 10.0
+"""The same of the number that says what having had an item counts: it is one, and every example moves it."""
 ROUND = 25
 """Least steps of the towers between two looks."""
 CAP = 99.0
@@ -352,14 +377,24 @@ def _sketches(before: sparse.csr_matrix, table: np.ndarray) -> np.ndarray:
     return cut
 
 
-def _by_text(digests: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Digests, rising, and one sketch for each: the mean of those of the items that share a text; empty ones are left out."""
+def _by_text(digests: np.ndarray, *tables: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Digests, rising, and one row of each table for each: the mean of those of the items that share a text.
+
+    Left out is what is empty in the first table.
+    """
     found, places, counts = np.unique(digests, return_inverse=True, return_counts=True)
-    means = np.zeros((len(found), rows.shape[1]), dtype=np.float32)
-    np.add.at(means, places, rows)
-    means = (means / counts[:, None]).astype(np.float16).astype(np.float32)  # as they are stored
-    there = means.any(axis=1)
-    return found[there], means[there]
+    means = []
+    for rows in tables:
+        sums = np.zeros((len(found), rows.shape[1]), dtype=np.float32)
+        np.add.at(sums, places, rows)
+        means.append(_stored(sums / counts[:, None]))
+    there = means[0].any(axis=1)
+    return found[there], *(one[there] for one in means)
+
+
+def _stored(sketches: np.ndarray) -> np.ndarray:
+    """As they are after they were stored."""
+    return sketches.astype(np.float16).astype(np.float32)
 
 
 class EncoderLearner(Learner):

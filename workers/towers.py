@@ -4,7 +4,8 @@ An item's vector has four blocks. The first is its text's vector, moved by an ML
 is learned for what the encoder cannot know: a vector for each word of its text, weighted by TF-IDF, and one for the item
 itself (as in LightFM, Kula 2015). The third says after which items it was taken: each item has a code, random signs drawn
 from its id, and the block is the sum of the codes of those before it, weighted by co-occurrence (a sketch: Charikar et al.
-2002). The fourth makes all vectors equally long, in a direction of the item's own: what is said of behaviour must not make
+2002). Where lists may hold what a user had, it has the item's own code too, as long as it was learned that people take the
+same again, or backwards, as they do not. The fourth makes all vectors equally long, in a direction of the item's own: what is said of behaviour must not make
 its text count less (Bachrach et al. 2014).
 A user's first two blocks are the recency-weighted mean of their events', moved by an MLP that also sees the mean with a
 slower decay; the third is the mean of their items' codes; the fourth is empty. So an item nobody took lives by its text and by
@@ -124,7 +125,7 @@ class Known:
     digests: np.ndarray
     """int64, rising: see :func:`known_digest`."""
     sketches: np.ndarray
-    """float32 (digests, width): third blocks, of length 1 at most."""
+    """float32 (digests, width): third blocks."""
     trust: np.ndarray
     """float32, of words and texts: how much a learned vector counts, from 0 to 1, by how many users it was learned from."""
     stemmer: str
@@ -146,6 +147,11 @@ class Known:
         learned_from = np.concatenate([of_words[rare], of_texts])
         trust = np.sqrt(learned_from / (learned_from + PRIOR)).astype(np.float32)
         return cls(words[rare], idf[rare], digests, sketches, trust, stemmer)
+
+    @property
+    def reach(self) -> float:
+        """Greatest length of a sketch, 1 at least."""
+        return float(np.linalg.norm(self.sketches, axis=1).max(initial=1.0))
 
     @property
     def learned(self) -> int:
@@ -198,6 +204,8 @@ class Towers(nn.Module):
         self.item = _mlp(size, hidden, size, drop)
         self.user = _mlp(self.first * means, hidden, self.first, drop)
         self.table = nn.Parameter(torch.randn(learned, own) * 1e-3)
+        self.again = nn.Parameter(torch.zeros(()))
+        """What having had an item adds to its score, where the same is wanted again, or is not: part of its third block."""
         self.register_buffer("longest", torch.tensor(0.0))
         self.longest: Tensor
         """Greatest length of a second block that may be: that of the items in training."""
@@ -210,12 +218,12 @@ class Towers(nn.Module):
         own = functional.embedding_bag(bags.columns, self.table, bags.starts, mode="sum", per_sample_weights=weights)
         return torch.cat([text, own.to(text.dtype)], 1) * there
 
-    def items(self, firsts: Tensor, sketches: Tensor, spare: Tensor) -> Tensor:
-        """Vectors of norm 1 from first and second blocks, sketches (of length 1 at most) and directions of their own."""
+    def items(self, firsts: Tensor, sketches: Tensor, spare: Tensor, reach: float) -> Tensor:
+        """Vectors of norm 1 from first and second blocks, sketches (of length ``reach`` at most) and directions of their own."""
         text, own = firsts[:, : self.size], firsts[:, self.size :]
         length = own.norm(dim=1, keepdim=True)
         own = own * (self.longest / length.clamp(min=1e-9)).clamp(max=1)
-        most = self.longest.square() + GAIN**2
+        most = self.longest.square() + (GAIN * reach) ** 2
         left = most - length.clamp(max=self.longest).square() - (GAIN * sketches).square().sum(1, keepdim=True)
         blocks = torch.cat([text, own, GAIN * sketches, left.clamp(min=0).sqrt() * spare], 1)
         return blocks / (1 + most).sqrt() * text.any(1, keepdim=True)
@@ -263,7 +271,7 @@ class TowerEncoder:
         shape, tensors = _read(folder)
         self.decays: tuple[float, ...] = tuple(shape["decays"])
         self._towers = Towers(**shape["towers"], drop=0.0)
-        self._towers.load_state_dict(under("towers.", tensors))
+        self._towers.load_state_dict({"again": torch.zeros(())} | under("towers.", tensors))  # older versions have none
         self._towers.eval()
         arrays = {name: (tensors[name].float() if name == "sketches" else tensors[name]).numpy() for name in ARRAYS}
         self._known = Known(**arrays, stemmer=shape["stemmer"])
@@ -279,7 +287,7 @@ class TowerEncoder:
         sketches, spare = self._known.sketched(read), codes(read.digests.tolist(), SPARE)
         with torch.inference_mode():
             firsts = self._towers.firsts(rows, Bags.of(self._known.bags(read)))
-            found = self._towers.items(firsts, torch.from_numpy(sketches), torch.from_numpy(spare))
+            found = self._towers.items(firsts, torch.from_numpy(sketches), torch.from_numpy(spare), self._known.reach)
         vectors: np.ndarray = found.numpy()
         return vectors
 

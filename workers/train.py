@@ -195,7 +195,8 @@ class _Training:
 
     def _examples(self, hidden: Callable[[Mapping[str, Any]], bool]) -> Examples:
         people = examples.read_events(self._client, self._space, hidden)
-        return examples.build(people, self._catalogue, self._config, towers.DECAYS, seed=self._recipe.seed)
+        seed, repeats = self._recipe.seed, not self._judge.exclude_seen
+        return examples.build(people, self._catalogue, self._config, towers.DECAYS, seed=seed, repeats=repeats)
 
     def _learner(self, seen: Examples, hidden: Callable[[Mapping[str, Any]], bool]) -> Learner:
         if self._recipe.method != "towers":

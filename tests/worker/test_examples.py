@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 
 from llmrec_qdrant import SpaceConfig
@@ -13,6 +14,7 @@ from llmrec_qdrant.ids import point_id
 from llmrec_qdrant.writes import iso
 from workers.examples import Catalogue, Examples, build, digest, pairs
 from workers.learners import EncoderLearner, Recipe, TowerLearner
+from workers.towers import codes
 
 CONFIG = SpaceConfig(model="hash", size=8, half_life_days=1e9)
 ITEMS = "abcdef"
@@ -80,6 +82,45 @@ def test_an_item_is_a_target_when_it_is_taken_first() -> None:
     assert [target for *_, target in histories(build({("", "u"): acts}, catalogue(), CONFIG, (0.5,)))] == [1]
 
 
+def test_an_item_that_is_taken_again_is_a_target_where_lists_may_hold_it() -> None:
+    acts = [event(k, item) for k, item in enumerate("abab")]
+    found = histories(build({("", "u"): acts}, catalogue(), CONFIG, (0.5,), repeats=True))
+    assert found == [([0], [1.0], 1), ([1, 0], [1.0, 0.5], 0), ([0, 1, 0], [1.0, 0.5, 0.25], 1)]
+
+
+def test_an_example_counts_by_how_many_came_after_it() -> None:
+    """Of three examples two came after the first, so it counts 2^(-2 · 2/3)."""
+    people = {("", "u"): [event(k, item) for k, item in enumerate("abc")], ("", "v"): [event(1, "d"), event(9, "e")]}
+    found = build(people, catalogue(), CONFIG, (0.5,))
+    expected = {1: 2**-1.333333, 2: 2**-0.666667, 4: 1.0}  # b, c and e, one after the other
+    assert {int(one): float(weight) for one, weight in zip(found.targets, found.recency, strict=True)} == pytest.approx(
+        expected, rel=1e-4
+    )
+    once = build({("", f"u{k}"): [event(0, "a"), event(1, "b")] for k in range(3)}, catalogue(), CONFIG, (0.5,))
+    assert once.recency.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("sequences", "sign"), [(["aaaa", "bbbb", "cccc"], 1), (["abcd", "bcda", "cdab"], -1)])
+def test_learned_is_whether_people_take_again_what_they_had(sequences: list[str], sign: int) -> None:
+    people = {("", f"u{n}"): [event(k, item) for k, item in enumerate(one)] for n, one in enumerate(sequences)}
+    found = build(people, catalogue(), CONFIG, (0.4, 0.8), repeats=True)
+    rows, before = np.eye(6, 8, dtype=np.float32), sparse.eye(6, format="csr") * 0.1
+    repeating, sparing = (
+        TowerLearner(Recipe(width=64, hidden=8, own=4), catalogue(), rows, found, before, exclude_seen=one)
+        for one in (False, True)
+    )
+    untaught, third, code = repeating.rows(), slice(8 + 4, 8 + 4 + 64), codes([0], 64)[0]
+    for number in range(20):
+        repeating.step(number, 40)
+        sparing.step(number, 40)
+    again = float(repeating._average.module.again.detach())
+    assert sign * again > 0.03
+    assert float(sparing._average.module.again.detach()) == 0  # lists leave out what a user had
+    # It lies in the third block: what it adds to the score of the item itself, that of a text being 1.
+    less, more = (one[0, third] @ code / np.linalg.norm(one[0, :8]) for one in (untaught, repeating.rows()))
+    assert more == pytest.approx(less + again, abs=2e-4)
+
+
 def test_a_search_speaks_for_what_was_chosen_within_half_an_hour_and_a_review_for_its_item() -> None:
     acts = [
         event(0, None, "search", "t0"), event(60, "a"), event(9_000, None, "search", "t1"), event(99_000, "b"),
@@ -119,8 +160,6 @@ def two_users() -> Examples:
 def test_what_a_user_took_later_is_no_negative_nor_what_lists_leave_out(
     two_users: Examples, exclude_seen: bool, expected: dict[int, list[str]]
 ) -> None:
-    import torch
-
     rows = np.eye(6, 8, dtype=np.float32)
     learner = TowerLearner(
         Recipe(batch=3), catalogue(), rows, two_users, sparse.csr_matrix((6, 6)), exclude_seen=exclude_seen

@@ -74,9 +74,9 @@ def made(longest: float) -> tuple[Towers, torch.Tensor, torch.Tensor, torch.Tens
 
 def test_items_are_equally_long_and_the_blocks_keep_their_ratio() -> None:
     towers, firsts, sketches, spare = made(longest=3.0)
-    found = towers.items(firsts, sketches, spare).detach().numpy()
+    found = towers.items(firsts, sketches, spare, 2.0).detach().numpy()
     assert np.allclose(np.linalg.norm(found, axis=1), [1, 1, 1, 0], atol=1e-6)
-    length = math.sqrt(1 + 3**2 + GAIN**2)
+    length = math.sqrt(1 + 3**2 + (GAIN * 2) ** 2)
     assert np.allclose(found[:3, :3], np.eye(3) / length, atol=1e-6)
     assert np.allclose(found[:3, 3:5] * length, [[0, 0], [1, 0], [0, 3]], atol=1e-5)
     assert np.allclose(found[1, 5:9] * length, [0, 0, GAIN * 0.5, 0], atol=1e-6)
@@ -85,7 +85,7 @@ def test_items_are_equally_long_and_the_blocks_keep_their_ratio() -> None:
 def test_a_second_block_longer_than_all_in_training_is_cut() -> None:
     """A new item of many strong words."""
     towers, firsts, sketches, spare = made(longest=1.5)
-    found = towers.items(firsts, sketches, spare).detach().numpy()
+    found = towers.items(firsts, sketches, spare, 1.0).detach().numpy()
     assert np.allclose(np.linalg.norm(found, axis=1), [1, 1, 1, 0], atol=1e-6)
     assert np.allclose(found[2, 3:5] * math.sqrt(1 + 1.5**2 + GAIN**2), [0, 1.5], atol=1e-5)
 
@@ -95,7 +95,7 @@ def test_a_users_product_with_an_item_is_that_of_their_first_two_blocks_and_of_t
     means = firsts[:3, None].expand(-1, 2, -1)
     wanted = torch.zeros(3, 4)
     wanted[:, 2] = 1.0
-    users, items = towers.users(means, wanted), towers.items(firsts, sketches, spare)
+    users, items = towers.users(means, wanted), towers.items(firsts, sketches, spare, 1.0)
     expected = towers.wishes(means) @ firsts.T + GAIN * wanted @ sketches.T
     length = math.sqrt(1 + 3**2 + GAIN**2) * math.sqrt(2)  # of an item, of a user
     assert torch.allclose(users @ items.T * length, expected, atol=1e-5)
