@@ -216,12 +216,12 @@ class _Vectors:
                     self._rows[points[str(record.id)]] = np.asarray(vector, dtype=np.float32)
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Bootstrap interval (95 %) of the mean."""
+def interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Bootstrap interval of the mean."""
     if len(values) < 2 or np.ptp(values) == 0:
         return float(values.mean()), float(values.mean())
     found = stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile",
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
     return float(found.low), float(found.high)

@@ -105,8 +105,9 @@ def _who(event: Mapping[str, Any]) -> tuple[str, str]:
 
 @dataclass
 class _Histories:
-    """Per (tenant, user): when each item was first taken (or last), and the moments of all events."""
+    """Per (tenant, user): what was taken when, when each item was first taken, and the moments of all events."""
 
+    takes: dict[tuple[str, str], list[tuple[str, float]]]
     taken: dict[tuple[str, str], dict[str, float]]
     moments: dict[tuple[str, str], list[float]]
 
@@ -120,18 +121,17 @@ class _Histories:
         return Target(who[1], who[0], tuple(sorted(items)), before)
 
 
-def _read(
-    events: Iterable[Mapping[str, Any]], config: SpaceConfig, which: Callable[[float, float], float] = min
-) -> _Histories:
-    found = _Histories({}, {})
+def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig) -> _Histories:
+    found = _Histories({}, {}, {})
     for event in events:
         who = _who(event)
         moment = timestamp(event[Key.TS])
         found.moments.setdefault(who, []).append(moment)
         item = event.get(Key.ITEM_ID)
         if item and event_weight(event[Key.TYPE], event.get(Key.VALUE), config) > 0:
+            found.takes.setdefault(who, []).append((item, moment))
             taken = found.taken.setdefault(who, {})
-            taken[item] = which(moment, taken.get(item, moment))
+            taken[item] = min(moment, taken.get(item, moment))
     return found
 
 
@@ -190,21 +190,27 @@ def hide_next(
     *,
     repeats: bool = False,
 ) -> Split:
-    """What random users took last, of all they did before; nothing is fitted on the latest ``share`` of all events.
+    """What random users took at a random moment of the latest ``share`` of all events, of all they did before; nothing is
+    fitted on that share.
 
-    So models are as old as that, and histories as fresh as when a list is asked for. With ``repeats`` a target may be
-    something its user took before. A user needs an event from before their target, which lies in that share.
+    So models are as old as that, and histories as fresh as when a list is asked for. What users took *last* is another
+    question: it is what they took nothing after. With ``repeats`` a target may be something its user took before. A user
+    needs an event from before their target.
     """
-    found = _read(events, config, max if repeats else min)
+    found = _read(events, config)
     since = found.latest(share)
-    last = {who: max(items.values()) for who, items in found.taken.items()}
-    able = sorted(who for who, moment in last.items() if moment >= since and min(found.moments[who]) < moment)
+    takes = found.takes if repeats else {who: list(items.items()) for who, items in found.taken.items()}
+    late: dict[tuple[str, str], float] = {}
+    for who, steps in takes.items():
+        moments = sorted({moment for _, moment in steps if moment >= since and moment > min(found.moments[who])})
+        if moments:
+            late[who] = random.Random(f"{seed} {who}").choice(moments)
+    able = sorted(late)
     chosen = random.Random(seed).sample(able, min(users, len(able)))
     targets = tuple(
-        found.target(who, [item for item, moment in found.taken[who].items() if moment == last[who]], last[who])
-        for who in chosen
+        found.target(who, {item for item, moment in takes[who] if moment == late[who]}, late[who]) for who in chosen
     )
-    return Split(targets, {}, since, {who: last[who] for who in chosen})
+    return Split(targets, {}, since, {who: late[who] for who in chosen})
 
 
 def payloads(client: QdrantClient, space: Space, tenant: str | None = None) -> Iterator[dict[str, Any]]:

@@ -102,6 +102,17 @@ def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path
     assert rec.rollback() == 1 and rec.recommend("u3", 3)
 
 
+def test_better_is_a_question_with_a_direction() -> None:
+    """Gains of a mean of 1.8 standard errors: more than 1.64, less than 1.96."""
+    gains = np.tile([1.0, -1.0], 200) + 1.8 / 20
+    still, weights = np.zeros(400), {"dense": 1.0}
+    before = trains.Outcome(still, still, weights)  # type: ignore[arg-type]
+    for dense, fused, expected in ((gains, still, True), (gains * 0.8 - 0.015, still, False), (gains, -gains, False)):
+        metrics, better = trains.verdict(before, trains.Outcome(dense, fused, weights), 10)  # type: ignore[arg-type]
+        assert better is expected
+        assert metrics["gain of dense, 95 %"][0] < 0 < metrics["gain of dense, 95 %"][1]
+
+
 def test_a_model_that_learns_from_noise_is_kept_and_not_offered(served: Recommender) -> None:
     follow(served, chance=random.Random(1))
     version = run(served, epochs=1)
