@@ -65,6 +65,7 @@ def main() -> int:
         f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, {load:.1f} processes wanting one; {_device()}; "
         f"{options.texts} texts of each kind, {options.rounds} rounds"
     )
+    path = end_to_end(options)  # first: a worker holds no model but its own
     made = dict(variants(texts))
     rows, vectors = measure(made, texts, options.rounds)
     for name, row in rows.items():
@@ -82,8 +83,7 @@ def main() -> int:
         "threads": torch.get_num_threads(),
         "load": round(load, 1),
     }
-    figures |= static_share(options)
-    figures |= end_to_end(options)
+    figures |= path | static_share(options)
     if options.peak or torch.cuda.is_available():
         figures |= peak_share()
     else:
