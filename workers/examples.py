@@ -3,7 +3,8 @@
 A source is a text: of an item, of a search, of a review. An example is a history of sources, weighted exactly as
 :mod:`workers.profiles` folds them, and the item that was taken after it: for the first time, or again where lists may hold
 what a user had. Beside histories there are lone texts: a search and what was chosen next within half an hour, a review
-and its item. What a user took later is no wrong answer now (``taken``): it is no negative, in a batch or out of it.
+and its item. What a user took later for the first time is no wrong answer now (``taken``): it is no negative, in a batch
+or out of it.
 """
 
 from __future__ import annotations
@@ -134,10 +135,12 @@ def build(
     most: int = MOST,
     seed: int = 0,
     repeats: bool = False,
+    dated: bool = False,
 ) -> Examples:
     """The examples of these users' events, oldest first; ``decays`` are factors per step back, one row of weights each.
 
-    With ``repeats`` what is taken again is to be foreseen too: where lists may hold what a user had.
+    With ``repeats`` what is taken again is to be foreseen too: where lists may hold what a user had. With ``dated`` an example
+    counts the more the newer it is: where times can be compared between users.
     """
     order = sorted(people)
     random.Random(seed).shuffle(order)
@@ -164,12 +167,14 @@ def build(
     starts = np.cumsum([0, *(len(rows) for rows, _ in histories)])
     return Examples(
         sources, np.array(weights, dtype=np.float32).reshape(len(decays), -1), starts,
-        np.array(targets, dtype=np.int64), np.array(owners, dtype=np.int64), _recency(moments), taken,
+        np.array(targets, dtype=np.int64), np.array(owners, dtype=np.int64), _recency(moments, dated), taken,
     )  # fmt: skip
 
 
-def _recency(moments: Sequence[float]) -> np.ndarray:
-    """Weights by the share of all examples that came later; 1 for all, where all came at once."""
+def _recency(moments: Sequence[float], dated: bool) -> np.ndarray:
+    """Weights by the share of all examples that came later; 1 for all, where nothing is known of it."""
+    if not dated:
+        return np.ones(len(moments), dtype=np.float32)
     _, places, counts = np.unique(np.array(moments), return_inverse=True, return_counts=True)
     later = 1 - np.cumsum(counts)[places] / max(1, len(moments))
     return np.exp2(-HALVES * later).astype(np.float32)
@@ -189,7 +194,7 @@ def _of_user(
 ) -> Iterable[tuple[tuple[list[int], list[np.ndarray]], _Act]]:
     """Histories and what came next. Only what lies before the moment of the target is known to its history."""
     alone = [np.ones(1)] * len(decays)
-    had: set[int] = set()
+    had: dict[int, float] = {}
     before = 0
     for act in acts:
         if act.item is None or act.weight <= 0:
@@ -201,9 +206,9 @@ def _of_user(
         search = acts[before - 1] if before else None
         if search and search.search and search.text is not None and act.moment - search.moment <= WITHIN:
             yield ([search.text], alone), act
-        if before and (repeats or act.item not in had):
+        if before and (had.get(act.item) != act.moment if repeats else act.item not in had):
             yield _history(acts[max(0, before - RECENT) : before], config, decays), act
-        had.add(act.item)
+        had[act.item] = act.moment
 
 
 def _history(acts: Sequence[_Act], config: SpaceConfig, decays: Sequence[float]) -> tuple[list[int], list[np.ndarray]]:

@@ -211,10 +211,10 @@ class TowerLearner(Learner):
         users = np.bincount(np.concatenate([*examples.taken, np.empty(0, np.int64)]), minlength=self._count)
         self._known, self._read = Known.of(items, users, digests, sketches, stemmer), read
         self._codes = replace(self._known, sketches=own)
-        self._own = torch.from_numpy(self._codes.sketched(read)).to(self._device)
-        self._own[self._count :] = 0  # a search is nothing to be taken
+        self._own = torch.from_numpy(self._codes.sketched(items)).to(self._device)
+        searches = np.zeros((len(rows) - self._count, recipe.width), dtype=np.float32)  # nothing to be taken
+        self._ids = torch.from_numpy(np.concatenate([codes, searches])).to(self._device)
         self._bags = self._known.bags(read)
-        self._spare = torch.from_numpy(towers.codes(read.digests.tolist(), towers.SPARE)).to(self._device)
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
         sizes = rows.shape[1], recipe.hidden, self._known.learned, recipe.own, recipe.width
@@ -277,7 +277,7 @@ class TowerLearner(Learner):
     def _had(self, sources: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> Tensor:
         """Third blocks of users: codes of what they had."""
         at, begins, each = (torch.from_numpy(one).to(self._device) for one in (sources, starts, weights[0]))
-        found = functional.embedding_bag(at, self._own, begins, mode="sum", per_sample_weights=each)
+        found = functional.embedding_bag(at, self._ids, begins, mode="sum", per_sample_weights=each)
         return functional.normalize(found, dim=1)
 
     def _users(self, firsts: Tensor, places: Tensor, weights: np.ndarray, starts: np.ndarray) -> Tensor:
@@ -316,9 +316,7 @@ class TowerLearner(Learner):
         """Vectors of items and free texts."""
         model, known, firsts = self._finished()
         sketches = torch.from_numpy(known.sketched(self._read)).to(self._device)
-        parts = [
-            model.items(firsts[some], sketches[some], self._spare[some], known.reach) for some in _parts(len(firsts))
-        ]
+        parts = [model.items(firsts[some], sketches[some], known.reach) for some in _parts(len(firsts))]
         found: np.ndarray = torch.cat(parts).cpu().numpy()
         return found
 

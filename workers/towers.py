@@ -4,9 +4,10 @@ An item's vector has four blocks. The first is its text's vector, moved by an ML
 is learned for what the encoder cannot know: a vector for each word of its text, weighted by TF-IDF, and one for the item
 itself (as in LightFM, Kula 2015). The third says after which items it was taken: each item has a code, random signs drawn
 from its id, and the block is the sum of the codes of those before it, weighted by co-occurrence (a sketch: Charikar et al.
-2002). Where lists may hold what a user had, it has the item's own code too, as long as it was learned that people take the
-same again, or backwards, as they do not. The fourth makes all vectors equally long, in a direction of the item's own: what is said of behaviour must not make
-its text count less (Bachrach et al. 2014).
+2002). Where lists may hold what a user had, it also holds the item's own code, times a learned number: how much more, or
+less, people want what they had. The fourth makes all vectors equally long: what is said of behaviour must not make its
+text count less (Bachrach et al. 2014). It points where the text points, seen in fewer dimensions (Johnson and Lindenstrauss 1984), so that
+items of like texts are alike in it too.
 A user's first two blocks are the recency-weighted mean of their events', moved by an MLP that also sees the mean with a
 slower decay; the third is the mean of their items' codes; the fourth is empty. So an item nobody took lives by its text and by
 its words.
@@ -54,7 +55,7 @@ __all__ = [
 
 DECAYS = (0.4, 0.8)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
-SPARE = 16
+SPARE = 64
 """Numbers of the fourth block."""
 GAIN = 0.3
 """Length of the third block, that of the first being 1: docs/decisions/training.md."""
@@ -206,6 +207,9 @@ class Towers(nn.Module):
         self.table = nn.Parameter(torch.randn(learned, own) * 1e-3)
         self.again = nn.Parameter(torch.zeros(()))
         """What having had an item adds to its score, where the same is wanted again, or is not: part of its third block."""
+        self.register_buffer("view", torch.randn(size, SPARE) / math.sqrt(SPARE))
+        self.view: Tensor
+        """From the first block to where the fourth points."""
         self.register_buffer("longest", torch.tensor(0.0))
         self.longest: Tensor
         """Greatest length of a second block that may be: that of the items in training."""
@@ -218,14 +222,15 @@ class Towers(nn.Module):
         own = functional.embedding_bag(bags.columns, self.table, bags.starts, mode="sum", per_sample_weights=weights)
         return torch.cat([text, own.to(text.dtype)], 1) * there
 
-    def items(self, firsts: Tensor, sketches: Tensor, spare: Tensor, reach: float) -> Tensor:
-        """Vectors of norm 1 from first and second blocks, sketches (of length ``reach`` at most) and directions of their own."""
+    def items(self, firsts: Tensor, sketches: Tensor, reach: float) -> Tensor:
+        """Vectors of norm 1 from first and second blocks and sketches, of length ``reach`` at most."""
         text, own = firsts[:, : self.size], firsts[:, self.size :]
         length = own.norm(dim=1, keepdim=True)
         own = own * (self.longest / length.clamp(min=1e-9)).clamp(max=1)
         most = self.longest.square() + (GAIN * reach) ** 2
         left = most - length.clamp(max=self.longest).square() - (GAIN * sketches).square().sum(1, keepdim=True)
-        blocks = torch.cat([text, own, GAIN * sketches, left.clamp(min=0).sqrt() * spare], 1)
+        fourth = functional.normalize(text @ self.view, dim=1) * left.clamp(min=0).sqrt()
+        blocks = torch.cat([text, own, GAIN * sketches, fourth], 1)
         return blocks / (1 + most).sqrt() * text.any(1, keepdim=True)
 
     def wishes(self, means: Tensor) -> Tensor:
@@ -271,7 +276,7 @@ class TowerEncoder:
         shape, tensors = _read(folder)
         self.decays: tuple[float, ...] = tuple(shape["decays"])
         self._towers = Towers(**shape["towers"], drop=0.0)
-        self._towers.load_state_dict({"again": torch.zeros(())} | under("towers.", tensors))  # older versions have none
+        self._towers.load_state_dict(under("towers.", tensors))
         self._towers.eval()
         arrays = {name: (tensors[name].float() if name == "sketches" else tensors[name]).numpy() for name in ARRAYS}
         self._known = Known(**arrays, stemmer=shape["stemmer"])
@@ -284,10 +289,10 @@ class TowerEncoder:
         """Float32 array (len(texts), size); rows have norm 1, or are zero where the encoder cannot read the text."""
         read = Read.of([clean(text) for text in texts], self._known.stemmer)
         rows = torch.from_numpy(self._encoder().encode(texts))
-        sketches, spare = self._known.sketched(read), codes(read.digests.tolist(), SPARE)
+        sketches = torch.from_numpy(self._known.sketched(read))
         with torch.inference_mode():
             firsts = self._towers.firsts(rows, Bags.of(self._known.bags(read)))
-            found = self._towers.items(firsts, torch.from_numpy(sketches), torch.from_numpy(spare), self._known.reach)
+            found = self._towers.items(firsts, sketches, self._known.reach)
         vectors: np.ndarray = found.numpy()
         return vectors
 
@@ -319,6 +324,9 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _read(folder: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     try:
-        return json.loads((folder / SHAPE).read_text(encoding="utf-8")), load_file(folder / WEIGHTS)
+        shape, tensors = json.loads((folder / SHAPE).read_text(encoding="utf-8")), load_file(folder / WEIGHTS)
     except (OSError, ValueError) as error:
         raise InvalidInput(f"trained model {folder.name!r} cannot be read ({error}): copy it anew") from error
+    if "towers.view" not in tensors:
+        raise InvalidInput(f"trained model {folder.name!r} was made by an older release: train it anew, `llmrec train`")
+    return shape, tensors

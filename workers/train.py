@@ -2,9 +2,9 @@
 
 Of every user is hidden what they took last, and all since: were it of some only, the others would tell what is new,
 and behaviour would seem to know more of what comes than it does. Or nothing learns from the last tenth of all events, and
-users are asked for what they took at some moment in it, of histories that reach up to there. Models learn from the rest, are looked
-at after each epoch in a trial space (their vectors, real requests, NDCG of the fused query on one half of those users),
-and the best one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has.
+users are asked for what they took at some moment in it, of histories that reach up to there. Models learn from the
+rest, are looked at after each epoch in a trial space (their vectors, real requests, NDCG of the fused query on one half
+of those users), and the best one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has.
 Towers then learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is
 killed goes on where it was, over the same batches.
 """
@@ -19,7 +19,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,24 +106,26 @@ def train(
 
     ``exclude_seen``: whether lists leave out what a user took before, as :meth:`Recommender.recommend` may be asked to.
     ``split``: what is hidden to choose on, what each user took last, or the last tenth of all events
-    (:func:`~workers.trial.hide_last`, :func:`~workers.trial.hide_next`).
+    (:func:`~workers.trial.hide_last`, :func:`~workers.trial.hide_next`). The latter says that times can be compared between
+    users: then newer examples count more, too.
     ``folder`` holds the checkpoint; it is deleted at the end. Raises :class:`InvalidInput` with fewer than 40 users
     who took two items at different times.
     """
     folder = folder or registry.folder() / f".run-{space.name}"
     folder.mkdir(parents=True, exist_ok=True)
     past = (one for one in payloads(client, space) if timestamp(one[Key.TS]) < until)
-    hide = hide_last if split == "last" else partial(hide_next, repeats=not exclude_seen)
-    parts = hide(past, config, users, recipe.seed)
+    hide = hide_last if split == "last" else hide_next
+    parts = hide(past, config, users, recipe.seed, repeats=not exclude_seen)
     parts = replace(parts, everybody_from=min(parts.everybody_from, until))
     if len(parts.targets) < 2 * LEAST:
         raise InvalidInput(
-            f"space {space.name!r} has {len(parts.targets)} users who took two items at different times: training takes "
-            f"{2 * LEAST} or more, to see whether a model is better"
+            f"space {space.name!r} has {len(parts.targets)} users who took two items at different times"
+            f"{', the second of them lately' if split == 'time' else ''}: training takes {2 * LEAST} or more, to see whether a "
+            "model is better"
         )
     denser = recipe.denser if base_of(config) == config else 1.0
     judge = _Judge(client, config.weights, heavier(config.weights, denser), limit, exclude_seen, tell)
-    training = _Training(client, space, config, recipe, parts, until, judge, folder)
+    training = _Training(client, space, config, recipe, parts, until, split == "time", judge, folder)
     version = training.run()
     shutil.rmtree(folder, ignore_errors=True)
     return version
@@ -145,10 +146,11 @@ class _Training:
 
     def __init__(
         self, client: QdrantClient, space: Space, config: SpaceConfig, recipe: Recipe, split: Split, until: float,
-        judge: _Judge, folder: Path,
+        dated: bool, judge: _Judge, folder: Path,
     ) -> None:  # fmt: skip
         self._client, self._space, self._config, self._recipe = client, space, config, recipe
-        self._split, self._until, self._judge, self._folder, self._tell = split, until, judge, folder, judge.tell
+        self._split, self._until, self._dated, self._judge, self._folder = split, until, dated, judge, folder
+        self._tell = judge.tell
         self._base = base_of(config)
         self._made: Space | None = None
         judge.tell("reading", 0, 1)
@@ -195,8 +197,10 @@ class _Training:
 
     def _examples(self, hidden: Callable[[Mapping[str, Any]], bool]) -> Examples:
         people = examples.read_events(self._client, self._space, hidden)
-        seed, repeats = self._recipe.seed, not self._judge.exclude_seen
-        return examples.build(people, self._catalogue, self._config, towers.DECAYS, seed=seed, repeats=repeats)
+        return examples.build(
+            people, self._catalogue, self._config, towers.DECAYS,
+            seed=self._recipe.seed, repeats=not self._judge.exclude_seen, dated=self._dated,
+        )  # fmt: skip
 
     def _learner(self, seen: Examples, hidden: Callable[[Mapping[str, Any]], bool]) -> Learner:
         if self._recipe.method != "towers":

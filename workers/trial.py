@@ -105,10 +105,9 @@ def _who(event: Mapping[str, Any]) -> tuple[str, str]:
 
 @dataclass
 class _Histories:
-    """Per (tenant, user): what was taken when, when each item was first taken, and the moments of all events."""
+    """Per (tenant, user): what was taken when (each item the first time alone, or always), and the moments of all events."""
 
-    takes: dict[tuple[str, str], list[tuple[str, float]]]
-    taken: dict[tuple[str, str], dict[str, float]]
+    taken: dict[tuple[str, str], list[tuple[str, float]]]
     moments: dict[tuple[str, str], list[float]]
 
     def latest(self, share: float) -> float:
@@ -121,44 +120,55 @@ class _Histories:
         return Target(who[1], who[0], tuple(sorted(items)), before)
 
 
-def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig) -> _Histories:
-    found = _Histories({}, {}, {})
+def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig, repeats: bool = False) -> _Histories:
+    taken: dict[tuple[str, str], dict[tuple[str, float], float]] = {}
+    moments: dict[tuple[str, str], list[float]] = {}
     for event in events:
         who = _who(event)
         moment = timestamp(event[Key.TS])
-        found.moments.setdefault(who, []).append(moment)
+        moments.setdefault(who, []).append(moment)
         item = event.get(Key.ITEM_ID)
         if item and event_weight(event[Key.TYPE], event.get(Key.VALUE), config) > 0:
-            found.takes.setdefault(who, []).append((item, moment))
-            taken = found.taken.setdefault(who, {})
-            taken[item] = min(moment, taken.get(item, moment))
-    return found
+            mine, key = taken.setdefault(who, {}), (item, moment if repeats else 0.0)
+            mine[key] = min(moment, mine.get(key, moment))
+    found = {who: [(item, moment) for (item, _), moment in mine.items()] for who, mine in taken.items()}
+    return _Histories(found, moments)
 
 
 def hide_last(
-    events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, hide: int = 1
+    events: Iterable[Mapping[str, Any]],
+    config: SpaceConfig,
+    users: int,
+    seed: int = 0,
+    hide: int = 1,
+    *,
+    repeats: bool = False,
 ) -> Split:
     """Leave-n-out: the ``hide`` items that users took last for the first time, and all their events since.
+
+    With ``repeats`` also what they had taken before: just the last they took.
 
     They are hidden of everybody, though only random users are asked about: else the others tell what is new, and the
     co-occurrence looks better than it is. Of items first taken at the same moment random ones come first: the order of
     ids must not decide. A user needs an item from before the hidden ones.
     """
-    found = _read(events, config)
+    found = _read(events, config, repeats)
     targets: list[Target] = []
     hidden: dict[tuple[str, str], float] = {}
-    able = sorted(who for who, items in found.taken.items() if len(set(items.values())) > 1 and len(items) > hide)
+    able = sorted(
+        who for who, takes in found.taken.items() if len({moment for _, moment in takes}) > 1 and len(takes) > hide
+    )
     random.Random(seed).shuffle(able)
     for who in able:
         chance = random.Random(f"{seed} {who}")
-        order = sorted(found.taken[who].items(), key=lambda pair: (pair[1], pair[0]))
+        order = sorted(found.taken[who], key=lambda pair: (pair[1], pair[0]))
         chance.shuffle(order)
         order.sort(key=lambda pair: pair[1])
         since = order[-hide][1]
         if order[0][1] < since:
             hidden[who] = since
             if len(targets) < users:
-                targets.append(found.target(who, [item for item, _ in order[-hide:]], since))
+                targets.append(found.target(who, {item for item, _ in order[-hide:]}, since))
     return Split(tuple(targets), hidden)
 
 
@@ -172,9 +182,9 @@ def hide_latest(
     found = _read(events, config)
     since = found.latest(share)
     new = {
-        who: [item for item, moment in items.items() if moment >= since]
-        for who, items in found.taken.items()
-        if min(items.values()) < since
+        who: [item for item, moment in takes if moment >= since]
+        for who, takes in found.taken.items()
+        if min(moment for _, moment in takes) < since
     }
     able = sorted(who for who, items in new.items() if items)
     chosen = random.Random(seed).sample(able, min(users, len(able)))
@@ -197,18 +207,18 @@ def hide_next(
     question: it is what they took nothing after. With ``repeats`` a target may be something its user took before. A user
     needs an event from before their target.
     """
-    found = _read(events, config)
+    found = _read(events, config, repeats)
     since = found.latest(share)
-    takes = found.takes if repeats else {who: list(items.items()) for who, items in found.taken.items()}
     late: dict[tuple[str, str], float] = {}
-    for who, steps in takes.items():
-        moments = sorted({moment for _, moment in steps if moment >= since and moment > min(found.moments[who])})
+    for who, takes in found.taken.items():
+        moments = sorted({moment for _, moment in takes if moment >= since and moment > min(found.moments[who])})
         if moments:
             late[who] = random.Random(f"{seed} {who}").choice(moments)
     able = sorted(late)
     chosen = random.Random(seed).sample(able, min(users, len(able)))
     targets = tuple(
-        found.target(who, {item for item, moment in takes[who] if moment == late[who]}, late[who]) for who in chosen
+        found.target(who, {item for item, moment in found.taken[who] if moment == late[who]}, late[who])
+        for who in chosen
     )
     return Split(targets, {}, since, {who: late[who] for who in chosen})
 

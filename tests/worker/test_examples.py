@@ -91,13 +91,16 @@ def test_an_item_that_is_taken_again_is_a_target_where_lists_may_hold_it() -> No
 def test_an_example_counts_by_how_many_came_after_it() -> None:
     """Of three examples two came after the first, so it counts 2^(-2 · 2/3)."""
     people = {("", "u"): [event(k, item) for k, item in enumerate("abc")], ("", "v"): [event(1, "d"), event(9, "e")]}
-    found = build(people, catalogue(), CONFIG, (0.5,))
+    found = build(people, catalogue(), CONFIG, (0.5,), dated=True)
     expected = {1: 2**-1.333333, 2: 2**-0.666667, 4: 1.0}  # b, c and e, one after the other
     assert {int(one): float(weight) for one, weight in zip(found.targets, found.recency, strict=True)} == pytest.approx(
         expected, rel=1e-4
     )
-    once = build({("", f"u{k}"): [event(0, "a"), event(1, "b")] for k in range(3)}, catalogue(), CONFIG, (0.5,))
+    once = build(
+        {("", f"u{k}"): [event(0, "a"), event(1, "b")] for k in range(3)}, catalogue(), CONFIG, (0.5,), dated=True
+    )
     assert once.recency.tolist() == [1, 1, 1]
+    assert build(people, catalogue(), CONFIG, (0.5,)).recency.tolist() == [1, 1, 1]  # who says that times compare?
 
 
 @pytest.mark.parametrize(("sequences", "sign"), [(["aaaa", "bbbb", "cccc"], 1), (["abcd", "bcda", "cdab"], -1)])

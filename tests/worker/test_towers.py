@@ -10,7 +10,7 @@ from scipy import sparse
 
 from llmrec_qdrant.ids import sparse_index
 from workers.text import clean
-from workers.towers import GAIN, SPARE, Bags, Known, Read, Towers, codes, known_digest
+from workers.towers import GAIN, Bags, Known, Read, Towers, known_digest
 
 TEXTS = ["red lamp", "red chair", "blue chair", "blue vase", "green vase", "lamp"]
 
@@ -59,7 +59,7 @@ def test_nothing_is_known() -> None:
     assert not known.sketched(Read.of(["lamp"], "english")).any()
 
 
-def made(longest: float) -> tuple[Towers, torch.Tensor, torch.Tensor, torch.Tensor]:
+def made(longest: float) -> tuple[Towers, torch.Tensor, torch.Tensor]:
     """Three items of five numbers; second blocks of length 0, 1 and 3; one sketch; one item without a vector."""
     towers = Towers(3, 4, 2, 2, 4).eval()
     towers.longest.fill_(longest)
@@ -69,12 +69,12 @@ def made(longest: float) -> tuple[Towers, torch.Tensor, torch.Tensor, torch.Tens
     bags = Bags.of(sparse.csr_matrix(np.array([[0, 0], [1, 0], [0, 1], [0, 1]], dtype=np.float32)))
     sketches = torch.zeros(4, 4)
     sketches[1, 2] = 0.5
-    return towers, towers.firsts(rows, bags), sketches, torch.from_numpy(codes([1, 2, 3, 4], SPARE))
+    return towers, towers.firsts(rows, bags), sketches
 
 
 def test_items_are_equally_long_and_the_blocks_keep_their_ratio() -> None:
-    towers, firsts, sketches, spare = made(longest=3.0)
-    found = towers.items(firsts, sketches, spare, 2.0).detach().numpy()
+    towers, firsts, sketches = made(longest=3.0)
+    found = towers.items(firsts, sketches, 2.0).detach().numpy()
     assert np.allclose(np.linalg.norm(found, axis=1), [1, 1, 1, 0], atol=1e-6)
     length = math.sqrt(1 + 3**2 + (GAIN * 2) ** 2)
     assert np.allclose(found[:3, :3], np.eye(3) / length, atol=1e-6)
@@ -84,18 +84,33 @@ def test_items_are_equally_long_and_the_blocks_keep_their_ratio() -> None:
 
 def test_a_second_block_longer_than_all_in_training_is_cut() -> None:
     """A new item of many strong words."""
-    towers, firsts, sketches, spare = made(longest=1.5)
-    found = towers.items(firsts, sketches, spare, 1.0).detach().numpy()
+    towers, firsts, sketches = made(longest=1.5)
+    found = towers.items(firsts, sketches, 1.0).detach().numpy()
     assert np.allclose(np.linalg.norm(found, axis=1), [1, 1, 1, 0], atol=1e-6)
     assert np.allclose(found[2, 3:5] * math.sqrt(1 + 1.5**2 + GAIN**2), [0, 1.5], atol=1e-5)
 
 
 def test_a_users_product_with_an_item_is_that_of_their_first_two_blocks_and_of_their_codes() -> None:
-    towers, firsts, sketches, spare = made(longest=3.0)
+    towers, firsts, sketches = made(longest=3.0)
     means = firsts[:3, None].expand(-1, 2, -1)
     wanted = torch.zeros(3, 4)
     wanted[:, 2] = 1.0
-    users, items = towers.users(means, wanted), towers.items(firsts, sketches, spare, 1.0)
+    users, items = towers.users(means, wanted), towers.items(firsts, sketches, 1.0)
     expected = towers.wishes(means) @ firsts.T + GAIN * wanted @ sketches.T
     length = math.sqrt(1 + 3**2 + GAIN**2) * math.sqrt(2)  # of an item, of a user
     assert torch.allclose(users @ items.T * length, expected, atol=1e-5)
+
+
+def test_where_the_fourth_block_points_is_where_the_text_points() -> None:
+    """Else items would be like each other by chance: with random directions half the neighbours of an item were others."""
+    torch.manual_seed(0)
+    towers = Towers(64, 4, 0, 0, 4).eval()
+    towers.longest.fill_(1.0)
+    rows = np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32)
+    rows[100:] = rows[:100] + 0.7 * rows[100:]  # each is like one other
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    firsts = towers.firsts(torch.from_numpy(rows), Bags.of(sparse.csr_matrix((200, 0))))
+    found = towers.items(firsts, torch.zeros(200, 4), 1.0).detach().numpy()
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    near = (found @ found.T - 2 * np.eye(200)).argmax(1)
+    assert (near == (np.arange(200) + 100) % 200).mean() > 0.95

@@ -90,7 +90,7 @@ def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path
     assert [path.name for path in models.iterdir()] == [version.name]  # and no checkpoint
     assert version.offered, version.metrics
     assert version.metrics["dense"] > version.metrics["dense before"] + 0.3
-    assert version.base["model"] == "hash" and version.size == 32 + 8 + 64 + 16 and len(version.data) == 64
+    assert version.base["model"] == "hash" and version.size == 32 + 8 + 64 + 64 and len(version.data) == 64
     assert rec.reembed(model=version.name, size=version.size).wait(120).state == "live"
     (user,) = rec.client.retrieve(rec._space.users, [point_id("user", "u3")], with_vectors=True)
     (item,) = rec.client.retrieve(rec._space.items, [point_id("item", "i9")], with_vectors=True)
@@ -142,7 +142,7 @@ def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
     known, new, unread = np.split(rows, [1, 2])
     assert np.abs(known[:, 32:40]).sum() > 0 and np.abs(known[:, 40:104]).sum() > 0
     assert np.abs(new[:, 32:104]).sum() == 0 and not unread.any()  # what is new has no behaviour
-    with pytest.raises(SpaceMismatch, match="re-embed with size=120"):
+    with pytest.raises(SpaceMismatch, match="re-embed with size=168"):
         load_encoder(config.model_copy(update={"size": 32}))
 
 
