@@ -59,7 +59,8 @@ def told() -> Tell:
 
 
 def measured(rec: Recommender, data: Data, test: Sequence[Case], weights: dict[str, float]) -> dict[str, np.ndarray]:
-    """Places of the targets: by the dense leg, by all legs as they are by default, and as they were chosen.
+    """Places of the targets: by the dense leg, by all legs as they are by default, and as they were chosen; among the items
+    that are like the last one by the dense leg.
 
     Where lists may repeat items, also without what a user had, but for what they took last.
     """
@@ -67,7 +68,11 @@ def measured(rec: Recommender, data: Data, test: Sequence[Case], weights: dict[s
     found = {name: ranks(test, ours(rec, data, weights=some)) for name, some in ways.items()}
     if not data.exclude_seen:
         found["the same, of seen only last"] = ranks(test, ours(rec, data, but_last=True, weights=weights))
-    return found
+
+    def like_the_last(case: Case) -> list[str]:
+        return [one.id for one in rec.similar_items(case.past[-1], 10, weights={DENSE: 1.0})]
+
+    return {**found, "like the last item, dense": ranks(test, like_the_last)}
 
 
 def never_seen(data: Data, test: Sequence[Case]) -> np.ndarray:

@@ -66,6 +66,8 @@ def test_the_target_is_the_last_item_taken_for_the_first_time() -> None:
     assert (target.user, target.items, target.events_before) == ("u", ("b",), 1)
     assert hidden(found, events) == ["ub", "ua", "uc"]
     assert hide_last([event("u", "a", 1), event("u", "a", 2)], CONFIG, 10).targets == ()
+    (again,) = hide_last(events, CONFIG, 10, repeats=True).targets  # where lists may hold what a user had
+    assert (again.items, again.events_before) == (("a",), 2)
 
 
 def test_several_last_items_leave_a_past() -> None:
@@ -113,7 +115,8 @@ def test_what_comes_next_is_asked_of_fresh_histories_and_old_models() -> None:
         (target,) = split.targets
         assert hidden(split, events) == ["ub", "ud", "vc", "wc"]
         assert [one for one in events if split.recent(one)] == events[4:5] * (target.items == ("d",))
-    assert hide_next(events, CONFIG, 1, share=0.5) == hide_next(events, CONFIG, 10, share=0.5)
+    assert hide_next(events, CONFIG, 10, share=0.5) == hide_next(events, CONFIG, 10, share=0.5)
+    assert len(hide_next(events, CONFIG, 1, share=0.5, repeats=True).targets) == 1
     assert hide_next([], CONFIG, 10).targets == ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -86,6 +87,10 @@ def test_an_item_that_is_taken_again_is_a_target_where_lists_may_hold_it() -> No
     acts = [event(k, item) for k, item in enumerate("abab")]
     found = histories(build({("", "u"): acts}, catalogue(), CONFIG, (0.5,), repeats=True))
     assert found == [([0], [1.0], 1), ([1, 0], [1.0, 0.5], 0), ([0, 1, 0], [1.0, 0.5, 0.25], 1)]
+    at_once = [event(0, "a"), event(1, "b", point="e1"), event(1, "b", "purchase", point="e2")]
+    assert [
+        target for *_, target in histories(build({("", "u"): at_once}, catalogue(), CONFIG, (0.5,), repeats=True))
+    ] == [1]
 
 
 def test_an_example_counts_by_how_many_came_after_it() -> None:
@@ -122,6 +127,7 @@ def test_learned_is_whether_people_take_again_what_they_had(sequences: list[str]
     # It lies in the third block: what it adds to the score of the item itself, that of a text being 1.
     less, more = (one[0, third] @ code / np.linalg.norm(one[0, :8]) for one in (untaught, repeating.rows()))
     assert more == pytest.approx(less + again, abs=2e-4)
+    assert np.allclose(np.linalg.norm(repeating.rows(), axis=1), 1, atol=1e-5)
 
 
 def test_a_search_speaks_for_what_was_chosen_within_half_an_hour_and_a_review_for_its_item() -> None:
@@ -144,6 +150,33 @@ def test_the_digest_changes_with_the_data() -> None:
     one, two = (build({("", "u"): [event(0, "a"), event(1, last)]}, catalogue(), CONFIG, (0.5,)) for last in "bc")
     assert digest(catalogue(), one) != digest(catalogue(), two)
     assert digest(catalogue(), one) == digest(catalogue(), one)
+
+
+def test_the_loss_is_the_mean_by_recency_and_what_a_user_had_is_told_by_the_ids_of_items() -> None:
+    """b and c share a text, as variants do; a search with the text of an item is no item."""
+    shared = catalogue("item a")
+    shared.texts[2] = shared.texts[1]
+    acts = [event(0, None, "search", "t0"), event(1, "a"), event(2, "b"), event(3, "c"), event(4, "d")]
+    found = build({("", "u"): acts}, shared, CONFIG, (0.5, 0.8), repeats=True)
+    rows, before = np.eye(7, 8, dtype=np.float32), sparse.eye(6, format="csr") * 0.1
+
+    def loss(recency: list[float]) -> float:
+        given = replace(found, recency=np.array(recency, dtype=np.float32))
+        learner = TowerLearner(Recipe(width=64), shared, rows, given, before, exclude_seen=False)
+        learner._model.eval()
+        with torch.no_grad():
+            learner._model.again.fill_(0.3)
+            return float(learner._loss(0))
+
+    alone = [loss([float(k == one) for k in range(len(found))]) for one in range(len(found))]
+    weights = [2.0**-k for k in range(len(found))]
+    assert len({round(one, 3) for one in alone}) > 1
+    assert loss(weights) == pytest.approx(np.average(alone, weights=weights), rel=1e-4)
+
+    learner = TowerLearner(Recipe(width=64), shared, rows, found, before, exclude_seen=False)
+    had = learner._had(np.array([2, 1, 6]), np.array([[1.0, 0.5, 9.0]], dtype=np.float32), np.array([0]))
+    expected = codes([2], 64)[0] + 0.5 * codes([1], 64)[0]  # as folding has it
+    assert np.allclose(had[0].numpy(), expected / np.linalg.norm(expected), atol=1e-6)
 
 
 @pytest.fixture

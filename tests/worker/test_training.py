@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from scipy import sparse
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig, SpaceMismatch, training
@@ -37,7 +37,7 @@ from workers.encoder import load_encoder
 from workers.learners import Recipe
 from workers.reconcile import reconcile
 from workers.runtime import Worker
-from workers.towers import Bags, Towers
+from workers.towers import Bags, Towers, _read
 from workers.train import heavier, train
 
 CONFIG = SpaceConfig(model="hash", size=32)
@@ -77,9 +77,9 @@ def follow(rec: Recommender, users: int = 90, steps: int = 5, chance: random.Ran
     rec.reconcile()
 
 
-def run(rec: Recommender, **changes: object) -> registry.Version:
+def run(rec: Recommender, *, exclude_seen: bool = True, **changes: object) -> registry.Version:
     recipe = Recipe.of("towers", **{**SMALL, "epochs": 2, **changes})
-    return train(rec.client, rec._space.at(1), rec.config, recipe, users=60)
+    return train(rec.client, rec._space.at(1), rec.config, recipe, users=60, exclude_seen=exclude_seen)
 
 
 def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path) -> None:
@@ -135,7 +135,7 @@ def test_untrained_towers_give_the_encoders_order(served: Recommender) -> None:
 def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
     """The encoder of a version gives the vectors that the learner had in the trial space."""
     follow(served)
-    version = run(served, epochs=1)
+    version = run(served, epochs=1, exclude_seen=False)
     config = CONFIG.model_copy(update={"model": version.name, "size": version.size})
     rows = load_encoder(config).encode(["word3 other3", "never seen", ""])
     assert np.allclose(np.linalg.norm(rows, axis=1), [1, 1, 0], atol=1e-5)
@@ -144,6 +144,11 @@ def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
     assert np.abs(new[:, 32:104]).sum() == 0 and not unread.any()  # what is new has no behaviour
     with pytest.raises(SpaceMismatch, match="re-embed with size=168"):
         load_encoder(config.model_copy(update={"size": 32}))
+    weights = registry.folder() / version.name / "towers.safetensors"
+    older = {name: one for name, one in load_file(weights).items() if name != "towers.view"}
+    save_file(older, weights)
+    with pytest.raises(InvalidInput, match="older release: train it anew"):
+        _read(weights.parent)
 
 
 def test_too_few_users_are_refused(served: Recommender) -> None:
@@ -164,7 +169,7 @@ url, name, folder = sys.argv[1:]
 recipe = Recipe.of("towers", hidden=16, own=8, width=64, batch=8, rate=2e-3, epochs=6, patience=9)
 from pathlib import Path
 version = train.train(QdrantClient(url), Space(name).at(1), SpaceConfig(model="hash", size=32), recipe, users=60,
-    folder=Path(folder))
+    exclude_seen=False, folder=Path(folder))
 print(version.name)
 """
 
