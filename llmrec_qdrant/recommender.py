@@ -261,8 +261,8 @@ class Recommender:
         The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…, weights=…)`` rolls it
         out, with the leg weights it was chosen with (``llmrec models --json`` names both; ``llmrec reembed`` takes them).
         ``exclude_seen``: how lists are going to be asked for. ``split``: what is hidden to choose on, what each user took
-        last or the last tenth of all events, where the times of events say when they were. The same call while it is under
-        way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
+        last or the last tenth of all events, where the times of events say when they were: then newer ones teach more. The same
+        call while it is under way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
         """
         wanted = {
             "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,

@@ -49,7 +49,10 @@ def train(
     ] = False,
     split: Annotated[
         Way,
-        typer.Option(help="Hide what each user took last, or what everybody did lately: the last tenth of all events."),
+        typer.Option(
+            help="Hide what each user took last; or, where the times of events are true for all, the last tenth of all "
+            "events: newer ones then teach more."
+        ),
     ] = Way.LAST,
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.", min=0)] = 0,
     status: Annotated[
