@@ -210,10 +210,11 @@ class TowerLearner(Learner):
         digests, sketches, own = _by_text(items.digests, _sketches(before, codes), codes)
         users = np.bincount(np.concatenate([*examples.taken, np.empty(0, np.int64)]), minlength=self._count)
         self._known, self._read = Known.of(items, users, digests, sketches, stemmer), read
-        self._codes = replace(self._known, sketches=own)
-        self._own = torch.from_numpy(self._codes.sketched(items)).to(self._device)
-        searches = np.zeros((len(rows) - self._count, recipe.width), dtype=np.float32)  # nothing to be taken
-        self._ids = torch.from_numpy(np.concatenate([codes, searches])).to(self._device)
+        if not exclude_seen:
+            self._codes = replace(self._known, sketches=own)
+            self._own = torch.from_numpy(self._codes.sketched(items)).to(self._device)
+            searches = np.zeros((len(rows) - self._count, recipe.width), dtype=np.float32)  # nothing to be taken
+            self._ids = torch.from_numpy(np.concatenate([codes, searches])).to(self._device)
         self._bags = self._known.bags(read)
         owners = {tenant: number for number, tenant in enumerate(sorted(set(catalogue.tenants)))}
         self._tenants = torch.tensor([owners[one] for one in catalogue.tenants], device=self._device)
@@ -295,7 +296,7 @@ class TowerLearner(Learner):
         return found
 
     def _never_wrong(self, chosen: np.ndarray, items: Tensor, targets: Tensor) -> Tensor:
-        """(examples, items): what is no negative, as the user took it later, or as it is another tenant's.
+        """(examples, items): what is no negative: taken by the user later for the first time, or another tenant's.
 
         What they took before is none where lists leave it out; else it is one: it was there to be taken again, and
         something else was.
@@ -329,6 +330,8 @@ class TowerLearner(Learner):
         ]
         firsts = torch.cat(parts)
         model.longest.fill_(firsts[: self._count, model.size :].norm(dim=1).max())
+        if self._exclude_seen:
+            return model, self._known, firsts
         third = self._known.sketches + float(model.again.detach()) / towers.GAIN * self._codes.sketches
         return model, replace(self._known, sketches=_stored(third)), firsts
 

@@ -6,8 +6,8 @@ itself (as in LightFM, Kula 2015). The third says after which items it was taken
 from its id, and the block is the sum of the codes of those before it, weighted by co-occurrence (a sketch: Charikar et al.
 2002). Where lists may hold what a user had, it also holds the item's own code, times a learned number: how much more, or
 less, people want what they had. The fourth makes all vectors equally long: what is said of behaviour must not make its
-text count less (Bachrach et al. 2014). It points where the text points, seen in fewer dimensions (Johnson and Lindenstrauss 1984), so that
-items of like texts are alike in it too.
+text count less (Bachrach et al. 2014). It points where the text points, seen in fewer dimensions (Johnson and
+Lindenstrauss 1984), so that items of like texts are alike in it too.
 A user's first two blocks are the recency-weighted mean of their events', moved by an MLP that also sees the mean with a
 slower decay; the third is the mean of their items' codes; the fourth is empty. So an item nobody took lives by its text and by
 its words.
@@ -20,7 +20,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,7 +149,7 @@ class Known:
         trust = np.sqrt(learned_from / (learned_from + PRIOR)).astype(np.float32)
         return cls(words[rare], idf[rare], digests, sketches, trust, stemmer)
 
-    @property
+    @cached_property
     def reach(self) -> float:
         """Greatest length of a sketch, 1 at least."""
         return float(np.linalg.norm(self.sketches, axis=1).max(initial=1.0))

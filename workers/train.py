@@ -4,8 +4,8 @@ Of every user is hidden what they took last, and all since: were it of some only
 and behaviour would seem to know more of what comes than it does. Or nothing learns from the last tenth of all events, and
 users are asked for what they took at some moment in it, of histories that reach up to there. Models learn from the
 rest, are looked at after each epoch in a trial space (their vectors, real requests, NDCG of the fused query on one half
-of those users), and the best one is kept. The other half, which nothing was chosen on, says whether it beats the model the space has.
-Towers then learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is
+of those users), and the best one is kept. The other half, which nothing was chosen on, says whether it beats the model
+the space has. Towers then learn once more, for as long, from everything. A checkpoint is one file replaced as a whole: whoever is
 killed goes on where it was, over the same batches.
 """
 
@@ -125,7 +125,7 @@ def train(
         )
     denser = recipe.denser if base_of(config) == config else 1.0
     judge = _Judge(client, config.weights, heavier(config.weights, denser), limit, exclude_seen, tell)
-    training = _Training(client, space, config, recipe, parts, until, split == "time", judge, folder)
+    training = _Training(client, space, config, recipe, parts, until, judge, folder)
     version = training.run()
     shutil.rmtree(folder, ignore_errors=True)
     return version
@@ -146,11 +146,10 @@ class _Training:
 
     def __init__(
         self, client: QdrantClient, space: Space, config: SpaceConfig, recipe: Recipe, split: Split, until: float,
-        dated: bool, judge: _Judge, folder: Path,
+        judge: _Judge, folder: Path,
     ) -> None:  # fmt: skip
         self._client, self._space, self._config, self._recipe = client, space, config, recipe
-        self._split, self._until, self._dated, self._judge, self._folder = split, until, dated, judge, folder
-        self._tell = judge.tell
+        self._split, self._until, self._judge, self._folder, self._tell = split, until, judge, folder, judge.tell
         self._base = base_of(config)
         self._made: Space | None = None
         judge.tell("reading", 0, 1)
@@ -199,7 +198,7 @@ class _Training:
         people = examples.read_events(self._client, self._space, hidden)
         return examples.build(
             people, self._catalogue, self._config, towers.DECAYS,
-            seed=self._recipe.seed, repeats=not self._judge.exclude_seen, dated=self._dated,
+            seed=self._recipe.seed, repeats=not self._judge.exclude_seen, dated=self._split.in_time,
         )  # fmt: skip
 
     def _learner(self, seen: Examples, hidden: Callable[[Mapping[str, Any]], bool]) -> Learner:

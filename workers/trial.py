@@ -88,6 +88,11 @@ class Split:
     known_until: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Until when a user's hidden events stand in their history nevertheless: nothing is fitted on them."""
 
+    @property
+    def in_time(self) -> bool:
+        """Whether histories are fresher than what is fitted: times are compared between users."""
+        return bool(self.known_until)
+
     def recent(self, event: Mapping[str, Any]) -> bool:
         """Whether the payload of an event is hidden from all that is fitted, and known of the user who is asked about."""
         return self.hides(event) and timestamp(event[Key.TS]) < self.known_until.get(_who(event), -math.inf)
@@ -105,7 +110,7 @@ def _who(event: Mapping[str, Any]) -> tuple[str, str]:
 
 @dataclass
 class _Histories:
-    """Per (tenant, user): what was taken when (each item the first time alone, or always), and the moments of all events."""
+    """Per (tenant, user): items and when they were taken (for the first time, or ever), and the moments of all events."""
 
     taken: dict[tuple[str, str], list[tuple[str, float]]]
     moments: dict[tuple[str, str], list[float]]
@@ -200,12 +205,11 @@ def hide_next(
     *,
     repeats: bool = False,
 ) -> Split:
-    """What random users took at a random moment of the latest ``share`` of all events, of all they did before; nothing is
-    fitted on that share.
+    """What random users took at a random moment of the latest ``share`` of all events, on which nothing is fitted.
 
-    So models are as old as that, and histories as fresh as when a list is asked for. What users took *last* is another
-    question: it is what they took nothing after. With ``repeats`` a target may be something its user took before. A user
-    needs an event from before their target.
+    They are asked about as of then, with all they did before: models are as old as that share, and histories as fresh as
+    when a list is asked for. What users took *last* is another question: it is what they took nothing after. With ``repeats``
+    a target may be something its user took before. A user needs an event from before their target.
     """
     found = _read(events, config, repeats)
     since = found.latest(share)
@@ -277,7 +281,7 @@ def trial(
                     made.items, optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0)
                 )
         collab.fit(client, made, config)
-        if split.known_until:
+        if split.in_time:
             late = models.DatetimeRange(gte=datetime.fromtimestamp(split.everybody_from, UTC))
             among = store.where(models.FieldCondition(key=Key.TS, range=late))
             _copy(client, pinned, made, config, "events", tell, known=split.recent, among=among)

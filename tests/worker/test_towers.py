@@ -102,12 +102,12 @@ def test_a_users_product_with_an_item_is_that_of_their_first_two_blocks_and_of_t
 
 
 def test_where_the_fourth_block_points_is_where_the_text_points() -> None:
-    """Else items would be like each other by chance: with random directions half the neighbours of an item were others."""
+    """Else items would be like each other by chance: with random directions of this size a fifth find another."""
     torch.manual_seed(0)
     towers = Towers(64, 4, 0, 0, 4).eval()
     towers.longest.fill_(1.0)
     rows = np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32)
-    rows[100:] = rows[:100] + 0.7 * rows[100:]  # each is like one other
+    rows[100:] = rows[:100] + 1.2 * rows[100:]  # each is like one other
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     firsts = towers.firsts(torch.from_numpy(rows), Bags.of(sparse.csr_matrix((200, 0))))
     found = towers.items(firsts, torch.zeros(200, 4), 1.0).detach().numpy()
