@@ -40,7 +40,7 @@ format: install ## mend style and formatting
 	$(BIN)/ruff format .
 
 schemas: install ## write the JSON Schemas of the contracts
-	$(BIN)/python -c 'from llmrec_qdrant.contracts import write_schemas; write_schemas("schemas/v1")'
+	$(BIN)/python -c 'from llmrec_qdrant.contracts.schema import write_schemas; write_schemas("schemas/v1")'
 
 lock: ## resolve everything anew and rewrite constraints.txt
 	rm -rf build/lock

@@ -28,8 +28,8 @@ from scipy.stats import ttest_rel
 
 from benchmarks import movielens
 from llmrec_qdrant import Event, Recommendation, Recommender, SpaceConfig
-from llmrec_qdrant.calibration import POOL, TRADE_OFF, calibrated, divergence
-from llmrec_qdrant.printing import out
+from llmrec_qdrant.cli.printing import out
+from llmrec_qdrant.query.rerank import POOL, TRADE_OFF, calibrated, divergence
 from tests.services import QdrantServer
 
 LIMIT = 10

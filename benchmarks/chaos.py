@@ -31,14 +31,14 @@ import numpy as np
 import redis
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import SpaceStatus
+from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable
-from llmrec_qdrant.layout import Key
+from llmrec_qdrant.operations.items import ITEMS_MESSAGE
+from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.testing import HashEncoder
-from llmrec_qdrant.versions import versions
-from llmrec_qdrant.writes import ITEMS_MESSAGE
 from tests.services import CeleryWorker, QdrantServer, RedisServer, Service
-from workers.attempts import LEASE
+from workers.storage.lease import LEASE
 
 SPACE = "chaos"
 SIZES = (32, 48)

@@ -19,9 +19,10 @@ import numpy as np
 from qdrant_client import models
 
 from llmrec_qdrant import SpaceConfig
-from llmrec_qdrant.layout import Key
-from llmrec_qdrant.writes import iso
-from workers import collab
+from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.space.layout import Key
+from workers.behaviour import cooccurrence
+from workers.items import collab
 
 PAGE = 1_000
 
@@ -65,12 +66,12 @@ def main() -> None:
     collected, marked = peak(), time.monotonic()
     print(f"{len(found.items):,} events collected in {marked - began:.0f} s: {collected:.2f} GiB", flush=True)
     rows = entries = 0
-    for _, vector in collab._rows(collab.cooccurrence(found), found.names):
+    for _, vector in cooccurrence._rows(cooccurrence.cooccurrence(found), found.names):
         rows += 1
         entries += len(vector.indices)
     counted = time.monotonic()
     print(f"{rows:,} vectors, {entries:,} entries, in {counted - marked:.0f} s: {peak():.2f} GiB", flush=True)
-    collab.strengths(found, np.arange(64), found.popularity, 1.0)
+    cooccurrence.strengths(found, np.arange(64), found.popularity, 1.0)
     print(json.dumps({
         "events": options.events, "rows": rows, "entries": entries, "seconds": round(counted - began),
         "peak_gib": round(peak(), 2),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
-from llmrec_qdrant.printing import out
+from llmrec_qdrant.cli.printing import out
 from tests.services import CeleryWorker, QdrantServer, RedisServer
 
 TOPICS = 6

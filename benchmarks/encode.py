@@ -36,15 +36,17 @@ from rich.table import Table
 from benchmarks import movielens, quality
 from benchmarks.encode_peers import peers
 from llmrec_qdrant import Item, Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import EmbedItems
-from llmrec_qdrant.printing import out
+from llmrec_qdrant.cli.printing import out
+from llmrec_qdrant.contracts.messages import EmbedItems
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
-from workers.backends import Backend
-from workers.encoder import SentenceEncoder, load_encoder, normalised, sentence_model
-from workers.packed import PackedBert
-from workers.runtime import Worker
-from workers.text import clean
+from workers.behaviour.vectors import normalised
+from workers.dispatch import Worker
+from workers.encoding.backends import Backend
+from workers.encoding.encoder import SentenceEncoder, sentence_model
+from workers.encoding.loading import load_encoder
+from workers.encoding.packed import PackedBert
+from workers.text.clean import clean
 
 Encode = Callable[[list[str]], np.ndarray]
 BASE = "sentence-transformers fp32"

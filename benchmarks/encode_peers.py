@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from llmrec_qdrant.printing import out
-from workers.encoder import normalised
+from llmrec_qdrant.cli.printing import out
+from workers.behaviour.vectors import normalised
 
 Encode = Callable[[list[str]], np.ndarray]
 Run = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]

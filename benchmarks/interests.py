@@ -19,8 +19,8 @@ from rich.text import Text
 
 from benchmarks import movielens
 from llmrec_qdrant import Event, Recommender, SpaceConfig
-from llmrec_qdrant.printing import out, print_interests, print_topics
-from llmrec_qdrant.topic_commands import evidence
+from llmrec_qdrant.cli.printing import out, print_interests, print_topics
+from llmrec_qdrant.cli.topics import evidence
 from tests.services import QdrantServer
 
 LEAST = 30

@@ -21,9 +21,9 @@ from typing import Any
 
 from benchmarks import movielens
 from llmrec_qdrant import Recommender, SpaceConfig
-from llmrec_qdrant.printing import out, print_items
+from llmrec_qdrant.cli.printing import out, print_items
 from tests.services import ROOT, CeleryWorker, QdrantServer, RedisServer
-from workers.encoder import load_encoder
+from workers.encoding.loading import load_encoder
 
 SPACE = "movies"
 PEOPLE = 3

@@ -35,14 +35,16 @@ from scipy import sparse
 
 from benchmarks import movielens
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import LEGS, FitCollab, RefreshUsers, Seen
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import DENSE
+from llmrec_qdrant.contracts.answers import Seen
+from llmrec_qdrant.contracts.config import LEGS
+from llmrec_qdrant.contracts.messages import FitCollab, RefreshUsers
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import DENSE
 from llmrec_qdrant.testing import MemoryQueue
-from llmrec_qdrant.writes import batches
 from tests.services import QdrantServer
-from workers.runtime import Worker
-from workers.tune import search
+from workers.dispatch import Worker
+from workers.evaluation.tune import search
 
 CUTS = (3, 5, 10)
 VALIDATION = 1_000

@@ -22,11 +22,11 @@ from qdrant_client import models
 
 from benchmarks.chaos import Clock, everything
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import FitCollab
-from llmrec_qdrant.layout import Key
+from llmrec_qdrant.contracts.messages import FitCollab
+from llmrec_qdrant.space.layout import Key
 from tests.services import CeleryWorker, QdrantServer, RedisServer
-from workers.runtime import Worker
-from workers.vocabulary import AGE
+from workers.dispatch import Worker
+from workers.text.idf import AGE
 
 WORDS = ["space", "war", "garden", "love", "robot", "river", "cooking", "piano", "科幻", "爱情", "美食", "历史"]
 STAMPS = {Key.EMBEDDED_AT, Key.UPDATED_AT, Key.LEASE, Key.REVISION, Key.ATTEMPTS}

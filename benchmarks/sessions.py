@@ -23,13 +23,13 @@ from qdrant_client import models
 
 from benchmarks import movielens
 from llmrec_qdrant import Event, Recommender, SpaceConfig
-from llmrec_qdrant.contracts import LEGS
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import Key
-from llmrec_qdrant.printing import out
-from llmrec_qdrant.query import LegQuery, combined, fused
+from llmrec_qdrant.cli.printing import out
+from llmrec_qdrant.contracts.config import LEGS
+from llmrec_qdrant.query.requests import LegQuery, combined, fused
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Key
 from tests.services import QdrantServer
-from workers.evaluate import interval, p_value
+from workers.evaluation.metrics import interval, p_value
 
 LIMIT = 10
 LONG = 0.95

@@ -17,9 +17,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.versions import versions
+from llmrec_qdrant.operations.steps import drive
+from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.queues.none import NoQueue
 from tests.services import QdrantServer
 
 SPACE = "switches"

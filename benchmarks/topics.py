@@ -25,13 +25,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from llmrec_qdrant.contracts import SpaceConfig
-from llmrec_qdrant.printing import out
-from workers import keywords, text
-from workers.embed import sparse
-from workers.encoder import load_encoder
-from workers.topic_fit import Sample, fit_sample
-from workers.topics import Topics
+from llmrec_qdrant.cli.printing import out
+from llmrec_qdrant.contracts.config import SpaceConfig
+from workers.encoding.loading import load_encoder
+from workers.items.assign import Topics
+from workers.items.embed import sparse
+from workers.text import words as text_words
+from workers.topics import keywords
+from workers.topics.fit import Sample, fit_sample
 
 TOP = 10
 SEED = 7
@@ -88,7 +89,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 def sample_of(texts: Sequence[str], dense: np.ndarray) -> Sample:
     """Texts as the worker reads them from Qdrant."""
-    terms = [text.terms(one) for one in texts]
+    terms = [text_words.terms(one) for one in texts]
     rows = [row if row.any() else None for row in dense]
     return Sample(terms, rows, [sparse(one) if one else None for one in terms], list(texts), [None] * len(texts))
 
@@ -132,7 +133,7 @@ def _as_it_comes(texts: Sequence[str], dense: np.ndarray) -> np.ndarray:
     """The model's own vectors, also of texts it cannot read, which is what BERTopic would get."""
     if dense.any(axis=1).all():
         return dense
-    from workers.encoder import sentence_model
+    from workers.encoding.encoder import sentence_model
 
     rows: np.ndarray = sentence_model(SpaceConfig()).encode(list(texts), batch_size=64, show_progress_bar=False)
     return rows

@@ -29,16 +29,17 @@ from qdrant_client import models
 
 from benchmarks.quality import DATASETS, Case, Data, figures, ours, ranks, refresh, small, track
 from llmrec_qdrant import Recommender, SpaceConfig, WorkPendingWarning
-from llmrec_qdrant.contracts import FitCollab, Method
-from llmrec_qdrant.layout import DENSE, Key
+from llmrec_qdrant.contracts.jobs import Method
+from llmrec_qdrant.contracts.messages import FitCollab
+from llmrec_qdrant.space.layout import DENSE, Key
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
-from workers import registry
-from workers.learners import Recipe
+from workers.dispatch import Worker
+from workers.encoding import registry
+from workers.evaluation.trial_space import Tell
 from workers.reconcile import reconcile
-from workers.runtime import Worker
-from workers.train import train
-from workers.trial import Tell
+from workers.training.learner import Recipe
+from workers.training.trainer import train
 
 TEST = 4_000
 """Random test users of a leave-one-out data set."""

@@ -1,18 +1,18 @@
 """Turns a Qdrant you already run into a recommender that knows each user's interests by topic."""
 
 from llmrec_qdrant.aio import AsyncRecommender
-from llmrec_qdrant.contracts import (
-    Event,
+from llmrec_qdrant.contracts.answers import (
     Interest,
-    Item,
+    PartlyRejected,
     Receipt,
     Recommendation,
     Shelf,
     SimilarUser,
-    SpaceConfig,
     SpaceStatus,
     Topic,
 )
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.contracts.entities import Event, Item
 from llmrec_qdrant.errors import (
     BrokerUnavailable,
     InvalidFilter,
@@ -20,7 +20,6 @@ from llmrec_qdrant.errors import (
     LlmrecError,
     MissingDependency,
     NotFound,
-    PartlyRejected,
     QdrantRefused,
     QdrantUnavailable,
     ServerTooOld,
@@ -65,5 +64,6 @@ __all__ = [
     "WorkPending",
     "WorkPendingWarning",
 ]
+
 
 __version__ = "0.1.0"

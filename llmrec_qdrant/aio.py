@@ -9,37 +9,44 @@ from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
-from llmrec_qdrant import admin, interests, reads, reembed, training, writes
-from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_async, open_queue, open_sync
-from llmrec_qdrant.contracts import (
-    Event,
+from llmrec_qdrant.contracts.answers import (
     Failure,
-    Hide,
     Interest,
-    Leg,
-    Method,
-    Migration,
     Receipt,
     Recommendation,
     Seen,
     Shelf,
     SimilarUser,
-    SpaceConfig,
     SpaceStatus,
     Topic,
-    TrainingJob,
 )
-from llmrec_qdrant.effects import Steps, drive_async
-from llmrec_qdrant.filters import FilterLike
-from llmrec_qdrant.jobs import InlineQueue, JobQueue
-from llmrec_qdrant.layout import Key, Space
-from llmrec_qdrant.reads import Ask
-from llmrec_qdrant.recommender import CONFIG_AGE, checked_tenant, listed
+from llmrec_qdrant.contracts.config import Leg, SpaceConfig
+from llmrec_qdrant.contracts.entities import Event
+from llmrec_qdrant.contracts.jobs import Hide, Method, Migration, TrainingJob
+from llmrec_qdrant.operations import events as events_operations
+from llmrec_qdrant.operations import failures as failures_operations
+from llmrec_qdrant.operations import interests as interests_operations
+from llmrec_qdrant.operations import items as items_operations
+from llmrec_qdrant.operations import personal, similar, spaces
+from llmrec_qdrant.operations import reembed as reembed_operations
+from llmrec_qdrant.operations import search as search_operations
+from llmrec_qdrant.operations import topics as topics_operations
+from llmrec_qdrant.operations import training as training_operations
+from llmrec_qdrant.operations.batching import listed
+from llmrec_qdrant.operations.events import EventLike
+from llmrec_qdrant.operations.items import ItemLike
+from llmrec_qdrant.operations.lists import Ask
+from llmrec_qdrant.operations.spaces import CONFIG_AGE, Bound, checked_tenant
+from llmrec_qdrant.operations.steps import Steps, drive_async
+from llmrec_qdrant.query.filters import FilterLike
+from llmrec_qdrant.queues.base import JobQueue
+from llmrec_qdrant.queues.inline import InlineQueue
 from llmrec_qdrant.settings import Settings
-from llmrec_qdrant.writes import EventLike, ItemLike
+from llmrec_qdrant.space.layout import Key, Space
 
 __all__ = ["AsyncJob", "AsyncRecommender"]
+
 
 T = TypeVar("T")
 
@@ -53,7 +60,7 @@ class AsyncJob:
 
     async def progress(self) -> Migration:
         """As :meth:`Job.progress`."""
-        return await self._rec._drive(reembed.progress(await self._rec._bound(), self.version))
+        return await self._rec._drive(reembed_operations.progress(await self._rec._bound(), self.version))
 
     async def wait(
         self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
@@ -61,7 +68,7 @@ class AsyncJob:
         """As :meth:`Job.wait`, without blocking the event loop."""
         inline = isinstance(self._rec._queue, InlineQueue)
         bound = await self._rec._bound()
-        found = await self._rec._drive(reembed.wait(bound, self.version, timeout, tell, inline))
+        found = await self._rec._drive(reembed_operations.wait(bound, self.version, timeout, tell, inline))
         self._rec._config = None
         return found
 
@@ -127,13 +134,13 @@ class AsyncRecommender:
 
     async def _drive(self, steps: Steps[T]) -> T:
         if not self._checked:
-            await drive_async(admin.check_server(), self._client, self._queue, self._thread)
+            await drive_async(spaces.check_server(), self._client, self._queue, self._thread)
             self._checked = True
         return await drive_async(steps, self._client, self._queue, self._thread)
 
     async def _bound(self) -> Bound:
         if self._config is None or time.monotonic() - self._config_at > CONFIG_AGE:
-            self._config = await self._drive(admin.load_config(self._space))
+            self._config = await self._drive(spaces.load_config(self._space))
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant)
 
@@ -150,65 +157,65 @@ class AsyncRecommender:
     async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """As :meth:`Recommender.create`."""
         wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = await self._drive(writes.configure(self._space, wanted))
+        self._config = await self._drive(spaces.configure(self._space, wanted))
         self._config_at = time.monotonic()
         return self._config
 
     async def status(self) -> SpaceStatus:
         """As :meth:`Recommender.status`."""
-        return await self._drive(admin.status(await self._bound()))
+        return await self._drive(spaces.status(await self._bound()))
 
     async def reconcile(self) -> bool:
         """As :meth:`Recommender.reconcile`."""
-        return await self._drive(writes.reconcile(await self._bound()))
+        return await self._drive(spaces.reconcile(await self._bound()))
 
     async def failures(self, limit: int = 100) -> list[Failure]:
         """As :meth:`Recommender.failures`."""
-        return await self._drive(reembed.failures(await self._bound(), limit))
+        return await self._drive(failures_operations.failures(await self._bound(), limit))
 
     async def retry(self) -> int:
         """As :meth:`Recommender.retry`."""
-        return await self._drive(reembed.retry(await self._bound()))
+        return await self._drive(failures_operations.retry(await self._bound()))
 
     async def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> AsyncJob:
         """As :meth:`Recommender.reembed`."""
         bound = await self._bound()
         wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
-        return AsyncJob(self, await self._drive(reembed.start(bound, wanted)))
+        return AsyncJob(self, await self._drive(reembed_operations.start(bound, wanted)))
 
     async def rollback(self) -> int:
         """As :meth:`Recommender.rollback`."""
-        number = await self._drive(reembed.rollback(await self._bound()))
+        number = await self._drive(reembed_operations.rollback(await self._bound()))
         self._config = None
         return number
 
     async def cancel_reembed(self) -> int | None:
         """As :meth:`Recommender.cancel_reembed`."""
-        return await self._drive(reembed.cancel(await self._bound()))
+        return await self._drive(reembed_operations.cancel(await self._bound()))
 
     async def clean_up(self) -> list[int]:
         """As :meth:`Recommender.clean_up`."""
-        return await self._drive(reembed.clean_up(await self._bound()))
+        return await self._drive(reembed_operations.clean_up(await self._bound()))
 
     async def upsert_items(self, items: Iterable[ItemLike]) -> Receipt:
         """As :meth:`Recommender.upsert_items`."""
-        return await self._drive(writes.upsert_items(await self._bound(), items))
+        return await self._drive(items_operations.upsert_items(await self._bound(), items))
 
     async def track(self, events: Iterable[EventLike]) -> Receipt:
         """As :meth:`Recommender.track`."""
-        return await self._drive(writes.track(await self._bound(), events))
+        return await self._drive(events_operations.track(await self._bound(), events))
 
     async def load_events(self, events: Sequence[Event]) -> Receipt:
         """As :meth:`Recommender.load_events`."""
-        return (await self._drive(writes.store_events(await self._bound(), events)))[0]
+        return (await self._drive(events_operations.store_events(await self._bound(), events)))[0]
 
     async def delete_items(self, ids: Iterable[str]) -> int:
         """As :meth:`Recommender.delete_items`."""
-        return await self._drive(writes.delete_items(await self._bound(), listed(ids)))
+        return await self._drive(items_operations.delete_items(await self._bound(), listed(ids)))
 
     async def forget_user(self, user: str) -> int:
         """As :meth:`Recommender.forget_user`."""
-        return await self._drive(writes.forget_user(await self._bound(), user))
+        return await self._drive(events_operations.forget_user(await self._bound(), user))
 
     # --- training --------------------------------------------------------------------------------
 
@@ -226,41 +233,41 @@ class AsyncRecommender:
         wanted = {
             "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
         }  # fmt: skip
-        return await self._drive(training.start(await self._bound(), wanted))
+        return await self._drive(training_operations.start(await self._bound(), wanted))
 
     async def training(self) -> TrainingJob | None:
         """As :meth:`Recommender.training`."""
-        return await self._drive(training.progress(await self._bound()))
+        return await self._drive(training_operations.progress(await self._bound()))
 
     async def cancel_training(self) -> bool:
         """As :meth:`Recommender.cancel_training`."""
-        return await self._drive(training.cancel(await self._bound()))
+        return await self._drive(training_operations.cancel(await self._bound()))
 
     # --- topics and interests ------------------------------------------------------------------
 
     async def fit_topics(self, topics: int | None = None) -> bool:
         """As :meth:`Recommender.fit_topics`."""
-        return await self._drive(interests.fit(await self._bound(), topics))
+        return await self._drive(topics_operations.fit(await self._bound(), topics))
 
     async def topics(self) -> list[Topic]:
         """As :meth:`Recommender.topics`."""
-        return await self._drive(interests.listed(await self._bound()))
+        return await self._drive(topics_operations.listed(await self._bound()))
 
     async def rename_topic(self, topic: str, label: str) -> Topic:
         """As :meth:`Recommender.rename_topic`."""
-        return await self._drive(interests.rename(await self._bound(), topic, label))
+        return await self._drive(topics_operations.rename(await self._bound(), topic, label))
 
     async def interests(self, user: str) -> list[Interest]:
         """As :meth:`Recommender.interests`."""
-        return await self._drive(interests.interests_of(await self._bound(), user))
+        return await self._drive(interests_operations.interests_of(await self._bound(), user))
 
     async def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
         """As :meth:`Recommender.steer`."""
-        return await self._drive(interests.steer(await self._bound(), user, topic, weight))
+        return await self._drive(interests_operations.steer(await self._bound(), user, topic, weight))
 
     async def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
         """As :meth:`Recommender.shelves`."""
-        return await self._drive(interests.shelves(await self._bound(), user, rows, limit, exclude_seen))
+        return await self._drive(interests_operations.shelves(await self._bound(), user, rows, limit, exclude_seen))
 
     async def recommend(
         self,
@@ -277,7 +284,7 @@ class AsyncRecommender:
     ) -> list[Recommendation]:
         """As :meth:`Recommender.recommend`."""
         ask = Ask(limit, filter, exclude, diversity, weights, explain, interests)
-        return await self._drive(reads.recommend(await self._bound(), user, ask, exclude_seen))
+        return await self._drive(personal.recommend(await self._bound(), user, ask, exclude_seen))
 
     async def request(
         self,
@@ -291,7 +298,7 @@ class AsyncRecommender:
     ) -> dict[str, Any]:
         """As :meth:`Recommender.request`."""
         ask = Ask(limit, filter, exclude, 0.0, weights)
-        return await self._drive(reads.request(await self._bound(), user, ask, exclude_seen))
+        return await self._drive(personal.request(await self._bound(), user, ask, exclude_seen))
 
     async def top(
         self,
@@ -302,7 +309,7 @@ class AsyncRecommender:
         exclude: Sequence[str] = (),
     ) -> list[Recommendation]:
         """As :meth:`Recommender.top`."""
-        return await self._drive(reads.top(await self._bound(), by, Ask(limit, filter, exclude)))
+        return await self._drive(personal.top(await self._bound(), by, Ask(limit, filter, exclude)))
 
     async def recommend_from(
         self,
@@ -318,7 +325,7 @@ class AsyncRecommender:
     ) -> list[Recommendation]:
         """As :meth:`Recommender.recommend_from`."""
         ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return await self._drive(reads.recommend_from(await self._bound(), positive, negative, ask))
+        return await self._drive(similar.recommend_from(await self._bound(), positive, negative, ask))
 
     async def similar_items(
         self,
@@ -333,11 +340,11 @@ class AsyncRecommender:
     ) -> list[Recommendation]:
         """As :meth:`Recommender.similar_items`."""
         ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return await self._drive(reads.similar_items(await self._bound(), item, ask))
+        return await self._drive(similar.similar_items(await self._bound(), item, ask))
 
     async def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
         """As :meth:`Recommender.similar_users`."""
-        return await self._drive(reads.similar_users(await self._bound(), user, limit))
+        return await self._drive(similar.similar_users(await self._bound(), user, limit))
 
     async def search(
         self,
@@ -353,4 +360,4 @@ class AsyncRecommender:
     ) -> list[Recommendation]:
         """As :meth:`Recommender.search`."""
         ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return await self._drive(reads.search(await self._bound(), text, user, ask))
+        return await self._drive(search_operations.search(await self._bound(), text, user, ask))

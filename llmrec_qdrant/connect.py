@@ -9,13 +9,19 @@ from urllib.parse import urlsplit
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.jobs import CeleryQueue, InlineQueue, JobQueue, NoQueue, inline_available
-from llmrec_qdrant.translate import translated
+from llmrec_qdrant.operations.translate import translated
+from llmrec_qdrant.queues.base import JobQueue
+from llmrec_qdrant.queues.celery import CeleryQueue
+from llmrec_qdrant.queues.inline import InlineQueue, inline_available
+from llmrec_qdrant.queues.none import NoQueue
 
 __all__ = ["open_async", "open_queue", "open_sync"]
 
+
 TIMEOUT = 60
 """Seconds for one request to Qdrant."""
+
+
 EMBEDDED = True
 """Vectors are made before the client sees them. Not told so (``cloud_inference``), it searches every number for texts to embed,
 which takes twice as long as sending them."""

@@ -24,10 +24,9 @@ Each message says what failed, the value, and how to mend it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
-if TYPE_CHECKING:
-    from llmrec_qdrant.contracts import Receipt
+from pydantic import ValidationError
 
 __all__ = [
     "BrokerUnavailable",
@@ -36,7 +35,6 @@ __all__ = [
     "LlmrecError",
     "MissingDependency",
     "NotFound",
-    "PartlyRejected",
     "QdrantRefused",
     "QdrantUnavailable",
     "ServerTooOld",
@@ -50,6 +48,34 @@ __all__ = [
 ]
 
 
+def describe(error: ValidationError, values: bool = True) -> str:
+    """One sentence out of a pydantic error: each field, what is wrong with it, and (if not secret) the value.
+
+    >>> from llmrec_qdrant import SpaceConfig
+    >>> try: SpaceConfig(size=0)
+    ... except InvalidInput as refused: print(refused)
+    SpaceConfig: 'size': input should be greater than or equal to 1 (got 0)
+    """
+    parts = []
+    for one in error.errors():
+        path = ".".join(str(part) for part in one["loc"]) or "input"
+        field = path if len(path) <= 80 else path[:77] + "..."
+        message = re.sub(r"^(Value error|Assertion failed), ", "", one["msg"])
+        shown = show(one["input"])
+        got = "" if not values or one["type"] in {"missing", "value_error"} else f" (got {shown})"
+        parts.append(f"{field!r}: {message[0].lower()}{message[1:]}{got}")
+    return f"{error.title}: {'; '.join(parts)}"
+
+
+def show(value: object) -> str:
+    """The beginning of a value, also of one that is too deep or too large to be written out."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 class LlmrecError(Exception):
     """Root of every error this package raises."""
 
@@ -60,17 +86,6 @@ class InvalidInput(LlmrecError, ValueError):
 
 class InvalidFilter(InvalidInput):
     """A filter cannot be read, or uses a payload field that has no index."""
-
-
-class PartlyRejected(InvalidInput):
-    """Some inputs of a batch were refused; all others are stored.
-
-    ``receipt`` counts what was stored, ``receipt.rejected`` names each refused input and why.
-    """
-
-    def __init__(self, message: str, receipt: Receipt) -> None:
-        super().__init__(message)
-        self.receipt = receipt
 
 
 class SpaceError(LlmrecError):

@@ -8,41 +8,46 @@ from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import QdrantClient
 
-from llmrec_qdrant import admin, interests, reads, reembed, training, writes
-from llmrec_qdrant.admin import Bound
 from llmrec_qdrant.connect import open_queue, open_sync
-from llmrec_qdrant.contracts import (
-    Event,
+from llmrec_qdrant.contracts.answers import (
     Failure,
-    Hide,
     Interest,
-    Item,
-    Leg,
-    Method,
-    Migration,
     Receipt,
     Recommendation,
     Seen,
     Shelf,
     SimilarUser,
-    SpaceConfig,
     SpaceStatus,
     Topic,
-    TrainingJob,
 )
-from llmrec_qdrant.effects import Steps, drive
-from llmrec_qdrant.filters import FilterLike
-from llmrec_qdrant.jobs import InlineQueue, JobQueue
-from llmrec_qdrant.layout import Key, Space
-from llmrec_qdrant.reads import Ask
+from llmrec_qdrant.contracts.config import Leg, SpaceConfig
+from llmrec_qdrant.contracts.entities import Event
+from llmrec_qdrant.contracts.jobs import Hide, Method, Migration, TrainingJob
+from llmrec_qdrant.operations import events as events_operations
+from llmrec_qdrant.operations import failures as failures_operations
+from llmrec_qdrant.operations import interests as interests_operations
+from llmrec_qdrant.operations import items as items_operations
+from llmrec_qdrant.operations import personal, similar, spaces
+from llmrec_qdrant.operations import reembed as reembed_operations
+from llmrec_qdrant.operations import search as search_operations
+from llmrec_qdrant.operations import topics as topics_operations
+from llmrec_qdrant.operations import training as training_operations
+from llmrec_qdrant.operations.batching import listed
+from llmrec_qdrant.operations.events import EventLike
+from llmrec_qdrant.operations.items import ItemLike
+from llmrec_qdrant.operations.lists import Ask
+from llmrec_qdrant.operations.spaces import CONFIG_AGE, Bound, checked_tenant
+from llmrec_qdrant.operations.steps import Steps, drive
+from llmrec_qdrant.query.filters import FilterLike
+from llmrec_qdrant.queues.base import JobQueue
+from llmrec_qdrant.queues.inline import InlineQueue
 from llmrec_qdrant.settings import Settings
-from llmrec_qdrant.writes import EventLike, ItemLike
+from llmrec_qdrant.space.layout import Key, Space
 
 __all__ = ["Job", "Recommender"]
 
+
 T = TypeVar("T")
-CONFIG_AGE = 30.0
-"""Seconds after which a changed configuration of the space is noticed."""
 
 
 class Job:
@@ -57,7 +62,7 @@ class Job:
 
         Raises :class:`NotFound` if it was cancelled.
         """
-        return self._rec._drive(reembed.progress(self._rec._bound(), self.version))
+        return self._rec._drive(reembed_operations.progress(self._rec._bound(), self.version))
 
     def wait(
         self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
@@ -67,7 +72,7 @@ class Job:
         Raises :class:`WorkPending` after ``timeout`` seconds.
         """
         inline = isinstance(self._rec._queue, InlineQueue)
-        found = self._rec._drive(reembed.wait(self._rec._bound(), self.version, timeout, tell, inline))
+        found = self._rec._drive(reembed_operations.wait(self._rec._bound(), self.version, timeout, tell, inline))
         self._rec._config = None
         return found
 
@@ -112,7 +117,7 @@ class Recommender:
         """
         client = open_sync(url, path, api_key)
         made = cls(client, open_queue(client, broker), space, tenant)
-        made._drive(admin.check_server())
+        made._drive(spaces.check_server())
         return made
 
     @classmethod
@@ -138,7 +143,7 @@ class Recommender:
 
     def _bound(self) -> Bound:
         if self._config is None or time.monotonic() - self._config_at > CONFIG_AGE:
-            self._config = self._drive(admin.load_config(self._space))
+            self._config = self._drive(spaces.load_config(self._space))
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant)
 
@@ -166,25 +171,25 @@ class Recommender:
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
         wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = self._drive(writes.configure(self._space, wanted))
+        self._config = self._drive(spaces.configure(self._space, wanted))
         self._config_at = time.monotonic()
         return self._config
 
     def status(self) -> SpaceStatus:
         """What is stored and what waits, counted in Qdrant."""
-        return self._drive(admin.status(self._bound()))
+        return self._drive(spaces.status(self._bound()))
 
     def reconcile(self) -> bool:
         """Have everything stale found and done; False if no worker could be told."""
-        return self._drive(writes.reconcile(self._bound()))
+        return self._drive(spaces.reconcile(self._bound()))
 
     def failures(self, limit: int = 100) -> list[Failure]:
         """What was set aside after failing too often, with its reason."""
-        return self._drive(reembed.failures(self._bound(), limit))
+        return self._drive(failures_operations.failures(self._bound(), limit))
 
     def retry(self) -> int:
         """Give everything that was set aside another chance; returns how many points."""
-        return self._drive(reembed.retry(self._bound()))
+        return self._drive(failures_operations.retry(self._bound()))
 
     # --- another model -----------------------------------------------------------------------
 
@@ -197,24 +202,24 @@ class Recommender:
         """
         bound = self._bound()
         wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
-        return Job(self, self._drive(reembed.start(bound, wanted)))
+        return Job(self, self._drive(reembed_operations.start(bound, wanted)))
 
     def rollback(self) -> int:
         """Switch back to the version before the last re-embedding; returns its number.
 
         Raises :class:`NotFound` if it was cleaned up.
         """
-        number = self._drive(reembed.rollback(self._bound()))
+        number = self._drive(reembed_operations.rollback(self._bound()))
         self._config = None
         return number
 
     def cancel_reembed(self) -> int | None:
         """Stop a re-embedding under way; returns its version, None if there was none."""
-        return self._drive(reembed.cancel(self._bound()))
+        return self._drive(reembed_operations.cancel(self._bound()))
 
     def clean_up(self) -> list[int]:
         """Delete versions that are neither live nor filling; returns them. There is no rollback afterwards."""
-        return self._drive(reembed.clean_up(self._bound()))
+        return self._drive(reembed_operations.clean_up(self._bound()))
 
     # --- writes ------------------------------------------------------------------------------
 
@@ -223,26 +228,26 @@ class Recommender:
 
         Raises :class:`PartlyRejected` if some were refused; the others are stored.
         """
-        return self._drive(writes.upsert_items(self._bound(), items))
+        return self._drive(items_operations.upsert_items(self._bound(), items))
 
     def track(self, events: Iterable[EventLike]) -> Receipt:
         """Store events, durable when this returns; their users' vectors follow.
 
         Raises :class:`PartlyRejected` if some were refused; the others are stored.
         """
-        return self._drive(writes.track(self._bound(), events))
+        return self._drive(events_operations.track(self._bound(), events))
 
     def load_events(self, events: Sequence[Event]) -> Receipt:
         """As :meth:`track`, for bulk loads: users are refreshed once, by the :meth:`reconcile` that follows."""
-        return self._drive(writes.store_events(self._bound(), events))[0]
+        return self._drive(events_operations.store_events(self._bound(), events))[0]
 
     def delete_items(self, ids: Iterable[str]) -> int:
         """Delete items; returns how many there were."""
-        return self._drive(writes.delete_items(self._bound(), listed(ids)))
+        return self._drive(items_operations.delete_items(self._bound(), listed(ids)))
 
     def forget_user(self, user: str) -> int:
         """Delete a user with all events and texts; returns how many events there were."""
-        return self._drive(writes.forget_user(self._bound(), user))
+        return self._drive(events_operations.forget_user(self._bound(), user))
 
     # --- training --------------------------------------------------------------------------------
 
@@ -267,41 +272,41 @@ class Recommender:
         wanted = {
             "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
         }  # fmt: skip
-        return self._drive(training.start(self._bound(), wanted))
+        return self._drive(training_operations.start(self._bound(), wanted))
 
     def training(self) -> TrainingJob | None:
         """How far the last training is; None if there never was one."""
-        return self._drive(training.progress(self._bound()))
+        return self._drive(training_operations.progress(self._bound()))
 
     def cancel_training(self) -> bool:
         """Give up a training under way; False if there was none."""
-        return self._drive(training.cancel(self._bound()))
+        return self._drive(training_operations.cancel(self._bound()))
 
     # --- topics and interests ------------------------------------------------------------------
 
     def fit_topics(self, topics: int | None = None) -> bool:
         """Have the topics of the space found (as many as given, or as the items show); False if no worker was told."""
-        return self._drive(interests.fit(self._bound(), topics))
+        return self._drive(topics_operations.fit(self._bound(), topics))
 
     def topics(self) -> list[Topic]:
         """The topics of the space, largest first; empty before :meth:`fit_topics`."""
-        return self._drive(interests.listed(self._bound()))
+        return self._drive(topics_operations.listed(self._bound()))
 
     def rename_topic(self, topic: str, label: str) -> Topic:
         """Give a topic, named by id or label, a label of your own; every refit keeps it."""
-        return self._drive(interests.rename(self._bound(), topic, label))
+        return self._drive(topics_operations.rename(self._bound(), topic, label))
 
     def interests(self, user: str) -> list[Interest]:
         """What a user cares about now, strongest first; empty if nothing is known."""
-        return self._drive(interests.interests_of(self._bound(), user))
+        return self._drive(interests_operations.interests_of(self._bound(), user))
 
     def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
         """Mute a topic for a user (0), recommend less (below 1) or more of it (up to 4); 1 takes it back."""
-        return self._drive(interests.steer(self._bound(), user, topic, weight))
+        return self._drive(interests_operations.steer(self._bound(), user, topic, weight))
 
     def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
         """One row of items per interest, strongest interest first, in one batched request."""
-        return self._drive(interests.shelves(self._bound(), user, rows, limit, exclude_seen))
+        return self._drive(interests_operations.shelves(self._bound(), user, rows, limit, exclude_seen))
 
     # --- reads -------------------------------------------------------------------------------
 
@@ -328,7 +333,7 @@ class Recommender:
         its share of the list.
         """
         ask = Ask(limit, filter, exclude, diversity, weights, explain, interests)
-        return self._drive(reads.recommend(self._bound(), user, ask, exclude_seen))
+        return self._drive(personal.recommend(self._bound(), user, ask, exclude_seen))
 
     def request(
         self,
@@ -342,7 +347,7 @@ class Recommender:
     ) -> dict[str, Any]:
         """The body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
         ask = Ask(limit, filter, exclude, 0.0, weights)
-        return self._drive(reads.request(self._bound(), user, ask, exclude_seen))
+        return self._drive(personal.request(self._bound(), user, ask, exclude_seen))
 
     def top(
         self,
@@ -357,7 +362,7 @@ class Recommender:
         Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` for a field
         that is no declared number or date.
         """
-        return self._drive(reads.top(self._bound(), by, Ask(limit, filter, exclude)))
+        return self._drive(personal.top(self._bound(), by, Ask(limit, filter, exclude)))
 
     def recommend_from(
         self,
@@ -376,7 +381,7 @@ class Recommender:
         Raises :class:`NotFound` if none of the positive items is known.
         """
         ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return self._drive(reads.recommend_from(self._bound(), positive, negative, ask))
+        return self._drive(similar.recommend_from(self._bound(), positive, negative, ask))
 
     def similar_items(
         self,
@@ -391,11 +396,11 @@ class Recommender:
     ) -> list[Recommendation]:
         """Items like this one. Raises :class:`NotFound` for an unknown item."""
         ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return self._drive(reads.similar_items(self._bound(), item, ask))
+        return self._drive(similar.similar_items(self._bound(), item, ask))
 
     def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
         """Users like this one. Raises :class:`NotFound` for an unknown user."""
-        return self._drive(reads.similar_users(self._bound(), user, limit))
+        return self._drive(similar.similar_users(self._bound(), user, limit))
 
     def search(
         self,
@@ -414,14 +419,4 @@ class Recommender:
         Raises :class:`WorkPending` if no worker encodes a new text in time.
         """
         ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return self._drive(reads.search(self._bound(), text, user, ask))
-
-
-def checked_tenant(tenant: str | None) -> str | None:
-    """A tenant name as one may be stored with an item, or None."""
-    return None if tenant is None else Item(id="x", tenant=tenant).tenant
-
-
-def listed(ids: Iterable[str]) -> Iterable[str]:
-    """Ids, also where a caller gave a single one."""
-    return [ids] if isinstance(ids, str) else ids
+        return self._drive(search_operations.search(self._bound(), text, user, ask))

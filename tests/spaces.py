@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from llmrec_qdrant import Recommender, SpaceConfig
-from llmrec_qdrant.layout import KINDS
+from llmrec_qdrant.space.layout import KINDS
 
 
 def fresh_name() -> str:

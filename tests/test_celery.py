@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning, training
-from llmrec_qdrant.contracts import SpaceStatus
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import TRIAL
+from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
+from llmrec_qdrant.contracts.answers import SpaceStatus
+from llmrec_qdrant.operations import training
+from llmrec_qdrant.operations.steps import drive
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.layout import TRIAL
 from tests.services import CeleryWorker, RedisServer
 from tests.spaces import drop, fresh_name
 

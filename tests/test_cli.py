@@ -18,7 +18,10 @@ import pytest
 
 pytest.importorskip("typer")
 
-from llmrec_qdrant import Item, Receipt, Recommender, cli, commands, loading
+from llmrec_qdrant import Item, Receipt, Recommender
+from llmrec_qdrant.cli import main
+from llmrec_qdrant.cli import spaces as commands
+from llmrec_qdrant.load import loader as loading
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import ROOT
 
@@ -71,7 +74,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             with pytest.raises(SystemExit) as left:
-                cli.main()
+                main.main()
         out, err = capsys.readouterr()
         assert "Traceback" not in err
         return Ran(int(left.value.code or 0), out, err)
@@ -434,7 +437,7 @@ def test_not_a_url(run: Llmrec) -> None:
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["llmrec", "status", "--debug"])
     with pytest.raises(Exception, match="no Qdrant is named"):
-        cli.main()
+        main.main()
 
 
 @pytest.mark.parametrize(
@@ -449,7 +452,7 @@ def test_wrong_usage(run: Llmrec, args: list[str]) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, run: Llmrec) -> None:
     monkeypatch.setitem(sys.modules, "typer", None)
-    monkeypatch.delitem(sys.modules, "llmrec_qdrant.commands")
+    monkeypatch.delitem(sys.modules, "llmrec_qdrant.cli.app")
     ran = run("status")
     assert ran.code == 2
     assert "pip install 'llmrec-qdrant[cli]'" in ran.err

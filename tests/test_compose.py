@@ -19,7 +19,7 @@ import pytest
 import yaml
 from celery import Celery
 
-from llmrec_qdrant.contracts import MESSAGES
+from llmrec_qdrant.contracts.messages import MESSAGES
 from llmrec_qdrant.settings import Settings
 from tests.conftest import missing
 from tests.services import ROOT, CeleryWorker, QdrantServer, RedisServer, ServiceMissing, free_port, wait_for

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec_qdrant import Event, InvalidInput, Item, Receipt, Recommendation, SpaceConfig
-from llmrec_qdrant.contracts import (
-    LEGS,
+from llmrec_qdrant.contracts.answers import Rejected
+from llmrec_qdrant.contracts.config import LEGS
+from llmrec_qdrant.contracts.entities import RESERVED
+from llmrec_qdrant.contracts.messages import (
     MESSAGES,
-    RESERVED,
     EmbedItems,
     EmbedTexts,
     FitCollab,
@@ -23,7 +24,6 @@ from llmrec_qdrant.contracts import (
     Migrate,
     Reconcile,
     RefreshUsers,
-    Rejected,
 )
 
 MOMENT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)  # Unix second 1,700,000,000
@@ -298,7 +298,11 @@ def test_an_integer_too_large_for_qdrant_is_refused_at_the_door(number: int) -> 
     assert refusal(Item, id="a", payload={"a": number}).startswith("Item: 'payload': ")
 
 
-@pytest.mark.parametrize("payload", [None, [], "year", {1: 2}, {"a": object()}, {"a": MOMENT}, {"a": b"x"}], ids=str)
+@pytest.mark.parametrize(
+    "payload",
+    [None, [], "year", {1: 2}, {"a": object()}, {"a": MOMENT}, {"a": b"x"}],
+    ids=lambda value: str(value).split(" at 0x")[0],
+)
 def test_a_payload_is_a_json_object(payload: object) -> None:
     assert refusal(Item, id="a", payload=payload).startswith("Item: 'payload")
 

@@ -9,8 +9,8 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant import InvalidInput, PartlyRejected, Recommender, SpaceConfig
-from llmrec_qdrant.contracts import FieldKind
-from llmrec_qdrant.fields import check_payload
+from llmrec_qdrant.contracts.config import FieldKind
+from llmrec_qdrant.query.fields import check_payload
 from tests.spaces import drop, fresh_name
 
 VALUES: list[Any] = [

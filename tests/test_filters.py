@@ -14,7 +14,8 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from qdrant_client.models import FieldCondition, Filter, MatchAny, MatchText, MatchValue, Range
 
 from llmrec_qdrant import InvalidFilter, SpaceConfig
-from llmrec_qdrant.filters import all_of, parse_filter
+from llmrec_qdrant.query.filters import parse_filter
+from llmrec_qdrant.space.conditions import all_of
 from tests.spaces import fresh_name
 
 CONFIG = SpaceConfig(

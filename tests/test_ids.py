@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec_qdrant.ids import Kind, point_id, sparse_index
+from llmrec_qdrant.space.ids import Kind, point_id, sparse_index
 
 KINDS: tuple[Kind, ...] = ("item", "user", "event", "query")
 

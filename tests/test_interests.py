@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qdrant_client import models
 
-from llmrec_qdrant import query, reads
-from llmrec_qdrant.calibration import calibrated, divergence
-from llmrec_qdrant.query import LegQuery
+from llmrec_qdrant.operations import lists
+from llmrec_qdrant.query import requests
+from llmrec_qdrant.query.requests import LegQuery
+from llmrec_qdrant.query.rerank import calibrated, divergence
 
 
 def test_divergence_by_hand() -> None:
@@ -53,8 +54,8 @@ def test_a_diversified_list_keeps_its_order() -> None:
     points = [
         models.ScoredPoint(id=k, version=0, score=s, payload={"topic_ids": ["7"]}) for k, s in enumerate([3, 1, 2])
     ]
-    assert [one.id for one in reads._calibrated(points, {"7": 1.0}, 2)] == [0, 1]
-    assert [one.id for one in reads._calibrated(points, {}, 2)] == [0, 1]
+    assert [one.id for one in lists._calibrated(points, {"7": 1.0}, 2)] == [0, 1]
+    assert [one.id for one in lists._calibrated(points, {}, 2)] == [0, 1]
 
 
 def test_without_interests_or_trade_off_the_order_stays() -> None:
@@ -82,12 +83,12 @@ LEGS = [LegQuery("dense", "p", "users"), LegQuery("tfidf", "p", "users")]
 
 
 def fused() -> models.QueryRequest:
-    return query.fused(LEGS, weights={"dense": 1, "tfidf": 1}, filter=None, limit=10, depth=50)
+    return requests.fused(LEGS, weights={"dense": 1, "tfidf": 1}, filter=None, limit=10, depth=50)
 
 
 @pytest.mark.parametrize(("weight", "times"), [(1.4, 1), (2.0, 1), (3.0, 2), (4.0, 3)])
 def test_a_boosted_topic_is_asked_for_again(weight: float, times: int) -> None:
-    made = query.steered(fused(), LEGS, {"7": weight}, None, 50)
+    made = requests.steered(fused(), LEGS, {"7": weight}, None, 50)
     assert isinstance(made.prefetch, list)
     extra = made.prefetch[2:]
     assert len(extra) == 2 * times
@@ -96,7 +97,7 @@ def test_a_boosted_topic_is_asked_for_again(weight: float, times: int) -> None:
 
 
 def test_a_lowered_topic_multiplies_the_fused_score() -> None:
-    body = query.as_json(query.steered(fused(), LEGS, {"7": 0.25, "8": 0.0}, None, 50))
+    body = requests.as_json(requests.steered(fused(), LEGS, {"7": 0.25, "8": 0.0}, None, 50))
     condition = {"key": "topic_ids", "match": {"value": "7"}}
     assert body["query"]["formula"] == {"mult": ["$score", {"sum": [1.0, {"mult": [-0.75, condition]}]}]}
     assert [one["query"] for one in body["prefetch"]] == [{"fusion": "dbsf"}]
@@ -104,7 +105,7 @@ def test_a_lowered_topic_multiplies_the_fused_score() -> None:
 
 
 def test_muted_topics_are_filtered() -> None:
-    assert query.unmuted({"7": 1.0, "8": 2.0}) is None
-    assert query.as_json(query.unmuted({"7": 0.0, "8": 2.0})) == {
+    assert requests.unmuted({"7": 1.0, "8": 2.0}) is None
+    assert requests.as_json(requests.unmuted({"7": 0.0, "8": 2.0})) == {
         "must_not": [{"key": "topic_ids", "match": {"any": ["7"]}}]
     }

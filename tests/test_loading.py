@@ -13,23 +13,15 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import (
-    Event,
-    InvalidInput,
-    Item,
-    QdrantRefused,
-    QdrantUnavailable,
-    Receipt,
-    Recommender,
-    SpaceConfig,
-)
-from llmrec_qdrant import loading as loading_module
-from llmrec_qdrant import sources as sources_module
-from llmrec_qdrant.columns import item_of
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import ITEM_INTERNAL
-from llmrec_qdrant.loading import Checkpoint, Loaded, load
-from llmrec_qdrant.sources import Cell, Row, Source
+from llmrec_qdrant import Event, InvalidInput, Item, QdrantRefused, QdrantUnavailable, Receipt, Recommender, SpaceConfig
+from llmrec_qdrant.load import loader as loading_module
+from llmrec_qdrant.load import sources as sources_module
+from llmrec_qdrant.load.checkpoint import Checkpoint
+from llmrec_qdrant.load.columns import item_of
+from llmrec_qdrant.load.loader import Loaded, load
+from llmrec_qdrant.load.sources import Cell, Row, Source
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import ITEM_INTERNAL
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import drop, fresh_name
 

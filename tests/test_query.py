@@ -14,14 +14,18 @@ from hypothesis import strategies as st
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
-from llmrec_qdrant import InvalidInput, Recommendation, SimilarUser, SpaceConfig, query, reads
-from llmrec_qdrant.admin import Bound
-from llmrec_qdrant.contracts import LEGS, Leg
-from llmrec_qdrant.effects import Call, Send, Sleep
-from llmrec_qdrant.ids import point_id, sparse_index
-from llmrec_qdrant.layout import ITEM_HEAVY, Space
-from llmrec_qdrant.query import LegQuery
-from llmrec_qdrant.reads import Ask
+from llmrec_qdrant import InvalidInput, Recommendation, SimilarUser, SpaceConfig
+from llmrec_qdrant.contracts.config import LEGS, Leg
+from llmrec_qdrant.operations import personal, search, similar
+from llmrec_qdrant.operations.lists import Ask
+from llmrec_qdrant.operations.spaces import Bound
+from llmrec_qdrant.operations.steps import Call, Send, Sleep
+from llmrec_qdrant.query import requests as query_requests
+from llmrec_qdrant.query import rerank, results
+from llmrec_qdrant.query import weights as query_weights
+from llmrec_qdrant.query.requests import LegQuery
+from llmrec_qdrant.space.ids import point_id, sparse_index
+from llmrec_qdrant.space.layout import ITEM_HEAVY, Space
 
 USER = "ea73d05c-6fbb-54c1-9447-c1d32a5a28e6"
 YEAR = models.Filter(must=[models.FieldCondition(key="year", range=models.Range(gte=2000))])
@@ -51,7 +55,7 @@ ONES: dict[Leg, float] = {"dense": 1.0, "tfidf": 1.0, "collab": 1.0}
     ids=str,
 )  # fmt: skip
 def test_weights_become_the_smallest_whole_numbers(weights: dict[Leg, float], expected: dict[Leg, int]) -> None:
-    assert query.multiplicities(weights) == expected
+    assert query_weights.multiplicities(weights) == expected
 
 
 def worst(counts: dict[Any, int], weights: dict[Any, float]) -> float:
@@ -68,7 +72,7 @@ positive = st.floats(0.001, 1_000)
 def test_no_other_whole_numbers_up_to_six_are_closer(weights: dict[Leg, float]) -> None:
     """The oracle tries all of them."""
     wanted = {leg: weight for leg, weight in weights.items() if weight > 0}
-    counts = query.multiplicities(weights)
+    counts = query_weights.multiplicities(weights)
     assert counts.keys() == wanted.keys(), "a zero weight drops its leg, a positive one keeps it"
     assert all(1 <= count <= 6 for count in counts.values())
     every = (dict(zip(wanted, some, strict=True)) for some in itertools.product(range(1, 7), repeat=len(wanted)))
@@ -78,13 +82,13 @@ def test_no_other_whole_numbers_up_to_six_are_closer(weights: dict[Leg, float]) 
 
 @given(st.dictionaries(st.sampled_from(LEGS), st.floats(1, 6), min_size=1))
 def test_a_ratio_of_at_most_six_is_met_within_a_third(weights: dict[Leg, float]) -> None:
-    assert worst(query.multiplicities(weights), weights) <= 1 / 3 + 1e-9
+    assert worst(query_weights.multiplicities(weights), weights) <= 1 / 3 + 1e-9
 
 
 @given(st.dictionaries(st.sampled_from(LEGS), positive, min_size=1), st.sampled_from([0.25, 2.0, 1024.0]))
 def test_only_the_ratio_of_weights_matters(weights: dict[Leg, float], factor: float) -> None:
     scaled = {leg: weight * factor for leg, weight in weights.items()}
-    assert query.multiplicities(scaled) == query.multiplicities(weights)
+    assert query_weights.multiplicities(scaled) == query_weights.multiplicities(weights)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,7 @@ def test_only_the_ratio_of_weights_matters(weights: dict[Leg, float], factor: fl
 )  # fmt: skip
 def test_weights_that_cannot_be_read_are_refused(weights: Any) -> None:
     with pytest.raises(InvalidInput, match=r"^weights are numbers of zero or more for dense, tfidf, collab, not "):
-        query.multiplicities(weights)
+        query_weights.multiplicities(weights)
 
 
 # --- limits --------------------------------------------------------------------------------------
@@ -105,13 +109,13 @@ def test_weights_that_cannot_be_read_are_refused(weights: Any) -> None:
 
 @pytest.mark.parametrize("limit", [1, 10, 1_000])
 def test_a_limit_is_a_whole_number_from_1_to_1000(limit: int) -> None:
-    assert query.check_limit(limit) == limit
+    assert query_requests.check_limit(limit) == limit
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1_001, 10**30, True, 1.0, "10", None, math.nan, [1]], ids=repr)
 def test_any_other_limit_is_refused(limit: Any) -> None:
     with pytest.raises(InvalidInput) as caught:
-        query.check_limit(limit)
+        query_requests.check_limit(limit)
     assert str(caught.value) == f"limit must be a whole number from 1 to 1000, not {limit!r}"
 
 
@@ -133,10 +137,10 @@ def prefetch(leg: str, limit: int) -> dict[str, Any]:
 
 
 def test_the_fused_request_is_this_json() -> None:
-    request = query.fused(
+    request = query_requests.fused(
         lookups("dense", "tfidf", "collab"), weights={**ONES, "collab": 2.0}, filter=YEAR, limit=10, depth=100
     )
-    assert query.as_json(request) == {
+    assert query_requests.as_json(request) == {
         "prefetch": [
             prefetch("dense", 100),
             prefetch("tfidf", 100),
@@ -150,57 +154,61 @@ def test_the_fused_request_is_this_json() -> None:
 
 
 def test_a_request_without_filter_has_none() -> None:
-    request = query.fused(lookups("dense"), weights=ONES, filter=None, limit=1, depth=1)
-    (only,) = query.as_json(request)["prefetch"]
+    request = query_requests.fused(lookups("dense"), weights=ONES, filter=None, limit=1, depth=1)
+    (only,) = query_requests.as_json(request)["prefetch"]
     assert "filter" not in only
 
 
 def test_a_leg_without_weight_is_not_asked() -> None:
     for weights in ({"dense": 1.0, "tfidf": 0.0}, {"dense": 3.0}):
-        request = query.fused(lookups("dense", "tfidf"), weights=weights, filter=None, limit=5, depth=50)
-        assert [one["using"] for one in query.as_json(request)["prefetch"]] == ["dense"]
+        request = query_requests.fused(lookups("dense", "tfidf"), weights=weights, filter=None, limit=5, depth=50)
+        assert [one["using"] for one in query_requests.as_json(request)["prefetch"]] == ["dense"]
 
 
 def test_weights_count_among_the_legs_that_are_there() -> None:
     """A user without `collab` must not get every other prefetch twice because of its weight."""
-    request = query.fused(lookups("dense", "tfidf"), weights={**ONES, "collab": 0.5}, filter=None, limit=5, depth=50)
-    assert [one["using"] for one in query.as_json(request)["prefetch"]] == ["dense", "tfidf"]
+    request = query_requests.fused(
+        lookups("dense", "tfidf"), weights={**ONES, "collab": 0.5}, filter=None, limit=5, depth=50
+    )
+    assert [one["using"] for one in query_requests.as_json(request)["prefetch"]] == ["dense", "tfidf"]
 
 
 @pytest.mark.parametrize(("limit", "depth", "expected"), [(10, 100, 100), (100, 100, 100), (500, 100, 500), (1, 1, 1)])
 def test_no_leg_is_asked_for_less_than_the_limit(limit: int, depth: int, expected: int) -> None:
-    request = query.as_json(query.fused(lookups(*LEGS), weights=ONES, filter=None, limit=limit, depth=depth))
+    request = query_requests.as_json(
+        query_requests.fused(lookups(*LEGS), weights=ONES, filter=None, limit=limit, depth=depth)
+    )
     assert {one["limit"] for one in request["prefetch"]} == {expected}
     assert request["limit"] == limit
 
 
 def test_vectors_come_back_only_to_be_compared() -> None:
-    request = query.fused(lookups("dense"), weights=ONES, filter=None, limit=5, depth=50, with_vector=True)
-    assert query.as_json(request)["with_vector"] == ["dense"]
+    request = query_requests.fused(lookups("dense"), weights=ONES, filter=None, limit=5, depth=50, with_vector=True)
+    assert query_requests.as_json(request)["with_vector"] == ["dense"]
 
 
 def test_a_vector_may_be_given_itself() -> None:
     given = models.NearestQuery(nearest=models.SparseVector(indices=[3], values=[0.5]))
-    request = query.fused([LegQuery("collab", given)], weights=ONES, filter=None, limit=5, depth=50)
-    assert query.as_json(request)["prefetch"] == [
+    request = query_requests.fused([LegQuery("collab", given)], weights=ONES, filter=None, limit=5, depth=50)
+    assert query_requests.as_json(request)["prefetch"] == [
         {"query": {"nearest": {"indices": [3], "values": [0.5]}}, "using": "collab", "limit": 50}
     ]
 
 
 def test_inner_candidates_are_kept_inside() -> None:
     inner = [models.Prefetch(query=models.NearestQuery(nearest=USER), using="tfidf", limit=7)]
-    request = query.fused(lookups("dense"), weights=ONES, filter=None, limit=5, depth=50, inner=inner)
-    (outer,) = query.as_json(request)["prefetch"]
+    request = query_requests.fused(lookups("dense"), weights=ONES, filter=None, limit=5, depth=50, inner=inner)
+    (outer,) = query_requests.as_json(request)["prefetch"]
     assert outer["prefetch"] == [{"query": {"nearest": USER}, "using": "tfidf", "limit": 7}]
 
 
 def test_a_leg_alone_asks_what_it_asks_in_the_fused_request() -> None:
-    alone = query.as_json(query.alone(lookups("dense")[0], filter=YEAR, limit=100))
+    alone = query_requests.as_json(query_requests.alone(lookups("dense")[0], filter=YEAR, limit=100))
     assert alone == {**prefetch("dense", 100), "with_payload": False}
 
 
 def test_the_request_for_popular_items() -> None:
-    assert query.as_json(query.top(YEAR, 10)) == {
+    assert query_requests.as_json(query_requests.top(YEAR, 10)) == {
         "query": {"order_by": {"key": "popularity", "direction": "desc"}},
         "filter": {"must": [{"key": "year", "range": {"gte": 2000.0}}]},
         "limit": 10,
@@ -212,10 +220,10 @@ def test_tenant_filter_and_exclusions_are_one_filter() -> None:
     tenant = {"must": [{"key": "tenant", "match": {"value": "acme"}}]}
     out = {"must_not": [{"has_id": [USER]}]}
     year = {"must": [{"key": "year", "range": {"gte": 2000.0}}]}
-    assert query.combined(None, None) is None
-    assert query.as_json(query.combined("acme", None)) == tenant
-    assert query.as_json(query.combined(None, None, [USER])) == out
-    assert query.as_json(query.combined("acme", YEAR, [USER])) == {"must": [tenant, year, out]}
+    assert query_requests.combined(None, None) is None
+    assert query_requests.as_json(query_requests.combined("acme", None)) == tenant
+    assert query_requests.as_json(query_requests.combined(None, None, [USER])) == out
+    assert query_requests.as_json(query_requests.combined("acme", YEAR, [USER])) == {"must": [tenant, year, out]}
 
 
 # --- tenancy: in every request, in every prefetch, at any depth ----------------------------------
@@ -258,7 +266,7 @@ class FakeQdrant:
     @property
     def requests(self) -> list[dict[str, Any]]:
         return [
-            query.as_json(request)
+            query_requests.as_json(request)
             for one in self.calls
             if one.method == "query_batch_points"
             for request in one.arguments["requests"]
@@ -284,12 +292,12 @@ def required(filter: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 WISH = Ask(limit=3, filter={"year": {"gte": 2000}}, exclude=["tt8"], explain=True)
 OPERATIONS: dict[str, Callable[[Ask], Any]] = {
-    "recommend": lambda ask: reads.recommend(BOUND, "alice", ask, True),
-    "recommend_from": lambda ask: reads.recommend_from(BOUND, ["tt1"], ["tt2"], ask),
-    "similar_items": lambda ask: reads.similar_items(BOUND, "tt1", ask),
-    "similar_users": lambda ask: reads.similar_users(BOUND, "alice", ask.limit),
-    "search": lambda ask: reads.search(BOUND, "time travel", None, ask),
-    "search for a user": lambda ask: reads.search(BOUND, "time travel", "alice", ask),
+    "recommend": lambda ask: personal.recommend(BOUND, "alice", ask, True),
+    "recommend_from": lambda ask: similar.recommend_from(BOUND, ["tt1"], ["tt2"], ask),
+    "similar_items": lambda ask: similar.similar_items(BOUND, "tt1", ask),
+    "similar_users": lambda ask: similar.similar_users(BOUND, "alice", ask.limit),
+    "search": lambda ask: search.search(BOUND, "time travel", None, ask),
+    "search for a user": lambda ask: search.search(BOUND, "time travel", "alice", ask),
 }
 
 
@@ -329,7 +337,7 @@ def test_points_are_looked_up_under_the_tenants_own_ids(name: str) -> None:
 
 def test_items_in_the_order_of_a_field_are_the_tenants() -> None:
     qdrant = FakeQdrant()
-    qdrant.run(reads.top(BOUND, "year", WISH))
+    qdrant.run(personal.top(BOUND, "year", WISH))
     (request,) = qdrant.requests
     assert request["query"] == {"order_by": {"key": "year", "direction": "desc"}}
     assert ACME in required(request["filter"]) and point_id("item", "tt8", "acme") in str(request["filter"])
@@ -338,12 +346,12 @@ def test_items_in_the_order_of_a_field_are_the_tenants() -> None:
 @pytest.mark.parametrize("by", ["lang", "tenant", "no such", 7])
 def test_items_have_no_order_by_words(by: Any) -> None:
     with pytest.raises(InvalidInput, match=r"ordered by one of \['popularity'.*'year'"):
-        FakeQdrant().run(reads.top(BOUND, by, WISH))
+        FakeQdrant().run(personal.top(BOUND, by, WISH))
 
 
 def test_popular_items_are_the_tenants() -> None:
     qdrant = FakeQdrant(empty=True)
-    assert qdrant.run(reads.recommend(BOUND, "alice", WISH, True)) == []
+    assert qdrant.run(personal.recommend(BOUND, "alice", WISH, True)) == []
     (request,) = qdrant.requests
     assert request["query"] == {"order_by": {"key": "popularity", "direction": "desc"}}
     assert ACME in required(request["filter"])
@@ -351,7 +359,7 @@ def test_popular_items_are_the_tenants() -> None:
 
 def test_the_collab_leg_of_a_session_has_the_tenants_indices() -> None:
     qdrant = FakeQdrant()
-    qdrant.run(reads.recommend_from(BOUND, ["tt1", "tt1"], ["tt2", "tt1"], Ask(3)))
+    qdrant.run(similar.recommend_from(BOUND, ["tt1", "tt1"], ["tt2", "tt1"], Ask(3)))
     collab, _ = [one for one in qdrant.requests[0]["prefetch"] if one["using"] == "collab"]
     assert collab["query"] == {
         "nearest": {"indices": [sparse_index("tt1", "acme"), sparse_index("tt2", "acme")], "values": [1.0, -1.0]}
@@ -366,7 +374,7 @@ def at(number: int, score: float, *vector: float) -> models.ScoredPoint:
 
 
 def picked(points: list[models.ScoredPoint], diversity: float, limit: int = 10) -> list[str]:
-    return [str(one.id) for one in query.diversify(points, diversity, limit)]
+    return [str(one.id) for one in rerank.diversify(points, diversity, limit)]
 
 
 # Relevance 1, 0.8, 0.5, 0; directions 0°, 0°, 90°, 45°.
@@ -410,11 +418,11 @@ def test_equal_scores_are_equally_relevant() -> None:
 
 
 def test_nothing_to_diversify() -> None:
-    assert query.diversify([], 0.5, 10) == []
+    assert rerank.diversify([], 0.5, 10) == []
 
 
 def test_points_come_back_as_they_were() -> None:
-    assert all(one is FOUR[int(one.id) - 1] for one in query.diversify(FOUR, 0.5, 10))
+    assert all(one is FOUR[int(one.id) - 1] for one in rerank.diversify(FOUR, 0.5, 10))
 
 
 vectors = st.lists(st.floats(-1, 1), min_size=2, max_size=2)
@@ -443,7 +451,7 @@ def test_recommendations_carry_your_own_fields_only() -> None:
         "popularity": 3.0, "src_hash": "f00", "stale": False, "model": "m", "legs": ["dense"],
         "embedded_at": "2023-11-14T22:13:20Z", "year": 2014, "mine": {"item_id": "kept"}, "user_id": "kept",
     }  # fmt: skip
-    assert query.recommendations([point(1, 0.5, payload=stored)], "because") == [
+    assert results.recommendations([point(1, 0.5, payload=stored)], "because") == [
         Recommendation(
             id="tt1", score=0.5, title="Interstellar",
             payload={"year": 2014, "mine": {"item_id": "kept"}, "user_id": "kept"}, reason="because", topics=["space"],
@@ -452,14 +460,14 @@ def test_recommendations_carry_your_own_fields_only() -> None:
 
 
 def test_a_point_that_was_never_written_by_us_is_still_listed() -> None:
-    assert query.recommendations([point(7, 1.0, payload=None), point(8, 0.5, payload={"title": None})]) == [
+    assert results.recommendations([point(7, 1.0, payload=None), point(8, 0.5, payload={"title": None})]) == [
         Recommendation(id="7", score=1.0), Recommendation(id="8", score=0.5),
     ]  # fmt: skip
 
 
 def test_users_carry_their_words() -> None:
     found = [point(1, 0.5, payload={"user_id": "bob", "terms": ["space"], "tenant": ""}), point(2, 0.25, payload=None)]
-    assert query.users(found) == [
+    assert results.users(found) == [
         SimilarUser(id="bob", score=0.5, terms=["space"]), SimilarUser(id="2", score=0.25),
     ]  # fmt: skip
 
@@ -468,11 +476,11 @@ def test_leg_scores_name_the_legs_that_proposed_a_point() -> None:
     answers: dict[Leg, list[models.ScoredPoint]] = {
         "dense": [point(1, 0.9), point(2, 0.8)], "tfidf": [point(2, 3.5)], "collab": [],
     }  # fmt: skip
-    assert query.leg_scores(answers, "2") == {"dense": 0.8, "tfidf": 3.5}
-    assert query.leg_scores(answers, "1") == {"dense": 0.9}
-    assert query.leg_scores(answers, "3") == {}
+    assert results.leg_scores(answers, "2") == {"dense": 0.8, "tfidf": 3.5}
+    assert results.leg_scores(answers, "1") == {"dense": 0.9}
+    assert results.leg_scores(answers, "3") == {}
 
 
 def test_scores_are_plain_floats() -> None:
-    (made,) = query.recommendations([point(1, np.float32(0.5).item())])
+    (made,) = results.recommendations([point(1, np.float32(0.5).item())])
     assert type(made.score) is float

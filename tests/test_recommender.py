@@ -26,8 +26,7 @@ from llmrec_qdrant import (
     WorkPending,
     WorkPendingWarning,
 )
-from llmrec_qdrant import reads as reads_module
-from llmrec_qdrant.ids import point_id, sparse_index
+from llmrec_qdrant.space.ids import point_id, sparse_index
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import drop, fresh_name
 
@@ -451,7 +450,7 @@ def test_search(rec: Recommender) -> None:
 
 
 def test_search_without_a_worker_says_so(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads_module, "PATIENCE", 0.1)
+    monkeypatch.setattr("llmrec_qdrant.operations.search.PATIENCE", 0.1)
     idle = Recommender(rec._client, MemoryQueue(), rec._space.name)
     with pytest.raises(WorkPending, match="start one with"):
         idle.search("a text nobody has asked for")

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import Event, Item, NotFound, Recommender, SpaceConfig, SpaceMismatch
-from llmrec_qdrant.contracts import EmbedItems
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import KINDS
+from llmrec_qdrant.contracts.messages import EmbedItems
+from llmrec_qdrant.operations.steps import drive
+from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
-from llmrec_qdrant.versions import versions
 from tests.spaces import fresh_name
 from workers import migrate
-from workers.runtime import Worker
+from workers.dispatch import Worker
 
 CONFIG = SpaceConfig(model="hash", size=32)
 ITEMS = [Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} number {k}") for k in range(30)]
@@ -174,7 +174,7 @@ def test_only_one_at_a_time_and_the_same_again_resumes(rec: Recommender) -> None
 
 
 def test_a_text_is_encoded_once_per_model(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    from workers import embed
+    from workers.items import embed
 
     encoded: list[str] = []
 
@@ -191,7 +191,7 @@ def test_a_text_is_encoded_once_per_model(rec: Recommender, monkeypatch: pytest.
 
 
 def test_a_poison_item_is_set_aside_and_the_job_finishes(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    from workers import embed
+    from workers.items import embed
 
     class Allergic(HashEncoder):
         def encode(self, texts: Any) -> Any:
@@ -211,7 +211,7 @@ def test_a_poison_item_is_set_aside_and_the_job_finishes(rec: Recommender, monke
 
 def test_a_worker_that_dies_every_time_is_found_out(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A death leaves no exception: only the tries that were recorded beforehand tell."""
-    from workers import embed
+    from workers.items import embed
 
     class Killed(BaseException):
         pass
@@ -303,8 +303,8 @@ def test_a_look_announces_a_point_once_though_two_versions_wait_for_it(rec: Reco
 def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llmrec_qdrant.contracts import FitCollab
-    from workers import collab
+    from llmrec_qdrant.contracts.messages import FitCollab
+    from workers.items import collab
 
     rec._queue = MemoryQueue()
     rec.reembed(size=48)
@@ -325,7 +325,8 @@ def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
 def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llmrec_qdrant.contracts import Migrate
+    from llmrec_qdrant.contracts.messages import Migrate
+    from workers import reconcile
     from workers import reconcile as looking
 
     inline, rec._queue = rec._queue, MemoryQueue()
@@ -333,7 +334,7 @@ def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
     monkeypatch.setattr(migrate, "SECONDS", 0.0)
 
     def announced() -> int:
-        messages = looking.reconcile(rec.client, rec._space, everything=False)
+        messages = reconcile.reconcile(rec.client, rec._space, everything=False)
         return sum(isinstance(message, Migrate) for message in messages)
 
     assert announced() == 1  # nobody has begun

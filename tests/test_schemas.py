@@ -11,25 +11,21 @@ import jsonschema
 import pytest
 
 from llmrec_qdrant import InvalidInput
-from llmrec_qdrant.contracts import (
+from llmrec_qdrant.contracts.answers import Interest, Recommendation, Topic
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.contracts.entities import Event, Item
+from llmrec_qdrant.contracts.messages import (
     EmbedItems,
     EmbedTexts,
-    Event,
     FitCollab,
     FitTopics,
-    Interest,
-    Item,
     Message,
     Migrate,
-    Recommendation,
     Reconcile,
     RefreshUsers,
-    SpaceConfig,
-    Topic,
     Train,
-    schema_texts,
-    write_schemas,
 )
+from llmrec_qdrant.contracts.schema import schema_texts, write_schemas
 from tests.services import ROOT
 
 FOLDER = ROOT / "schemas" / "v1"

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from llmrec_qdrant import Event, Item, NotFound, Recommender, SpaceConfig, SpaceMismatch
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import KINDS
+from llmrec_qdrant.operations.steps import drive
+from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.layout import KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
-from llmrec_qdrant.versions import versions
 from tests.spaces import fresh_name
+from workers.dispatch import Worker
 from workers.reconcile import reconcile
-from workers.runtime import Worker
 
 NAMES = [f"i{k}" for k in range(6)]
 USERS = ["ann", "bob", "cat"]

@@ -13,16 +13,20 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
-from llmrec_qdrant.contracts import FitTopics, RefreshUsers
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import Space
-from llmrec_qdrant.versions import versions
+from llmrec_qdrant.contracts.messages import FitTopics, RefreshUsers
+from llmrec_qdrant.operations.steps import drive
+from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Space
 from tests.test_topics import CONFIG, NOW, filled, items, views
-from workers import embed, migrate, store, topic_fit, topic_runs, topics
+from workers import migrate
+from workers.dispatch import Worker
+from workers.items import assign, embed
 from workers.reconcile import reconcile
-from workers.runtime import Worker
+from workers.storage import store
+from workers.topics import fit as topics_fit
+from workers.topics import job as topic_runs
 
 WRITES = ("upsert", "batch_update_points", "set_payload", "delete", "delete_vectors", "update_collection")
 
@@ -71,7 +75,7 @@ def check(rec: Recommender, sizes: bool = True) -> None:
     """Everything names a topic that exists, by its label, and was made by the last fit."""
     space = rec._space
     known = {one["topic_id"]: one for one in contents(rec, space.topics)}
-    fit = topics.read_fit(rec.client, space)
+    fit = assign.read_fit(rec.client, space)
     assert fit["stage"] == "done"
     assert {one["topics_fit"] for one in known.values()} == {fit["done"]}
     assert len({one["label"] for one in known.values()}) == len(known)
@@ -103,12 +107,12 @@ def test_a_fit_killed_at_any_write_is_finished_by_the_reconciler(
             rec.fit_topics(number)
         if not end():
             break
-        before = topics.read_fit(rec.client, rec._space)
+        before = assign.read_fit(rec.client, rec._space)
         rec.reconcile()
         if before["stage"] != "done":  # it may be at work elsewhere: nobody touches it for a while
-            assert topics.read_fit(rec.client, rec._space)["stage"] != "done"
+            assert assign.read_fit(rec.client, rec._space)["stage"] != "done"
         with monkeypatch.context() as patched:
-            patched.setattr(topic_runs, "LEASE", 0.0)
+            patched.setattr("workers.topics.record.LEASE", 0.0)
             rec.reconcile()
             rec.reconcile()
         check(rec)
@@ -175,7 +179,7 @@ def test_the_label_of_an_admin_survives_whenever_it_is_given(rec: Recommender) -
 
 
 def test_an_item_encoded_beside_a_fit_with_the_topics_of_before_is_marked_again(rec: Recommender) -> None:
-    before = topics.load(rec.client, rec._space.at(1))
+    before = assign.load(rec.client, rec._space.at(1))
     before.of("")  # a worker has them in memory
     rec.fit_topics(2)
     point = point_id("item", "late")
@@ -207,7 +211,7 @@ def test_a_topic_that_grows_beyond_the_sample_has_its_true_size(
 def test_marking_goes_on_in_slices(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that takes longer than Redis waits for would be handed out again."""
     monkeypatch.setattr(store, "PAGE", 20)
-    monkeypatch.setattr(topic_runs, "SECONDS", 0.0)
+    monkeypatch.setattr("workers.topics.marking.SECONDS", 0.0)
     rec.fit_topics(2)
     check(rec)
 
@@ -242,7 +246,7 @@ def test_a_number_that_was_asked_for_is_kept_by_later_fits(rec: Recommender) -> 
     rec.fit_topics(5)
     rec.upsert_items([Item(id=f"more{k}", title=one.title) for k, one in enumerate(items())])
     rec.reconcile()
-    assert topics.read_fit(rec.client, rec._space)["items"] == 180
+    assert assign.read_fit(rec.client, rec._space)["items"] == 180
     assert len(rec.topics()) == 5
 
 
@@ -253,7 +257,7 @@ def test_two_versions_number_their_topics_alike(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"x{k}", title=f"violin cello piano opera{k % 3}") for k in range(40)])
     rec.fit_topics(4)
     found = drive(versions(rec._space), rec.client, NoQueue())
-    here, there = ({one.id: one for one in topics.read_points(rec.client, rec._space.at(n), "")} for n in found.all)
+    here, there = ({one.id: one for one in assign.read_points(rec.client, rec._space.at(n), "")} for n in found.all)
     for topic in here.keys() & there.keys():
         assert here[topic].label == there[topic].label
         assert len(set(here[topic].keywords) & set(there[topic].keywords)) >= 3
@@ -285,13 +289,13 @@ def test_topics_that_cannot_be_fitted_are_not_tried_for_ever(rec: Recommender, m
         raise RuntimeError("no")
 
     monkeypatch.setattr(topic_runs, "fit_sample", broken)
-    monkeypatch.setattr(topic_runs, "LEASE", 0.0)
+    monkeypatch.setattr("workers.topics.record.LEASE", 0.0)
     with pytest.raises(RuntimeError):
         rec.fit_topics(2)
     for _ in range(6):
         with suppress(RuntimeError):
             rec.reconcile()
-    assert (tries, topics.read_fit(rec.client, rec._space)["stage"]) == (3, "failed")
+    assert (tries, assign.read_fit(rec.client, rec._space)["stage"]) == (3, "failed")
     monkeypatch.undo()
     rec.fit_topics(3)
     check(rec)
@@ -310,7 +314,7 @@ def test_titles_of_any_length_make_no_large_topics() -> None:
         rec.create(SpaceConfig(model="hash", size=8))
         rec.upsert_items([Item(id=one.id, title=one.title + " é" * 100_000) for one in items()])
         rec.fit_topics(3)
-        assert max(len(example) for one in rec.topics() for example in one.examples) <= topic_fit.EXAMPLE
+        assert max(len(example) for one in rec.topics() for example in one.examples) <= topics_fit.EXAMPLE
 
 
 def test_an_event_without_topics_is_no_reason_to_refresh_again(rec: Recommender) -> None:

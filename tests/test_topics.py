@@ -23,11 +23,11 @@ from llmrec_qdrant import (
     Recommendation,
     Recommender,
     SpaceConfig,
-    interests,
 )
-from llmrec_qdrant.calibration import divergence
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import INTERESTS
+from llmrec_qdrant.operations import interests
+from llmrec_qdrant.query.rerank import divergence
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import INTERESTS
 from tests.services import ROOT
 from tests.spaces import drop, fresh_name
 

@@ -43,10 +43,12 @@ from llmrec_qdrant import (
     WorkPendingWarning,
 )
 from llmrec_qdrant.connect import open_queue
-from llmrec_qdrant.contracts import Reconcile
-from llmrec_qdrant.jobs import CeleryQueue, NoQueue, mask_url
+from llmrec_qdrant.contracts.messages import Reconcile
+from llmrec_qdrant.operations.translate import translate, translated
+from llmrec_qdrant.queues.base import mask_url
+from llmrec_qdrant.queues.celery import CeleryQueue
+from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.testing import MemoryQueue
-from llmrec_qdrant.translate import translate, translated
 from tests.services import QdrantServer, ServiceMissing, free_port
 from tests.spaces import drop, fresh_name
 
@@ -600,7 +602,7 @@ def test_no_broker_and_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(QdrantClient(":memory:")) as client:
         queue = open_queue(client, None)
         assert isinstance(queue, NoQueue)
-        with pytest.raises(BrokerUnavailable, match=r"^there is no broker, and the `workers` package"):
+        with pytest.raises(BrokerUnavailable, match=r"^no broker is named and the workers are not installed"):
             queue.send(MESSAGE)
 
 

@@ -26,8 +26,11 @@ from llmrec_qdrant import (
     SpaceStatus,
     Topic,
 )
-from llmrec_qdrant.contracts import Failure, Leg, Migration, Rejected, TrainingJob
-from llmrec_qdrant.jobs import JobQueue, NoQueue
+from llmrec_qdrant.contracts.answers import Failure, Rejected
+from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.contracts.jobs import Migration, TrainingJob
+from llmrec_qdrant.queues.base import JobQueue
+from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.testing import MemoryQueue
 
 

@@ -15,7 +15,9 @@ from llmrec_qdrant.settings import Settings
 
 __all__ = ["RECONCILE_EVERY", "app"]
 
+
 logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request to Qdrant says nothing
+
 
 RECONCILE_EVERY = 5.0
 """Seconds between two looks for work that no message announced."""
@@ -28,7 +30,9 @@ def _broker() -> str:
     return broker.get_secret_value()
 
 
-app = Celery("llmrec", broker=_broker(), include=["workers.tasks"])
+app = Celery("llmrec", broker=_broker(), include=[f"{__package__}.tasks"])
+
+
 app.conf.update(
     # Messages: JSON only, so that reading one can run no code.
     task_serializer="json",

@@ -17,31 +17,44 @@ from typing import Any
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from llmrec_qdrant import layout, reembed
-from llmrec_qdrant.admin import load_config
-from llmrec_qdrant.contracts import FitCollab, FitTopics, Message, Migrate, Reconcile, SpaceConfig
-from llmrec_qdrant.effects import Steps, drive
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import COLLAB, DENSE, CollectionKind, Key, Space
-from llmrec_qdrant.reembed import State
-from llmrec_qdrant.translate import translated
-from llmrec_qdrant.versions import switch, versions
-from llmrec_qdrant.writes import FRESH, NEVER, WORKERS_OWN, edits
-from workers import store, topic_runs
-from workers.embed import source_text
-from workers.encoder import load_encoder
-from workers.profiles import made_with
-from workers.reconcile import read_collab_fit
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.contracts.messages import FitCollab, FitTopics, Message, Migrate, Reconcile
+from llmrec_qdrant.operations import reembed
+from llmrec_qdrant.operations.items import edits
+from llmrec_qdrant.operations.reembed import State
+from llmrec_qdrant.operations.spaces import load_config
+from llmrec_qdrant.operations.steps import Steps, drive
+from llmrec_qdrant.operations.translate import translated
+from llmrec_qdrant.operations.versions import switch, versions
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space import conditions, layout
+from llmrec_qdrant.space.conditions import NEVER
+from llmrec_qdrant.space.layout import COLLAB, DENSE, FRESH, WORKERS_OWN, CollectionKind, Key, Space
+
+from .encoding.loading import load_encoder
+from .items.collab import read_collab_fit
+from .items.embed import source_text
+from .storage import store
+from .topics import record as topics_record
+from .users.refresh import made_with
 
 __all__ = ["advance", "align"]
 
+
 log = logging.getLogger("llmrec.worker")
 
+
 KINDS: tuple[CollectionKind, ...] = ("items", "texts", "users")
+
+
 PAGE = 256
 """Points per step."""
+
+
 SECONDS = 2.0
 """Work per message: other messages wait for it where one worker serves every queue."""
+
+
 SAMPLE = 32
 """Vectors compared with the encoder before the switch."""
 
@@ -169,7 +182,7 @@ def _what_is_missing(client: QdrantClient, old: Space, new: Space, state: State)
         return []  # reconcile has announced it; the next look comes back here
     if read_collab_fit(client, old) and not read_collab_fit(client, new):
         return [FitCollab(space=new.name), Migrate(space=new.name)]
-    if topic_runs.outdated(client, new, old):
+    if topics_record.outdated(client, new, old):
         return [FitTopics(space=new.name, resume=True), Migrate(space=new.name)]
     if _without_interests(client, new):
         return [Reconcile(space=new.name), Migrate(space=new.name)]
@@ -186,7 +199,7 @@ def _never_done(client: QdrantClient, old: Space, new: Space, kind: CollectionKi
     with translated():
         waiting, _ = client.scroll(
             new.collection(kind),
-            scroll_filter=store.where(store.stale(), empty),
+            scroll_filter=conditions.where(conditions.stale(), empty),
             limit=PAGE,
             with_payload=[Key.USER_ID],
         )
@@ -197,9 +210,11 @@ def _never_done(client: QdrantClient, old: Space, new: Space, kind: CollectionKi
 
 def _without_interests(client: QdrantClient, new: Space) -> bool:
     """Whether a user of the new version was last refreshed before it had topics."""
-    current = made_with(drive(load_config(new), client, NoQueue()), topic_runs.read(client, new).done)
+    current = made_with(drive(load_config(new), client, NoQueue()), topics_record.read(client, new).done)
     never = models.IsEmptyCondition(is_empty=models.PayloadField(key=Key.UPDATED_AT))
-    outdated = models.Filter(must_not=[never, store.equals(Key.FOLDING, current), store.equals(Key.SET_ASIDE, True)])
+    outdated = models.Filter(
+        must_not=[never, conditions.equals(Key.FOLDING, current), conditions.equals(Key.SET_ASIDE, True)]
+    )
     return store.count(client, new.users, outdated) > 0
 
 
@@ -219,7 +234,7 @@ def _wrong_vectors(client: QdrantClient, space: Space) -> str:
     """Compares a random sample with the encoder; a sentence if they differ."""
     with translated():
         config: SpaceConfig = layout.read_metadata(space, client.get_collection(space.items).config.metadata)
-        done = store.where(store.equals(Key.STALE, False), store.equals(Key.LEGS, DENSE))
+        done = conditions.where(conditions.equals(Key.STALE, False), conditions.equals(Key.LEGS, DENSE))
         sample = client.query_points(
             space.items, query=models.SampleQuery(sample=models.Sample.RANDOM), query_filter=done, limit=SAMPLE,
             with_payload=True, with_vectors=[DENSE],

@@ -15,9 +15,8 @@ from typing import Any
 
 from qdrant_client import QdrantClient, models
 
-from llmrec_qdrant import training
-from llmrec_qdrant.admin import load_config
-from llmrec_qdrant.contracts import (
+from llmrec_qdrant.contracts.jobs import TrainingJob
+from llmrec_qdrant.contracts.messages import (
     MAX_BATCH,
     EmbedItems,
     EmbedTexts,
@@ -27,29 +26,45 @@ from llmrec_qdrant.contracts import (
     Migrate,
     RefreshUsers,
     Train,
-    TrainingJob,
 )
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.jobs import NoQueue
-from llmrec_qdrant.layout import COLLAB_FIT, CollectionKind, Key, Space
-from llmrec_qdrant.reembed import read_state
-from llmrec_qdrant.translate import translated
-from llmrec_qdrant.versions import versions
-from llmrec_qdrant.writes import FRESH, ITEMS_MESSAGE, MESSAGE, batches, iso, mark_users
-from workers import collab, store, topic_runs
-from workers.attempts import lease_end
-from workers.profiles import made_with
+from llmrec_qdrant.operations import training
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.operations.events import MESSAGE, mark_users
+from llmrec_qdrant.operations.items import ITEMS_MESSAGE
+from llmrec_qdrant.operations.reembed import read_state
+from llmrec_qdrant.operations.spaces import load_config
+from llmrec_qdrant.operations.steps import drive
+from llmrec_qdrant.operations.translate import translated
+from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import FRESH, CollectionKind, Key, Space
 
-__all__ = ["collab_due", "make_users", "read_collab_fit", "reconcile", "somebody_trains", "spaces"]
+from .items import collab
+from .items.collab import read_collab_fit
+from .storage import store
+from .storage.lease import lease_end
+from .topics import marking
+from .topics import record as topics_record
+from .users.refresh import made_with
+
+__all__ = ["collab_due", "make_users", "reconcile", "somebody_trains", "spaces"]
+
 
 GROWTH = 1.1
 """The collab leg is rebuilt when there are this many times the events or items it was fitted on."""
+
+
 PORTION = {"items": 24, "texts": 100, "users": 100}
 """Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
 
+
 TRAIN_LEASE = 60.0
 """Seconds without a sign of life after which a training is taken up by somebody else."""
+
+
 MIGRATE_LEASE = 15.0
 """Seconds without a sign of life after which the filling of a version is taken up by another message."""
 
@@ -105,19 +120,22 @@ def _stale(
 def _stale_at(client: QdrantClient, collection: str, portion: int | None, size: int) -> Iterator[list[str]]:
     """Stale points of one collection; without a portion also those with a lease. Announced points get a lease."""
     leased = models.FieldCondition(key=Key.LEASE, range=models.DatetimeRange(gt=datetime.now(UTC)))
-    which = models.Filter(must=[store.stale()], must_not=[leased] if portion else None)
+    which = models.Filter(must=[conditions.stale()], must_not=[leased] if portion else None)
     ids = (str(record.id) for page in store.scroll(client, collection, which, False) for record in page)
     for batch in islice(batches(ids, size), portion):
         with translated():
             client.set_payload(
-                collection, {Key.LEASE: lease_end()}, points=store.where(store.has_id(*batch), store.stale()), wait=True
+                collection,
+                {Key.LEASE: lease_end()},
+                points=conditions.where(conditions.has_id(*batch), conditions.stale()),
+                wait=True,
             )
         yield batch
 
 
 def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
     """An event was stored, but its writer died before it could mark the user."""
-    unfolded = store.where(store.equals(Key.FOLDED, False))
+    unfolded = conditions.where(conditions.equals(Key.FOLDED, False))
     for page in store.scroll(client, space.events, unfolded, [Key.USER_ID, Key.TENANT]):
         owners = {
             point_id("user", payload[Key.USER_ID], payload.get(Key.TENANT) or None): payload
@@ -131,7 +149,7 @@ def _mark_users_of_unfolded_events(client: QdrantClient, space: Space) -> None:
         if lagging:
             fresh = {**FRESH, Key.REVISION: uuid.uuid4().hex}
             with translated():
-                client.set_payload(space.users, fresh, points=store.where(store.has_id(*lagging)), wait=True)
+                client.set_payload(space.users, fresh, points=conditions.where(conditions.has_id(*lagging)), wait=True)
         make_users(client, space, {point: owner for point, owner in owners.items() if point not in known})
 
 
@@ -139,14 +157,14 @@ def _topics(client: QdrantClient, space: Space, places: Sequence[Space]) -> Iter
     """A fit that was interrupted, items that it left out, a version without topics, a catalogue that has grown."""
     live = places[0]
     for at in places:
-        filling = at != live and store.count(client, at.items, store.where(store.stale())) > 0
-        if topic_runs.unfinished(client, at) or (topic_runs.outdated(client, at, live) and not filling):
+        filling = at != live and store.count(client, at.items, conditions.where(conditions.stale())) > 0
+        if topics_record.unfinished(client, at) or (topics_record.outdated(client, at, live) and not filling):
             yield FitTopics(space=space.name, resume=True)
             return
-        if topic_runs.lately_edited(client, at):
-            topic_runs.mend_labels(client, at)
-    if topic_runs.due(client, live):
-        yield FitTopics(space=space.name, topics=topic_runs.read(client, live).topics)
+        if marking.lately_edited(client, at):
+            marking.mend_labels(client, at)
+    if topics_record.due(client, live):
+        yield FitTopics(space=space.name, topics=topics_record.read(client, live).topics)
 
 
 def somebody_trains(job: TrainingJob) -> bool:
@@ -157,9 +175,9 @@ def somebody_trains(job: TrainingJob) -> bool:
 def _mark_users_of_other_settings(client: QdrantClient, space: Space) -> None:
     """The configuration of the space has changed since their vectors were made, or its topics have."""
     config = drive(load_config(space), client, NoQueue())
-    current = store.equals(Key.FOLDING, made_with(config, topic_runs.read(client, space).done))
+    current = conditions.equals(Key.FOLDING, made_with(config, topics_record.read(client, space).done))
     theirs = models.Filter(
-        must=[store.equals(Key.STALE, False)], must_not=[current, store.equals(Key.SET_ASIDE, True)]
+        must=[conditions.equals(Key.STALE, False)], must_not=[current, conditions.equals(Key.SET_ASIDE, True)]
     )  # fmt: skip
     with translated():
         client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=theirs, wait=True)
@@ -184,15 +202,7 @@ def collab_due(client: QdrantClient, space: Space) -> bool:
         return True
     events, items = store.count(client, space.events), store.count(client, space.items)
     grown = events > GROWTH * fitted.get("events", 0) or (events > 0 and items > GROWTH * fitted.get("items", 0))
-    return grown and store.count(client, space.items, store.where(store.stale())) <= items / 100
-
-
-def read_collab_fit(client: QdrantClient, space: Space) -> dict[str, Any]:
-    """Numbers of events and items the collab leg was fitted on, and digest of the settings; empty if never."""
-    with translated():
-        metadata = client.get_collection(space.items).config.metadata or {}
-    fitted = metadata.get(COLLAB_FIT) or {}
-    return {name: fitted[name] for name in ("events", "items", "fitting") if name in fitted}
+    return grown and store.count(client, space.items, conditions.where(conditions.stale())) <= items / 100
 
 
 def spaces(client: QdrantClient) -> list[Space]:

@@ -7,18 +7,21 @@ from functools import lru_cache
 from typing import Any
 
 from llmrec_qdrant.connect import open_sync
-from llmrec_qdrant.contracts import MESSAGES, Message, Migrate, Reconcile
+from llmrec_qdrant.contracts.messages import MESSAGES, Message, Migrate, Reconcile
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
 from llmrec_qdrant.settings import Settings
-from workers.app import app
-from workers.reconcile import spaces
-from workers.runtime import Worker
-from workers.store import pause
-from workers.trial import running
+
+from .app import app
+from .dispatch import Worker
+from .evaluation.trial_space import running
+from .reconcile import spaces
+from .storage.store import pause
 
 __all__ = ["perform", "publish", "sweep"]
 
+
 log = logging.getLogger("llmrec.worker")
+
 
 RETRIES = 8
 """Times a task is tried again while Qdrant is away: about four minutes in all."""

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
 from tests.models import save_tiny, tiny
-from workers import probe
-from workers.backends import Backend, ThroughModules, batches, builders
-from workers.encoder import SentenceEncoder, load_encoder, sentence_model
-from workers.packed import PackedBert, built_as_bert
+from workers.encoding import probe
+from workers.encoding.backends import Backend, ThroughModules, batches, builders
+from workers.encoding.encoder import SentenceEncoder, sentence_model
+from workers.encoding.loading import load_encoder
+from workers.encoding.packed import PackedBert, built_as_bert
 
 TEXTS = [[2, 5, 6, 7, 8, 3], [2, 9, 3], [2, 9, 10, 11, 3], [2, 5, 3]]
 """Token ids with the special ones, of four lengths but one."""

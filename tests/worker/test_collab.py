@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
-from llmrec_qdrant.contracts import FitCollab
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.layout import COLLAB
+from llmrec_qdrant.contracts.messages import FitCollab
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import COLLAB
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on
-from workers import collab
-from workers.collab import BACKWARD, WINDOW, Interactions, cooccurrence
+from workers.behaviour.cooccurrence import BACKWARD, WINDOW, Interactions, cooccurrence
+from workers.dispatch import Worker
+from workers.items import collab
 from workers.reconcile import reconcile
-from workers.runtime import Worker
 
 
 def interactions(*histories: list[int]) -> Interactions:

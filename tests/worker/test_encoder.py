@@ -9,12 +9,14 @@ import numpy as np
 import psutil
 import pytest
 
-from llmrec_qdrant.contracts import SpaceConfig
+from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
-from workers import reading
-from workers.encoder import SentenceEncoder, centred, load_encoder, normalised, sentence_model
-from workers.reading import CHUNK, Reader, ahead
-from workers.text import clean
+from workers.behaviour.vectors import centred, normalised
+from workers.encoding import reading
+from workers.encoding.encoder import SentenceEncoder, sentence_model
+from workers.encoding.loading import load_encoder
+from workers.encoding.reading import CHUNK, Reader, ahead
+from workers.text.clean import clean
 
 pytestmark = pytest.mark.model
 

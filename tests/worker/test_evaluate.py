@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
-from llmrec_qdrant.contracts import LEGS
-from llmrec_qdrant.layout import KINDS, TRIAL
+from llmrec_qdrant.contracts.config import LEGS
+from llmrec_qdrant.space.layout import KINDS, TRIAL
 from tests.spaces import EITHER, space_on
-from workers import store
-from workers import trial as trials
-from workers.evaluate import evaluate, interval, measures, p_value
-from workers.trial import Split, hide_last, hide_latest, hide_next, payloads, running, trial, unheard
+from workers.evaluation import trial_space as trials
+from workers.evaluation.evaluate import evaluate
+from workers.evaluation.metrics import interval, measures, p_value
+from workers.evaluation.splits import Split, hide_last, hide_latest, hide_next
+from workers.evaluation.trial_space import payloads, running, trial, unheard
+from workers.storage import store
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -329,7 +331,7 @@ def test_another_model_in_the_middle_of_it(rec: Recommender, monkeypatch: pytest
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(20)])
     rec.track([Event(user=f"u{n}", item=f"i{n + k}", type="view", ts=k) for n in range(3) for k in range(4)])
     rec.reconcile()
-    monkeypatch.setattr("workers.store.PAGE", 8)
+    monkeypatch.setattr("workers.storage.store.PAGE", 8)
     told: list[str] = []
 
     def tell(what: str, done: float, total: float) -> None:

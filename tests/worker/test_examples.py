@@ -11,11 +11,13 @@ import torch
 from scipy import sparse
 
 from llmrec_qdrant import SpaceConfig
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.writes import iso
-from workers.examples import Catalogue, Examples, build, digest, pairs
-from workers.learners import EncoderLearner, Recipe, TowerLearner
-from workers.towers import codes
+from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.space.ids import point_id
+from workers.encoding.towers import codes
+from workers.training.dataset import Catalogue, Examples, build, digest, pairs
+from workers.training.encoder import EncoderLearner
+from workers.training.learner import Recipe
+from workers.training.towers import TowerLearner
 
 CONFIG = SpaceConfig(model="hash", size=8, half_life_days=1e9)
 ITEMS = "abcdef"

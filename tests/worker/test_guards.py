@@ -10,12 +10,13 @@ import pytest
 from qdrant_client.http.exceptions import ResponseHandlingException
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
-from llmrec_qdrant.contracts import EmbedItems, RefreshUsers
-from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.contracts.messages import EmbedItems, RefreshUsers
+from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
 from tests.spaces import drop, fresh_name
-from workers import embed, profiles
-from workers.runtime import Worker
+from workers.dispatch import Worker
+from workers.items import embed
+from workers.users import refresh as profiles
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -177,7 +178,7 @@ def test_events_of_one_moment_at_the_edge_of_what_is_read_are_folded(
 
 
 def test_collab_forgets_items_without_events(rec: Recommender) -> None:
-    from workers import collab
+    from workers.items import collab
 
     rec.upsert_items([Item(id="a", title="a film"), Item(id="b", title="b film")])
     rec.track([Event(user="u", item=one, type="view", ts=k) for k, one in enumerate("ab")])
@@ -202,6 +203,6 @@ def test_a_short_absence_of_qdrant_costs_no_encoding(rec: Recommender, monkeypat
         return real(*args, **kwargs)
 
     monkeypatch.setattr(rec._client, "batch_update_points", write)
-    monkeypatch.setattr("workers.store.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("workers.storage.store.time.sleep", lambda seconds: None)
     embed_all(rec, "a")
     assert calls == [1] and item(rec, "a").payload["stale"] is False

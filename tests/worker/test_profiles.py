@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec_qdrant.contracts import SpaceConfig
-from llmrec_qdrant.ids import sparse_index
-from workers.profiles import Past, fold, qualified_item, recency
-from workers.vocabulary import Vocabulary
-from workers.weights import event_weight
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.space.ids import sparse_index
+from workers.behaviour.event_weights import event_weight
+from workers.behaviour.fold import Past, fold, qualified_item, recency
+from workers.text.idf import Vocabulary
 
 DAY = 86_400.0
 CONFIG = SpaceConfig(model="hash", size=3, position_decay=0.5, collab_decay=0.5, half_life_days=10)

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from llmrec_qdrant import InvalidInput
-from workers import registry
-from workers.registry import Version
+from workers.encoding import registry
+from workers.encoding.registry import Version
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from llmrec_qdrant.contracts import DEFAULT_MODEL, SpaceConfig
+from llmrec_qdrant.contracts.config import DEFAULT_MODEL, SpaceConfig
 from llmrec_qdrant.errors import SpaceMismatch
 from tests.models import WORDS, save_tiny
-from workers import static
-from workers.encoder import SentenceEncoder, model_size, sentence_model
-from workers.static import StaticTable
+from workers.encoding import static
+from workers.encoding.encoder import SentenceEncoder, model_size, sentence_model
+from workers.encoding.static import StaticTable
 
 
 def test_a_text_is_the_sum_of_its_rows() -> None:

@@ -17,8 +17,10 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workers import text as module
-from workers.text import MAX_CHARS, Term, clean, keywords, language, terms, weights
+from workers.text import words as module
+from workers.text import words as text_words
+from workers.text.clean import MAX_CHARS, clean
+from workers.text.words import Term, keywords, language, terms, weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -266,7 +268,7 @@ def test_keywords_by_hand() -> None:
 
 def test_nothing_is_written_printed_or_loaded_early(tmp_path: Path) -> None:
     script = (
-        "import sys; from workers.text import terms\n"
+        "import sys; from workers.text.words import terms\n"
         "terms('plain English'); assert 'rjieba' not in sys.modules\n"
         "print(len(terms('科幻电影')))"
     )
@@ -282,7 +284,7 @@ def test_nothing_is_written_printed_or_loaded_early(tmp_path: Path) -> None:
 def test_threads_agree() -> None:
     texts = [f"Stories {n} running robots 科幻电影 of walking{n}" for n in range(200)]
     alone = [terms(one) for one in texts]
-    module._word.cache_clear()
+    text_words._word.cache_clear()
     together: list[list[list[Term]]] = []
     threads = [threading.Thread(target=lambda: together.append([terms(one) for one in texts])) for _ in range(4)]
     for thread in threads:

@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from llmrec_qdrant.contracts import SpaceConfig
-from llmrec_qdrant.ids import sparse_index
-from workers import clusters, keywords, naming, text
-from workers import topics as topics_module
-from workers.embed import sparse as bag
-from workers.interests import Act, interests_of, rows_of, shares
-from workers.naming import named
-from workers.topic_fit import Sample, fit_sample, how_many, matched
-from workers.topics import SpaceTopics, TopicPoint, Topics
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.space.ids import sparse_index
+from workers.items import assign as topics_module
+from workers.items.assign import SpaceTopics, TopicPoint, Topics
+from workers.items.embed import sparse as bag
+from workers.text import words as text_words
+from workers.topics import clusters, keywords, naming
+from workers.topics.fit import Sample, fit_sample, how_many, matched
+from workers.topics.naming import named
+from workers.users.interests import Act, interests_of, rows_of, shares
 
 COOKING = ["soup", "bread", "oven", "butter", "flour", "recipe", "kitchen"]
 SPACE = ["rocket", "orbit", "moon", "astronaut", "launch", "planet", "telescope"]
@@ -42,7 +43,7 @@ def catalogue(per_topic: int = 40, seed: int = 1) -> tuple[list[str], list[int]]
 
 
 def sample(texts: list[str], before: list[str | None] | None = None) -> Sample:
-    terms = [text.terms(one) for one in texts]
+    terms = [text_words.terms(one) for one in texts]
     bags = [bag(one) if one else None for one in terms]
     return Sample(terms, [None] * len(texts), bags, texts, before or [None] * len(texts))
 
@@ -195,7 +196,7 @@ def test_topics_of_one_tenant_are_not_those_of_another() -> None:
         "b": [TopicPoint("2", "b", "B", words=words, cut=cut)],
     }
     space = SpaceTopics(lambda tenant: points.get(tenant, []), "f", "f")
-    found = space.marks(["a", "b", "c", "a"], [None] * 4, [bag(text.terms("soup"))] * 4)
+    found = space.marks(["a", "b", "c", "a"], [None] * 4, [bag(text_words.terms("soup"))] * 4)
     assert [one["topic_ids"] for one in found] == [["1"], ["2"], [], ["1"]]
     assert SpaceTopics(lambda tenant: []).marks(["a"], [None], [None]) == [{}], "before the first fit nothing is said"
 
@@ -205,7 +206,7 @@ def test_items_get_the_newest_topics_and_users_know_also_those_before() -> None:
     old = TopicPoint("1", "", "old", words=words, cut=cut, fit="f")
     new = TopicPoint("2", "", "new", words={sparse_index("soup"): 0.5}, cut=cut, fit="g")
     space = SpaceTopics(lambda tenant: [old, new], "g", "f")
-    (found,) = space.marks([""], [None], [bag(text.terms("soup"))])
+    (found,) = space.marks([""], [None], [bag(text_words.terms("soup"))])
     assert found == {"topics": ["new"], "topic_ids": ["2"], "topics_fit": "g"}
     assert set(space.by_id("")) == {"1", "2"}
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from llmrec_qdrant.ids import sparse_index
-from workers.text import clean
-from workers.towers import GAIN, Bags, Known, Read, Towers, known_digest
+from llmrec_qdrant.space.ids import sparse_index
+from workers.encoding.towers import GAIN, Bags, Known, Read, Towers, known_digest
+from workers.text.clean import clean
 
 TEXTS = ["red lamp", "red chair", "blue chair", "blue vase", "green vase", "lamp"]
 

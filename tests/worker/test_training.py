@@ -21,24 +21,29 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy import sparse
 
-from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig, SpaceMismatch, training
-from llmrec_qdrant.contracts import Leg, Train
-from llmrec_qdrant.effects import drive
-from llmrec_qdrant.ids import point_id
-from llmrec_qdrant.jobs import NoQueue
+from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig, SpaceMismatch
+from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.contracts.messages import Train
+from llmrec_qdrant.operations import training
+from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.operations.steps import drive
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import MemoryQueue
-from llmrec_qdrant.writes import iso
 from tests.models import WORDS, save_tiny
 from tests.services import ROOT
 from tests.spaces import EITHER, space_on
-from workers import registry, trainings
-from workers import train as trains
-from workers.encoder import load_encoder
-from workers.learners import Recipe
+from workers.dispatch import Worker
+from workers.encoding import registry
+from workers.encoding.loading import load_encoder
+from workers.encoding.towers import Bags, Towers, _read
 from workers.reconcile import reconcile
-from workers.runtime import Worker
-from workers.towers import Bags, Towers, _read
-from workers.train import heavier, train
+from workers.training import job as training_job
+from workers.training import job as trainings
+from workers.training import judge, trainer
+from workers.training.judge import heavier
+from workers.training.learner import Recipe
+from workers.training.trainer import train
 
 CONFIG = SpaceConfig(model="hash", size=32)
 SMALL = {"hidden": 16, "own": 8, "width": 64, "batch": 64, "rate": 2e-3}
@@ -106,9 +111,9 @@ def test_better_is_a_question_with_a_direction() -> None:
     """Gains of a mean of 1.8 standard errors: more than 1.64, less than 1.96."""
     gains = np.tile([1.0, -1.0], 200) + 1.8 / 20
     still, weights = np.zeros(400), {"dense": 1.0}
-    before = trains.Outcome(still, still, weights)  # type: ignore[arg-type]
+    before = judge.Outcome(still, still, weights)  # type: ignore[arg-type]
     for dense, fused, expected in ((gains, still, True), (gains * 0.8 - 0.015, still, False), (gains, -gains, False)):
-        metrics, better = trains.verdict(before, trains.Outcome(dense, fused, weights), 10)  # type: ignore[arg-type]
+        metrics, better = judge.verdict(before, judge.Outcome(dense, fused, weights), 10)  # type: ignore[arg-type]
         assert better is expected
         assert metrics["gain of dense, 95 %"][0] < 0 < metrics["gain of dense, 95 %"][1]
 
@@ -161,9 +166,9 @@ KILLED = """
 import sys
 from qdrant_client import QdrantClient
 from llmrec_qdrant import SpaceConfig
-from llmrec_qdrant.layout import KINDS, Space
-from workers import train
-from workers.learners import Recipe
+from llmrec_qdrant.space.layout import KINDS, Space
+from workers.training import trainer as train
+from workers.training.learner import Recipe
 train.EVERY = 0
 url, name, folder = sys.argv[1:]
 recipe = Recipe.of("towers", hidden=16, own=8, width=64, batch=8, rate=2e-3, epochs=6, patience=9)
@@ -183,7 +188,7 @@ def begin(rec: Recommender, url: str, folder: Path) -> subprocess.Popen[str]:
 
 def step_of(folder: Path) -> int:
     try:
-        with safe_open(folder / trains.CHECKPOINT, "pt") as handle:
+        with safe_open(folder / trainer.CHECKPOINT, "pt") as handle:
             return int(json.loads(handle.metadata()["progress"])["step"])
     except OSError:
         return 0
@@ -234,13 +239,13 @@ def test_a_training_may_hide_the_latest_events_and_learns_from_them_in_the_end(
 ) -> None:
     """The last tenth of all events lies in the fifth of five days: four are learned from, then all five."""
     seen: list[int] = []
-    build = trains.examples.build
+    build = trainer.dataset.build
 
     def watched(people: Any, *given: Any, **options: Any) -> Any:
         seen.append(sum(map(len, people.values())))
         return build(people, *given, **options)
 
-    monkeypatch.setattr(trains.examples, "build", watched)
+    monkeypatch.setattr(trainer.dataset, "build", watched)
     follow(served)
     job = served.train(epochs=1, users=60, split="time")
     assert (job.stage, job.split, job.offered) == ("done", "time", True)
@@ -257,12 +262,12 @@ def test_the_reconciler_finds_a_training_that_nobody_is_at(
     queue.sent.clear()  # lost
     place = served._space.at(1)
     assert Train(space=served.space) in list(reconcile(served.client, served._space))
-    job = trainings.read(served.client, place)
+    job = training_job.read(served.client, place)
     assert job is not None
     busy = job.model_copy(update={"stage": "training", "holder": "somebody", "beat": iso(datetime.now(UTC))})
     drive(training.write(place, busy), served.client, NoQueue())
     assert Train(space=served.space) not in list(reconcile(served.client, served._space))
-    assert trainings.work(served.client, place, served.config) is None  # a doubled message
+    assert training_job.work(served.client, place, served.config) is None  # a doubled message
     dead = busy.model_copy(update={"beat": iso(datetime.now(UTC) - timedelta(seconds=61))})
     drive(training.write(place, dead), served.client, NoQueue())
     assert Train(space=served.space) in list(reconcile(served.client, served._space))
@@ -292,7 +297,7 @@ def test_whoever_is_at_a_training_that_is_given_up_stops(served: Recommender, mo
             served.cancel_training()
 
     place = served._space.at(1)
-    assert trainings.work(served.client, place, served.config, tell) is None
+    assert training_job.work(served.client, place, served.config, tell) is None
     assert served.training().reason == "given up"  # type: ignore[union-attr]
     assert registry.versions(served.space) == []
 
@@ -307,7 +312,7 @@ def test_a_training_that_dies_at_one_place_is_given_up(served: Recommender, monk
     follow(served)
     monkeypatch.setattr(trainings, "train", lambda *given, **options: 1 / 0)
     job = served.train()
-    for _ in range(trainings.TRIES):
+    for _ in range(training_job.TRIES):
         served.reconcile()
     job = served.training()  # type: ignore[assignment]
     assert job.stage == "failed" and job.reason == "ZeroDivisionError: division by zero"

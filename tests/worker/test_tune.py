@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
-from llmrec_qdrant.contracts import Reconcile
-from llmrec_qdrant.ids import point_id
+from llmrec_qdrant.contracts.messages import Reconcile
+from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on
+from workers.dispatch import Worker
+from workers.evaluation.tune import Tuning, search, settings, tune
 from workers.reconcile import reconcile
-from workers.runtime import Worker
-from workers.tune import Tuning, search, settings, tune
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -143,8 +143,10 @@ def test_a_gain_that_may_be_luck_is_not_confirmed(rec: Recommender, monkeypatch:
         return np.full(20, 0.5) + (gain[side[-1]] if config.prefetch == 100 else 0)
 
     side = ["choosing"]
-    monkeypatch.setattr("workers.tune._Bench.ndcg", ndcg)
-    monkeypatch.setattr("workers.tune.search", lambda *given: side.append("confirming") or iter([(None, chosen)]))
+    monkeypatch.setattr("workers.evaluation.tune._Bench.ndcg", ndcg)
+    monkeypatch.setattr(
+        "workers.evaluation.tune.search", lambda *given: side.append("confirming") or iter([(None, chosen)])
+    )
     found = tune(rec.client, rec._space, CONFIG, users=40)
     assert found.after > found.before and found.low < 0 < found.high
     assert not found.better

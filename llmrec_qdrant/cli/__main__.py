@@ -1,0 +1,5 @@
+"""``python -m llmrec_qdrant.cli``."""
+
+from llmrec_qdrant.cli.main import main
+
+main()

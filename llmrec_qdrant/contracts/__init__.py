@@ -1,0 +1,1 @@
+"""The data that crosses a boundary: frozen pydantic models with capped sizes."""

@@ -1,0 +1,117 @@
+"""The data that crosses a boundary: items, events, results, configuration and job messages.
+
+All are frozen pydantic models. :func:`write_schemas` (``make schemas``) writes their JSON Schemas.
+Sizes are capped here and nowhere else, so bad input is refused before it costs anything.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from llmrec_qdrant.errors import InvalidInput, describe, show
+
+MAX_ID = 256
+"""Characters in an external id."""
+
+
+MAX_TEXT = 1_000_000
+"""Characters in one text field; workers read only the first few thousand."""
+
+
+MAX_PAYLOAD = 64_000
+"""Bytes of an item's own payload, as JSON."""
+
+
+MAX_DEPTH = 60
+"""Levels of an item's own payload."""
+
+
+class Contract(BaseModel):
+    """A frozen model whose refusals arrive as :class:`InvalidInput`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise InvalidInput(describe(error)) from None
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """A model from a mapping or from an instance of it.
+
+        Raises :class:`InvalidInput` naming the field at fault.
+        """
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, Mapping) or not all(isinstance(key, str) for key in data):
+            raise InvalidInput(f"{cls.__name__}: expected an object with named fields, not {str(data)[:60]!r}")
+        return cls(**data)
+
+
+def _external_id(value: object) -> object:
+    """Integers become text; text must be short, printable and without surrounding space."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) >= 10**MAX_ID:
+            raise ValueError(f"an id may have {MAX_ID} characters, this number has more digits")
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    if not value or value != value.strip():
+        raise ValueError(f"an id must not be empty or begin or end with white space, not {value[:40]!r}")
+    if len(value) > MAX_ID:
+        raise ValueError(f"an id may have {MAX_ID} characters, this one has {len(value):,}")
+    bad = next((c for c in value if unicodedata.category(c) in {"Cc", "Cs"}), None)
+    if bad is not None:
+        raise ValueError(f"an id must not hold control characters, found {bad!r} in {value[:40]!r}")
+    return value
+
+
+def external_id(value: object) -> str:
+    """An id as items and users have it, from what a caller gave.
+
+    Raises :class:`InvalidInput`.
+    """
+    try:
+        checked = _external_id(value)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+    if not isinstance(checked, str):
+        raise InvalidInput(f"an id is a text or a whole number, not {show(value)}")
+    return checked
+
+
+def _check_json(value: object, depth: int = 0) -> None:
+    """Refuse what Qdrant would refuse together with the whole batch."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a payload may be nested {MAX_DEPTH} levels deep")
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
+        raise ValueError(f"whole numbers have up to 64 bits, not {show(value)}: send it as text")
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_json(part, depth + 1)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise ValueError(
+            f"a text may have {MAX_TEXT:,} characters, this one has {len(value):,}: send its beginning or a summary"
+        )
+    if isinstance(value, str):  # half a surrogate pair can be neither stored nor encoded
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return "" if value is None else value
+
+
+ExternalId = Annotated[
+    str,
+    BeforeValidator(_external_id, json_schema_input_type=str | int),
+    Field(min_length=1, max_length=MAX_ID),
+]
+
+
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | None), Field(max_length=MAX_TEXT)]

@@ -1,0 +1,163 @@
+"""TODO: llmrec_qdrant.contracts.entities."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from llmrec_qdrant.contracts.checks import MAX_PAYLOAD, Contract, ExternalId, Text, _check_json
+from llmrec_qdrant.errors import show
+
+__all__ = ["Event", "Item"]
+
+
+MAX_SKEW = timedelta(days=1)
+"""How far in the future an event may lie (clocks differ, time zones get mixed up)."""
+
+
+RESERVED = frozenset(
+    {
+        "item_id", "tenant", "title", "text", "topics", "topic_ids", "topics_fit", "popularity", "src_hash", "stale", "model",
+        "terms", "legs", "collab_since", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
+    }
+)  # fmt: skip
+"""Payload keys of an item that belong to the product."""
+
+
+class Item(Contract):
+    """Something to recommend.
+
+    >>> Item(id="tt0816692", title="Interstellar", payload={"year": 2014}).source
+    'Interstellar'
+    """
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str | int,
+            title: str = "",
+            text: str = "",
+            payload: Mapping[str, Any] = ...,
+            tenant: str | int | None = None,
+        ) -> None: ...
+
+    id: ExternalId = Field(description="Your own id of the item.")
+    title: Text = Field(default="", description="What a person calls the item.")
+    text: Text = Field(default="", description="What the item is about; title and text are encoded together.")
+    payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields, for filters and display.")
+    tenant: ExternalId | None = Field(default=None, description="Owner of the item, where one space serves several.")
+
+    @field_validator("payload")
+    @classmethod
+    def _payload_is_ours_to_store(cls, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if taken := sorted(RESERVED & payload.keys()):
+            raise ValueError(f"the names {taken} are the product's own: rename these fields")
+        if odd := [name for name in payload if not name.strip() or '"' in name or re.search(r"[\x00-\x1f]", name)]:
+            raise ValueError(f"{show(odd[0])} is no name of a field: use letters, digits, '_' or '-'")
+        _check_json(payload)
+        try:
+            size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half a surrogate pair, which UTF-8 cannot carry") from None
+        except ValueError:
+            raise ValueError("numbers must be finite: JSON knows neither NaN nor infinity") from None
+        if size > MAX_PAYLOAD:
+            raise ValueError(f"a payload may have {MAX_PAYLOAD:,} bytes as JSON, this one has {size:,}")
+        return payload
+
+    @property
+    def source(self) -> str:
+        """The text that is encoded."""
+        return "\n".join(part for part in (self.title.strip(), self.text.strip()) if part)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Event(Contract):
+    """One behaviour of one user, about an item, a text, or both.
+
+    An event without an id gets one derived from its content: storing it twice changes nothing.
+
+    >>> a = Event(user="alice", type="search", text="time travel", ts=1700000000)
+    >>> a.event_id == Event(user="alice", type="search", text="time travel", ts="2023-11-14T22:13:20Z").event_id
+    True
+    """
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            user: str | int,
+            type: str,
+            item: str | int | None = None,
+            text: str = "",
+            value: float | None = None,
+            ts: datetime | float | str = ...,
+            session: str | int | None = None,
+            id: str | int | None = None,
+        ) -> None: ...
+
+    user: ExternalId = Field(description="Your own id of the user.")
+    type: str = Field(description="view, like, dislike, purchase, rating, review, search, or a word of your own.")
+    item: ExternalId | None = Field(default=None, description="The item's id; it may arrive later than the event.")
+    text: Text = Field(default="", description="What the user wrote: a search, a review, a wish.")
+    value: float | None = Field(default=None, description="A rating, on the space's rating scale.", allow_inf_nan=False)
+    ts: datetime = Field(default_factory=_now, description="When: Unix seconds or ISO 8601; without a zone it is UTC.")
+    session: ExternalId | None = Field(default=None, description="Your own id of the visit.")
+    id: ExternalId | None = Field(default=None, description="Your own id of the event.")
+
+    @field_validator("type")
+    @classmethod
+    def _type_is_a_word(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", value):
+            raise ValueError(f"an event type is a short lower-case word such as 'view', not {value[:40]!r}")
+        return value
+
+    @field_validator("ts", mode="before", json_schema_input_type=datetime | Annotated[float, Field(ge=0, lt=1e11)])
+    @classmethod
+    def _unix_seconds(cls, value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value):
+            value = float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if not 0 <= value < 1e11:
+                raise ValueError(f"a number means Unix seconds, and {show(value)} is out of range: milliseconds?")
+            return datetime.fromtimestamp(value, UTC)
+        return value
+
+    @field_validator("ts")
+    @classmethod
+    def _not_in_the_future(cls, value: datetime) -> datetime:
+        try:
+            value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 of UTC") from None
+        if value > _now() + MAX_SKEW:
+            raise ValueError(f"{value.isoformat()} lies more than a day in the future: check the clock and the unit")
+        return value
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Event:
+        if self.item is None and not self.text.strip():
+            raise ValueError("an event needs an item or a text")
+        if self.type == "rating" and self.value is None:
+            raise ValueError("a rating needs a value")
+        return self
+
+    @property
+    def event_id(self) -> str:
+        """The given id, or one derived from the content."""
+        if self.id is not None:
+            return self.id
+        content = [self.user, self.type, self.item, self.text, self.value, self.ts.timestamp(), self.session]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""Files and databases → items and events, resumable."""

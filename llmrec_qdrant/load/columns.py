@@ -1,0 +1,131 @@
+"""Columns of a row → fields of an item or an event."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from llmrec_qdrant.contracts.config import FieldKind
+from llmrec_qdrant.contracts.entities import RESERVED, Event, Item
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.load.sources import Cell, Row
+from llmrec_qdrant.query.fields import as_kind
+
+__all__ = ["LoadKind", "Reader", "event_of", "item_of"]
+
+
+LoadKind = Literal["items", "events"]
+
+
+FIELDS: dict[LoadKind, frozenset[str]] = {
+    "items": frozenset(Item.model_fields), "events": frozenset(Event.model_fields),
+}  # fmt: skip
+
+
+NEEDED: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": ("user", "type")}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads rows as items or events, with columns renamed and cells typed as the space indexes them."""
+
+    kind: LoadKind
+    rename: Mapping[str, str] = field(default_factory=dict)
+    indexed: Mapping[str, FieldKind] = field(default_factory=dict)
+
+    def read(self, row: Row) -> Item | Event:
+        """The row as an item or an event.
+
+        Raises :class:`InvalidInput` with the reason.
+        """
+        if row.error:
+            raise InvalidInput(row.error)
+        data = _renamed(row.data, self.rename)
+        return item_of(data, self.indexed) if self.kind == "items" else event_of(data)
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Refuse a table whose columns do not fit, once instead of once per row.
+
+        Raises :class:`InvalidInput`.
+        """
+        names = list(_renamed(dict.fromkeys(columns), self.rename))
+        spare = [name for name in names if name not in FIELDS[self.kind]] or ["OLD"]
+        for name in NEEDED[self.kind]:
+            if name not in names:
+                raise InvalidInput(
+                    f"the table has no column {name!r}, which every one of the {self.kind} needs "
+                    f"(it has {', '.join(columns)}): rename one with --map {spare[0]}={name}"
+                )
+        for name in names:
+            if why := self._unfit(name):
+                raise InvalidInput(
+                    f"the column {name!r} {why}: rename it with --map {name}=NEW, or leave it out with --map {name}="
+                )
+
+    def _unfit(self, name: str) -> str:
+        if name in FIELDS[self.kind]:
+            return ""
+        if self.kind == "events":
+            return f"is no field of an event ({', '.join(Event.model_fields)})"
+        return "has a name of the product's own" if name in RESERVED else ""
+
+
+def _renamed(data: Mapping[str, Any], rename: Mapping[str, str]) -> dict[str, Any]:
+    """Fields under their new names; a field renamed to nothing is dropped."""
+    return {new: value for name, value in data.items() if (new := rename.get(name, name))}
+
+
+def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
+    """An item from a row; columns that are no field of an item become payload.
+
+    Values get the kind that the space gives to their field; cells of a table without types otherwise the one they spell.
+
+    >>> item_of({"id": "1", "title": "Heat", "year": 1995}).payload
+    {'year': 1995}
+    """
+    own = {name: value for name, value in data.items() if name not in FIELDS["items"]}
+    fields = {name: value for name, value in data.items() if name in FIELDS["items"]}
+    given = fields.pop("payload", {})
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            raise InvalidInput(f"Item: 'payload': not JSON: {given[:60]!r}") from None
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"Item: 'payload': expected an object, not {str(given)[:60]!r}")
+    kinds = kinds or {}
+    payload = {
+        name: as_kind(str(value) if isinstance(value, Cell) else value, kinds[name]) if name in kinds else _typed(value)
+        for name, value in {**given, **own}.items()
+    }
+    return Item(**fields, payload=payload)
+
+
+def event_of(data: Mapping[str, Any]) -> Event:
+    """An event from a row.
+
+    Raises :class:`InvalidInput` for a column that is no field of an event.
+    """
+    unknown = sorted(data.keys() - FIELDS["events"])
+    if unknown:
+        raise InvalidInput(
+            f"Event: unknown fields {unknown}: rename one with --map {unknown[0]}=item, "
+            f"or drop it with --map {unknown[0]}="
+        )
+    return Event(**data)
+
+
+def _typed(value: Any) -> Any:
+    """A cell of a table as the number or truth value it spells; codes such as 007 stay text."""
+    if not isinstance(value, Cell):
+        return value
+    if value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", value):
+        return int(value)
+    if re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})", value):
+        return float(value)
+    return str(value)

@@ -1,0 +1,1 @@
+"""What each method of the recommender does, step by step, as sans-I/O generators."""

@@ -1,0 +1,147 @@
+"""What an operation asks of the outside world, and the two drivers that answer.
+
+Operations are generators that yield effects and receive results, so one body serves the synchronous
+and the asynchronous recommender (the "sans I/O" pattern).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+import warnings
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from qdrant_client import AsyncQdrantClient, QdrantClient
+
+from llmrec_qdrant.contracts.messages import Message
+from llmrec_qdrant.errors import BrokerUnavailable, LlmrecError, WorkPendingWarning
+from llmrec_qdrant.operations.translate import translated
+from llmrec_qdrant.queues.base import JobQueue
+
+__all__ = ["Call", "Effect", "Send", "Sleep", "Steps", "drive", "drive_async"]
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call a method of the Qdrant client."""
+
+    method: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Send:
+    """Give a message to the job queue."""
+
+    message: Message
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Wait."""
+
+    seconds: float
+
+
+Effect = Call | Send | Sleep
+
+
+Steps = Generator[Effect, Any, T]
+
+
+def call(method: str, **arguments: Any) -> Steps[Any]:
+    """Yield one client call and return its result."""
+    return (yield Call(method, arguments))
+
+
+@contextmanager
+def _quiet(method: str) -> Iterator[None]:
+    """Embedded Qdrant warns that indexes have no effect there: true, and no concern of the caller."""
+    if method != "create_payload_index":
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
+        yield
+
+
+def _perform(effect: Effect, client: QdrantClient, queue: JobQueue) -> Any:
+    match effect:
+        case Call(method, arguments):
+            with translated(), _quiet(method):
+                return getattr(client, method)(**arguments)
+        case Send(message):
+            return queue.send(message)
+        case Sleep(seconds):
+            return time.sleep(seconds)
+
+
+async def _perform_async(
+    effect: Effect, client: AsyncQdrantClient | QdrantClient, queue: JobQueue, thread: Executor
+) -> Any:
+    loop = asyncio.get_running_loop()
+    match effect:
+        case Call(method, arguments):
+            with translated(), _quiet(method):
+                bound = getattr(client, method)
+                if inspect.iscoroutinefunction(bound):
+                    return await bound(**arguments)
+                return await loop.run_in_executor(thread, partial(bound, **arguments))
+        case Send(message):
+            return await loop.run_in_executor(thread, queue.send, message)
+        case Sleep(seconds):
+            return await asyncio.sleep(seconds)
+
+
+def drive(steps: Steps[T], client: QdrantClient, queue: JobQueue) -> T:
+    """Run an operation to its end on a synchronous client."""
+    try:
+        effect = next(steps)
+        while True:
+            try:
+                result = _perform(effect, client, queue)
+            except LlmrecError as error:
+                effect = steps.throw(error)
+            else:
+                effect = steps.send(result)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+async def drive_async(
+    steps: Steps[T], client: AsyncQdrantClient | QdrantClient, queue: JobQueue, thread: Executor
+) -> T:
+    """Run an operation to its end without blocking the event loop; what blocks runs in ``thread``."""
+    try:
+        effect = next(steps)
+        while True:
+            try:
+                result = await _perform_async(effect, client, queue, thread)
+            except LlmrecError as error:
+                effect = steps.throw(error)
+            else:
+                effect = steps.send(result)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+def notify(messages: Iterable[Message]) -> Steps[bool]:
+    """Send hints; False, and a warning, if the queue did not take them."""
+    for message in messages:
+        try:
+            yield Send(message)
+        except BrokerUnavailable as error:
+            warnings.warn(f"work is pending: {error}", WorkPendingWarning, stacklevel=2)
+            return False
+    return True

@@ -1,0 +1,124 @@
+"""Foreign exceptions → ours, with the cause and the mend in words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import httpx
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused, QdrantUnavailable, SpaceNotFound, Unauthorized
+
+__all__ = ["translate", "translated"]
+
+
+_BUSY = "Qdrant is busy ({detail}): try again in a moment, with smaller batches or fewer writers"
+
+
+_DOWN = "Qdrant does not answer ({detail}): check that it runs and that the URL is right, then try again"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Let only our own exceptions out of the block."""
+    try:
+        yield
+    except LlmrecError:
+        raise
+    except Exception as error:
+        ours = translate(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def translate(error: Exception) -> LlmrecError | None:
+    """Our exception for one of qdrant-client, httpx or grpc; None for anything else."""
+    match error:
+        case UnexpectedResponse():
+            return _by_status(error.status_code or 0, _detail(error.content))
+        case ResourceExhaustedResponse():
+            return QdrantUnavailable(_BUSY.format(detail="429"), retry_after=min(float(error.retry_after_s), 60.0))
+        case QdrantException() if "Retry-After" in str(error):
+            return QdrantUnavailable(_BUSY.format(detail="429"))
+        case ResponseHandlingException() | httpx.RequestError():
+            return QdrantUnavailable(_DOWN.format(detail=_short(error)))
+        case json.JSONDecodeError():
+            return QdrantUnavailable(_DOWN.format(detail="it answers, but not as Qdrant does"))
+        case grpc.RpcError():
+            return _by_grpc(error)
+        case ValueError() | KeyError():
+            return _by_local_text(error)
+        case RuntimeError() if "already accessed by another instance" in str(error):
+            return QdrantUnavailable(
+                "another process has this local Qdrant folder open: close it, or run a Qdrant server, which serves many"
+            )
+        case RuntimeError() if "closed" in str(error):
+            return QdrantUnavailable("the connection to Qdrant is closed: connect again")
+    return None
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200]
+
+
+def _detail(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["status"]["error"])[:400]
+    except (ValueError, KeyError, TypeError):
+        return content[:200].decode("utf-8", "replace")
+
+
+def _by_status(status: int, detail: str) -> LlmrecError:
+    if status in {401, 403}:
+        return Unauthorized(f"Qdrant refused the API key ({status}): pass the right api_key, or set LLMREC_API_KEY")
+    if status == 404:
+        return _not_found(detail)
+    if status in {408, 429, 500, 502, 503, 504}:
+        return QdrantUnavailable(_BUSY.format(detail=f"{status} {detail}"))
+    return QdrantRefused(f"Qdrant refused the request ({status}): {detail}")
+
+
+def _by_grpc(error: grpc.RpcError) -> LlmrecError:
+    code = error.code() if hasattr(error, "code") else None
+    detail = str(error.details() if hasattr(error, "details") else error)[:400]
+    match code:
+        case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
+            return _by_status(401, detail)
+        case grpc.StatusCode.NOT_FOUND:
+            return _not_found(detail)
+        case (
+            grpc.StatusCode.INVALID_ARGUMENT
+            | grpc.StatusCode.ALREADY_EXISTS
+            | grpc.StatusCode.FAILED_PRECONDITION
+            | grpc.StatusCode.UNIMPLEMENTED
+        ):
+            return _by_status(400, detail)
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return _by_status(429, detail)
+    return QdrantUnavailable(_DOWN.format(detail=detail))
+
+
+def _not_found(detail: str) -> LlmrecError:
+    collection = re.search(r"[Cc]ollection [`']?([\w-]+)[`']? (?:doesn't exist|not found)", detail)
+    if collection:
+        return SpaceNotFound(
+            f"this Qdrant has no collection {collection[1]!r}: create the space first with `llmrec init` or create()"
+        )
+    return NotFound(f"Qdrant does not find it: {detail}")
+
+
+def _by_local_text(error: ValueError | KeyError) -> LlmrecError | None:
+    """Embedded Qdrant raises ValueError and KeyError where the server answers 404."""
+    text = str(error.args[0]) if error.args else ""
+    if re.search(r"[Cc]ollection .*not found", text):
+        return _not_found(text)
+    if "is not found in the collection" in text or re.fullmatch(r"[0-9a-f-]{36}", text):
+        return NotFound(f"Qdrant does not find it: {text}")
+    return None

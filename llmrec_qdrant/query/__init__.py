@@ -1,0 +1,1 @@
+"""Intent → Query API request → result. Pure: no I/O."""

@@ -1,0 +1,145 @@
+"""Whether a payload's values are of the kinds that its space indexes: others are stored by Qdrant and found by no filter."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from llmrec_qdrant.contracts.config import FieldKind
+from llmrec_qdrant.errors import InvalidInput, show
+
+__all__ = ["as_kind", "check_payload"]
+
+
+MOMENT = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:([Tt ])(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?(Z|z|[+-]\d{2}:\d{2})?)?"
+)
+"""The forms of a time that Qdrant reads (checked against a server: tests/test_fields.py)."""
+
+
+_PARTS = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+UUID = re.compile(rf"(?:urn:uuid:)?{_PARTS}|\{{{_PARTS}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII)
+"""The forms of a UUID that Qdrant reads."""
+
+
+def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> None:
+    """Refuse a payload with a value of another kind than its field has; missing ones, None and lists of values are fine.
+
+    Raises :class:`InvalidInput`.
+
+    >>> check_payload({"year": [1994, 1995], "genre": None}, {"year": "integer", "genre": "keyword"})
+    >>> try: check_payload({"year": "soon"}, {"year": "integer"})
+    ... except InvalidInput as refused: print(refused)
+    Item: 'year': the space indexes it as integer, and 'soon' is not a whole number of 64 bits
+    """
+    for path, kind in fields.items():
+        for value in _values(payload, _steps(path)):
+            if not _FITS[kind](value):
+                raise InvalidInput(
+                    f"Item: {path!r}: the space indexes it as {kind}, and {show(value)} is not {_NAMES[kind]}"
+                )
+
+
+@cache
+def _steps(path: str) -> Sequence[str]:
+    """Keys of a path, ``[]`` and ``[n]``."""
+    return re.findall(r'"[^"]+"|[^."\[\]]+|\[\d*\]', path)
+
+
+def _values(found: Any, steps: Sequence[str]) -> Iterator[Any]:
+    """What Qdrant finds at the end of a path: a value, or each of a list; ``[]`` goes into a list on the way."""
+    if not steps:
+        yield from (one for one in (found if isinstance(found, list) else [found]) if one is not None)
+    elif steps[0] == "[]":
+        for one in found if isinstance(found, list) else ():
+            yield from _values(one, steps[1:])
+    elif isinstance(found, Mapping):
+        yield from _values(found.get(steps[0].strip('"')), steps[1:])
+
+
+def as_kind(value: Any, kind: FieldKind) -> Any:
+    """What a source without types, or with others, says as a value of this kind; as it is where it says none.
+
+    >>> as_kind("1995.0", "integer"), as_kind(1, "bool"), as_kind(7, "keyword"), as_kind("soon", "integer")
+    (1995, True, '7', 'soon')
+    """
+    if isinstance(value, list):
+        return [as_kind(one, kind) for one in value]
+    if kind in {"keyword", "text"} and type(value) in {int, float}:
+        return str(value)
+    if kind == "bool" and type(value) in {int, float} and value in {0, 1}:
+        return bool(value)
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and kind in {"integer", "float", "bool", "geo"}:
+        return _spelled(value.strip(), kind, value)
+    return value
+
+
+def _spelled(text: str, kind: FieldKind, otherwise: str) -> Any:
+    if kind == "bool":
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), otherwise)
+    if kind == "geo":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return otherwise
+    if kind == "integer" and re.fullmatch(r"[+-]?[0-9]{1,19}", text):
+        return int(text)
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", text):
+        return otherwise
+    number = float(text)
+    return int(number) if kind == "integer" and number.is_integer() and abs(number) < 2**53 else number
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _is_moment(value: Any) -> bool:
+    found = MOMENT.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        return False
+    year, month, day, between, hour, minute, second, _, zone = found.groups()
+    if second is None and between is not None and (between != " " or zone):  # minutes alone: only after a space
+        return False
+    try:
+        datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
+    except ValueError:
+        return False
+    return zone in {None, "Z", "z"} or (int(zone[1:3]) < 24 and int(zone[4:]) < 60)
+
+
+def _is_place(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not all(_is_number(value.get(name)) for name in ("lon", "lat")):
+        return False
+    return bool(-180 <= value["lon"] <= 180 and -90 <= value["lat"] <= 90)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_FITS: dict[FieldKind, Callable[[Any], bool]] = {
+    "keyword": _is_text, "text": _is_text, "integer": _is_whole, "float": _is_number,
+    "bool": lambda value: isinstance(value, bool), "datetime": _is_moment, "geo": _is_place,
+    "uuid": lambda value: isinstance(value, str) and bool(UUID.fullmatch(value)),
+}  # fmt: skip
+
+
+_NAMES: dict[FieldKind, str] = {
+    "keyword": "a text", "text": "a text", "integer": "a whole number of 64 bits", "float": "a number",
+    "bool": "true or false", "datetime": "a time such as 2024-05-01 or 2024-05-01T12:00:00Z",
+    "geo": 'an object with "lon" from -180 to 180 and "lat" from -90 to 90', "uuid": "a UUID",
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Ports to the workers: Celery, inline, or none."""

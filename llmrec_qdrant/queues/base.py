@@ -1,0 +1,30 @@
+"""The port to the workers: something that takes messages. What it loses, reconcile finds again."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from llmrec_qdrant.contracts.messages import Message
+
+__all__ = ["JobQueue", "mask_url"]
+
+
+@runtime_checkable
+class JobQueue(Protocol):
+    """Takes messages for workers."""
+
+    def send(self, message: Message) -> None:
+        """Hand over one message.
+
+        Raises :class:`BrokerUnavailable` if it cannot be handed over now.
+        """
+
+
+def mask_url(url: str) -> str:
+    """A URL without its password, for logs and errors.
+
+    >>> mask_url("redis://:secret@localhost:6379/0")
+    'redis://***@localhost:6379/0'
+    """
+    scheme, found, rest = url.partition("://")
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" if found and "@" in rest else url

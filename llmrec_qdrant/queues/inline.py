@@ -1,0 +1,82 @@
+"""Work in this process, and the one door from the adapter to the workers.
+
+The workers live inside the installed wheel (``llmrec_qdrant.workers``) or beside the package in a checkout (``workers``).
+They are imported by name and at run time only, so the adapter itself needs none of their dependencies.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmrec_qdrant.contracts.messages import Message
+from llmrec_qdrant.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+__all__ = ["NO_WORKERS", "InlineQueue", "inline_available", "worker_module"]
+
+REQUIRED = ("regex", "rjieba", "scipy", "sklearn", "snowballstemmer", "torch", "transformers")
+"""Packages that the workers cannot run without; the extra ``[workers]`` installs them."""
+NO_WORKERS = (
+    "no broker is named and the workers are not installed here: pass broker='redis://…' and start a worker, or install "
+    "them with `pip install 'llmrec-qdrant[workers]'`"
+)
+
+
+class InlineQueue:
+    """Does the work in this process, at once, on the same Qdrant client: no broker, no separate worker."""
+
+    def __init__(self, client: QdrantClient) -> None:
+        if not inline_available():
+            raise MissingDependency(NO_WORKERS)
+        self._client = client
+        self._worker: Any = None
+
+    def send(self, message: Message) -> None:
+        """Do the work of a message and of all messages that follow from it."""
+        self.worker.drain([message])
+
+    @property
+    def worker(self) -> Any:
+        """The dispatcher, imported when there is work for the first time."""
+        if self._worker is None:
+            self._worker = worker_module("dispatch").Worker(self._client)
+        return self._worker
+
+    def __repr__(self) -> str:
+        return "InlineQueue()"
+
+
+@cache
+def _package() -> str | None:
+    """Import name of the workers: in the wheel, or beside the package in a checkout; None if there are none."""
+    adapter = Path(__file__).resolve().parents[1]
+    if (adapter / "workers" / "dispatch.py").is_file():
+        return f"{adapter.name}.workers"
+    beside = adapter.parent / "workers"
+    spec = importlib.util.find_spec("workers") if (beside / "dispatch.py").is_file() else None
+    ours = spec is not None and spec.origin is not None and Path(spec.origin).parent == beside
+    return "workers" if ours else None
+
+
+@cache
+def inline_available() -> bool:
+    """Whether the workers and everything they need can be imported in this process."""
+    return _package() is not None and all(importlib.util.find_spec(name) is not None for name in REQUIRED)
+
+
+def worker_module(name: str) -> Any:
+    """A module of the workers, such as ``"evaluation.tune"``.
+
+    Raises :class:`MissingDependency` where they are not installed.
+    """
+    if not inline_available():
+        raise MissingDependency(
+            "this needs the workers and their models: install them with `pip install 'llmrec-qdrant[workers]'`"
+        )
+    return importlib.import_module(f"{_package()}.{name}")

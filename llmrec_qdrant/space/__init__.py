@@ -1,0 +1,1 @@
+"""How a space lies in Qdrant: names, ids, payload keys and conditions."""

@@ -1,0 +1,50 @@
+"""External ids → point ids and sparse indices. Stable for ever: stored data depends on them."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from functools import lru_cache
+from typing import Literal
+
+from llmrec_qdrant.contracts.checks import external_id
+
+__all__ = ["Kind", "digest", "point_id", "sparse_index"]
+
+
+Kind = Literal["item", "user", "event", "query", "topic"]
+
+
+_NAMESPACE = uuid.UUID("6f1d7ad5-5f9b-5c0e-9b0e-2f6c0d4c6e11")
+
+
+def point_id(kind: Kind, external: str, tenant: str | None = None) -> str:
+    """The Qdrant point id of an external id: UUIDv5 of (tenant, kind, id).
+
+    The parts are joined with a character that ids cannot contain, so no two triples collide.
+    Raises :class:`~llmrec_qdrant.errors.InvalidInput` for what cannot be the id of an item or user.
+
+    >>> point_id("item", "tt1") == point_id("item", "tt1")
+    True
+    >>> point_id("item", "tt1") == point_id("item", "tt1", tenant="acme")
+    False
+    """
+    if kind in {"item", "user"}:
+        external = external_id(external)
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join((tenant or "", kind, external))))
+
+
+@lru_cache(maxsize=200_000)
+def sparse_index(name: str, tenant: str | None = None) -> int:
+    """A stable 32-bit index of an item id (``collab`` leg) or a word stem (``tfidf`` leg).
+
+    Two names share an index once in about four thousand million pairs; a collision adds a little
+    noise to one score and nothing else.
+    """
+    digest = hashlib.blake2b(f"{tenant or ''}\x1f{name}".encode("utf-8", "replace"), digest_size=4)
+    return int.from_bytes(digest.digest(), "big")
+
+
+def digest(*parts: str | None) -> str:
+    """Digest of what a vector is made from. The id is among the parts, so digests of two points differ."""
+    return hashlib.sha256("\x1f".join(part or "" for part in parts).encode("utf-8", "replace")).hexdigest()[:32]

@@ -1,0 +1,108 @@
+"""TODO: workers.behaviour.cooccurrence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from qdrant_client import models
+from scipy import sparse
+
+from llmrec_qdrant.space.ids import sparse_index
+
+__all__ = ["Interactions", "cooccurrence", "strengths"]
+
+
+WINDOW = 10
+"""Steps between two items that still count as following each other."""
+
+
+BACKWARD = 0.3
+"""Weight of the opposite direction."""
+
+
+WIDTH = 200
+"""Sources kept per item."""
+
+
+PAIRS = 20_000_000
+"""Pairs of events held at once: memory stays below a gigabyte however many events there are."""
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Positive events as columns, by user and time: row *k* says that ``users[k]`` took ``items[k]``."""
+
+    users: np.ndarray
+    items: np.ndarray
+    names: list[tuple[str, str]]
+    """(tenant, item id) per item number."""
+    n_events: int = 0
+    """Events read, of any kind."""
+    owners: list[tuple[str, str]] = field(default_factory=list)
+    """(tenant, user id) per user number."""
+
+    @property
+    def popularity(self) -> np.ndarray:
+        """Number of distinct users per item."""
+        pairs = np.unique(np.stack([self.users, self.items]), axis=1) if len(self.users) else np.empty((2, 0), int)
+        counts: np.ndarray = np.bincount(pairs[1], minlength=len(self.names))
+        return counts
+
+
+def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = PAIRS) -> Iterator[sparse.csr_matrix]:
+    """Blocks of rows of the matrix (items, items), in order: row = item, column = source, value = strength of source → item."""
+    size = len(found.names)
+    events = np.bincount(found.items, minlength=size).astype(np.float64)
+    ends = np.searchsorted(
+        np.cumsum(events) * 2 * WINDOW, np.arange(1, 1 + 2 * WINDOW * len(found.items) // pairs) * pairs
+    )
+    popularity = found.popularity
+    start = 0
+    for end in [*np.unique(ends[(ends > 0) & (ends < size)]).tolist(), size]:
+        yield strengths(found, np.arange(start, end), popularity, distance)
+        start = end
+
+
+def strengths(found: Interactions, rows: np.ndarray, popularity: np.ndarray, distance: float) -> sparse.csr_matrix:
+    """These rows of the matrix; ``popularity`` is the number of users of every source."""
+    size = len(found.names)
+    place = np.full(size, -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    total = sparse.csr_matrix((len(rows), size), dtype=np.float64)
+    for step in range(1, WINDOW + 1):
+        if len(found.users) <= step:
+            break
+        before, after = found.items[:-step], found.items[step:]
+        same = found.users[:-step] == found.users[step:]
+        for target, source, weight in ((after, before, step**-distance), (before, after, BACKWARD * step**-distance)):
+            at = place[target]
+            mine = same & (at >= 0)
+            values = np.full(int(mine.sum()), weight)
+            total = total + sparse.csr_matrix((values, (at[mine], source[mine])), shape=total.shape)
+    return (total @ sparse.diags(1.0 / np.sqrt(np.maximum(popularity, 1.0)))).tocsr()
+
+
+def _rows(
+    blocks: Iterable[sparse.csr_matrix], names: list[tuple[str, str]]
+) -> Iterator[tuple[int, models.SparseVector]]:
+    first = 0
+    for block in blocks:
+        yield from _rows_of(block, names, first)
+        first += block.shape[0]
+
+
+def _rows_of(
+    matrix: sparse.csr_matrix, names: list[tuple[str, str]], first: int
+) -> Iterator[tuple[int, models.SparseVector]]:
+    for row in range(matrix.shape[0]):
+        start, end = matrix.indptr[row], matrix.indptr[row + 1]
+        columns, values = matrix.indices[start:end], matrix.data[start:end]
+        order = np.lexsort((columns, -values))[:WIDTH]
+        merged: dict[int, float] = {}
+        for k in order:
+            tenant, item = names[columns[k]]
+            index = sparse_index(item, tenant or None)
+            merged[index] = merged.get(index, 0.0) + float(values[k])
+        yield first + row, models.SparseVector(indices=list(merged), values=list(merged.values()))

@@ -1,0 +1,54 @@
+"""What one event is about, and how much it says, now and later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Key
+
+__all__ = ["decayed", "event_weight", "item_point"]
+
+
+DAY = 86_400.0
+
+
+def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
+    """How much an event says for (or, below zero, against) what it is about.
+
+    The weight of its type; a value on the rating scale scales it: from 0.5 just above the middle to 1
+    at the top, and from 0 just below the middle to -0.5 at the bottom, since also a film rated low was
+    chosen. A dislike is negative by its type and ignores the value.
+
+    >>> [event_weight("rating", v, SpaceConfig()) for v in (5, 4, 3, 2, 1)]
+    [2.0, 1.5, 1.0, -0.5, -1.0]
+    """
+    base = config.event_weights.get(kind, 1.0)
+    if value is None or kind not in {"rating", "review"} or base <= 0:
+        return base
+    low, high = config.rating_scale
+    middle = (low + high) / 2
+    share = (min(max(value, low), high) - middle) / (high - middle)
+    return base * (0.5 + 0.5 * share if share >= 0 else 0.5 * share)
+
+
+def decayed(moments: Sequence[float], half_life: float, per_step: float) -> np.ndarray:
+    """``per_step^k · 0.5^(age / half-life)`` of events, newest first; moments in seconds, the half-life in days.
+
+    Age counts from the newest event, so a user who was away keeps the same profile and folding twice gives the same.
+    """
+    if not len(moments):
+        return np.zeros(0)
+    ages = (moments[0] - np.asarray(moments, dtype=np.float64)) / DAY
+    weights: np.ndarray = per_step ** np.arange(len(moments)) * 0.5 ** (ages / half_life)
+    return weights
+
+
+def item_point(event: models.Record) -> str:
+    """Point id of the item of an event."""
+    payload = event.payload or {}
+    return point_id("item", payload.get(Key.ITEM_ID) or "", payload.get(Key.TENANT) or None)

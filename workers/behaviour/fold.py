@@ -1,0 +1,168 @@
+"""TODO: workers.behaviour.fold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.config import LEGS, SpaceConfig
+from llmrec_qdrant.space.ids import sparse_index
+from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF
+
+from ..text.idf import Vocabulary
+from .event_weights import decayed
+from .vectors import centred, normalised
+
+__all__ = ["Past", "Profile", "UserTower", "fold", "pulls", "recency"]
+
+
+TFIDF_WIDTH = 512
+"""Entries kept in a user's tfidf vector."""
+
+
+WORDS = 24
+"""Readable words kept per user."""
+
+
+AVERSION = 1.0
+"""Most that dislikes may weigh together, as a share of all likes: else a user turns into the opposite of their dislikes."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """One event as the profile sees it."""
+
+    ts: float
+    """Unix seconds."""
+    weight: float
+    item: str | None = None
+    dense: tuple[np.ndarray, ...] = ()
+    """Unit vectors: of the item, of the text, of both."""
+    tfidf: tuple[Mapping[int, float], ...] = ()
+    words: tuple[str, ...] = ()
+
+
+class UserTower(Protocol):
+    """Makes a user's dense vector in its own way: see workers/towers.py."""
+
+    def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:
+        """From events, newest first; None if they say nothing."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A user's legs; a leg without anything in it is None."""
+
+    dense: list[float] | None = None
+    tfidf: models.SparseVector | None = None
+    collab: models.SparseVector | None = None
+    terms: list[str] = field(default_factory=list)
+
+    @property
+    def vectors(self) -> dict[str, Any]:
+        """The named vectors that exist."""
+        named: dict[str, Any] = {DENSE: self.dense, TFIDF: self.tfidf, COLLAB: self.collab}
+        return {leg: named[leg] for leg in LEGS if named[leg] is not None}
+
+
+def recency(moments: Sequence[float], config: SpaceConfig, decay: float | None = None) -> np.ndarray:
+    """Weights of events, newest first, by the half-life of the space; ``decay`` is ``position_decay`` if not given."""
+    return decayed(moments, config.half_life_days, config.position_decay if decay is None else decay)
+
+
+def fold(
+    past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | None = None, tower: UserTower | None = None
+) -> Profile:
+    """The legs of a user from events, newest first.
+
+    dense: Σ w·v, scaled to norm 1; or what a trained user ``tower`` makes of the events. tfidf: Σ w·tf, the strongest entries, scaled to norm 1. collab:
+    item → Σ w, with a decay of its own, scaled to norm 1. A sum of nothing, or one that cancels out, gives no leg.
+    """
+    recent = list(past[: config.history])
+    moments, said = [one.ts for one in recent], np.array([one.weight for one in recent])
+    pairs = list(zip(recent, pulls(moments, said, config, config.position_decay).tolist(), strict=True))
+    steps = list(zip(recent, pulls(moments, said, config, config.collab_decay).tolist(), strict=True))
+    return Profile(
+        dense=tower.user(recent, config) if tower else _fold_dense(pairs, config),
+        tfidf=_as_sparse(_summed((bag, w) for one, w in pairs for bag in one.tfidf), TFIDF_WIDTH),
+        collab=_as_sparse(
+            _summed(({sparse_index_of(one.item): 1.0}, w) for one, w in steps if one.item is not None), config.history
+        ),
+        terms=_strongest(pairs, vocabulary or Vocabulary()),
+    )
+
+
+def pulls(moments: Sequence[float], said: np.ndarray, config: SpaceConfig, decay: float) -> np.ndarray:
+    """What each event adds, newest first: what it ``said``, less by its age; dislikes bounded."""
+    return _bounded(recency(moments, config, decay) * said)
+
+
+def _bounded(weights: np.ndarray) -> np.ndarray:
+    """The weights, negative ones scaled down where they outweigh ``AVERSION`` of the positive ones.
+
+    >>> _bounded(np.array([2.0, -1.0, -3.0])).tolist()
+    [2.0, -0.5, -1.5]
+    >>> _bounded(np.array([-1.0])).tolist()
+    [-1.0]
+    """
+    likes, dislikes = float(weights[weights > 0].sum()), float(-weights[weights < 0].sum())
+    if not likes or dislikes <= AVERSION * likes:
+        return weights
+    return np.where(weights < 0, weights * (AVERSION * likes / dislikes), weights)
+
+
+def sparse_index_of(qualified: str) -> int:
+    """Sparse index of ``tenant<US>item``; see :func:`qualified_item`."""
+    tenant, _, item = qualified.partition("\x1f")
+    return sparse_index(item, tenant or None)
+
+
+def qualified_item(item: str, tenant: str) -> str:
+    """An item id together with its tenant."""
+    return f"{tenant}\x1f{item}"
+
+
+def _fold_dense(pairs: Iterable[tuple[Past, float]], config: SpaceConfig) -> list[float] | None:
+    total = np.zeros(config.size, dtype=np.float64)
+    for one, weight in pairs:
+        for vector in one.dense:
+            total += weight * vector
+    if config.similarity == "pearson":
+        total = centred(total)
+    if np.linalg.norm(total) < 1e-9:
+        return None
+    return [float(x) for x in normalised(total)]
+
+
+def _summed(bags: Iterable[tuple[Mapping[int, float], float]]) -> dict[int, float]:
+    total: dict[int, float] = {}
+    for bag, weight in bags:
+        for index, value in bag.items():
+            total[index] = total.get(index, 0.0) + weight * value
+    return total
+
+
+def _as_sparse(total: Mapping[int, float], width: int) -> models.SparseVector | None:
+    kept = sorted(total.items(), key=lambda pair: (-abs(pair[1]), pair[0]))[:width]
+    norm = float(np.linalg.norm([value for _, value in kept])) if kept else 0.0
+    if norm < 1e-9:
+        return None
+    return models.SparseVector(indices=[index for index, _ in kept], values=[value / norm for _, value in kept])
+
+
+def _strongest(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:
+    """Words of an interest: the square root of the weights, so that the last event alone does not fill the list."""
+    total: dict[str, float] = {}
+    for one, weight in pairs:
+        for word in one.words:
+            total[word] = (
+                total.get(word, 0.0)
+                + math.copysign(abs(weight) ** 0.5, weight) * vocabulary.idf(word) / max(len(one.words), 1) ** 0.5
+            )
+    ranked = sorted((word for word, weight in total.items() if weight > 0), key=lambda word: (-total[word], word))
+    return ranked[:WORDS]

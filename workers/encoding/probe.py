@@ -1,0 +1,112 @@
+"""Which way of running a model is fastest on this machine: measured at start, never assumed.
+
+bfloat16 is two to three times faster than float32 where the CPU multiplies it and a hundred times slower where it does
+not; the same holds for 8-bit integers. What agrees too little with float32 is out, however fast.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from llmrec_qdrant.errors import InvalidInput
+
+from .backends import Backend, Forward, Tokens, batches, builders
+from .samples import SAMPLES
+
+__all__ = ["AGREEMENT", "choose"]
+
+
+log = logging.getLogger("llmrec.worker")
+
+
+AGREEMENT = 0.995
+"""Mean cosine with float32 below which a faster way is refused."""
+
+
+WORST = 0.98
+"""The same for the worst text: migration takes a vector below it for a wrong one."""
+
+
+HOPELESS = 0.3
+"""Seconds for a single word after which a way is not tried on more."""
+
+
+SHORT = 0.2
+"""Seconds of float32 on the samples up to which each way is timed three times instead of once."""
+
+
+def choose(model: Any, pinned: str = "auto") -> Backend:
+    """The fastest backend of a sentence-transformers model that agrees with float32, or the pinned one.
+
+    Raises :class:`InvalidInput` if the pinned one cannot run here.
+    """
+    tokens = model.tokenizer(SAMPLES, truncation=True, max_length=model.max_seq_length)["input_ids"]
+    learnt, checked = tokens[::2], tokens[1::2]  # scales are measured on one half, agreement on the other
+    ways = builders(model, [[learnt[i] for i in batch] for batch in batches([len(t) for t in learnt], 1024)])
+    device = torch.device(model.device)
+    if pinned != "auto":
+        return Backend(pinned, _pinned(ways, pinned), device)
+    reference = ways.pop("fp32")()
+    with ThreadPoolExecutor(1, initializer=_alone, initargs=(device,)) as pool:
+        name, forward = pool.submit(_fastest, reference, ways, checked, device).result()
+    return Backend(name, forward, device)
+
+
+def _alone(device: torch.device) -> None:
+    """One core, as batches run later; the clock then counts this thread only, whatever else runs."""
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+
+
+def _pinned(ways: dict[str, Callable[[], Forward]], name: str) -> Forward:
+    if name not in ways:
+        raise InvalidInput(f"this model cannot run as {name!r} here, only as {', '.join(map(repr, ways))}")
+    try:
+        return ways[name]()
+    except (NotImplementedError, RuntimeError) as error:
+        raise InvalidInput(f"this model cannot run as {name!r} here ({error}): set it to 'auto'") from error
+
+
+def _fastest(
+    reference: Forward, ways: dict[str, Callable[[], Forward]], checked: Tokens, device: torch.device
+) -> tuple[str, Forward]:
+    began = time.perf_counter()
+    wanted = torch.nn.functional.normalize(reference(checked))
+    runs = 3 if time.perf_counter() - began < SHORT else 1
+    patience = HOPELESS + _seconds(reference, checked[:1], device, runs=1)
+    best, best_name, best_seconds = reference, "fp32", _seconds(reference, checked, device, runs)
+    shown = [f"fp32 {1000 * best_seconds:.0f} ms"]
+    for name, build in ways.items():
+        try:
+            forward = build()
+            if _seconds(forward, checked[:1], device, runs=1) > patience:
+                shown.append(f"{name} far slower")
+                continue
+            cosines = (torch.nn.functional.normalize(forward(checked)) * wanted).sum(dim=1)
+            seconds = _seconds(forward, checked, device, runs)
+        except (NotImplementedError, RuntimeError, AttributeError) as error:
+            shown.append(f"{name} not available ({' '.join(str(error).split())[:80]})")
+            continue
+        shown.append(f"{name} {1000 * seconds:.0f} ms at cosine {float(cosines.mean()):.4f}")
+        agrees = float(cosines.mean()) >= AGREEMENT and float(cosines.min()) >= WORST
+        if agrees and seconds < best_seconds:
+            best, best_name, best_seconds = forward, name, seconds
+    log.info("encoding as %s: %s", best_name, ", ".join(shown))
+    return best_name, best
+
+
+def _seconds(forward: Forward, texts: Sequence[Sequence[int]], device: torch.device, runs: int) -> float:
+    """The best of some runs."""
+    clock = time.thread_time if device.type == "cpu" else time.perf_counter
+    found = []
+    for _ in range(runs):
+        began = clock()
+        forward(texts).cpu()
+        found.append(clock() - began)
+    return min(found)

@@ -1,0 +1,81 @@
+"""Texts → token ids: in a thread of its own, one chunk ahead of the model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from llmrec_qdrant.operations.batching import by_size
+
+__all__ = ["CHUNK", "UNKNOWN", "Reader", "ahead"]
+
+
+UNKNOWN = 0.5
+"""Share of unknown tokens above which a text is unreadable to a model: see docs/decisions/unreadable-texts.md."""
+
+
+CHUNK = 400_000
+"""Characters whose tokens are held in memory at once (twice that: one chunk is read while the last is encoded)."""
+
+
+class Reader:
+    """A model's tokenizer, which knows what it cannot read."""
+
+    def __init__(self, tokenizer: Any, limit: int, prompt: str = "") -> None:
+        self._tokenizer = tokenizer
+        self._limit = limit
+        self._lock = threading.Lock()  # not every tokenizer serves two threads
+        self._fast = tokenizer.backend_tokenizer if tokenizer.is_fast else None
+        if self._fast:
+            self._fast.enable_truncation(max_length=limit)
+            self._fast.no_padding()
+        self._prompt = prompt
+        self._unreadable = unreadable_tokens(tokenizer)
+        self._special = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int] | None]:
+        """Token ids of each text, at most ``limit``; None where the model cannot read the text."""
+        given = [self._prompt + text for text in texts] if self._prompt else list(texts)
+        with self._lock:
+            if self._fast:  # without the places of tokens in the text, which nobody needs: twice as fast
+                tokens = [one.ids for one in self._fast.encode_batch_fast(given)]
+            else:
+                tokens = self._tokenizer(given, truncation=True, max_length=self._limit)["input_ids"]
+        return [ids if text.isascii() or self._readable(ids) else None for text, ids in zip(texts, tokens, strict=True)]
+
+    def _readable(self, ids: Sequence[int]) -> bool:
+        own = [one for one in ids if one not in self._special]
+        return sum(one in self._unreadable for one in own) <= UNKNOWN * len(own)
+
+
+def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | None]]:
+    """Tokens of the texts chunk by chunk, in order; the next chunk is read while the caller uses this one."""
+    chunks = list(by_size(texts, len, CHUNK))
+    if len(chunks) <= 1:
+        yield from map(reader, chunks)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="tokenize") as thread:
+        coming = [thread.submit(reader, chunk) for chunk in chunks[:1]]
+        for following in [*chunks[1:], None]:
+            tokens = coming.pop().result()
+            if following is not None:
+                coming.append(thread.submit(reader, following))
+            yield tokens
+
+
+def unreadable_tokens(tokenizer: Any) -> frozenset[int]:
+    """Ids of tokens that mean nothing to the model: the unknown token, and single letters of scripts it only spells.
+
+    A model of a Latin script knows some letters of others, never their words: such tokens are a few percent
+    of its vocabulary. In a Chinese or multilingual vocabulary they are a fifth and more.
+    """
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        return frozenset()
+    vocabulary = tokenizer.get_vocab()
+    foreign = {
+        number for token, number in vocabulary.items() if any(c.isalpha() and c > "\u036f" for c in token.strip("#▁"))
+    }
+    return frozenset({unknown} | (foreign if len(foreign) < 0.2 * len(vocabulary) else set()))

@@ -1,0 +1,190 @@
+"""Trained models on disk: a folder per version, which says what it is made from and how good it is.
+
+``LLMREC_MODELS`` holds one folder per version, named ``{space}-{method}-{number}``: weights (safetensors), configuration,
+tokenizer where the method changes one, ``version.json`` and a model card. A version is written beside and renamed into place,
+so it is there whole or not at all. ``version.json`` lists the SHA-256 of every other file: what is not listed, was
+changed, or could run code when it is read (pickles) is refused. Workers on several machines share the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.settings import Settings
+
+__all__ = ["RECORD", "Version", "find", "folder", "load", "publish", "seal", "versions"]
+
+
+RECORD = "version.json"
+
+
+CARD = "README.md"
+
+
+SAFE = frozenset({".safetensors", ".json", ".txt", ".md", ".model"})
+"""Kinds of files that are data to whoever reads them."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is known of a trained model."""
+
+    name: str
+    method: str
+    """towers, encoder or texts."""
+    space: str
+    base: dict[str, Any]
+    """The configuration that decides the vectors it started from: model, revision, pooling and so on."""
+    size: int
+    """Numbers in its vectors."""
+    data: str = ""
+    """Digest of the examples it learned from."""
+    options: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """NDCG on validation users, of this model and of the one the space had."""
+    offered: bool = False
+    """It beat the model the space had, on users it did not learn from."""
+    made_at: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    """File → SHA-256."""
+
+
+def folder() -> Path:
+    """Where versions lie."""
+    return Settings().models.expanduser()
+
+
+def find(model: str) -> tuple[Version, Path] | None:
+    """A version and its folder, by its name or its path; None if ``model`` names something else.
+
+    Raises :class:`InvalidInput` if a file is not as it was written.
+    """
+    for place in (folder() / model, Path(model)):
+        try:
+            path = place.expanduser()
+            stamp = (path / RECORD).stat().st_mtime_ns
+        except (OSError, RuntimeError, ValueError):  # not there, or a name that no file can have
+            continue
+        return _checked(path, stamp), path
+    return None
+
+
+def load(model: str) -> tuple[Version, Path]:
+    """As :func:`find`. Raises :class:`InvalidInput` if there is none, too."""
+    found = find(model)
+    if found is None:
+        raise InvalidInput(
+            f"there is no trained model {model!r} in {folder()}: see `llmrec models`, or set LLMREC_MODELS"
+        )
+    return found
+
+
+@lru_cache(maxsize=16)
+def _checked(path: Path, stamp: int) -> Version:
+    version = _read(path)
+    wrong = _wrong_files(path, version.files)
+    if wrong:
+        raise InvalidInput(
+            f"trained model {version.name!r} is refused: {wrong}; train it again, or copy the folder anew from where it was made"
+        )
+    return version
+
+
+def _read(path: Path) -> Version:
+    try:
+        stored = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        if not isinstance(stored["metrics"], Mapping):
+            raise TypeError("metrics are no object")
+        return Version(**{one.name: stored[one.name] for one in fields(Version)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{RECORD} in {path.name!r} cannot be read ({type(error).__name__}: {error})") from None
+
+
+def _wrong_files(path: Path, listed: Mapping[str, str]) -> str:
+    """What is wrong with the files of a version; empty if nothing."""
+    found = {one.relative_to(path).as_posix(): one for one in path.rglob("*") if not one.is_dir()}
+    found.pop(RECORD, None)
+    for name, one in sorted(found.items()):
+        if one.suffix not in SAFE or one.is_symlink():
+            return f"{name!r} is no file of weights, configuration or text"
+        if name not in listed:
+            return f"{name!r} was not there when the model was made"
+    for name, digest in listed.items():
+        if name not in found:
+            return f"{name!r} is missing"
+        if _digest(found[name]) != digest:
+            return f"{name!r} is not as it was written"
+    return ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def versions(space: str | None = None) -> list[Version]:
+    """All versions, or those of a space, oldest first."""
+    paths = sorted(folder().glob(f"*/{RECORD}")) if folder().is_dir() else []
+    found = [_read(path.parent) for path in paths if not path.parent.name.startswith(".")]
+    return sorted((one for one in found if space in (None, one.space)), key=lambda one: (one.made_at, one.name))
+
+
+def seal(path: Path, version: Version) -> Version:
+    """Write the card and the record of a version whose other files lie in ``path``."""
+    (path / CARD).write_text(_card(version), encoding="utf-8")
+    names = [one for one in sorted(path.rglob("*")) if one.is_file() and one.name != RECORD]
+    version = replace(version, files={one.relative_to(path).as_posix(): _digest(one) for one in names})
+    (path / RECORD).write_text(json.dumps(asdict(version), indent=2, ensure_ascii=False), encoding="utf-8")
+    return version
+
+
+def publish(write: Callable[[Path], None], version: Version) -> Version:
+    """Add a version; its number is the next free one of its space and method. ``write`` puts its weights into a folder."""
+    base = folder()
+    base.mkdir(parents=True, exist_ok=True)
+    prefix = f"{version.space}-{version.method}-"
+    with tempfile.TemporaryDirectory(dir=base, prefix=".new-") as scratch:
+        made = Path(scratch) / "version"
+        made.mkdir(mode=0o755)
+        write(made)
+        number = 1 + max(
+            [0, *(int(rest) for one in base.glob(f"{prefix}*") if (rest := one.name[len(prefix) :]).isdigit())]
+        )
+        while True:
+            version = seal(made, replace(version, name=f"{prefix}{number}", made_at=now()))
+            try:
+                os.rename(made, base / version.name)
+                return version
+            except OSError:  # somebody else took the number meanwhile
+                if not (base / version.name).exists():
+                    raise
+                number += 1
+
+
+def _card(version: Version) -> str:
+    metrics = "\n".join(f"| {name} | {value} |" for name, value in version.metrics.items())
+    options = ", ".join(f"{name} {value}" for name, value in version.options.items())
+    verdict = "beat" if version.offered else "did not beat"
+    return f"""# {version.name}
+
+Trained by `llmrec train --method {version.method}` on what the users of space `{version.space}` did, from
+`{version.base.get("model")}`; vectors of {version.size} numbers. On users it did not learn from it {verdict} the model that the
+space had. Use: `llmrec reembed --model {version.name}`. Meant for this space: it knows its items and its users' ways.
+Texts and behaviour that it learned from may be guessed from its weights: treat it as you treat them.
+
+| on validation users | |
+|---|---|
+{metrics}
+
+Options: {options}. Digest of the examples: `{version.data}`. Made {version.made_at}.
+"""

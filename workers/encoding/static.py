@@ -1,0 +1,112 @@
+"""A static encoder: one vector per token, a text is their weighted mean. No transformer runs, so a CPU is enough.
+
+The vectors are distilled from a sentence model without any data, as model2vec does (Tulkens & van Dongen 2024): each
+token of the vocabulary goes through the model alone; the rows are centred and turned to their principal axes, so that
+a smaller vector keeps the most of them; frequent tokens count less (SIF, Arora et al. 2017, with the frequency of a
+token taken from its place in the vocabulary by Zipf's law).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import cached_assets_path
+from safetensors.torch import load_file, save_file
+
+from .backends import Backend, builders
+
+__all__ = ["StaticTable", "distilled"]
+
+
+log = logging.getLogger("llmrec.worker")
+
+
+RECIPE = "1"
+"""Raised when the same model would give other vectors."""
+
+
+SIF = 1e-4
+"""The constant a in a / (a + p), p being the frequency of a token."""
+
+
+class StaticTable:
+    """Token ids → sums of token vectors, as a backend of :class:`~workers.encoder.SentenceEncoder`."""
+
+    name = "static"
+
+    def __init__(self, table: torch.Tensor) -> None:
+        self._table = table
+
+    def encode(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
+        """Float32 array (len(texts), size)."""
+        ids = torch.tensor(list(chain.from_iterable(texts)))
+        starts = torch.tensor([0, *(len(text) for text in texts[:-1])]).cumsum(0)
+        rows: np.ndarray = torch.nn.functional.embedding_bag(ids, self._table, starts, mode="sum").numpy()
+        return rows
+
+
+def distilled(model: Any, size: int) -> StaticTable:
+    """The static encoder of a sentence-transformers model, ``size`` numbers per vector; made once, then read from disk.
+
+    The file lies among the assets in the cache folder of huggingface_hub (``HF_HOME``).
+    """
+    folder = cached_assets_path("llmrec-qdrant", namespace="static", subfolder=_digest(model))
+    path = Path(folder) / "model.safetensors"
+    if path.exists():
+        table = load_file(path)["embeddings"]
+    else:
+        table = _distil(model)
+        _save(table, path)
+    return StaticTable(table[:, :size].contiguous())
+
+
+def _digest(model: Any) -> str:
+    """What decides the vectors: the weights, the pooling and the recipe."""
+    found = hashlib.sha256(f"{RECIPE} {model[1].pooling_mode}".encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()[:32]
+
+
+def _distil(model: Any) -> torch.Tensor:
+    """Float32 tensor (vocabulary, width), columns by falling variance; special tokens are zero."""
+    tokenizer = model.tokenizer
+    count = len(tokenizer)
+    log.info("distilling a static encoder of %d tokens, once", count)
+    began = time.monotonic()
+    around = tokenizer("")["input_ids"]
+    before, after = around[: len(around) // 2], around[len(around) // 2 :]
+    forward = builders(model, [])["fp32"]()
+    rows = Backend("fp32", forward, torch.device(model.device)).encode([[*before, one, *after] for one in range(count)])
+    axes = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    _, vectors = np.linalg.eigh(axes.T @ axes)
+    vectors = vectors[:, ::-1]
+    vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])  # else either sign will do
+    ranks = np.arange(2, count + 2)
+    frequency = (1 / ranks) / (1 / ranks).sum()
+    table = (axes @ vectors) * (SIF / (SIF + frequency))[:, None]
+    table[list(tokenizer.all_special_ids)] = 0
+    log.info("distilled in %.0f s", time.monotonic() - began)
+    return torch.from_numpy(table.astype(np.float32))
+
+
+def _save(table: torch.Tensor, path: Path) -> None:
+    """Write it whole or not at all; a cache that cannot be written costs time and nothing else."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            save_file({"embeddings": table}, Path(folder) / path.name, metadata={"recipe": RECIPE})
+            os.replace(Path(folder) / path.name, path)
+    except OSError as error:
+        log.warning("the static encoder is not kept (%s): it will be distilled again", error)

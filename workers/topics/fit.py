@@ -1,0 +1,294 @@
+"""A sample of items → topics: cluster, name the clusters, keep what is still the same. Writes nothing.
+
+A refit begins at the middles of the topics that exist, and a new topic takes over the id and the label of the old one
+it matches best (Hungarian method on shared members and shared words), so labels do not dance. A label by an admin
+stays whatever happens to the keywords.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.answers import MAX_TOPICS
+from llmrec_qdrant.space.ids import sparse_index
+
+from ..behaviour.vectors import normalised
+from ..items.assign import TopicPoint, Topics
+from ..text import words as text_words
+from . import clusters, keywords
+from .naming import named
+
+__all__ = ["EXAMPLE", "LEAST", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
+
+
+MOST = 64
+"""Topics before near-duplicates are merged, if nobody says how many."""
+
+
+LEAST = 10
+"""Items from which topics are worth finding."""
+
+
+NEAR = 0.7
+"""Cosine of two clusters' middles, seen from the middle of everything, from which they are one topic."""
+
+
+WIDTH = 3_000
+"""Words kept per topic."""
+
+
+FAINT = 1 / 3
+"""An item is an outlier if its score is less than this share of the median of its topic's members."""
+
+
+SAME = 0.5
+"""Likeness from which a new topic is the old one."""
+
+
+APART = 0.1
+"""Share of texts without a dense vector from which they are clustered apart from the others."""
+
+
+EXAMPLES = 5
+
+
+EXAMPLE = 200
+"""Characters of an example's title."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Texts to be clustered."""
+
+    terms: list[list[text_words.Term]]
+    dense: list[Any]
+    """Vector or None per text."""
+    words: list[models.SparseVector | None] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
+    before: list[str | None] = field(default_factory=list)
+    """Id of the topic each text had."""
+    tenant: str = ""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A topic with what only its point tells."""
+
+    topic: TopicPoint
+    size: int
+    examples: list[str]
+
+
+def how_many(items: int) -> int:
+    """Topics to begin with: ``√items``, from 2 to ``MOST``. Merging then leaves as many as differ.
+
+    >>> how_many(100), how_many(240), how_many(10**6)
+    (10, 15, 64)
+    """
+    return max(2, min(MOST, math.isqrt(max(items, 0))))
+
+
+def fit_sample(
+    sample: Sample, number: int | None = None, old: Sequence[TopicPoint] = (), grown: int = 0, last: int = 0
+) -> tuple[list[Fitted], int]:
+    """Topics of a sample, and the last number that was given to one. Pure.
+
+    ``number``: exactly so many; ``old``: the topics until now, ``grown``: how many more there may be.
+    """
+    labels, rows, parts = _clusters(sample, number, old, grown)
+    if labels.max(initial=-1) < 1:  # a topic is what sets some items apart from others
+        return [], last
+    topics = _described(sample, labels, rows, parts)
+    return _identified(sample, topics, labels, old, last)
+
+
+def _clusters(
+    sample: Sample, number: int | None, old: Sequence[TopicPoint], grown: int
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """A cluster per text (-1: nothing is known of it), what it was found by, and the parts that were clustered apart."""
+    count = len(sample.terms)
+    labels, widths, found = np.full(count, -1), [1], []
+    parts = _parts([one is not None for one in sample.dense])
+    for place, part in enumerate(parts):
+        dense = _matrix([sample.dense[row] for row in part])
+        raw = clusters.features(clusters.bags([clusters.company(sample.terms[row]) for row in part]), dense)
+        rows = clusters.smoothed(raw)
+        known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
+        found.append(rows)
+        widths.append(rows.shape[1])
+        if len(known) < LEAST:
+            continue
+        wanted = None if number is None else _share(number, [len(one) for one in parts], place)
+        start = _middles(rows, [sample.before[row] for row in part], old)
+        mine = _clustered(rows[known], raw[known], wanted, start, round(grown * len(part) / count))
+        labels[part[known]] = mine + labels.max() + 1
+    whole = np.zeros((count, max(widths)))
+    for part, rows in zip(parts, found, strict=True):
+        whole[part, : rows.shape[1]] = rows
+    return labels, whole, parts
+
+
+def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
+    """Texts that are clustered together: those the model cannot read apart, by their words, where they are many."""
+    can = np.array(readable, dtype=bool)
+    inside, outside = np.flatnonzero(can), np.flatnonzero(~can)
+    apart = len(inside) >= clusters.DENSE_SHARE * len(can) and len(outside) >= max(LEAST, APART * len(can))
+    return [inside, outside] if apart else [np.arange(len(can))]
+
+
+def _share(number: int, sizes: Sequence[int], place: int) -> int:
+    """How many of ``number`` topics a part gets.
+
+    >>> [_share(5, [60, 40], place) for place in (0, 1)], [_share(2, [99, 1], place) for place in (0, 1)]
+    ([3, 2], [1, 1])
+    """
+    first = min(max(1, round(number * sizes[0] / sum(sizes))), number - 1) if len(sizes) > 1 else number
+    return first if place == 0 else number - first
+
+
+def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
+    size = next((len(one) for one in dense if one is not None), 0)
+    return np.array([np.zeros(size) if one is None else one for one in dense]) if size else None
+
+
+def _clustered(
+    rows: np.ndarray, raw: np.ndarray, number: int | None, start: np.ndarray | None, grown: int
+) -> np.ndarray:
+    """A cluster per row. Near-duplicates are told by what sets them apart from the mean of everything, unsmoothed."""
+    if number is not None:
+        same = start is not None and len(start) == number
+        return np.unique(clusters.clustered(rows, number, start if same else None), return_inverse=True)[1]
+    begin = how_many(len(rows)) if start is None else min(len(start) + grown, MAX_TOPICS)
+    labels = clusters.clustered(rows, begin, start)
+    return clusters.merged(raw - raw.mean(axis=0), labels, NEAR, least=max(2, len(rows) // 500))
+
+
+def _middles(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:
+    """Where the old topics lie among the new rows."""
+    members = [[row for row, topic in enumerate(before) if topic == one.id] for one in old]
+    middles = [rows[rows_of].mean(axis=0) for rows_of in members if rows_of]
+    return normalised(np.array(middles)) if len(middles) > 1 else None
+
+
+def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequence[np.ndarray]) -> list[Fitted]:
+    """Each cluster as a topic without an id: its words, keywords, middle, cuts and examples."""
+    bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
+    inside = labels >= 0
+    weights = keywords.word_weights(bags.counts[inside], labels[inside])
+    telling = np.zeros_like(weights)
+    for part in parts:  # what sets a topic apart from the others of its language
+        mine = part[labels[part] >= 0]
+        if len(mine):
+            telling[np.unique(labels[mine])] = keywords.distinctive(
+                bags.counts[mine], np.unique(labels[mine], return_inverse=True)[1]
+            )
+    forms, fragments = keywords.readable(sample.terms), keywords.fragments(sample.terms)
+    empty = [stem in fragments or keywords.says(forms.get(stem, stem)) == "nothing" for stem in bags.words]
+    telling[:, np.flatnonzero(empty)] = 0
+    idf = clusters.idf(bags)
+    relative = idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9)
+    indices = [sparse_index(stem) for stem in bags.words]
+    dense = _matrix(sample.dense)
+    with_meaning = dense is not None and float(dense.any(axis=1).mean()) >= clusters.DENSE_SHARE
+    middles = clusters.centroids(rows[inside], labels[inside])
+    made: list[Fitted] = []
+    for place in range(len(weights)):
+        members = np.flatnonzero(labels == place)
+        strength = weights[place] * relative
+        top = [int(column) for column in np.argsort(-strength, kind="stable")[:WIDTH] if strength[column] > 0]
+        middle = normalised(dense[members].sum(axis=0)) if with_meaning and dense is not None else None
+        nearest = members[np.argsort(-(rows[members] @ middles[place]), kind="stable")]
+        point = TopicPoint(
+            id=str(place),
+            tenant=sample.tenant,
+            label="",
+            keywords=tuple(keywords.keywords(telling[place], bags.words, forms)),
+            dense=middle if middle is not None and middle.any() else None,
+            words={indices[column]: float(strength[column]) for column in top},
+        )
+        titles = list(dict.fromkeys(sample.titles[row] for row in nearest[: 4 * EXAMPLES] if sample.titles))
+        made.append(Fitted(point, len(members), titles[:EXAMPLES]))
+    return made
+
+
+def _identified(
+    sample: Sample, made: Sequence[Fitted], labels: np.ndarray, old: Sequence[TopicPoint], last: int
+) -> tuple[list[Fitted], int]:
+    """Ids and labels: those of the old topic that is still the same, else new ones; then the cuts."""
+    pairs = matched([one.topic for one in made], old, labels, sample.before)
+    taken = {old[place].label for place in pairs.values()}
+    fresh = [one for place, one in enumerate(made) if place not in pairs]
+    names = iter(named([(one.topic.keywords, one.examples) for one in fresh]))
+    result: list[Fitted] = []
+    for place, one in enumerate(made):
+        if place in pairs:
+            twin = old[pairs[place]]
+            topic = replace(one.topic, id=twin.id, label=twin.label, label_by=twin.label_by)
+        else:
+            last += 1
+            name = next(names)
+            wanted = name if name and name not in taken else keywords.label(one.topic.keywords, taken, last)
+            topic = replace(one.topic, id=str(last), label=wanted, label_by="llm" if wanted == name else "keywords")
+        taken.add(topic.label)
+        result.append(replace(one, topic=topic))
+    return _with_cuts(sample, result), last
+
+
+def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
+    """The score below which something is no member of a topic, with a dense vector and without."""
+    if not sample.words:
+        return list(made)
+    rule = Topics([one.topic for one in made])
+    scores = rule.scores(sample.dense, sample.words)
+    best, score = scores.argmax(axis=1), scores.max(axis=1)
+    place = {one.id: number for number, one in enumerate(rule.points)}
+    has_dense = np.array([one is not None for one in sample.dense])
+    has_words = np.array([one is not None for one in sample.words])
+    result = []
+    for one in made:
+        mine = best == place[one.topic.id]
+        groups = (score[mine & has_dense], score[mine & ~has_dense & has_words])
+        cut = tuple(_cut(group) for group in groups)
+        result.append(replace(one, topic=replace(one.topic, cut=(cut[0], cut[1])), size=int(mine.sum())))
+    return result
+
+
+def _cut(scores: np.ndarray) -> float:
+    """At least a little: a text that shares nothing with any topic belongs to none."""
+    return max(FAINT * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
+
+
+def matched(
+    new: Sequence[TopicPoint], old: Sequence[TopicPoint], labels: np.ndarray, before: Sequence[str | None]
+) -> dict[int, int]:
+    """Place of a new topic → place of the old one that it still is.
+
+    Likeness is the greater of Dice's coefficient of the members both times knew and the cosine of the word
+    weights; the assignment with the greatest sum wins (Kuhn 1955), pairs below ``SAME`` are none.
+    """
+    if not new or not old:
+        return {}
+
+    likeness = np.zeros((len(new), len(old)))
+    past = np.array([one if one is not None else "" for one in before] if len(before) else [""] * len(labels))
+    both = (past != "") & (labels >= 0)
+    for row in range(len(new)):
+        for column, other in enumerate(old):
+            here, there = both & (labels == row), both & (past == other.id)
+            total = int(here.sum() + there.sum())
+            dice = 2 * int((here & there).sum()) / total if total else 0.0
+            likeness[row, column] = max(dice, _cosine(new[row].words, other.words) if not total else 0.0)
+    rows, columns = linear_sum_assignment(-likeness)
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if likeness[r, c] >= SAME}
+
+
+def _cosine(one: Mapping[int, float], two: Mapping[int, float]) -> float:
+    shared = sum(value * two[index] for index, value in one.items() if index in two)
+    norms = math.sqrt(sum(v * v for v in one.values())) * math.sqrt(sum(v * v for v in two.values()))
+    return shared / norms if norms else 0.0

@@ -1,0 +1,171 @@
+"""What a topic is about, in words: class-based weights, readable keywords, a short label. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Literal
+
+import numpy as np
+from scipy import sparse
+from stopwordsiso import stopwords
+
+from ..text.words import Term
+
+__all__ = ["distinctive", "fragments", "keywords", "label", "readable", "says", "word_weights"]
+
+
+PRIOR = 5.0
+"""Words of the whole catalogue added to each topic: a word seen once in a small topic is no sign of it."""
+
+
+KEYWORDS = 10
+
+
+LABEL_WORDS = 3
+
+
+LABEL_FROM = 6
+"""Keywords of which those that name something come first in a label."""
+
+
+LABEL_LENGTH = 40
+"""Characters."""
+
+
+def _shares(counts: sparse.csr_matrix, labels: np.ndarray, prior: float) -> tuple[np.ndarray, np.ndarray]:
+    """Share of each word in each topic, and in everything."""
+    size = int(labels.max()) + 1
+    members = sparse.csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(size, len(labels)))
+    totals = np.asarray((members @ counts).todense(), dtype=np.float64)
+    everywhere = totals.sum(axis=0) / max(totals.sum(), 1e-9)
+    share = (totals + prior * everywhere) / (totals.sum(axis=1, keepdims=True) + prior)
+    return share, everywhere
+
+
+def word_weights(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
+    """(topics, words): pointwise mutual information ``ln(p(word | topic) / p(word))``, at least 0.
+
+    The sum over the words of a text is its log-likelihood ratio: what naive Bayes decides by.
+    """
+    share, everywhere = _shares(counts, labels, PRIOR)
+    weights: np.ndarray = np.maximum(np.log(np.maximum(share, 1e-12) / np.maximum(everywhere, 1e-12)), 0)
+    return weights
+
+
+def distinctive(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
+    """(topics, words): ``p(w | t) · ln(p(w | t) / p(w))``, what a word adds to the divergence of a topic from all.
+
+    Class-based TF-IDF (Grootendorst 2022) in the form that information theory gives it: frequent here, rare elsewhere.
+    """
+    share, everywhere = _shares(counts, labels, PRIOR)
+    weights: np.ndarray = share * np.log(np.maximum(share, 1e-12) / np.maximum(everywhere, 1e-12))
+    return weights
+
+
+def readable(texts: Iterable[Sequence[Term]]) -> dict[str, str]:
+    """Stem → the form it is most often written in; of equally frequent ones the shortest.
+
+    >>> readable([[Term("movi", "movies"), Term("movi", "movie"), Term("movi", "movie")]])
+    {'movi': 'movie'}
+    """
+    forms: dict[str, Counter[str]] = {}
+    for text in texts:
+        for stem, word in text:
+            forms.setdefault(stem, Counter())[word] += 1
+    return {stem: min(seen, key=lambda word: (-seen[word], len(word), word)) for stem, seen in forms.items()}
+
+
+@lru_cache(maxsize=1 << 15)
+def says(word: str) -> Literal["name", "word", "nothing"]:
+    """Whether a word names something (a Chinese noun), says something (a verb), or nothing (两个, 以及).
+
+    Latin words are known by a long list of common ones (first, back, take) alone.
+
+    >>> [says(word) for word in ("太空", "回到", "两个", "space", "first")]
+    ['name', 'word', 'nothing', 'name', 'word']
+    """
+    if not "\u4e00" <= word[:1] <= "\u9fff":
+        return "word" if word in _common() else "name"
+
+    kind = next((kind for _, kind in tag(word)), "n")
+    if kind[0] in "mqrpcudfeoywk":
+        return "nothing"
+    return "word" if kind in {"v", "vd", "a", "ad", "z", "b"} else "name"
+
+
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(stopwords("en"))
+
+
+def keywords(weights: np.ndarray, stems: Sequence[str], forms: Mapping[str, str]) -> list[str]:
+    """Up to ``KEYWORDS`` readable words of one topic, strongest first; none that only repeats part of another."""
+    shown: list[str] = []
+    for column in np.argsort(-weights, kind="stable")[: 10 * KEYWORDS]:
+        word = forms.get(stems[column], stems[column])
+        if weights[column] <= 0 or len(shown) == KEYWORDS:
+            break
+        if _says_something(word) and not any(_repeats(word, other) for other in shown):
+            shown.append(word)
+    return shown
+
+
+def _says_something(word: str) -> bool:
+    return 2 <= len(word) <= 24 and any(c.isalpha() for c in word)
+
+
+def _repeats(word: str, other: str) -> bool:
+    """上市公司 beside 公司; sci-fi beside sci."""
+    if word > "\u2e7f" or other > "\u2e7f":
+        return word in other or other in word
+    return word in other.split("-") or other in word.split("-")
+
+
+def label(words: Sequence[str], taken: Collection[str], number: int) -> str:
+    """The first keywords, names before other words; one more, or the topic's number, where another topic has the same.
+
+    >>> label(["space", "nasa", "mars", "moon"], {"space · nasa · mars"}, 7)
+    'space · nasa · mars · moon'
+    >>> label(["回到", "太空", "行星", "地球", "飞船"], set(), 7)
+    '太空 · 行星 · 地球'
+    >>> label([], set(), 7)
+    'topic 7'
+    """
+    first = sorted(words[:LABEL_FROM], key=lambda word: says(word) != "name")
+    words = [*first, *words[LABEL_FROM:]]
+    for count in range(LABEL_WORDS, len(words) + 1):
+        joined = _joined(words[:count])
+        if joined not in taken:
+            return joined
+    joined = _joined(words[:LABEL_WORDS])
+    return f"{joined} ({number})" if joined in taken else joined or f"topic {number}"
+
+
+def _joined(words: Sequence[str]) -> str:
+    kept: list[str] = []
+    for word in words:
+        if len(" · ".join([*kept, word])) <= LABEL_LENGTH:
+            kept.append(word)
+    return " · ".join(kept)
+
+
+def fragments(texts: Iterable[Sequence[Term]]) -> set[str]:
+    """Stems that nearly always stand inside a longer word of the same text, as 巴马 in 奥巴马: made for matching.
+
+    >>> sorted(fragments([[Term(w, w) for w in ("奥巴", "巴马", "奥巴马", "总统")]] * 3))
+    ['奥巴', '巴马']
+    >>> sorted(fragments([[Term("scifi", "sci-fi"), Term("sci", "sci"), Term("fi", "fi")]]))
+    ['fi', 'sci']
+    """
+    seen: Counter[str] = Counter()
+    inside: Counter[str] = Counter()
+    for text in texts:
+        words = dict(text)
+        han = [word for word in words.values() if len(word) > 2 and word > "\u2e7f"]
+        parts = {part for word in words.values() if "-" in word for part in word.split("-")}
+        for stem, word in words.items():
+            seen[stem] += 1
+            inside[stem] += word in parts or (word > "\u2e7f" and any(word != one and word in one for one in han))
+    return {stem for stem, count in seen.items() if inside[stem] > 0.8 * count}
