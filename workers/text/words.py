@@ -212,6 +212,8 @@ def _is_fragment(word: str, shown: Iterable[str]) -> bool:
 
 def _han(run: str) -> Iterator[Term]:
 
+    from rjieba import cut_for_search  # a dictionary of several megabytes, loaded when there is Chinese
+
     stop = _script_stop_words()
     for word in cut_for_search(run):
         if word not in stop:

@@ -115,6 +115,7 @@ def idf(found: Bags) -> np.ndarray:
 
 def word_vectors(found: Bags) -> np.ndarray:
     """(words, dimensions): PPMI with context smoothing 0.75, then ``U·√S`` of its SVD, rows of norm 1."""
+    from sklearn.utils.extmath import randomized_svd  # 1 s to import, only where topics are fitted
 
     present = (found.counts > 0).astype(np.float64)
     pairs = (present.T @ present).tolil()
@@ -171,6 +172,8 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
 
     Centroids beyond ``start`` begin at the rows that lie farthest from all others.
     """
+
+    from sklearn.cluster import KMeans
 
     number = max(1, min(number, len(np.unique(rows.round(6), axis=0))))
     if start is None or not len(start):

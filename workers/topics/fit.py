@@ -274,6 +274,7 @@ def matched(
     """
     if not new or not old:
         return {}
+    from scipy.optimize import linear_sum_assignment
 
     likeness = np.zeros((len(new), len(old)))
     past = np.array([one if one is not None else "" for one in before] if len(before) else [""] * len(labels))

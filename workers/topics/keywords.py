@@ -88,6 +88,7 @@ def says(word: str) -> Literal["name", "word", "nothing"]:
     """
     if not "\u4e00" <= word[:1] <= "\u9fff":
         return "word" if word in _common() else "name"
+    from rjieba import tag
 
     kind = next((kind for _, kind in tag(word)), "n")
     if kind[0] in "mqrpcudfeoywk":

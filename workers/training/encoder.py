@@ -32,6 +32,7 @@ class EncoderLearner(Learner):
     def __init__(
         self, recipe: Recipe, config: SpaceConfig, catalogue: Catalogue, rows: np.ndarray, examples: Examples
     ) -> None:
+        from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 
         torch.manual_seed(recipe.seed)
         self._recipe, self._config, self._catalogue, self._device = recipe, config, catalogue, device()
