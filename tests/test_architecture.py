@@ -1,125 +1,14 @@
-"""The arrows of the design, read from the source: who may import, name and read what."""
+"""The rules that both packages keep, read from the source: who names stored things, reads the environment, runs text."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from llmrec_qdrant.space.layout import KINDS, Key
-from tests.services import ROOT
-
-LIGHT = sorted((ROOT / "llmrec_qdrant").rglob("*.py"))
-HEAVY = sorted((ROOT / "workers").rglob("*.py"))
-BOTH = [*LIGHT, *HEAVY]
-
-HEAVY_PACKAGES = {
-    "jieba", "safetensors", "scipy", "sentence_transformers", "sklearn", "snowballstemmer", "tokenizers", "torch",
-    "transformers", "workers",
-}  # fmt: skip
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), name_of(path))
-
-
-def imported(nodes: Iterator[ast.AST]) -> Iterator[tuple[str, int]]:
-    """Full names of imported modules, with their lines."""
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
-
-
-def at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """What runs when a module is imported: everything but function bodies and `if TYPE_CHECKING`."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
-            continue
-        yield child
-        yield from at_import(child)
-
-
-def strings(path: Path) -> Iterator[ast.Constant]:
-    """Text literals, less docstrings and annotations such as `Literal["dense"]`."""
-    tree = tree_of(path)
-    skipped: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr):
-            skipped.update(ast.walk(node))
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Literal":
-            skipped.update(ast.walk(node))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in skipped:
-            yield node
-
-
-def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Calls by their dotted name."""
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
-
-
-# --- imports -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", LIGHT, ids=name_of)
-def test_the_adapter_imports_nothing_heavy(path: Path) -> None:
-    found = {one.partition(".")[0] for one, _ in imported(at_import(tree_of(path)))}
-    assert found & (HEAVY_PACKAGES | {"celery", "kombu", "redis", "pyarrow", "sqlalchemy"}) == set()
-
-
-def test_only_the_inline_queue_imports_workers() -> None:
-    found = {
-        name_of(path): one
-        for path in LIGHT
-        for one, _ in imported(ast.walk(tree_of(path)))
-        if one.startswith("workers")
-    }  # fmt: skip
-    assert found == {}
-
-
-@pytest.mark.parametrize("path", LIGHT, ids=name_of)
-def test_the_adapter_imports_nothing_heavy_inside_functions_either(path: Path) -> None:
-    found = {one.partition(".")[0] for one, _ in imported(ast.walk(tree_of(path)))}
-    assert found & (HEAVY_PACKAGES - {"workers"}) == set()
-
-
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    names = ["torch", "celery", "kombu", "redis", "typer", "pyarrow", "sqlalchemy", *sorted(HEAVY_PACKAGES)]
-    code = f"import sys, llmrec_qdrant; print([name for name in {names!r} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
-    )  # fmt: skip
-    assert done.stdout.strip() == "[]"
-
-
-PURE = [
-    *ROOT.glob("llmrec_qdrant/query/*.py"),
-    *ROOT.glob("llmrec_qdrant/space/*.py"),
-    *ROOT.glob("llmrec_qdrant/contracts/*.py"),
-]
-
-
-@pytest.mark.parametrize("path", PURE, ids=name_of)
-def test_the_middle_is_pure(path: Path) -> None:
-    """Building a query needs no client, no queue and no environment."""
-    names = [one for one, _ in imported(at_import(tree_of(path)))]
-    assert not [one for one in names if one.split(".")[0] in {"httpx", "grpc", "asyncio", "socket", "time", "os"}]
-    assert not [one for one in names if one.startswith("qdrant_client") and "models" not in one]
-
+from tests.source import BOTH, calls, imported, name_of, strings, tree_of
 
 # --- names of stored things ----------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ __all__ = ["as_kind", "check_payload"]
 MOMENT = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:([Tt ])(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?(Z|z|[+-]\d{2}:\d{2})?)?"
 )
-"""The forms of a time that Qdrant reads (checked against a server: tests/test_fields.py)."""
+"""The forms of a time that Qdrant reads (checked against a server: tests/adapter/query/test_fields.py)."""
 
 
 _PARTS = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"

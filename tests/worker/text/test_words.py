@@ -22,7 +22,7 @@ from workers.text import words as text_words
 from workers.text.clean import MAX_CHARS, clean
 from workers.text.words import Term, keywords, language, terms, weights
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 WORDS = ["科幻电影", "の", "テスト", "영화", "война", "don't", "RTX-4090", "3.5mm", "C++", "U.S.A.", "ﬁ", "½", "İ"]
 FRAGMENTS = [

@@ -19,7 +19,7 @@ from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
-from tests.test_topics import CONFIG, NOW, filled, items, views
+from tests.integration.test_topics import CONFIG, NOW, filled, items, views
 from workers import migrate
 from workers.dispatch import Worker
 from workers.items import assign, embed
