@@ -1,22 +1,259 @@
-"""What workers do with Qdrant: read everything of something, write only what is still true."""
+"""Typed access to the collections of a space, bound once to a client.
+
+``SpaceStore`` is a space on a Qdrant; its ``items``, ``users``, … are ``Store`` objects, one per collection. Errors of the
+client arrive as errors of this package, points as :class:`~llmrec_qdrant.space.points.Point` with a flat payload.
+"""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
 
 from qdrant_client import QdrantClient, models
 
+from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import NotFound, QdrantUnavailable
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.calls import Selector
+from llmrec_qdrant.operations.spaces import load_config
+from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.operations.translate import translated
+from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.layout import CollectionKind, Space
+from llmrec_qdrant.space.points import Point, set_payload
 
-__all__ = ["count", "pause", "remote", "scroll", "write_existing"]
+__all__ = ["SpaceStore", "Store", "count", "pause", "remote", "scroll", "write_existing"]
 
+T = TypeVar("T")
 
 PAGE = 1_000
 """Points per page of a scroll."""
+MAX_TRIES = 6
+"""Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant restarts."""
+
+
+class Store:
+    """One collection."""
+
+    def __init__(self, client: QdrantClient, collection: str) -> None:
+        self._client = client
+        self.collection = collection
+
+    def __repr__(self) -> str:
+        return f"Store({self.collection!r})"
+
+    def _run(self, steps: Steps[T]) -> T:
+        return drive(steps, self._client, NoQueue())
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def retrieve(
+        self, ids: Iterable[str], payload: Selector = True, vectors: bool | Sequence[str] = False
+    ) -> list[Point]:
+        """The points with these ids that exist, in any order."""
+        return self._run(calls.retrieve(self.collection, ids, payload, vectors))
+
+    def scroll(
+        self,
+        condition: models.Filter | None = None,
+        *,
+        limit: int,
+        offset: Any = None,
+        payload: Selector = True,
+        vectors: bool | Sequence[str] = False,
+        order_by: models.OrderBy | None = None,
+    ) -> tuple[list[Point], Any]:
+        """One page of the matching points, and the offset of the next one (None after the last)."""
+        steps = calls.scroll(
+            self.collection, condition, limit=limit, offset=offset, payload=payload, vectors=vectors, order_by=order_by
+        )
+        return self._run(steps)
+
+    def pages(
+        self,
+        condition: models.Filter | None = None,
+        payload: Selector = True,
+        vectors: bool | Sequence[str] = False,
+    ) -> Iterator[list[Point]]:
+        """All matching points, page by page in the order of their ids; memory holds one page."""
+        offset: Any = None
+        while True:
+            page, offset = self.scroll(condition, limit=PAGE, offset=offset, payload=payload, vectors=vectors)
+            if page:
+                yield page
+            if offset is None:
+                return
+
+    def count(self, condition: models.Filter | None = None) -> int:
+        """Exact number of matching points."""
+        return self._run(calls.count(self.collection, condition))
+
+    def facet(
+        self, key: str, condition: models.Filter | None = None, *, limit: int, exact: bool = False
+    ) -> dict[str, int]:
+        """Values of an indexed keyword → how many matching points have it, most frequent first."""
+        return self._run(calls.facet(self.collection, key, condition, limit=limit, exact=exact))
+
+    def query(self, requests: Sequence[models.QueryRequest]) -> list[list[Point]]:
+        """The ranked points of each request, in one round trip."""
+        return self._run(calls.query(self.collection, requests))
+
+    def metadata(self) -> dict[str, Any]:
+        """The metadata of the collection."""
+        return self._run(calls.metadata(self.collection))
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def upsert(self, points: Sequence[models.PointStruct], only_if: models.Filter | None = None) -> None:
+        """Store whole points; with ``only_if`` an existing point is replaced only where it matches."""
+        self._run(calls.upsert(self.collection, points, only_if))
+
+    def update(self, operations: Sequence[Any]) -> None:
+        """Carry out update operations one after the other, durable when this returns."""
+        self._run(calls.update(self.collection, operations))
+
+    def set_payload(self, values: Mapping[str, Any], condition: models.Filter) -> None:
+        """Set these payload keys on all matching points."""
+        self._run(calls.update_payload(self.collection, values, condition))
+
+    def delete(self, condition: models.Filter) -> None:
+        """Delete all matching points."""
+        self._run(calls.delete(self.collection, condition))
+
+    def delete_vectors(self, names: Sequence[str], condition: models.Filter) -> None:
+        """Delete these named vectors of all matching points."""
+        self._run(calls.delete_vectors(self.collection, names, condition))
+
+    def update_metadata(self, values: Mapping[str, Any]) -> None:
+        """Set these metadata keys of the collection; others stay."""
+        self._run(calls.update_metadata(self.collection, values))
+
+    def write_existing(
+        self,
+        vectors: Mapping[str, Mapping[str, Any]],
+        guard: models.Filter | None = None,
+        then: Sequence[tuple[Mapping[str, Any], models.Filter]] = (),
+        before: Sequence[tuple[Mapping[str, Any], models.Filter]] = (),
+    ) -> None:
+        """Write vectors (point id → named vectors) of points that still exist and match ``guard``; nothing is created.
+
+        Qdrant refuses a whole batch in which one id is missing, so missing ids are dropped and the rest is sent again; a
+        point deleted in between costs one more round, bounded by the batch. ``then``: payload values and the points they go to, in the
+        same request; their own filters make them safe for missing points. ``before``: the same, ahead in a request that is not
+        waited for: Qdrant works in order, so it is done when the rest is, without a flush to disk of its own.
+        """
+        earlier = [operation for values, condition in before for operation in set_payload(values, condition)]
+        later = [operation for values, condition in then for operation in set_payload(values, condition)]
+        if earlier:
+            self._patiently(earlier, wait=False)
+        left = [models.PointVectors(id=point, vector=dict(named)) for point, named in vectors.items()]
+        while left or later:
+            write = [
+                models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=left, update_filter=guard))
+            ]
+            try:
+                self._patiently([*(write if left else []), *later], wait=True)
+                return
+            except NotFound:
+                if not left:
+                    raise
+                alive = {point.id for point in self.retrieve([str(point.id) for point in left], payload=False)}
+                left = [point for point in left if str(point.id) in alive]
+
+    def _patiently(self, operations: Sequence[Any], wait: bool) -> None:
+        """Write; a short absence of Qdrant must not waste what was computed for it."""
+        for tries in range(MAX_TRIES):
+            try:
+                self._run(calls.update(self.collection, operations, wait))
+                return
+            except QdrantUnavailable as error:
+                if tries == MAX_TRIES - 1 or (error.retry_after or 0) > 5:
+                    raise
+                time.sleep(pause(tries, error, 0.4, 2.0))
+
+
+def pause(tries: int, error: QdrantUnavailable, first: float, longest: float) -> float:
+    """Seconds before the next try: what Qdrant asked for, else ``first`` doubling up to ``longest``, with jitter."""
+    return error.retry_after or min(first * 2.0**tries, longest) * random.uniform(0.5, 1.0)
+
+
+class SpaceStore:
+    """A space, or one version of it, on a Qdrant."""
+
+    def __init__(self, client: QdrantClient, space: Space) -> None:
+        self.client = client
+        self.space = space
+
+    def __repr__(self) -> str:
+        return f"SpaceStore({self.space!r})"
+
+    @property
+    def name(self) -> str:
+        """Name of the space."""
+        return self.space.name
+
+    def run(self, steps: Steps[T]) -> T:
+        """Run an operation of the adapter that sends no messages."""
+        return drive(steps, self.client, NoQueue())
+
+    def of(self, kind: CollectionKind) -> Store:
+        """The collection of a kind."""
+        return Store(self.client, self.space.collection(kind))
+
+    @cached_property
+    def items(self) -> Store:
+        """Items."""
+        return self.of("items")
+
+    @cached_property
+    def users(self) -> Store:
+        """Users."""
+        return self.of("users")
+
+    @cached_property
+    def texts(self) -> Store:
+        """Free texts: searches, reviews, queries."""
+        return self.of("texts")
+
+    @cached_property
+    def topics(self) -> Store:
+        """Topics."""
+        return self.of("topics")
+
+    @cached_property
+    def events(self) -> Store:
+        """Events; not versioned."""
+        return self.of("events")
+
+    def at(self, version: int | None) -> SpaceStore:
+        """The same space, one version of it."""
+        return SpaceStore(self.client, self.space.at(version))
+
+    def versions(self) -> list[SpaceStore]:
+        """Every version, the live one first.
+
+        Raises :class:`SpaceNotFound` for a space that does not exist.
+        """
+        return [self.at(number) for number in self.run(versions(self.space)).all]
+
+    def config(self) -> SpaceConfig:
+        """The configuration stored with it, read anew.
+
+        Raises :class:`SpaceNotFound`.
+        """
+        return self.run(load_config(self.space))
+
+    @property
+    def serves_threads(self) -> bool:
+        """Whether several threads may use the client: a server does, embedded Qdrant does not."""
+        return type(getattr(self.client, "_client", None)).__name__ != "QdrantLocal"
+
+
+# --- being replaced by the classes above ---
 
 
 def remote(client: QdrantClient) -> bool:
@@ -93,23 +330,14 @@ def write_existing(
             left = remaining
 
 
-PATIENCE = 6
-"""Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant is back."""
-
-
 def _patiently(client: QdrantClient, collection: str, operations: Sequence[Any], wait: bool) -> None:
     """Write; what was computed for it would be lost if a short absence of Qdrant ended the task."""
-    for tries in range(PATIENCE):
+    for tries in range(MAX_TRIES):
         try:
             with translated():
                 client.batch_update_points(collection, operations, wait=wait)
             return
         except QdrantUnavailable as error:
-            if tries == PATIENCE - 1 or (error.retry_after or 0) > 5:
+            if tries == MAX_TRIES - 1 or (error.retry_after or 0) > 5:
                 raise
             time.sleep(pause(tries, error, 0.4, 2.0))
-
-
-def pause(tries: int, error: QdrantUnavailable, first: float, most: float) -> float:
-    """Seconds before the next try: what Qdrant asked for, else ``first`` doubling up to ``most``, with jitter."""
-    return error.retry_after or min(first * 2.0**tries, most) * random.uniform(0.5, 1.0)

@@ -1,0 +1,215 @@
+"""Typed steps: each asks Qdrant for one thing and answers in our types.
+
+An operation says ``points = yield from retrieve(...)``; what the client returns is read here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant.operations.steps import Steps, call
+from llmrec_qdrant.space.points import Point, set_payload
+
+__all__ = [
+    "aliases",
+    "change_aliases",
+    "collection_exists",
+    "collection_names",
+    "count",
+    "create_collection",
+    "create_index",
+    "delete",
+    "delete_collection",
+    "delete_vectors",
+    "facet",
+    "indexed_keys",
+    "metadata",
+    "query",
+    "retrieve",
+    "scroll",
+    "server_version",
+    "update",
+    "update_metadata",
+    "update_payload",
+    "upsert",
+]
+
+Selector = bool | Sequence[str] | models.PayloadSelectorExclude
+"""Which payload keys are read: all, none, these, or all but these."""
+Offset = Any
+"""Where the next page of a scroll begins; None after the last one."""
+
+
+def _selected(selector: Selector) -> Any:
+    return list(selector) if isinstance(selector, Sequence) else selector
+
+
+def retrieve(
+    collection: str, ids: Iterable[str], payload: Selector = True, vectors: bool | Sequence[str] = False
+) -> Steps[list[Point]]:
+    """The points with these ids that exist, in any order."""
+    wanted = list(ids)
+    if not wanted:
+        return []
+    records: list[models.Record] = yield from call(
+        "retrieve",
+        collection_name=collection,
+        ids=wanted,
+        with_payload=_selected(payload),
+        with_vectors=_selected(vectors),
+    )
+    return [Point.of(record) for record in records]
+
+
+def scroll(
+    collection: str,
+    condition: models.Filter | None = None,
+    *,
+    limit: int,
+    offset: Offset = None,
+    payload: Selector = True,
+    vectors: bool | Sequence[str] = False,
+    order_by: models.OrderBy | None = None,
+) -> Steps[tuple[list[Point], Offset]]:
+    """One page of the matching points, by id or by ``order_by``, and the offset of the next page."""
+    page: tuple[list[models.Record], Offset] = yield from call(
+        "scroll",
+        collection_name=collection,
+        scroll_filter=condition,
+        limit=limit,
+        offset=offset,
+        order_by=order_by,
+        with_payload=_selected(payload),
+        with_vectors=_selected(vectors),
+    )
+    records, following = page
+    return [Point.of(record) for record in records], following
+
+
+def count(collection: str, condition: models.Filter | None = None) -> Steps[int]:
+    """Exact number of matching points."""
+    result: models.CountResult = yield from call(
+        "count", collection_name=collection, count_filter=condition, exact=True
+    )
+    return result.count
+
+
+def facet(
+    collection: str, key: str, condition: models.Filter | None = None, *, limit: int, exact: bool = False
+) -> Steps[dict[str, int]]:
+    """Values of an indexed keyword → how many matching points have it, most frequent first."""
+    response: models.FacetResponse = yield from call(
+        "facet", collection_name=collection, key=key, facet_filter=condition, limit=limit, exact=exact
+    )
+    return {str(hit.value): hit.count for hit in response.hits}
+
+
+def query(collection: str, requests: Sequence[models.QueryRequest]) -> Steps[list[list[Point]]]:
+    """The ranked points of each request, in one round trip."""
+    responses: list[models.QueryResponse] = yield from call(
+        "query_batch_points", collection_name=collection, requests=list(requests)
+    )
+    return [[Point.of(point) for point in response.points] for response in responses]
+
+
+def upsert(collection: str, points: Sequence[models.PointStruct], only_if: models.Filter | None = None) -> Steps[None]:
+    """Store whole points, durable when this returns.
+
+    With ``only_if`` an existing point is replaced only where it matches; new points are stored in any case.
+    """
+    if points:
+        yield from call("upsert", collection_name=collection, points=list(points), wait=True, update_filter=only_if)
+
+
+def update(collection: str, operations: Sequence[Any], wait: bool = True) -> Steps[None]:
+    """Carry out update operations one after the other; ``wait``: durable when this returns."""
+    if operations:
+        yield from call(
+            "batch_update_points", collection_name=collection, update_operations=list(operations), wait=wait
+        )
+
+
+def update_payload(collection: str, values: Mapping[str, Any], condition: models.Filter) -> Steps[None]:
+    """Set these payload keys on all matching points."""
+    yield from update(collection, set_payload(values, condition))
+
+
+def delete(collection: str, condition: models.Filter) -> Steps[None]:
+    """Delete all matching points."""
+    selector = models.FilterSelector(filter=condition)
+    yield from call("delete", collection_name=collection, points_selector=selector, wait=True)
+
+
+def delete_vectors(collection: str, names: Sequence[str], condition: models.Filter) -> Steps[None]:
+    """Delete these named vectors of all matching points."""
+    selector = models.FilterSelector(filter=condition)
+    yield from call("delete_vectors", collection_name=collection, vectors=list(names), points=selector, wait=True)
+
+
+# --- collections ----------------------------------------------------------------------------------
+
+
+def server_version() -> Steps[str]:
+    """Version of the Qdrant server, such as ``1.16.3``."""
+    info: models.VersionInfo = yield from call("info")
+    return str(info.version)
+
+
+def collection_names() -> Steps[list[str]]:
+    """Names of all collections that this key may list."""
+    response: models.CollectionsResponse = yield from call("get_collections")
+    return [collection.name for collection in response.collections]
+
+
+def collection_exists(collection: str) -> Steps[bool]:
+    """Whether there is a collection or alias of that name."""
+    exists: bool = yield from call("collection_exists", collection_name=collection)
+    return exists
+
+
+def aliases() -> Steps[dict[str, str]]:
+    """Alias → collection."""
+    response: models.CollectionsAliasesResponse = yield from call("get_aliases")
+    return {alias.alias_name: alias.collection_name for alias in response.aliases}
+
+
+def change_aliases(operations: Sequence[Any]) -> Steps[None]:
+    """Change aliases in one atomic call."""
+    yield from call("update_collection_aliases", change_aliases_operations=list(operations))
+
+
+def create_collection(
+    collection: str, spec: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+) -> Steps[None]:
+    """Create a collection; see :func:`llmrec_qdrant.space.layout.collection_spec`."""
+    yield from call("create_collection", collection_name=collection, metadata=dict(metadata or {}), **spec)
+
+
+def create_index(collection: str, key: str, schema: Any) -> Steps[None]:
+    """Index a payload key."""
+    yield from call("create_payload_index", collection_name=collection, field_name=key, field_schema=schema, wait=True)
+
+
+def delete_collection(collection: str) -> Steps[None]:
+    """Delete a collection with everything in it; a missing one is no error."""
+    yield from call("delete_collection", collection_name=collection)
+
+
+def metadata(collection: str) -> Steps[dict[str, Any]]:
+    """The metadata of a collection."""
+    info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
+    return dict(info.config.metadata or {})
+
+
+def update_metadata(collection: str, values: Mapping[str, Any]) -> Steps[None]:
+    """Set these metadata keys of a collection; others stay."""
+    yield from call("update_collection", collection_name=collection, metadata=dict(values))
+
+
+def indexed_keys(collection: str) -> Steps[set[str]]:
+    """Payload keys that have an index."""
+    info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
+    return set(info.payload_schema or {})

@@ -1,0 +1,102 @@
+"""Points as this package reads and writes them: with a flat payload.
+
+In Qdrant a payload shows first what people read, and last one nested object with the bookkeeping. In code it is flat: a
+bookkeeping key is the path ``bookkeeping.NAME``, the same path that filters and indexes use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qdrant_client import models
+
+__all__ = ["BOOKKEEPING", "Point", "flat", "nested", "new_point", "set_payload"]
+
+BOOKKEEPING = "bookkeeping"
+"""Payload key of the nested object that holds what only the product reads."""
+_PREFIX = f"{BOOKKEEPING}."
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One stored point. Unread parts are empty."""
+
+    id: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    """Flat: bookkeeping under its paths."""
+    vectors: Mapping[str, Any] = field(default_factory=dict)
+    """Named vectors: a list of floats, a list of rows, or a ``SparseVector``."""
+    score: float = 0.0
+
+    @classmethod
+    def of(cls, record: models.Record | models.ScoredPoint) -> Point:
+        """A point from an answer of the Qdrant client."""
+        vectors = record.vector if isinstance(record.vector, dict) else {}
+        score = record.score if isinstance(record, models.ScoredPoint) else 0.0
+        return cls(str(record.id), flat(record.payload or {}), vectors, score)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A payload value; ``default`` where it is missing or null."""
+        value = self.payload.get(key)
+        return default if value is None else value
+
+    def dense(self, name: str) -> list[float] | None:
+        """A dense vector, None if the point has none of that name."""
+        vector: list[float] | None = self.vectors.get(name)
+        return vector
+
+    def sparse(self, name: str) -> models.SparseVector | None:
+        """A sparse vector, None if the point has none of that name."""
+        vector: models.SparseVector | None = self.vectors.get(name)
+        return vector
+
+
+def flat(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored payload with the bookkeeping under its paths.
+
+    >>> flat({"title": "Jaws", "bookkeeping": {"stale": True}})
+    {'title': 'Jaws', 'bookkeeping.stale': True}
+    """
+    values = {key: value for key, value in payload.items() if key != BOOKKEEPING}
+    inside = payload.get(BOOKKEEPING)
+    return (
+        values | {f"{_PREFIX}{key}": value for key, value in inside.items()} if isinstance(inside, Mapping) else values
+    )
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored form of a flat payload: bookkeeping last.
+
+    >>> nested({"bookkeeping.stale": True, "title": "Jaws"})
+    {'title': 'Jaws', 'bookkeeping': {'stale': True}}
+    """
+    readable, inside = _split(values)
+    return {**readable, BOOKKEEPING: inside} if inside else readable
+
+
+def _split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    readable = {key: value for key, value in values.items() if not key.startswith(_PREFIX)}
+    inside = {key.removeprefix(_PREFIX): value for key, value in values.items() if key.startswith(_PREFIX)}
+    return readable, inside
+
+
+def new_point(point: str, values: Mapping[str, Any], vectors: Mapping[str, Any] | None = None) -> models.PointStruct:
+    """A whole point to be stored, from a flat payload."""
+    return models.PointStruct(id=point, vector=dict(vectors or {}), payload=nested(values))
+
+
+def set_payload(values: Mapping[str, Any], condition: models.Filter) -> Sequence[models.SetPayloadOperation]:
+    """Operations that set these keys of a flat payload on all matching points, and leave the other keys alone.
+
+    Qdrant sets the keys of one object per operation, so bookkeeping comes second: whatever it says of the readable keys
+    is true when it is written.
+    """
+    readable, inside = _split(values)
+    parts = [(readable, None), (inside, BOOKKEEPING)]
+    return [
+        models.SetPayloadOperation(set_payload=models.SetPayload(payload=part, filter=condition, key=key))
+        for part, key in parts
+        if part
+    ]
