@@ -34,10 +34,11 @@ from llmrec_qdrant.operations import search as search_operations
 from llmrec_qdrant.operations import topics as topics_operations
 from llmrec_qdrant.operations import training as training_operations
 from llmrec_qdrant.operations.batching import listed
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.events import EventLike
 from llmrec_qdrant.operations.items import ItemLike
 from llmrec_qdrant.operations.lists import Ask
-from llmrec_qdrant.operations.spaces import CONFIG_AGE, Bound, checked_tenant
+from llmrec_qdrant.operations.spaces import CONFIG_AGE, checked_tenant
 from llmrec_qdrant.operations.steps import Steps, drive_async
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.queues.base import JobQueue

@@ -85,6 +85,9 @@ class Interest(Contract):
     weight: float = Field(ge=0, le=1, description="Share of the user's attention; all interests add up to 1.")
     trend: Literal["rising", "steady", "fading"] = "steady"
     items: list[str] = Field(default_factory=list, description="Ids of the items that show it, strongest first.")
+    titles: dict[str, str] = Field(
+        default_factory=dict, description="Titles of these items, by id, where they have one."
+    )
     last_at: datetime = Field(description="Last event about it.")
     steer: float = Field(default=1.0, description="What the user set: 0 muted, above 1 boosted.")
 

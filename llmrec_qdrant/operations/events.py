@@ -13,9 +13,9 @@ from llmrec_qdrant.contracts.answers import Receipt
 from llmrec_qdrant.contracts.entities import Event
 from llmrec_qdrant.contracts.messages import RefreshUsers
 from llmrec_qdrant.operations.batching import BATCH, _refuse, add, batches, by_size, many, read_all
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.operations.items import _delete
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Steps, call, notify
 from llmrec_qdrant.operations.texts import _put_unless_same, _text_payload
 from llmrec_qdrant.operations.versions import on_every_version

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Failure
-from llmrec_qdrant.operations.spaces import Bound, reconcile
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.spaces import reconcile
 from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.conditions import tenant_filter

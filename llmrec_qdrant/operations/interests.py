@@ -12,8 +12,8 @@ from llmrec_qdrant.contracts.answers import MAX_BOOST, MAX_BOOSTED, Interest, Se
 from llmrec_qdrant.contracts.config import LEGS
 from llmrec_qdrant.contracts.messages import RefreshUsers
 from llmrec_qdrant.errors import InvalidInput, show
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.events import mark_users
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Steps, call, notify
 from llmrec_qdrant.operations.topics import _is, _known
 from llmrec_qdrant.operations.versions import on_every_version
@@ -22,6 +22,7 @@ from llmrec_qdrant.query import results
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.conditions import all_of, only
 from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.interests import read_interest
 from llmrec_qdrant.space.layout import DENSE, INTERESTS, Key
 
 __all__ = ["interests_of", "shelves", "steer"]
@@ -48,7 +49,7 @@ def _look_up(bound: Bound, user: str, vectors: bool) -> Steps[tuple[dict[str, An
 def _with_labels(bound: Bound, payload: dict[str, Any]) -> Steps[list[Interest]]:
     """Interests as stored, with the labels of now and what the user set."""
     steering = payload.get(Key.STEER) or {}
-    stored = [Interest.parse(one) for one in payload.get(Key.INTERESTS) or []]
+    stored = [read_interest(one) for one in payload.get(Key.INTERESTS) or []]
     if not stored:
         return []
     points = [point_id("topic", one.topic) for one in stored]

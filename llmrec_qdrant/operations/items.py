@@ -19,7 +19,7 @@ from llmrec_qdrant.contracts.entities import Item
 from llmrec_qdrant.contracts.messages import EmbedItems
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations.batching import BATCH, _refuse, add, batches, by_size, many, read_all
-from llmrec_qdrant.operations.spaces import Bound
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, call, notify
 from llmrec_qdrant.operations.versions import on_every_version
 from llmrec_qdrant.query.fields import check_payload

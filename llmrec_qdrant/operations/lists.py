@@ -11,7 +11,7 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.errors import InvalidInput, show
-from llmrec_qdrant.operations.spaces import Bound
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.query import requests, rerank, results
 from llmrec_qdrant.query import weights as query_weights

@@ -11,8 +11,8 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.contracts.config import LEGS, Leg
 from llmrec_qdrant.errors import InvalidInput, show
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.lists import Ask, _checked, _filter, _Plan, _plan, _run
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.query import requests, results
 from llmrec_qdrant.query.requests import LegQuery

@@ -5,9 +5,9 @@ from __future__ import annotations
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.errors import InvalidInput, WorkPending, show
 from llmrec_qdrant.operations import texts
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.lists import Ask, _checked, _filter, _Plan, _plan, _run, _weights
 from llmrec_qdrant.operations.personal import _look_up, _User
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Sleep, Steps, call
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.ids import point_id

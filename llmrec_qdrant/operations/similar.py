@@ -8,9 +8,9 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
 from llmrec_qdrant.errors import InvalidInput, NotFound
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.lists import Ask, _checked, _filter, _plan, _run
 from llmrec_qdrant.operations.personal import _look_up
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.query import requests, results
 from llmrec_qdrant.query.requests import LegQuery

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,13 +13,14 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Item
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.errors import QdrantRefused, ServerTooOld, SpaceMismatch, SpaceNotFound
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, call, notify
 from llmrec_qdrant.operations.versions import on_every_version
 from llmrec_qdrant.space import layout
 from llmrec_qdrant.space.conditions import tenant_filter
 from llmrec_qdrant.space.layout import CollectionKind, Key, Space
 
-__all__ = ["Bound", "build_collection", "check_server", "configure", "create", "load_config", "reconcile", "status"]
+__all__ = ["build_collection", "check_server", "configure", "create", "load_config", "reconcile", "status"]
 
 
 MINIMUM = (1, 16)
@@ -29,19 +29,6 @@ MINIMUM = (1, 16)
 
 CONFIG_AGE = 30.0
 """Seconds after which a changed configuration of the space is noticed."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """What every operation needs to know: the space, its configuration, and whose data it may see."""
-
-    space: Space
-    config: SpaceConfig
-    tenant: str | None = None
-
-    def at(self, version: int) -> Bound:
-        """The same, for one version of the space."""
-        return replace(self, space=self.space.at(version))
 
 
 def check_server() -> Steps[None]:

@@ -8,7 +8,7 @@ from typing import Any
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.messages import EmbedTexts
-from llmrec_qdrant.operations.spaces import Bound
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, call, notify
 from llmrec_qdrant.space.ids import digest, point_id
 from llmrec_qdrant.space.layout import FRESH, Key

@@ -11,8 +11,8 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.answers import MAX_LABEL, MAX_TOPICS, Topic
 from llmrec_qdrant.contracts.messages import FitTopics
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import now
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Steps, call, notify
 from llmrec_qdrant.operations.versions import on_every_version
 from llmrec_qdrant.space import conditions

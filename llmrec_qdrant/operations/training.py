@@ -13,8 +13,8 @@ from typing import Any
 from llmrec_qdrant.contracts.jobs import TrainingJob
 from llmrec_qdrant.contracts.messages import Train
 from llmrec_qdrant.errors import SpaceMismatch
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import now
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Steps, call, notify
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.layout import TRAINING, Space

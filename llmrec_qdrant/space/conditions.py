@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.space.conditions."""
+"""Qdrant filters on our own payload keys. Every such filter is built here."""
 
 from __future__ import annotations
 
@@ -8,60 +8,90 @@ from typing import Any
 from qdrant_client import models
 
 from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
 
-__all__ = ["all_of", "equals", "has_id", "one_of", "tenant_filter", "unchanged", "where"]
+__all__ = [
+    "NEVER",
+    "all_of",
+    "equals",
+    "has_id",
+    "none_of",
+    "one_of",
+    "only",
+    "set_aside",
+    "stale",
+    "tenant_filter",
+    "unchanged",
+    "where",
+]
 
-
-# A condition that no point fulfils: an upsert under it inserts new points and leaves existing ones alone.
 NEVER = models.Filter(must=[models.HasIdCondition(has_id=[])])
+"""Matches no point: an upsert under it stores new points and leaves existing ones alone."""
 
 
-def only(*points: str) -> models.Filter:
-    """As a filter, missing points are no error."""
-    return models.Filter(must=[models.HasIdCondition(has_id=list(points))])
-
-
-def tenant_filter(tenant: str | None) -> models.Filter | None:
-    """The one place where tenancy becomes a condition."""
-    if tenant is None:
-        return None
-    return models.Filter(must=[models.FieldCondition(key=Key.TENANT, match=models.MatchValue(value=tenant))])
-
-
-def all_of(*filters: models.Filter | None) -> models.Filter | None:
-    """The conjunction of filters, None for none."""
-    given = [one for one in filters if one is not None]
-    if len(given) < 2:
-        return given[0] if given else None
-    return models.Filter(must=list(given))
+# --- conditions: parts of a filter ----------------------------------------------------------------
 
 
 def equals(key: str, value: Any) -> models.FieldCondition:
-    """Payload ``key`` is ``value``."""
+    """The payload value ``key`` is ``value``, or a list that contains it."""
     return models.FieldCondition(key=key, match=models.MatchValue(value=value))
 
 
 def one_of(key: str, values: Sequence[Any]) -> models.FieldCondition:
-    """Payload ``key`` is, or contains, one of ``values``."""
+    """The payload value ``key`` is one of ``values``, or a list that contains one of them."""
     return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
 
 
 def has_id(*points: str) -> models.HasIdCondition:
-    """The point is one of these."""
+    """The point has one of these ids."""
     return models.HasIdCondition(has_id=list(points))
-
-
-def unchanged(records: Sequence[models.Record], key: str) -> models.Filter:
-    """These points, as long as the source of each is the one that was read: ``key`` names its digest or revision."""
-    values = list({str((record.payload or {}).get(key)) for record in records})
-    return where(has_id(*(str(record.id) for record in records)), one_of(key, values))
-
-
-def where(*conditions: Any) -> models.Filter:
-    """All conditions hold."""
-    return models.Filter(must=list(conditions))
 
 
 def stale() -> models.FieldCondition:
     """The vectors lag their source."""
     return equals(Key.STALE, True)
+
+
+def set_aside() -> models.FieldCondition:
+    """The point failed too often and waits for an edit or a retry."""
+    return equals(Key.SET_ASIDE, True)
+
+
+# --- filters --------------------------------------------------------------------------------------
+
+
+def where(*conditions: Any) -> models.Filter:
+    """All conditions hold; conditions may be filters."""
+    return models.Filter(must=list(conditions))
+
+
+def none_of(*conditions: Any) -> models.Filter:
+    """No condition holds."""
+    return models.Filter(must_not=list(conditions))
+
+
+def only(*points: str) -> models.Filter:
+    """The points with these ids. Unlike a list of ids, a filter accepts ids that do not exist."""
+    return where(has_id(*points))
+
+
+def tenant_filter(tenant: str | None) -> models.Filter | None:
+    """The points of a tenant; None where no tenant is bound. Tenancy becomes a condition here and nowhere else."""
+    return None if tenant is None else where(equals(Key.TENANT, tenant))
+
+
+def all_of(*filters: models.Filter | None) -> models.Filter | None:
+    """The conjunction of filters, None for none."""
+    present = [part for part in filters if part is not None]
+    if len(present) < 2:
+        return present[0] if present else None
+    return where(*present)
+
+
+def unchanged(points: Sequence[Point | models.Record], key: str) -> models.Filter:
+    """These points, as long as each still has the source that was read.
+
+    ``key`` names the digest or revision of the source. Digests of two points differ, so one filter serves them all.
+    """
+    values = list({str((point.payload or {}).get(key)) for point in points})
+    return where(has_id(*(str(point.id) for point in points)), one_of(key, values))

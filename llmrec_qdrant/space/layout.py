@@ -87,6 +87,8 @@ class Key:
     """Of a topic: the score below which an item is an outlier, with and without a dense vector."""
     INTERESTS = INTERESTS
     """Of a user: interests in words; the vector of the same name holds one row for each."""
+    RECENT = "recent"
+    """Of a user: the last ten events with the titles of their items, newest first."""
     STEER = "steer"
     """Of a user: topic → weight, set by the user. Not derived from anything: workers keep it."""
     TERMS = "terms"

@@ -17,8 +17,8 @@ from qdrant_client.http.models import QueryResponse
 from llmrec_qdrant import InvalidInput, Recommendation, SimilarUser, SpaceConfig
 from llmrec_qdrant.contracts.config import LEGS, Leg
 from llmrec_qdrant.operations import personal, search, similar
+from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.lists import Ask
-from llmrec_qdrant.operations.spaces import Bound
 from llmrec_qdrant.operations.steps import Call, Send, Sleep
 from llmrec_qdrant.query import requests as query_requests
 from llmrec_qdrant.query import rerank, results
