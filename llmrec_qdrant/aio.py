@@ -198,9 +198,9 @@ class AsyncRecommender:
         """As :meth:`Recommender.clean_up`."""
         return await self._drive(reembed_operations.clean_up(await self._bound()))
 
-    async def upsert_items(self, items: Iterable[ItemLike]) -> Receipt:
+    async def upsert_items(self, items: Iterable[ItemLike], *, notify: bool = True) -> Receipt:
         """As :meth:`Recommender.upsert_items`."""
-        return await self._drive(items_operations.upsert_items(await self._bound(), items))
+        return await self._drive(items_operations.upsert_items(await self._bound(), items, notify))
 
     async def track(self, events: Iterable[EventLike]) -> Receipt:
         """As :meth:`Recommender.track`."""

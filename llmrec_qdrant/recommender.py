@@ -224,12 +224,13 @@ class Recommender:
 
     # --- writes ------------------------------------------------------------------------------
 
-    def upsert_items(self, items: Iterable[ItemLike]) -> Receipt:
+    def upsert_items(self, items: Iterable[ItemLike], *, notify: bool = True) -> Receipt:
         """Store items, durable when this returns; their vectors follow.
 
+        ``notify=False`` tells no worker: the next :meth:`reconcile` finds the items.
         Raises :class:`PartlyRejected` if some were refused; the others are stored.
         """
-        return self._drive(items_operations.upsert_items(self._bound(), items))
+        return self._drive(items_operations.upsert_items(self._bound(), items, notify))
 
     def track(self, events: Iterable[EventLike]) -> Receipt:
         """Store events, durable when this returns; their users' vectors follow.

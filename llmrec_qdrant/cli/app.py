@@ -1,140 +1,196 @@
-"""TODO: llmrec_qdrant.cli.app."""
+"""The command line application, and the options that every command shares.
+
+The shared options are declared once, as parameters of the callback of ``llmrec`` itself. :class:`ConnectedCommand` and
+:class:`ConnectedGroup` accept the same options after the command, so both of these work::
+
+    llmrec --space movies recommend alice --json
+    llmrec recommend alice --space movies --json
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.queues.base import mask_url
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.settings import Settings
 
-__all__ = ["app"]
+__all__ = ["CommandSet", "Connected", "app"]
 
 
-app = typer.Typer(
+_connection = partial(typer.Option, rich_help_panel="Connection")
+_output = partial(typer.Option, rich_help_panel="Output")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Values of the shared options, as they were typed."""
+
+    url: str | None = None
+    path: str | None = None
+    space: str | None = None
+    broker: str | None = None
+    api_key: str | None = None
+    tenant: str | None = None
+    json: bool = False
+    debug: bool = False
+
+    def updated(self, later: Mapping[str, Any]) -> Shared:
+        """These values, replaced by those that were typed later on the line."""
+        return replace(self, **{name: value for name, value in later.items() if value})
+
+    def connection(self) -> dict[str, Any]:
+        """Arguments of :meth:`Recommender.connect`: options first, then the environment.
+
+        A server or folder named by an option replaces both of the environment's.
+        """
+        settings = Settings()
+        arguments = Settings(space=self.space or settings.space or "main").connection()
+        if self.url or self.path:
+            arguments |= {"url": None, "path": None}
+        return arguments | {name: getattr(self, name) for name in arguments if getattr(self, name)}
+
+
+class Connected(typer.Context):
+    """The context of a command: which Qdrant it works on, and how it prints its answer."""
+
+    obj: Shared
+
+    def open(self, create: bool = False) -> Recommender:
+        """Connect to the space. Only ``create`` creates the folder of an embedded Qdrant.
+
+        Raises :class:`InvalidInput` if no Qdrant is named or the folder does not exist.
+        """
+        arguments = self.obj.connection()
+        path = arguments["path"]
+        if arguments["url"] is None and path is None:
+            raise InvalidInput(
+                "no Qdrant is named: pass --url http://localhost:6333 (or set LLMREC_QDRANT_URL), "
+                "or --path ./data for an embedded one"
+            )
+        if path and path != ":memory:" and not create and not Path(path).is_dir():
+            raise InvalidInput(
+                f"there is no folder {path!r}: check the path, or create it with `llmrec init --path {path}`"
+            )
+        return Recommender.connect(**arguments)
+
+    @property
+    def json(self) -> bool:
+        """Whether the answer is one JSON document."""
+        return self.obj.json
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether workers do the work, not this process."""
+        return self.obj.connection()["broker"] is not None
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that the command is bound to."""
+        tenant: str | None = self.obj.connection()["tenant"]
+        return tenant
+
+    @property
+    def where(self) -> str:
+        """The Qdrant, without its password."""
+        arguments = self.obj.connection()
+        return mask_url(arguments["url"]) if arguments["url"] else str(Path(arguments["path"]).resolve())
+
+
+NAMES = tuple(field.name for field in fields(Shared))
+"""Names of the shared options."""
+
+
+def _with_shared(command: TyperCommand | TyperGroup, context: Any, declared: list[Any]) -> list[Any]:
+    """The parameters that a command declares, the shared ones, and ``--help``."""
+    own = len(command.params)
+    shared = [option for option in context.find_root().command.params if option.name in NAMES]
+    return [*declared[:own], *shared, *declared[own:]]
+
+
+def _take_shared(context: Any) -> None:
+    """Move the shared options from the arguments of the command into its context."""
+    later = {name: context.params.pop(name, None) for name in NAMES}
+    context.obj = (context.obj or Shared()).updated(later)
+
+
+class ConnectedCommand(TyperCommand):
+    """A command that accepts the shared options beside its own."""
+
+    context_class = Connected
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its own parameters and the shared ones."""
+        return _with_shared(self, ctx, super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; the values of the shared options go into the context."""
+        rest = super().parse_args(ctx, args)
+        _take_shared(ctx)
+        return rest
+
+
+class ConnectedGroup(TyperGroup):
+    """A command with subcommands that accepts the shared options beside its own."""
+
+    context_class = Connected
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its own parameters and the shared ones."""
+        return _with_shared(self, ctx, super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; the values of the shared options go into the context."""
+        rest = super().parse_args(ctx, args)
+        _take_shared(ctx)
+        return rest
+
+
+class CommandSet(typer.Typer):
+    """Commands that all accept the shared options."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
+        """Register a function as a command."""
+        return super().command(name, **{"cls": ConnectedCommand, **settings})
+
+
+app = CommandSet(
+    add_completion=True,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Turn a Qdrant into a recommender that knows each user's interests.\n\n"
     "Start with [bold]llmrec demo[/bold]. With your own data: [bold]llmrec init[/bold], "
-    "[bold]llmrec load items F[/bold], [bold]llmrec load events F[/bold], [bold]llmrec recommend USER[/bold].\n\n"
-    "Every option of the connection can also be set as LLMREC_QDRANT_URL, LLMREC_PATH, LLMREC_SPACE, LLMREC_BROKER, "
-    "LLMREC_API_KEY, LLMREC_TENANT.\n\n"
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused, 130 interrupted.",
+    "[bold]llmrec load items FILE[/bold], [bold]llmrec load events FILE[/bold], [bold]llmrec recommend USER[/bold].\n\n"
+    "The options under Connection and Output work before and after every command. Instead of an option of the "
+    "connection you can set LLMREC_QDRANT_URL, LLMREC_PATH, LLMREC_SPACE, LLMREC_BROKER, LLMREC_API_KEY or "
+    "LLMREC_TENANT.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or something is not installed, 3 done but some rows were refused, "
+    "130 interrupted.",
 )
 
 
-@dataclass
-class Target:
-    """What a command talks to, and how it answers."""
-
-    connection: dict[str, Any]
-    json: bool
-
-    def open(self, make: bool = False) -> Recommender:
-        """Connect; only ``make`` makes the folder of an embedded Qdrant."""
-        if self.connection["url"] is None and self.connection["path"] is None:
-            raise InvalidInput(
-                "no Qdrant is named: pass --url http://localhost:6333 (or set LLMREC_QDRANT_URL), "
-                "or --path ./data for an embedded one"
-            )
-        path = self.connection["path"]
-        if path and path != ":memory:" and not make and not Path(path).is_dir():
-            raise InvalidInput(
-                f"there is no folder {path!r}: check the path, or make it with `llmrec init --path {path}`"
-            )
-        return Recommender.connect(**self.connection)
-
-    @property
-    def where(self) -> str:
-        """The Qdrant, without secrets."""
-        url = self.connection["url"]
-        return mask_url(url) if url else str(Path(self.connection["path"]).resolve())
-
-
-CONNECTION: dict[str, Any] = {
-    "url": Annotated[str | None, typer.Option(help="Qdrant server, such as http://localhost:6333.")],
-    "path": Annotated[str | None, typer.Option(help="Folder of an embedded Qdrant, instead of a server.")],
-    "space": Annotated[str | None, typer.Option(help="Name of the space; 'main' if nothing names one.")],
-    "broker": Annotated[str | None, typer.Option(help="Redis for Celery; without it work runs in this process.")],
-    "api_key": Annotated[str | None, typer.Option(help="Qdrant API key (better: LLMREC_API_KEY).")],
-    "tenant": Annotated[str | None, typer.Option(help="Tenant to be bound to.")],
-    "json": Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")],
-    "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
-}
-"""Options that every command has."""
-
-
-def connected(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of the connection; it receives them as its first argument."""
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    options = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=False if name in {"json", "debug"} else None, annotation=kind
-        )
-        for name, kind in CONNECTION.items()
-    ]
-
-    @functools.wraps(command)
-    def wrapper(**given: Any) -> None:
-        taken = {name: given.pop(name) for name in CONNECTION}
-        taken.pop("debug")  # read by main, which shows errors
-        command(_target(taken.pop("json"), taken), **given)
-
-    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    wrapper.__signature__ = inspect.Signature(own + options)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {one.name: one.annotation for one in own + options}
-    return wrapper
-
-
-def _target(as_json: bool, given: dict[str, Any]) -> Target:
-    """Options before environment; a named server or folder replaces both of the environment's."""
-    settings = Settings()
-    named = Settings(space=given["space"] or settings.space or "main").connection()
-    if given["url"] or given["path"]:
-        named |= {"url": None, "path": None}
-    return Target(named | {name: value for name, value in given.items() if value}, as_json)
-
-
-Model = Annotated[str | None, typer.Option(help="sentence-transformers or BERT id, or a folder.")]
-
-
-Size = Annotated[int | None, typer.Option(help="Numbers in a dense vector; read from the model if possible.")]
-
-
-Pooling = Annotated[str | None, typer.Option(help="mean or cls.")]
-
-
-Similarity = Annotated[str | None, typer.Option(help="cosine or pearson.")]
-
-
-Limit = Annotated[int, typer.Option("--limit", "-n", help="How many.")]
-
-
-Filter = Annotated[
-    list[str] | None,
-    typer.Option("--filter", "-f", help="year>=2000, lang=zh, genre=a,b (repeatable), or a JSON object."),
-]
-
-
-Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Item id to leave out (repeatable).")]
-
-
-Diversity = Annotated[float, typer.Option("--diversity", help="0 (none) to 1.")]
-
-
-Weights = Annotated[str | None, typer.Option("--weights", help="Weight per leg: dense=1,tfidf=1,collab=2.")]
-
-
-Explain = Annotated[bool, typer.Option("--explain", "-e", help="Score per leg, and why.")]
-
-
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until workers have encoded everything.")]
+@app.callback()
+def share(
+    context: typer.Context,
+    url: Annotated[str | None, _connection(help="Qdrant server, such as http://localhost:6333.")] = None,
+    path: Annotated[str | None, _connection(help="Folder of an embedded Qdrant, instead of a server.")] = None,
+    space: Annotated[str | None, _connection(help="Name of the space; main unless you name one.")] = None,
+    broker: Annotated[
+        str | None, _connection(help="Redis of the workers; without one, this process does the work.")
+    ] = None,
+    api_key: Annotated[str | None, _connection(help="Qdrant API key; better set LLMREC_API_KEY.")] = None,
+    tenant: Annotated[str | None, _connection(help="Only the items and users of this tenant.")] = None,
+    json: Annotated[bool, _output("--json", help="Print one JSON document instead of tables.")] = False,
+    debug: Annotated[bool, _output("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Keep the shared options for the command that follows."""
+    context.obj = Shared(url, path, space, broker, api_key, tenant, json, debug)

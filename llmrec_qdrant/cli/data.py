@@ -1,24 +1,33 @@
-"""TODO: llmrec_qdrant.cli.data."""
+"""The commands that write and delete: ``load items``, ``load events``, ``delete``, ``forget``."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from llmrec_qdrant.cli.app import Target, Wait, app, connected
-from llmrec_qdrant.cli.printing import err, print_json, print_status, say
+from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
+from llmrec_qdrant.cli.catching_up import catch_up
+from llmrec_qdrant.cli.options import Wait
+from llmrec_qdrant.cli.printing import print_json, print_status, say, warn
 from llmrec_qdrant.cli.progress import bar
-from llmrec_qdrant.cli.spaces import _caught_up
 from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.checkpoint import Checkpoint
-from llmrec_qdrant.load.loader import Loaded, as_json, load
+from llmrec_qdrant.load.columns import LoadKind
+from llmrec_qdrant.load.loader import load
+from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Row, Source
+from llmrec_qdrant.recommender import Recommender
 
-loads = typer.Typer(no_args_is_help=True, help="Load items or events from a file, standard input or a database.")
+PARTLY_REFUSED = 3
+"""The exit code of a load that refused some rows."""
+
+loads = CommandSet(
+    cls=ConnectedGroup, no_args_is_help=True, help="Load items or events from a file, standard input or a database."
+)
 app.add_typer(loads, name="load")
 
 
@@ -31,137 +40,145 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-SourceArgument = Annotated[
+File = Annotated[
     str, typer.Argument(metavar="FILE", help="A file, - for standard input, or a database URL with --query.")
 ]
-
-
-Query = Annotated[str | None, typer.Option(help="SELECT whose columns have the names of the fields.")]
-
-
-FormatOption = Annotated[Format | None, typer.Option("--format", help="If the name of the file does not tell.")]
-
-
-Map = Annotated[list[str] | None, typer.Option("--map", help="Rename a column: old=new; drop it: old= (repeatable).")]
-
-
-Rejects = Annotated[Path | None, typer.Option(help="Where refused rows go; FILE.rejects.jsonl if not named.")]
-
-
-Restart = Annotated[bool, typer.Option("--restart", help="Begin anew instead of where it stopped.")]
+Query = Annotated[str | None, typer.Option(help="SELECT whose columns are named like the fields.")]
+FileFormat = Annotated[Format | None, typer.Option("--format", help="Needed if the name of the file does not show it.")]
+Map = Annotated[list[str] | None, typer.Option("--map", help="Rename a column, old=new; drop it, old= (repeatable).")]
+RejectsFile = Annotated[
+    Path | None,
+    typer.Option("--rejects", help="Where refused rows are listed, with the reason [FILE.rejects.jsonl]."),
+]
+Restart = Annotated[bool, typer.Option("--restart", help="Load from the beginning, not from where it stopped.")]
 
 
 @loads.command("items")
-@connected
 def load_items(
-    target: Target, file: SourceArgument, query: Query = None, format: FormatOption = None, map: Map = None,
-    rejects: Rejects = None, restart: Restart = False, wait: Wait = True,
-) -> None:  # fmt: skip
-    """Load items: id, title, text, payload, tenant; any other column becomes a field of the payload.
+    context: Connected,
+    file: File,
+    query: Query = None,
+    format: FileFormat = None,
+    map: Map = None,
+    rejects: RejectsFile = None,
+    restart: Restart = False,
+    wait: Wait = True,
+) -> None:
+    """Load items. Fields: id, title, text, payload, tenant; every other column goes into the payload.
 
-    Examples: llmrec load items films.jsonl
-    llmrec load items films.csv --map movieId=id
-    llmrec load items postgresql://user@host/db --query "SELECT id, title, plot AS text FROM films"
+    Interrupted? Run the same command again: it continues where it stopped. Items that have not changed are left alone.
+
+    Example: llmrec load items films.jsonl
+
+    Example: llmrec load items films.csv --map movieId=id
+
+    Example: llmrec load items postgresql://user@host/db --query "SELECT id, title, plot AS text FROM films"
     """
-    _load(target, "items", Source(file, format.value if format else None, query), map, rejects, restart, wait)
+    source = Source(file, format.value if format else None, query)
+    _load(context, "items", source, _renames(map), rejects, restart, wait)
 
 
 @loads.command("events")
-@connected
 def load_events(
-    target: Target, file: SourceArgument, query: Query = None, format: FormatOption = None, map: Map = None,
-    rejects: Rejects = None, restart: Restart = False, wait: Wait = True,
-) -> None:  # fmt: skip
-    """Load events: user, type, item and/or text, value, ts, session, id.
+    context: Connected,
+    file: File,
+    query: Query = None,
+    format: FileFormat = None,
+    map: Map = None,
+    rejects: RejectsFile = None,
+    restart: Restart = False,
+    wait: Wait = True,
+) -> None:
+    """Load what users did. Fields: user, type, item and/or text, value, ts, session, id.
 
-    Examples: llmrec load events clicks.jsonl
-    zcat clicks.gz | llmrec load events -
+    ts is a time in ISO 8601 or in seconds since 1970; left out, it is now. An event that is loaded twice counts once if it has
+    an id or a ts.
+
+    Example: llmrec load events clicks.jsonl
+
+    Example: zcat clicks.gz | llmrec load events -
     """
-    _load(target, "events", Source(file, format.value if format else None, query), map, rejects, restart, wait)
+    source = Source(file, format.value if format else None, query)
+    _load(context, "events", source, _renames(map), rejects, restart, wait)
+
+
+def _renames(texts: list[str] | None) -> dict[str, str]:
+    renames = {}
+    for text in texts or []:
+        old, equals, new = text.partition("=")
+        if not old or not equals:
+            raise InvalidInput(f"--map is written old=new, not {text!r}")
+        renames[old] = new
+    return renames
 
 
 def _load(
-    target: Target, kind: Any, source: Source, map: list[str] | None, rejects: Path | None, restart: bool, wait: bool
-) -> None:
+    context: Connected, kind: LoadKind, source: Source, rename: dict[str, str], rejects: Path | None, restart: bool, wait: bool
+) -> None:  # fmt: skip
     source.kind()  # refuse before connecting
-    rename = dict(_renaming(one) for one in map or [])
-    if rejects is None:
-        rejects = (
-            source.path.with_name(source.path.name + ".rejects.jsonl") if source.path else Path(f"{kind}.rejects.jsonl")
-        )
-    with target.open() as rec:
+    rejects = rejects or Path(f"{source.path or kind}.rejects.jsonl")
+    with context.open() as rec:
         checkpoint = Checkpoint.of(
-            source, kind, rec.space, folder=rejects.parent, qdrant=target.where,
-            tenant=target.connection["tenant"], map=rename, format=source.kind(),
+            source, kind, rec.space, folder=rejects.parent, qdrant=context.where,
+            tenant=context.tenant, map=rename, format=source.kind(),
         )  # fmt: skip
         if checkpoint and restart:
             checkpoint.remove()
         if checkpoint and (done := checkpoint.read().row):
-            err.print(f"going on after line {done:,}", markup=False)
-        with bar(
-            f"loading {kind}",
-            source.size if source.tells_bytes else None,
-            quiet=target.json,
-            in_bytes=source.tells_bytes,
-        ) as update:
-
-            def progress(row: Row) -> None:
-                update(row.at if source.tells_bytes else row.number, None)
-
-            def notice(text: str) -> None:
-                err.print(text, style="yellow", markup=False, soft_wrap=True)
-
-            rec.config  # noqa: B018 -- a missing space is an error before the first row is read
-            result = load(
-                rec, source, kind, rename=rename, rejects=rejects, checkpoint=checkpoint,
-                progress=progress, notice=notice,
-            )  # fmt: skip
-        found = _caught_up(rec, target, wait)
-    _report(target, kind, source, result, found)
-
-
-def _renaming(text: str) -> tuple[str, str]:
-    old, equals, new = text.partition("=")
-    if not old or not equals:
-        raise InvalidInput(f"--map is written old=new, not {text!r}")
-    return old, new
-
-
-def _report(target: Target, kind: str, source: Source, result: Loaded, found: SpaceStatus) -> None:
-    if target.json:
-        print_json({"load": as_json(result), "status": found.model_dump(mode="json")})
+            warn(f"continuing after line {done:,}")
+        loaded = _load_rows(rec, kind, source, rename, rejects, checkpoint, quiet=context.json)
+        counted = catch_up(rec, wait=wait, quiet=context.json)
+    if context.json:
+        print_json({"load": loaded.as_json(), "status": counted.model_dump(mode="json")})
     else:
-        parts = [f"{result.written:,} written"]
-        parts += [f"{getattr(result, name):,} {name}" for name in ("unchanged", "duplicates") if getattr(result, name)]
-        say(f"{kind} from {source.name}: {', '.join(parts)}, in {result.seconds:.1f} s", "bold")
-        if result.textless:
-            say(f"{result.textless:,} have no text: only behaviour can recommend them", "yellow")
-        if result.rejected:
-            say(
-                f"{result.rejected:,} row{' was' if result.rejected == 1 else 's were'} refused; see {result.rejects}",
-                "yellow",
-            )
-        print_status(found)
-    if result.rejected:
-        raise typer.Exit(3)
+        _report(kind, source, loaded, counted)
+    if loaded.rejected:
+        raise typer.Exit(PARTLY_REFUSED)
+
+
+def _load_rows(
+    rec: Recommender, kind: LoadKind, source: Source, rename: dict[str, str], rejects: Path,
+    checkpoint: Checkpoint | None, quiet: bool,
+) -> Loaded:  # fmt: skip
+    in_bytes = source.counts_bytes
+    with bar(f"loading {kind}", source.size if in_bytes else None, quiet=quiet, in_bytes=in_bytes) as update:
+
+        def progress(row: Row) -> None:
+            update(row.at if in_bytes else row.number, None)
+
+        return load(
+            rec, source, kind, rename=rename, rejects=rejects, checkpoint=checkpoint, progress=progress, notice=warn
+        )
+
+
+def _report(kind: LoadKind, source: Source, loaded: Loaded, counted: SpaceStatus) -> None:
+    parts = [f"{loaded.written:,} written"]
+    parts += [f"{getattr(loaded, name):,} {name}" for name in ("unchanged", "duplicates") if getattr(loaded, name)]
+    say(f"{kind} from {source.name}: {', '.join(parts)}, in {loaded.seconds:.1f} s", "bold")
+    if loaded.textless:
+        say(f"{loaded.textless:,} have no text: only behaviour can recommend them", "yellow")
+    if loaded.rejected:
+        rows = "row was" if loaded.rejected == 1 else "rows were"
+        say(f"{loaded.rejected:,} {rows} refused: see {loaded.rejects}", "yellow")
+    print_status(counted)
 
 
 @app.command()
-@connected
-def delete(target: Target, items: Annotated[list[str], typer.Argument(help="Item ids.")]) -> None:
-    """Delete items.
+def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="Item ids.")]) -> None:
+    """Delete items. Events about them stay, so an item that comes back is known again.
 
     Example: llmrec delete tt0816692 tt0111161
     """
-    with target.open() as rec:
-        gone = rec.delete_items(items)
-    print_json({"deleted": gone}) if target.json else say(f"{gone} deleted")
+    with context.open() as rec:
+        count = rec.delete_items(items)
+    print_json({"deleted": count}) if context.json else say(f"{count:,} deleted")
 
 
 @app.command()
-@connected
 def forget(
-    target: Target, user: str, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    context: Connected,
+    user: Annotated[str, typer.Argument(help="User id.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete a user with all events and texts.
 
@@ -169,6 +186,6 @@ def forget(
     """
     if not yes and not typer.confirm(f"delete {user!r} with all events?", default=False, err=True):
         raise typer.Exit(1)
-    with target.open() as rec:
-        gone = rec.forget_user(user)
-    print_json({"events": gone}) if target.json else say(f"{user} is forgotten: {gone} events deleted")
+    with context.open() as rec:
+        count = rec.forget_user(user)
+    print_json({"events": count}) if context.json else say(f"{user} is forgotten: {count:,} events deleted")

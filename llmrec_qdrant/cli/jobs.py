@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.cli.jobs."""
+"""The commands about long work: ``jobs``, ``failures``, ``reembed``, ``rollback``."""
 
 from __future__ import annotations
 
@@ -6,67 +6,55 @@ from typing import Annotated, Any
 
 import typer
 
-from llmrec_qdrant.cli.app import Model, Pooling, Similarity, Size, Target, Wait, app, connected
-from llmrec_qdrant.cli.printing import print_json, print_status, say
+from llmrec_qdrant.cli.app import Connected, app
+from llmrec_qdrant.cli.encoders import dimension_of, leg_weights
+from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
+from llmrec_qdrant.cli.printing import out, print_json, print_status, say, table_of
 from llmrec_qdrant.cli.progress import bar
-from llmrec_qdrant.cli.spaces import _size_of
-from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.contracts.jobs import Migration
 from llmrec_qdrant.operations.reembed import live_with
-from llmrec_qdrant.queues.inline import inline_available, worker_module
-from llmrec_qdrant.recommender import Job, Recommender
-
-
-def _weights_of(rec: Recommender, model: str) -> dict[Leg, float] | None:
-    """The leg weights that a trained model was chosen with, or, where one is left, those from before it; else None."""
-    if not inline_available():
-        return None
-    find = worker_module("encoding.registry").find
-    if trained := find(model):
-        weights: dict[Leg, float] | None = trained[0].metrics.get("leg weights")
-        return weights
-    left = find(rec.config.model)
-    brought = left and left[0].metrics.get("leg weights") == rec.config.weights
-    return left[0].metrics.get("leg weights before") if left and brought else None
+from llmrec_qdrant.recommender import Job
 
 
 @app.command()
-@connected
-def jobs(
-    target: Target,
-    failed: Annotated[bool, typer.Option("--failed", help="List what was set aside, and why.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Give what was set aside another chance.")] = False,
-) -> None:
+def jobs(context: Connected) -> None:
     """What is being done, counted in Qdrant; what failed; and another try for it.
 
-    Example: llmrec jobs --failed
+    Example: llmrec jobs
     """
-    with target.open() as rec:
-        again = rec.retry() if retry else 0
+    with context.open() as rec:
         found = rec.status()
-        listed = rec.failures() if failed else []
-    if target.json:
-        print_json(
-            {
-                "status": found.model_dump(mode="json"),
-                "retried": again,
-                "failed": [one.model_dump(mode="json") for one in listed],
-            }
-        )
-        return
-    if retry:
-        say(f"{again:,} get another chance")
-    print_status(found)
-    for one in listed:
-        say(f"{one.kind} {one.id} (version {one.version}): {one.reason}")
-    if failed and not listed:
-        say("nothing was set aside")
+    print_json({"status": found.model_dump(mode="json")}) if context.json else print_status(found)
 
 
 @app.command()
-@connected
+def failures(
+    context: Connected,
+    retry: Annotated[bool, typer.Option("--retry", help="Give all of them another chance.")] = False,
+) -> None:
+    """List the items, users and texts that failed too often and were set aside, with the reason; retry them.
+
+    Example: llmrec failures --retry
+    """
+    with context.open() as rec:
+        listed = rec.failures()
+        retried = rec.retry() if retry else 0
+    if context.json:
+        print_json({"failures": [failure.model_dump(mode="json") for failure in listed], "retried": retried})
+        return
+    if not listed:
+        say("nothing was set aside")
+        return
+    table = table_of("set aside after failing too often", ("kind", "id", "version", "reason"), right={"version"})
+    for failure in listed:
+        table.add_row(failure.kind, failure.id, str(failure.version), failure.reason)
+    out.print(table)
+    say(f"{retried:,} get another chance" if retry else "try them again: llmrec failures --retry")
+
+
+@app.command()
 def reembed(
-    target: Target,
+    context: Connected,
     model: Model = None,
     size: Size = None,
     pooling: Pooling = None,
@@ -79,28 +67,29 @@ def reembed(
 
     A model of `llmrec train` brings the leg weights it was chosen with; rollback brings the old ones back.
     Interrupting stops the waiting, not the work; the same command again goes on watching.
+
     Example: llmrec reembed --model sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2
     """
-    with target.open() as rec:
+    with context.open() as rec:
         if cancel or clean_up:
             gone: Any = rec.cancel_reembed() if cancel else rec.clean_up()
-            print_json({"deleted": gone}) if target.json else say(f"deleted: {gone or 'nothing'}")
+            print_json({"deleted": gone}) if context.json else say(f"deleted: {gone or 'nothing'}")
             return
         options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         if model and size is None:
-            given["size"] = _size_of(given)
+            given["size"] = dimension_of(given)
         if given and (number := rec._drive(live_with(rec._bound(), given))):
             same = {"version": number, "model": rec.config.encoder_id, "state": "live"}
-            print_json(same) if target.json else say(
+            print_json(same) if context.json else say(
                 f"version {number} ({same['model']}) is live already: nothing to do"
             )
             return
-        if model and (weights := _weights_of(rec, model)):
+        if model and (weights := leg_weights(rec, model)):
             given["weights"] = weights
         job = rec.reembed(**given)
-        found = _watch(job, target) if wait else job.progress()
-    if target.json:
+        found = _watch(job, context) if wait else job.progress()
+    if context.json:
         print_json(found.model_dump(mode="json"))
     else:
         say(
@@ -117,8 +106,8 @@ def reembed(
         raise typer.Exit(1)
 
 
-def _watch(job: Job, target: Target) -> Migration:
-    with bar("re-embedding", None, quiet=target.json) as update:
+def _watch(job: Job, context: Connected) -> Migration:
+    with bar("re-embedding", None, quiet=context.json) as update:
 
         def tell(found: Migration) -> None:
             update(found.items_done + found.users_done, found.items_total + found.users_total)
@@ -127,12 +116,11 @@ def _watch(job: Job, target: Target) -> Migration:
 
 
 @app.command()
-@connected
-def rollback(target: Target) -> None:
+def rollback(context: Connected) -> None:
     """Switch back to the version before the last re-embedding.
 
     Example: llmrec rollback
     """
-    with target.open() as rec:
+    with context.open() as rec:
         number = rec.rollback()
-    print_json({"live": number}) if target.json else say(f"version {number} is live again")
+    print_json({"live": number}) if context.json else say(f"version {number} is live again")

@@ -1,123 +1,161 @@
-"""TODO: llmrec_qdrant.cli.lists."""
+"""The commands that answer with a list: ``recommend``, ``top``, ``similar``, ``similar-users``, ``search``, ``request``."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from llmrec_qdrant.cli.app import Diversity, Exclude, Explain, Filter, Limit, Target, Weights, app, connected
-from llmrec_qdrant.cli.conditions import _filter, _weights
+from llmrec_qdrant.cli.app import Connected, app
+from llmrec_qdrant.cli.filters import parse_filter, parse_weights
+from llmrec_qdrant.cli.options import Limit
 from llmrec_qdrant.cli.printing import print_items, print_json, print_users
-from llmrec_qdrant.contracts.answers import Seen
+from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.space.layout import Key
+
+Filter = Annotated[
+    list[str] | None,
+    typer.Option("--filter", "-f", help="year>=2000, lang=zh, genre=a,b (repeatable), or one JSON object."),
+]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Id of an item to leave out (repeatable).")]
+Diversity = Annotated[float, typer.Option("--diversity", help="How different the items are: 0 (ignored) to 1.")]
+Weights = Annotated[
+    str | None, typer.Option("--weights", help="Weight of each leg instead of the space's: dense=1,tfidf=1,collab=2.")
+]
+Explain = Annotated[bool, typer.Option("--explain", "-e", help="Show the score of each leg, and the reason.")]
 
 
 @app.command()
-@connected
 def recommend(
-    target: Target, user: str, limit: Limit = 10, filter: Filter = None, exclude: Exclude = None,
-    include_seen: Annotated[bool, typer.Option("--include-seen", help="Also what the user has had.")] = False,
+    context: Connected,
+    user: Annotated[str, typer.Argument(help="User id.")],
+    limit: Limit = 10,
+    filter: Filter = None,
+    exclude: Exclude = None,
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="Keep items that the user had before.")] = False,
     include_last: Annotated[
-        bool, typer.Option("--include-last", help="Also what the user had last, where people take things again.")
+        bool, typer.Option("--include-last", help="Keep the user's latest item, for things that people take again.")
     ] = False,
-    diversity: Diversity = 0.0, weights: Weights = None, explain: Explain = False,
-    interests: Annotated[bool, typer.Option("--interests", help="Give each interest its share of the list.")] = False,
-) -> None:  # fmt: skip
-    """Recommend items to a user.
+    diversity: Diversity = 0.0,
+    weights: Weights = None,
+    explain: Explain = False,
+    interests: Annotated[
+        bool, typer.Option("--interests", help="Give each interest of the user its share of the list.")
+    ] = False,
+) -> None:
+    """Recommend items to a user, best first. Somebody without events gets the popular items.
 
     Example: llmrec recommend alice --limit 5 --filter "year>=2000" --explain
     """
     seen: Seen = False if include_seen else "but_last" if include_last else True
-    with target.open() as rec:
+    with context.open() as rec:
         listed = rec.recommend(
-            user, limit, filter=_filter(filter, rec.config), exclude=exclude or [], exclude_seen=seen,
-            diversity=diversity, weights=_weights(weights), explain=explain, interests="auto" if interests else None,
+            user, limit, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [], exclude_seen=seen,
+            diversity=diversity, weights=parse_weights(weights), explain=explain,
+            interests="auto" if interests else None,
         )  # fmt: skip
-    _show(target, listed, f"for {user}")
+    _show(context, listed, f"for {user}")
 
 
 @app.command()
-@connected
 def top(
-    target: Target, by: Annotated[str, typer.Option(help="A number or date among the fields of the space.")] = Key.POPULARITY,
-    limit: Limit = 10, filter: Filter = None, exclude: Exclude = None,
-) -> None:  # fmt: skip
-    """Popular items, or the highest or latest by a field: something for everybody, also for who is new.
+    context: Connected,
+    by: Annotated[str, typer.Option(help="A number or date among the declared fields.")] = Key.POPULARITY,
+    limit: Limit = 10,
+    filter: Filter = None,
+    exclude: Exclude = None,
+) -> None:
+    """List the most popular items, or those with the highest number or latest date in a field.
 
     Example: llmrec top --by year --filter lang=zh
     """
-    with target.open() as rec:
-        listed = rec.top(limit, by=by, filter=_filter(filter, rec.config), exclude=exclude or [])
-    _show(target, listed, f"top by {by}", Key.POPULARITY)
+    with context.open() as rec:
+        listed = rec.top(limit, by=by, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [])
+    _show(context, listed, f"top by {by}", Key.POPULARITY)
 
 
 @app.command()
-@connected
 def similar(
-    target: Target, item: str, limit: Limit = 10, filter: Filter = None, exclude: Exclude = None,
-    diversity: Diversity = 0.0, weights: Weights = None, explain: Explain = False,
-) -> None:  # fmt: skip
-    """Items like an item.
+    context: Connected,
+    item: Annotated[str, typer.Argument(help="Item id.")],
+    limit: Limit = 10,
+    filter: Filter = None,
+    exclude: Exclude = None,
+    diversity: Diversity = 0.0,
+    weights: Weights = None,
+    explain: Explain = False,
+) -> None:
+    """List the items that are most similar to an item.
 
     Example: llmrec similar tt0816692 --filter lang=zh
     """
-    with target.open() as rec:
+    with context.open() as rec:
         listed = rec.similar_items(
-            item, limit, filter=_filter(filter, rec.config), exclude=exclude or [], diversity=diversity,
-            weights=_weights(weights), explain=explain,
+            item, limit, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [], diversity=diversity,
+            weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
-    _show(target, listed, f"like {item}")
+    _show(context, listed, f"like {item}")
 
 
 @app.command("similar-users")
-@connected
-def similar_users(target: Target, user: str, limit: Limit = 10) -> None:
-    """Users like a user.
+def similar_users(context: Connected, user: Annotated[str, typer.Argument(help="User id.")], limit: Limit = 10) -> None:
+    """List the users whose behaviour is most similar to a user's, with their strongest words.
 
     Example: llmrec similar-users alice
     """
-    with target.open() as rec:
+    with context.open() as rec:
         listed = rec.similar_users(user, limit)
-    if target.json:
-        print_json([one.model_dump(mode="json") for one in listed])
+    if context.json:
+        print_json([neighbour.model_dump(mode="json") for neighbour in listed])
     else:
         print_users(listed, f"like {user}")
 
 
 @app.command()
-@connected
 def search(
-    target: Target, text: str, user: Annotated[str | None, typer.Option(help="Order for this user.")] = None,
-    limit: Limit = 10, filter: Filter = None, exclude: Exclude = None, diversity: Diversity = 0.0,
-    weights: Weights = None, explain: Explain = False,
-) -> None:  # fmt: skip
-    """Find items for a text, ordered for a user if one is named.
+    context: Connected,
+    text: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
+    user: Annotated[str | None, typer.Option(help="Order the items for this user.")] = None,
+    limit: Limit = 10,
+    filter: Filter = None,
+    exclude: Exclude = None,
+    diversity: Diversity = 0.0,
+    weights: Weights = None,
+    explain: Explain = False,
+) -> None:
+    """Find items by meaning and by words; with --user, order them for that user.
 
     Example: llmrec search "heist in a dream" --user alice
     """
-    with target.open() as rec:
+    with context.open() as rec:
         listed = rec.search(
-            text, user, limit, filter=_filter(filter, rec.config), exclude=exclude or [], diversity=diversity,
-            weights=_weights(weights), explain=explain,
+            text, user, limit, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [],
+            diversity=diversity, weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
-    _show(target, listed, f"“{text}”")
+    _show(context, listed, f"“{text}”")
 
 
 @app.command()
-@connected
-def request(target: Target, user: str, limit: Limit = 10, filter: Filter = None, weights: Weights = None) -> None:
-    """Print the exact body for POST /collections/SPACE_items/points/query, to send from any language.
+def request(
+    context: Connected,
+    user: Annotated[str, typer.Argument(help="User id.")],
+    limit: Limit = 10,
+    filter: Filter = None,
+    weights: Weights = None,
+) -> None:
+    """Print the Qdrant query behind `recommend`: send it from any language, without this package.
 
     Example: llmrec request alice > body.json, then
     curl localhost:6333/collections/main_items/points/query --json @body.json
     """
-    with target.open() as rec:
-        print_json(rec.request(user, limit, filter=_filter(filter, rec.config), weights=_weights(weights)))
+    with context.open() as rec:
+        body = rec.request(user, limit, filter=parse_filter(filter, rec.config.fields), weights=parse_weights(weights))
+    print_json(body)
 
 
-def _show(target: Target, listed: Any, title: str, counted: str = "score") -> None:
-    if target.json:
-        print_json([one.model_dump(mode="json") for one in listed])
+def _show(context: Connected, listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:
+    if context.json:
+        print_json([item.model_dump(mode="json") for item in listed])
     else:
         print_items(listed, title, counted)

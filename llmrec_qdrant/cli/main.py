@@ -1,6 +1,7 @@
-"""The command line, ``llmrec``.
+"""The entry point of ``llmrec``: collects the commands, runs one, and turns errors into one sentence and an exit code.
 
-Exit codes: 0 done, 1 something failed, 2 wrong usage, 3 done but some input was refused, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or something is not installed, 3 done but some rows were refused,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,33 +10,39 @@ import importlib
 import sys
 import warnings
 from functools import cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from llmrec_qdrant.errors import LlmrecError, MissingDependency
 
 __all__ = ["main"]
 
 
-INTERRUPTED = 130
-"""The exit code after ctrl-C, as shells know it."""
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+COMMANDS = ("spaces", "data", "lists", "topics", "jobs", "from_workers", "demo")
+"""Modules that register their commands when they are imported, in the order of ``llmrec --help``."""
 
 
 def main() -> NoReturn:
-    """Entry point of ``llmrec``."""
+    """Run the command that the arguments name, and exit."""
+    app = _collect()
+    _say_once.cache_clear()
+    warnings.showwarning = _show_warning  # one line instead of a quotation of source code
+    try:
+        code = int(app(standalone_mode=False) or 0)
+    except Exception as error:
+        sys.exit(_explain(error))
+    if code == INTERRUPTED:
+        print("\ninterrupted: what was acknowledged is stored; run the same command again to continue", file=sys.stderr)
+    sys.exit(code)
+
+
+def _collect() -> Any:
     try:
         from llmrec_qdrant.cli.app import app
 
-        for more in (
-            "spaces",
-            "data",
-            "lists",
-            "topics",
-            "jobs",
-            "quality",
-            "training",
-            "demo_command",
-        ):  # they add their commands to the app
-            importlib.import_module(f"llmrec_qdrant.cli.{more}")
+        for module in COMMANDS:
+            importlib.import_module(f"llmrec_qdrant.cli.{module}")
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
             raise
@@ -43,50 +50,47 @@ def main() -> NoReturn:
             f"the command line is not installed ({error.name} is missing): pip install 'llmrec-qdrant[cli]'",
             file=sys.stderr,
         )
-        sys.exit(2)
-    _say_once.cache_clear()
-    warnings.showwarning = _notice  # one line instead of a dump of source code
-    try:
-        code = int(app(standalone_mode=False) or 0)
-    except Exception as error:
-        sys.exit(_explain(error))
-    if code == INTERRUPTED:
-        print("\ninterrupted: what was acknowledged is stored; run the same command again to go on", file=sys.stderr)
-    sys.exit(code)
+        sys.exit(WRONG_USAGE)
+    return app
 
 
 def _explain(error: Exception) -> int:
-    """One sentence on standard error; the exit code."""
-    from llmrec_qdrant.cli.printing import err
-
-    if isinstance(error, LlmrecError | MissingDependency):
+    """Print one sentence on standard error; returns the exit code."""
+    if isinstance(error, LlmrecError):
         if "--debug" in sys.argv:
             raise error
-        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        return 1
+        _print_error(f"error: {error}")
+        return WRONG_USAGE if isinstance(error, MissingDependency) else FAILED
     if type(error).__name__ in {"Abort", "KeyboardInterrupt"}:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     show = getattr(error, "show", None)
     if show:  # a usage error of the option parser
         show()
-        return int(getattr(error, "exit_code", 2))
+        return int(getattr(error, "exit_code", WRONG_USAGE))
     code = getattr(error, "exit_code", None)
     if code is not None:
         return int(code)
     raise error
 
 
-def _notice(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+def _print_error(text: str) -> None:
+    from llmrec_qdrant.cli.printing import err
+
+    err.print(text, style="red", markup=False, soft_wrap=True)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Show what concerns the user of a command: pending work, and an embedded Qdrant that grows too large."""
     if category.__name__ == "WorkPendingWarning" or "20,000" in str(message):
         _say_once(f"note: {message}")
 
 
 @cache
 def _say_once(text: str) -> None:
-    from llmrec_qdrant.cli.printing import err
+    from llmrec_qdrant.cli.printing import warn
 
-    err.print(text, style="yellow", markup=False, soft_wrap=True)
+    warn(text)
 
 
 if __name__ == "__main__":

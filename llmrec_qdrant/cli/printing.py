@@ -1,13 +1,13 @@
-"""What the command line shows: tables and bars for people, one JSON document for programs.
+"""What the command line prints: tables and sentences for people, one JSON document for programs.
 
-Names and titles are other people's texts: they are shown as they are, never read as markup.
+Names and titles come from outside: they are printed as they are, never read as markup.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rich import box
@@ -30,129 +30,151 @@ __all__ = [
     "print_users",
     "say",
     "table_of",
+    "warn",
 ]
 
 
-WIDTH = 24
+BAR_WIDTH = 24
 """Characters of the longest bar."""
 
+PIPED_WIDTH = 100
+"""Characters of a line where there is no terminal."""
 
 ARROWS = {"rising": "↗", "steady": "→", "fading": "↘"}
 
 
-_piped = None if sys.stdout.isatty() else 100
-
-
-out = Console(highlight=False, width=_piped)
-
-
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
-
 
 _STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "header_style": "bold", "pad_edge": False}
 
 
 def say(text: str, style: str = "") -> None:
-    """One sentence for a person, whole on its line."""
+    """Print one sentence, without breaking its line."""
     out.print(Text(text, style=style), soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Print one sentence on standard error."""
+    err.print(Text(text, style="yellow"), soft_wrap=True)
+
+
 def print_json(data: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     print(json.dumps(data, ensure_ascii=False, indent=2))
 
 
-def table_of(title: str) -> Table:
-    """An empty table in the style of all."""
-    return Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
+def table_of(title: str, columns: Sequence[str] = (), right: Collection[str] = ()) -> Table:
+    """An empty table in the common style; the columns in ``right`` hold numbers."""
+    table = Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
 
 
 def print_items(listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:
-    """A list of items; columns for the legs where they were explained. ``counted`` is what their score is."""
-    fallback = listed[0].reason if listed and listed[0].reason.startswith("popular") else ""
-    if fallback:
-        say(f"{fallback[0].upper()}{fallback[1:]}", "yellow")
+    """A list of items, with a column per leg where the scores are explained; ``counted`` names the score."""
+    if not listed:
+        out.print(Text(f"{title}: nothing matches"))
+        return
+    reason = listed[0].reason
+    if reason.startswith("popular"):  # a fallback, not the list that was asked for
+        say(f"{reason[0].upper()}{reason[1:]}", "yellow")
         counted = Key.POPULARITY
+    explained = any(item.legs for item in listed)
+    fields = [] if explained else _common_fields(listed)
+    table = _item_table(title, counted, LEGS if explained else (), fields)
     digits = ".3f" if counted == "score" else ",.0f"
+    for rank, item in enumerate(listed, start=1):
+        scores = [f"{item.legs[leg]:.2f}" if leg in item.legs else "·" for leg in LEGS] if explained else []
+        label = Text(item.title or "—")
+        if explained:
+            label.append(f"\n{item.reason}", style="dim green")
+        values = [Text(_cell(item.payload.get(field))) for field in fields]
+        table.add_row(str(rank), label, Text(item.id), f"{item.score:{digits}}", *scores, *values)
+    out.print(table)
+
+
+def _item_table(title: str, counted: str, legs: Sequence[str], fields: Sequence[str]) -> Table:
     table = table_of(title)
-    explained = any(one.legs for one in listed)
-    fields = [] if explained else _fields(listed)
     table.add_column("#", justify="right")
     table.add_column("title", overflow="fold", ratio=1)
     table.add_column("id", style="dim", overflow="fold")
     table.add_column(counted, justify="right")
-    for leg in LEGS if explained else ():
+    for leg in legs:
         table.add_column(leg, justify="right", style="cyan")
     for name in fields:
         table.add_column(Text(name, style="bold"), style="cyan", overflow="ellipsis", max_width=18, no_wrap=True)
-    for rank, one in enumerate(listed, start=1):
-        scores = [f"{one.legs[leg]:.2f}" if leg in one.legs else "·" for leg in LEGS] if explained else []
-        shown = Text(one.title or "—")
-        if explained:
-            shown.append(f"\n{one.reason}", style="dim green")
-        values = [Text(_cell(one.payload.get(field))) for field in fields]
-        table.add_row(str(rank), shown, Text(one.id), f"{one.score:{digits}}", *scores, *values)
-    out.print(table if listed else Text(f"{title}: nothing found"))
+    return table
 
 
-def _fields(listed: Sequence[Recommendation]) -> list[str]:
-    """A few payload fields that most of the items have and that fit into a column."""
-    names = dict.fromkeys(name for one in listed for name in one.payload)
-    common = [name for name in names if 2 * sum(name in one.payload for one in listed) > len(listed)]
-    return [name for name in common if all(len(_cell(one.payload.get(name))) <= 30 for one in listed)][:3]
+def _common_fields(listed: Sequence[Recommendation]) -> list[str]:
+    """Up to three payload fields that most of the items have and that fit into a column."""
+    names = dict.fromkeys(name for item in listed for name in item.payload)
+    common = [name for name in names if 2 * sum(name in item.payload for item in listed) > len(listed)]
+    return [name for name in common if all(len(_cell(item.payload.get(name))) <= 30 for item in listed)][:3]
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ", ".join(_cell(one) for one in value)
+        return ", ".join(_cell(part) for part in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def print_topics(found: Sequence[Topic]) -> None:
-    """A table of topics."""
-    table = table_of("topics")
-    for name in ("id", "items", "label", "keywords"):
-        table.add_column(name, justify="right" if name in {"id", "items"} else "left", overflow="fold")
-    for one in found:
-        mark = " ✎" if one.label_by == "admin" else ""
-        table.add_row(one.id, f"{one.size:,}", Text(one.label + mark), Text(", ".join(one.keywords), style="dim"))
-    out.print(table if found else Text("no topics yet: llmrec topics fit"))
+def print_topics(topics: Sequence[Topic]) -> None:
+    """A table of topics; a pen marks those that somebody renamed."""
+    if not topics:
+        out.print(Text("no topics yet: llmrec topics fit"))
+        return
+    table = table_of("topics", ("id", "items", "label", "keywords"), right={"id", "items"})
+    for topic in topics:
+        mark = " ✎" if topic.label_by == "admin" else ""
+        keywords = Text(", ".join(topic.keywords), style="dim")
+        table.add_row(topic.id, f"{topic.size:,}", Text(topic.label + mark), keywords)
+    out.print(table)
 
 
-def print_interests(found: Sequence[Interest], user: str, titles: Mapping[str, str]) -> None:
-    """A bar per interest, with the titles of the items that show it."""
-    table = table_of(f"interests of {user}")
-    for name in ("id", "interest", "", "share", "trend", "because of", "last"):
-        table.add_column(name, justify="right" if name in {"id", "share"} else "left", overflow="fold")
-    most = max((one.weight for one in found), default=1.0)
-    for one in found:
-        share = "█" * max(1, round(WIDTH * one.weight / most))
-        steered = "muted" if one.steer == 0 else f"{ARROWS[one.trend]} {one.trend}"
-        steered += f" ×{one.steer:g}" if one.steer not in {0, 1} else ""
+def print_interests(interests: Sequence[Interest], user: str) -> None:
+    """A bar per interest, with the titles of the items behind it."""
+    if not interests:
+        out.print(Text(f"no interests of {user} are known: there are no events, or no topics yet (llmrec topics fit)"))
+        return
+    columns = ("id", "interest", "", "share", "trend", "because of", "last")
+    table = table_of(f"interests of {user}", columns, right={"id", "share"})
+    strongest = max(interest.weight for interest in interests)
+    for interest in interests:
+        length = max(1, round(BAR_WIDTH * interest.weight / strongest))
         table.add_row(
-            one.topic, Text(one.label), Text(share, style="dim" if one.steer == 0 else "cyan"), f"{one.weight:.0%}",
-            steered, Text(" · ".join(titles.get(item) or item for item in one.items[:3])), f"{one.last_at:%Y-%m-%d}",
+            interest.topic, Text(interest.label), Text("█" * length, style="dim" if interest.steer == 0 else "cyan"),
+            f"{interest.weight:.0%}", _trend(interest),
+            Text(" · ".join(interest.titles.get(item, item) for item in interest.items[:3])), f"{interest.last_at:%Y-%m-%d}",
         )  # fmt: skip
-    out.print(table if found else Text(f"nothing is known of {user} yet, or no topics were found: llmrec topics fit"))
+    out.print(table)
+
+
+def _trend(interest: Interest) -> str:
+    if interest.steer == 0:
+        return "muted"
+    steered = "" if interest.steer == 1 else f" ×{interest.steer:g}"
+    return f"{ARROWS[interest.trend]} {interest.trend}{steered}"
 
 
 def print_users(listed: Sequence[SimilarUser], title: str) -> None:
-    """A list of users with their words."""
-    table = table_of(title)
-    for name in ("#", "user", "score", "strongest words"):
-        table.add_column(name, justify="right" if name in {"#", "score"} else "left")
-    for rank, one in enumerate(listed, start=1):
-        table.add_row(str(rank), Text(one.id), f"{one.score:.3f}", Text(", ".join(one.terms[:8])))
-    out.print(table if listed else Text(f"{title}: nobody found"))
+    """A list of users with their strongest words."""
+    if not listed:
+        out.print(Text(f"{title}: nobody matches"))
+        return
+    table = table_of(title, ("#", "user", "score", "strongest words"), right={"#", "score"})
+    for rank, user in enumerate(listed, start=1):
+        table.add_row(str(rank), Text(user.id), f"{user.score:.3f}", Text(", ".join(user.terms[:8])))
+    out.print(table)
 
 
 def print_status(status: SpaceStatus) -> None:
-    """What is stored and what waits."""
-    table = table_of(f"space {status.space}")
-    for name in ("", "stored", "to do"):
-        table.add_column(name, justify="left" if not name else "right")
+    """What is stored, and what waits for a worker."""
+    table = table_of(f"space {status.space}", ("", "stored", "waiting"), right={"stored", "waiting"})
     for kind, waiting in (
         ("items", status.items_stale),
         ("users", status.users_stale),
@@ -163,10 +185,10 @@ def print_status(status: SpaceStatus) -> None:
     out.print(table)
     say(f"model: {status.model}")
     if status.set_aside:
-        say(f"{status.set_aside:,} were set aside after failing: llmrec jobs --failed", style="yellow")
+        say(f"{status.set_aside:,} failed too often and were set aside: llmrec failures", style="yellow")
     if status.items_unreadable:
         say(
-            f"{status.items_unreadable:,} items have no dense vector: no text, or none this model can read. "
+            f"{status.items_unreadable:,} items have no dense vector: no text, or a script this model cannot read. "
             "Words and behaviour still recommend them; a multilingual model reads more.",
             "yellow",
         )

@@ -1,9 +1,10 @@
-"""TODO: llmrec_qdrant.cli.progress."""
+"""Progress bars on standard error."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.progress import (
     BarColumn,
@@ -19,14 +20,21 @@ from rich.progress import (
 
 from llmrec_qdrant.cli.printing import err
 
-__all__ = ["bar"]
+__all__ = ["Update", "bar"]
+
+
+class Update(Protocol):
+    """Moves a bar: how much is done, of how much (None: unknown), and what is being done."""
+
+    def __call__(self, done: float, total: float | None, stage: str = "", /) -> None:
+        """Show it."""
 
 
 @contextmanager
-def bar(label: str, total: float | None, quiet: bool = False, in_bytes: bool = False) -> Iterator[Callable[..., None]]:
-    """A progress bar on a terminal, nothing elsewhere; call it with how much is done, a new total, and what is done now."""
+def bar(label: str, total: float | None, quiet: bool = False, in_bytes: bool = False) -> Iterator[Update]:
+    """A progress bar with percentage, rate and time left while the block runs; nothing if there is no terminal."""
     if quiet or not err.is_terminal:
-        yield lambda done, total, what="": None
+        yield lambda done, total, stage="": None
         return
     counted: list[ProgressColumn] = [TaskProgressColumn(show_speed=True), MofNCompleteColumn()]
     if in_bytes:
@@ -35,7 +43,7 @@ def bar(label: str, total: float | None, quiet: bool = False, in_bytes: bool = F
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(label, total=total)
 
-        def update(done: float, total: float | None, what: str = "") -> None:
-            progress.update(task, completed=done, total=total, description=f"{label}: {what}" if what else label)
+        def update(done: float, total: float | None, stage: str = "", /) -> None:
+            progress.update(task, completed=done, total=total, description=f"{label}: {stage}" if stage else label)
 
         yield update

@@ -1,1 +1,1 @@
-"""Files and databases → items and events, resumable."""
+"""Files and databases → items and events of a space, resumable after an interruption."""

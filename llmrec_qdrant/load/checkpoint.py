@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.load.checkpoint."""
+"""How far a load has come, in a small file beside the source, so that an interrupted load can continue."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ __all__ = ["Checkpoint", "Done"]
 
 @dataclass(frozen=True)
 class Done:
-    """How far a load has come."""
+    """The last row that was acknowledged, and what had been refused up to it."""
 
     row: int = 0
     at: int = 0
-    """Bytes of the file."""
+    """Bytes of the file up to the end of that row."""
     rejected: int = 0
     rejects_size: int = 0
-    """Bytes of the list of refused rows: what a crash added behind them is written again."""
+    """Bytes of the list of refused rows; what a crash left behind them is overwritten."""
 
 
 @dataclass
 class Checkpoint:
-    """How far a file has been loaded, in a small file beside it, replaced after each acknowledged batch."""
+    """The file that remembers how far a load has come; replaced after each acknowledged batch."""
 
     path: Path
     target: Mapping[str, Any] = field(default_factory=dict)
+    """What must be the same for the acknowledged rows to count."""
 
     @classmethod
     def of(
         cls, source: Source, kind: LoadKind, space: str, *, folder: Path | None = None, **more: Any
     ) -> Checkpoint | None:
-        """The checkpoint of a file, in its folder or in ``folder``; None for what cannot be read from the middle.
+        """The checkpoint of a file, in its folder or in ``folder``; None for a source that cannot be read from the middle.
 
-        ``more`` is what else must be the same for the rows done to count, such as the Qdrant and the tenant.
+        ``more`` extends the target, for example by the Qdrant and the tenant.
         """
         if source.path is None or not source.path.is_file():
             return None
-        found = source.path.stat()
-        target = {"space": space, "kind": kind, "size": found.st_size, "modified": found.st_mtime, **more}
+        stat = source.path.stat()
+        target = {"space": space, "kind": kind, "size": stat.st_size, "modified": stat.st_mtime, **more}
         return cls((folder or source.path.parent) / f"{source.path.name}.progress.json", target)
 
     def _stored(self) -> Mapping[str, Any] | None:
@@ -58,21 +59,21 @@ class Checkpoint:
 
     @property
     def outdated(self) -> bool:
-        """There is one, but of another load: the file has changed, or its target."""
+        """Whether the checkpoint belongs to another load: the file or its target has changed."""
         stored = self._stored()
         return stored is not None and {name: stored.get(name) for name in self.target} != dict(self.target)
 
     def read(self) -> Done:
-        """What was done before; nothing if there is no checkpoint or it belongs to another load."""
+        """What was acknowledged before; nothing if there is no checkpoint, or one of another load."""
         stored = self._stored()
         if not stored or self.outdated:
             return Done()
-        numbers = (stored.get(name) for name in ("done", "at", "rejected", "rejects_size"))
-        kept = [number if isinstance(number, int) and number >= 0 else None for number in numbers]
-        return Done() if None in kept else Done(*(number or 0 for number in kept))
+        numbers = [stored.get(name) for name in ("done", "at", "rejected", "rejects_size")]
+        valid = [number for number in numbers if isinstance(number, int) and number >= 0]
+        return Done(*valid) if valid == numbers else Done()
 
     def write(self, done: Done) -> None:
-        """Record what is done.
+        """Replace the checkpoint.
 
         Raises :class:`InvalidInput` if the folder cannot be written to.
         """
@@ -87,9 +88,9 @@ class Checkpoint:
         except OSError as error:
             raise InvalidInput(
                 f"{str(self.path)!r} cannot be written ({error.strerror}): "
-                "name a folder that can with --rejects FOLDER/FILE"
+                "choose a writable folder with --rejects FOLDER/FILE"
             ) from error
 
     def remove(self) -> None:
-        """All rows are done."""
+        """Delete the checkpoint: the load is complete."""
         self.path.unlink(missing_ok=True)

@@ -19,21 +19,20 @@ __all__ = ["LoadKind", "Reader", "event_of", "item_of"]
 
 LoadKind = Literal["items", "events"]
 
-
 FIELDS: dict[LoadKind, frozenset[str]] = {
     "items": frozenset(Item.model_fields), "events": frozenset(Event.model_fields),
 }  # fmt: skip
 
-
-NEEDED: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": ("user", "type")}
+REQUIRED: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": ("user", "type")}
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads rows as items or events, with columns renamed and cells typed as the space indexes them."""
+    """Reads rows as items or events: renames columns, and gives cells the type that the space indexes them as."""
 
     kind: LoadKind
     rename: Mapping[str, str] = field(default_factory=dict)
+    """New name per column; an empty name drops the column."""
     indexed: Mapping[str, FieldKind] = field(default_factory=dict)
 
     def read(self, row: Row) -> Item | Event:
@@ -47,67 +46,76 @@ class Reader:
         return item_of(data, self.indexed) if self.kind == "items" else event_of(data)
 
     def check(self, columns: Sequence[str]) -> None:
-        """Refuse a table whose columns do not fit, once instead of once per row.
+        """Refuse a table whose columns do not fit, once instead of once per row; a source without columns passes.
 
         Raises :class:`InvalidInput`.
         """
+        if not columns:
+            return
         names = list(_renamed(dict.fromkeys(columns), self.rename))
         spare = [name for name in names if name not in FIELDS[self.kind]] or ["OLD"]
-        for name in NEEDED[self.kind]:
+        for name in REQUIRED[self.kind]:
             if name not in names:
                 raise InvalidInput(
-                    f"the table has no column {name!r}, which every one of the {self.kind} needs "
+                    f"the table has no column {name!r}, which {self.kind} need "
                     f"(it has {', '.join(columns)}): rename one with --map {spare[0]}={name}"
                 )
         for name in names:
-            if why := self._unfit(name):
+            if objection := self._objection(name):
                 raise InvalidInput(
-                    f"the column {name!r} {why}: rename it with --map {name}=NEW, or leave it out with --map {name}="
+                    f"the column {name!r} {objection}: rename it with --map {name}=NEW, or drop it with --map {name}="
                 )
 
-    def _unfit(self, name: str) -> str:
+    def _objection(self, name: str) -> str:
+        """Why a column cannot be loaded; empty if it can."""
         if name in FIELDS[self.kind]:
             return ""
         if self.kind == "events":
-            return f"is no field of an event ({', '.join(Event.model_fields)})"
-        return "has a name of the product's own" if name in RESERVED else ""
+            return f"is not a field of an event ({', '.join(Event.model_fields)})"
+        return "has a name that is reserved for the workers" if name in RESERVED else ""
 
 
 def _renamed(data: Mapping[str, Any], rename: Mapping[str, str]) -> dict[str, Any]:
-    """Fields under their new names; a field renamed to nothing is dropped."""
+    """Fields under their new names, less those renamed to nothing."""
     return {new: value for name, value in data.items() if (new := rename.get(name, name))}
 
 
 def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
-    """An item from a row; columns that are no field of an item become payload.
+    """An item from a row; columns that are not fields of an item become payload.
 
-    Values get the kind that the space gives to their field; cells of a table without types otherwise the one they spell.
+    Values get the kind that the space gives their field. A cell of an untyped table without a kind becomes the number or
+    truth value it spells, otherwise text.
 
     >>> item_of({"id": "1", "title": "Heat", "year": 1995}).payload
     {'year': 1995}
     """
-    own = {name: value for name, value in data.items() if name not in FIELDS["items"]}
+    others = {name: value for name, value in data.items() if name not in FIELDS["items"]}
     fields = {name: value for name, value in data.items() if name in FIELDS["items"]}
-    given = fields.pop("payload", {})
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except (ValueError, RecursionError):
-            raise InvalidInput(f"Item: 'payload': not JSON: {given[:60]!r}") from None
-    if not isinstance(given, Mapping):
-        raise InvalidInput(f"Item: 'payload': expected an object, not {str(given)[:60]!r}")
+    payload = {**_as_object(fields.pop("payload", {})), **others}
     kinds = kinds or {}
-    payload = {
+    typed = {
         name: as_kind(str(value) if isinstance(value, Cell) else value, kinds[name]) if name in kinds else _typed(value)
-        for name, value in {**given, **own}.items()
+        for name, value in payload.items()
     }
-    return Item(**fields, payload=payload)
+    return Item(**fields, payload=typed)
+
+
+def _as_object(payload: Any) -> Mapping[str, Any]:
+    """The column ``payload``: an object, or its JSON text."""
+    if isinstance(payload, str):
+        try:
+            payload = json.loads(payload)
+        except (ValueError, RecursionError):
+            raise InvalidInput(f"Item: 'payload': not JSON: {payload[:60]!r}") from None
+    if not isinstance(payload, Mapping):
+        raise InvalidInput(f"Item: 'payload': expected an object, not {str(payload)[:60]!r}")
+    return payload
 
 
 def event_of(data: Mapping[str, Any]) -> Event:
     """An event from a row.
 
-    Raises :class:`InvalidInput` for a column that is no field of an event.
+    Raises :class:`InvalidInput` for a column that is not a field of an event.
     """
     unknown = sorted(data.keys() - FIELDS["events"])
     if unknown:
@@ -119,7 +127,7 @@ def event_of(data: Mapping[str, Any]) -> Event:
 
 
 def _typed(value: Any) -> Any:
-    """A cell of a table as the number or truth value it spells; codes such as 007 stay text."""
+    """A cell of an untyped table as the number or truth value it spells; codes such as 007 stay text."""
     if not isinstance(value, Cell):
         return value
     if value.lower() in {"true", "false"}:

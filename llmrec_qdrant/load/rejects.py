@@ -1,26 +1,28 @@
-"""TODO: llmrec_qdrant.load.rejects."""
+"""The list of refused rows: one JSON line each, with the line number, the reason and the input."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.checkpoint import Done
 from llmrec_qdrant.load.sources import Row
 
+__all__ = ["Rejects"]
 
-class _Rejects:
-    """The file of refused rows; made when the first one comes."""
+
+class Rejects:
+    """Writes refused rows to a file, which is created by the first of them; without a path it only counts."""
 
     def __init__(self, path: Path | None, before: Done) -> None:
         self._path, self._before = path, before
         self._handle: IO[bytes] | None = None
         self.count, self.size = before.rejected, before.rejects_size
 
-    def __enter__(self) -> _Rejects:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -28,6 +30,10 @@ class _Rejects:
             self._handle.close()
 
     def add(self, row: Row, reason: str) -> None:
+        """Write one row and flush, so that a crash loses none.
+
+        Raises :class:`InvalidInput` if the file cannot be written.
+        """
         self.count += 1
         if self._path is None:
             return
@@ -38,7 +44,7 @@ class _Rejects:
         self._handle.flush()
 
     def _opened(self, path: Path) -> IO[bytes]:
-        """The file, cut to what belongs to rows done before."""
+        """The file, cut back to what the checkpoint vouches for: rows after it are read, and refused, again."""
         try:
             handle = path.open("r+b" if self._before.rejects_size and path.is_file() else "wb")
             handle.truncate(min(self._before.rejects_size, path.stat().st_size))
@@ -46,7 +52,7 @@ class _Rejects:
         except OSError as error:
             raise InvalidInput(
                 f"the list of refused rows {str(path)!r} cannot be written ({error.strerror}): "
-                "name another with --rejects"
+                "name another file with --rejects"
             ) from error
         self.size = handle.tell()
         return handle

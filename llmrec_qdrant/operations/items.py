@@ -37,8 +37,8 @@ ITEMS_MESSAGE = 256
 ItemLike = Item | Mapping[str, Any]
 
 
-def upsert_items(bound: Bound, given: Iterable[ItemLike]) -> Steps[Receipt]:
-    """Store items and ask for their vectors.
+def upsert_items(bound: Bound, given: Iterable[ItemLike], announce: bool = True) -> Steps[Receipt]:
+    """Store items and, with ``announce``, ask workers for their vectors.
 
     Good items are stored whatever stands beside them. Raises :class:`PartlyRejected`, with the receipt,
     if some were refused.
@@ -47,7 +47,8 @@ def upsert_items(bound: Bound, given: Iterable[ItemLike]) -> Steps[Receipt]:
     for batch in batches(many(given), BATCH):
         items, rejected = read_all(batch, lambda one: _accepted(bound, Item.parse(one)), "id")
         done, stale = yield from store_items(bound, items)
-        queued = yield from notify(EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, ITEMS_MESSAGE))
+        messages = (EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, ITEMS_MESSAGE))
+        queued = (yield from notify(messages)) if announce else not stale
         done = done.model_copy(update={"rejected": rejected, "queued": queued})
         total = add(total, done)
     _refuse(total, "items")

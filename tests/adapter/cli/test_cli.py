@@ -19,8 +19,7 @@ import pytest
 pytest.importorskip("typer")
 
 from llmrec_qdrant import Item, Receipt, Recommender
-from llmrec_qdrant.cli import main
-from llmrec_qdrant.cli import spaces as commands
+from llmrec_qdrant.cli import catching_up, main
 from llmrec_qdrant.load import loader as loading
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import ROOT
@@ -231,7 +230,7 @@ def test_ctrl_c_and_the_same_command_again(llmrec: Llmrec, tmp_path: Path, monke
 
 def test_restart_and_other_targets_begin_anew(llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lines(tmp_path / "items.jsonl", FILMS)
-    monkeypatch.setattr(loading, "BATCH", 2)
+    monkeypatch.setattr(loading, "BATCH_ROWS", 2)
     upsert, calls = Recommender.upsert_items, list[int]()
 
     def stopping(self: Recommender, batch: list[Item]) -> Receipt:
@@ -263,12 +262,12 @@ def test_without_a_worker_the_work_is_stored(llmrec: Llmrec, tmp_path: Path, mon
 
 def test_waiting_ends_when_nothing_moves(llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmrec_qdrant.recommender.open_queue", lambda *_: MemoryQueue())
-    monkeypatch.setattr(commands, "QUIET_SECONDS", 0.3)
-    monkeypatch.setattr(commands, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(catching_up, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(catching_up, "POLL_SECONDS", 0.05)
     path = lines(tmp_path / "items.jsonl", FILMS)
     ran = llmrec("load", "items", path)
     assert ran.code == 0
-    assert "no worker seems to run" in ran.err and "celery -A workers.app worker" in ran.err
+    assert "no worker seems to run" in ran.err and "`llmrec worker`" in ran.err
     assert "no worker" not in llmrec("load", "items", path, "--no-wait").err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

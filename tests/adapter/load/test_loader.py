@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, QdrantRefused, QdrantUnavailable, Receipt, Recommender, SpaceConfig
-from llmrec_qdrant.load import loader as loading_module
-from llmrec_qdrant.load import sources as sources_module
+from llmrec_qdrant.load import text_files, writer
 from llmrec_qdrant.load.checkpoint import Checkpoint
 from llmrec_qdrant.load.columns import item_of
-from llmrec_qdrant.load.loader import Loaded, load
+from llmrec_qdrant.load.loader import load
+from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Cell, Row, Source
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import ITEM_INTERNAL
@@ -369,7 +369,7 @@ def test_lines_of_a_table_are_where_a_record_begins(rec: Recommender, tmp_path: 
 def test_a_quote_that_never_ends_costs_its_cell_only(
     rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources_module, "BIGGEST_CELL", 1_000)
+    monkeypatch.setattr(text_files, "MAX_CELL_CHARACTERS", 1_000)
     rows = "".join(f"m{k},plain\n" for k in range(400))
     result, refused = load_text(rec, tmp_path, 'id,title\nbad,"never ends\n' + rows, "rows.csv")
     assert result.rejected >= 1
@@ -391,7 +391,7 @@ def test_a_line_of_20_megabytes(rec: Recommender, tmp_path: Path) -> None:
 def test_a_line_without_end_is_not_held_in_memory(
     rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources_module, "LONGEST_LINE", 1_000)
+    monkeypatch.setattr(text_files, "MAX_LINE_BYTES", 1_000)
     result, refused = load_text(rec, tmp_path, '{"id": "' + "x" * 5_000 + '"}\n{"id": "next"}\n')
     assert (result.written, [one["line"] for one in refused]) == (1, [1])
     assert "1,000 bytes" in refused[0]["reason"]
@@ -640,7 +640,7 @@ class Failing:
 
 def test_a_restart_of_qdrant_is_waited_for(rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(loading_module.time, "sleep", pauses.append)
+    monkeypatch.setattr(writer.time, "sleep", pauses.append)
     monkeypatch.setattr(rec, "load_events", Failing(rec, 3))
     notices: list[str] = []
     result, _ = load_text(rec, tmp_path, as_jsonl(CLICKS), kind="events", notice=notices.append)
@@ -651,7 +651,7 @@ def test_a_restart_of_qdrant_is_waited_for(rec: Recommender, tmp_path: Path, mon
 
 def test_patience_ends(rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(loading_module.time, "sleep", pauses.append)
+    monkeypatch.setattr(writer.time, "sleep", pauses.append)
     monkeypatch.setattr(rec, "load_events", Failing(rec, 1_000))
     with pytest.raises(QdrantUnavailable, match="run the same command again"):
         load_text(rec, tmp_path, as_jsonl(CLICKS), kind="events")

@@ -1,0 +1,55 @@
+"""Has everything encoded and refreshed that is out of date, with a progress bar: here, or by the workers."""
+
+from __future__ import annotations
+
+import time
+
+from llmrec_qdrant.cli.printing import warn
+from llmrec_qdrant.cli.progress import Update, bar
+from llmrec_qdrant.cli.watching import watched
+from llmrec_qdrant.contracts.answers import SpaceStatus
+from llmrec_qdrant.recommender import Recommender
+
+__all__ = ["catch_up"]
+
+
+POLL_SECONDS = 0.5
+"""Seconds between two counts while workers do the work."""
+
+QUIET_SECONDS = 60.0
+"""Seconds without progress after which no worker seems to run."""
+
+
+def catch_up(rec: Recommender, *, wait: bool, quiet: bool) -> SpaceStatus:
+    """Announce all pending work and, with ``wait``, watch until none is left or nothing moves any more."""
+    with bar("encoding and refreshing", None, quiet=quiet) as update, watched(rec, update):
+        announced = rec.reconcile()
+    counted = rec.status()
+    if not wait or not announced or not _pending(counted):
+        return counted
+    with bar("workers are encoding and refreshing", _pending(counted), quiet=quiet) as update:
+        return _watch_workers(rec, counted, update)
+
+
+def _pending(counted: SpaceStatus) -> int:
+    return counted.items_stale + counted.users_stale + counted.texts_stale + counted.events_unfolded
+
+
+def _watch_workers(rec: Recommender, counted: SpaceStatus, update: Update) -> SpaceStatus:
+    total = _pending(counted)
+    moved_at = time.monotonic()
+    while before := _pending(counted):
+        time.sleep(POLL_SECONDS)
+        counted = rec.status()
+        pending = _pending(counted)
+        total = max(total, pending)
+        update(total - pending, total)
+        if pending != before:
+            moved_at = time.monotonic()
+        elif time.monotonic() - moved_at > QUIET_SECONDS:
+            warn(
+                f"no progress for {QUIET_SECONDS:g} s: no worker seems to run. The work is stored; start one with "
+                "`llmrec worker`"
+            )
+            break
+    return counted

@@ -1,0 +1,43 @@
+"""What the command line knows of an encoder: its dimension, and the leg weights that a trained one was chosen with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmrec_qdrant.contracts.config import Leg, SpaceConfig
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.queues.inline import inline_available, worker_module
+from llmrec_qdrant.recommender import Recommender
+
+__all__ = ["dimension_of", "leg_weights"]
+
+
+def dimension_of(settings: dict[str, Any]) -> int:
+    """The dimension of a model's vectors, found by loading it.
+
+    Raises :class:`InvalidInput` where the workers, which can load it, are not installed.
+    """
+    if not inline_available():
+        raise InvalidInput(
+            f"the dimension of {settings['model']!r} is unknown here: pass it as --size, such as --size 384"
+        )
+    return int(worker_module("encoding.encoder").model_size(SpaceConfig.parse({**settings, "size": 1})))
+
+
+def leg_weights(rec: Recommender, model: str) -> dict[Leg, float] | None:
+    """Leg weights to set when the space moves to ``model``; None to leave them as they are.
+
+    A trained model brings the weights it was chosen with. Leaving a trained model for another brings back
+    the weights from before it, unless somebody has changed them since.
+    """
+    if not inline_available():
+        return None
+    find = worker_module("encoding.registry").find
+    if trained := find(model):
+        brought: dict[Leg, float] | None = trained[0].metrics.get("leg weights")
+        return brought
+    current = find(rec.config.model)
+    if current and current[0].metrics.get("leg weights") == rec.config.weights:
+        before: dict[Leg, float] | None = current[0].metrics.get("leg weights before")
+        return before
+    return None

@@ -1,0 +1,48 @@
+"""The commands that live with the workers: plugged in where these are installed, otherwise listed with what to install."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from llmrec_qdrant.cli.app import CommandSet, app
+from llmrec_qdrant.errors import MissingDependency
+from llmrec_qdrant.queues.inline import inline_available, worker_module
+
+__all__ = ["COMMANDS", "register"]
+
+
+COMMANDS = {
+    "evaluate": "Measure how good the lists are, on what users took last.",
+    "tune": "Choose leg weights, decays and event weights on your own users.",
+    "train": "Train a model on the behaviour in this space.",
+    "models": "List the trained models of the space, with their figures.",
+    "worker": "Start a worker and the clock that looks for pending work.",
+}
+"""Each command of the workers, in one sentence."""
+
+HOW_TO_INSTALL = "pip install 'llmrec-qdrant[workers]'"
+
+
+def register(app: CommandSet) -> None:
+    """Add the commands of the workers to ``app``. The workers' libraries are imported when a command runs, not here."""
+    if inline_available():
+        worker_module("cli").register(app)
+        return
+    for name, summary in COMMANDS.items():
+        app.command(
+            name,
+            help=f"{summary} Needs the workers: {HOW_TO_INSTALL}".replace("[", r"\["),
+            context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        )(_stand_in(name))
+
+
+def _stand_in(name: str) -> Callable[[typer.Context], None]:
+    def refuse(context: typer.Context) -> None:
+        raise MissingDependency(f"`llmrec {name}` needs the workers: {HOW_TO_INSTALL}")
+
+    return refuse
+
+
+register(app)

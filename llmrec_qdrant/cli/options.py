@@ -1,0 +1,27 @@
+"""Options that several commands have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["Limit", "Model", "Pooling", "Similarity", "Size", "Wait"]
+
+
+Limit = Annotated[int, typer.Option("--limit", "-n", help="Length of the list.")]
+
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the work until it is done, or return at once.")]
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="Encoder: a sentence-transformers or BERT model id, a folder, or a model of `llmrec train`."),
+]
+
+Size = Annotated[
+    int | None, typer.Option(help="Dimension of a dense vector; left out: read from the model.", show_default=False)
+]
+
+Pooling = Annotated[str | None, typer.Option(help="How token vectors become one vector: mean or cls.")]
+
+Similarity = Annotated[str | None, typer.Option(help="How vectors are compared: cosine or pearson.")]

@@ -1,0 +1,61 @@
+"""A row of any source, with plain values: text, numbers, truth values, lists and objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+__all__ = ["MAX_SHOWN", "Cell", "Row", "table_row"]
+
+
+MAX_SHOWN = 500
+"""Characters of a refused row that are reported."""
+
+
+class Cell(str):
+    """Text out of an untyped table: it may spell a number."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its number (for a file the line at which it begins, from 1), its fields, or why it cannot be read."""
+
+    number: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    raw: str = ""
+    """The beginning of the input, for the list of refused rows."""
+    at: int = 0
+    """Bytes of the file read so far; 0 where that is unknown."""
+    columns: tuple[str, ...] = ()
+    """All columns, where the source is a table; ``data`` leaves out empty cells."""
+
+
+def table_row(number: int, data: Mapping[str, Any]) -> Row:
+    """A row of a typed table; nulls are absent."""
+    plain = {name: _plain(value) for name, value in data.items() if value is not None}
+    return Row(number, plain, raw=str(data)[:MAX_SHOWN], columns=tuple(data))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can express it."""
+    match value:
+        case datetime() | date() | time():
+            return value.isoformat()
+        case Decimal():
+            return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
+        case bytes():
+            return value.decode("utf-8", "replace")
+        case UUID():
+            return str(value)
+        case dict():
+            return {str(name): _plain(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+    return value

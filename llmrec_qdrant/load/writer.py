@@ -1,0 +1,102 @@
+"""Stores batches of rows: waits for a Qdrant that went away, and isolates rows that Qdrant refuses."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmrec_qdrant.contracts.answers import PartlyRejected, Receipt
+from llmrec_qdrant.errors import QdrantRefused, QdrantUnavailable
+from llmrec_qdrant.load.columns import LoadKind
+from llmrec_qdrant.load.rejects import Rejects
+from llmrec_qdrant.load.report import Loaded
+from llmrec_qdrant.load.sources import Row
+from llmrec_qdrant.recommender import Recommender
+
+__all__ = ["Writer"]
+
+
+MAX_LEADING_REFUSALS = 3
+"""Rows refused in a row at the beginning of a batch after which Qdrant seems to refuse everything."""
+
+MAX_WAIT_SECONDS = 60.0
+"""How long a load waits for a Qdrant that went away."""
+
+FIRST_PAUSE_SECONDS = 0.5
+"""Before the second attempt; doubled before each further one, up to 8 s."""
+
+ReadRow = tuple[Row, Any]
+"""A row, and the item or event that was read from it."""
+
+
+@dataclass
+class Writer:
+    """Stores what was read, counts it in ``result``, and lists in ``refused`` what could not be stored."""
+
+    rec: Recommender
+    kind: LoadKind
+    result: Loaded
+    refused: Rejects
+    notice: Callable[[str], None]
+
+    def write(self, rows: Sequence[ReadRow]) -> None:
+        """Store one batch; if Qdrant refuses it, store it row by row, so that one row does not hold back the others."""
+        if not rows:
+            return
+        try:
+            self._count(self._store([entity for _, entity in rows]))
+        except PartlyRejected as error:
+            self._count(error.receipt)
+            for rejection in error.receipt.rejected:
+                self.refused.add(rows[rejection.position][0], rejection.reason)
+        except QdrantRefused as error:
+            if len(rows) == 1:
+                self.refused.add(rows[0][0], str(error))
+            else:
+                self._write_singly(rows)
+
+    def _write_singly(self, rows: Sequence[ReadRow]) -> None:
+        """Raises :class:`QdrantRefused` if it meets every row: then the rows are not to blame."""
+        refusals: list[tuple[Row, QdrantRefused]] = []
+        for position, (row, entity) in enumerate(rows, start=1):
+            try:
+                self._count(self._store([entity]))
+            except QdrantRefused as error:
+                refusals.append((row, error))
+                if len(refusals) == position == min(len(rows), MAX_LEADING_REFUSALS):
+                    raise
+        for row, refusal in refusals:
+            self.refused.add(row, str(refusal))
+
+    def _count(self, receipt: Receipt) -> None:
+        self.result.add(receipt)
+
+    def _store(self, entities: Sequence[Any]) -> Receipt:
+        """Store, waiting up to :data:`MAX_WAIT_SECONDS` for a Qdrant that went away."""
+        pause, waited = FIRST_PAUSE_SECONDS, 0.0
+        while True:
+            began = time.monotonic()
+            try:
+                return self._try_to_store(entities)
+            except QdrantUnavailable as error:
+                waited += time.monotonic() - began
+                if waited >= MAX_WAIT_SECONDS:
+                    raise QdrantUnavailable(
+                        f"{error}; what was loaded is safe: run the same command again to continue"
+                    ) from error
+                if pause == FIRST_PAUSE_SECONDS:
+                    self.notice(f"{error}; waiting for it, up to {MAX_WAIT_SECONDS:.0f} s")
+                delay = pause * random.uniform(0.5, 1.5)
+                time.sleep(delay)
+                waited, pause = waited + delay, min(pause * 2, 8.0)
+
+    def _try_to_store(self, entities: Sequence[Any]) -> Receipt:
+        """After the first message that the queue refused no more are sent: each costs seconds, and reconcile finds all."""
+        if self.kind == "events":
+            return self.rec.load_events(entities)
+        if self.result.queued:
+            return self.rec.upsert_items(entities)
+        return self.rec.upsert_items(entities, notify=False)

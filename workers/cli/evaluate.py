@@ -1,0 +1,98 @@
+"""``llmrec evaluate``: how good the lists are, measured on held-out events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from llmrec_qdrant.cli.app import Connected
+from llmrec_qdrant.cli.options import Limit
+from llmrec_qdrant.cli.printing import out, print_json, say, table_of
+from llmrec_qdrant.cli.progress import bar
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.query.requests import check_limit
+
+from .options import Seed, SplitBy
+
+__all__ = ["evaluate", "figure"]
+
+
+def evaluate(
+    context: Connected,
+    users: Annotated[int, typer.Option(help="How many random users to look at.", min=1)] = 500,
+    limit: Limit = 10,
+    split: Annotated[
+        SplitBy, typer.Option(help="Hold out what each user took last, or the latest events of everybody (time).")
+    ] = SplitBy.LAST,
+    hide: Annotated[
+        float | None,
+        typer.Option(help="last: items per user [1]; time: share of all events [0.1].", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Measure how good the lists are: hold out what users took last, recommend, and look whether it is listed.
+
+    Everything is fitted anew on the past alone, in a trial space that is deleted at the end. Your space is only read.
+    Beside what `recommend` answers you see each leg alone and the most popular items. HR: share of users whose list has a hit;
+    NDCG: the higher the hit, the more it counts.
+
+    Example: llmrec evaluate --users 1000
+
+    Example: llmrec evaluate --split time --hide 0.2
+    """
+    from ..evaluation import evaluate as measuring
+
+    held_out = _split(split, hide)
+    with context.open() as rec, bar("evaluating", None, quiet=context.json) as update:
+        measured = measuring.evaluate(
+            rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed, split=held_out,
+            tenant=context.tenant, tell=lambda stage, done, total: update(done, total, stage),
+        )  # fmt: skip
+    if context.json:
+        rows = [asdict(row) for row in measured.rows]
+        print_json({"limit": measured.limit, "users": measured.users, "rows": rows})
+    else:
+        _print(measured)
+
+
+def _split(by: SplitBy, hide: float | None) -> Callable[..., Any]:
+    from ..evaluation import splits
+
+    if by is SplitBy.LAST:
+        if hide is not None and not (hide >= 1 and hide.is_integer()):
+            raise InvalidInput(f"--hide with --split last is a number of items, 1 or more, not {hide:g}")
+        return partial(splits.hide_last, hide=int(hide or 1))
+    if hide is not None and not 0 < hide < 1:
+        raise InvalidInput(f"--hide with --split time is a share of all events between 0 and 1, not {hide:g}")
+    return partial(splits.hide_latest, share=hide or 0.1)
+
+
+def _print(measured: Any) -> None:
+    title = f"held-out items of {measured.users:,} users, lists of {measured.limit}"
+    names: Sequence[str] = ("HR", "recall", "NDCG", "95 %", "MRR", "MAP", "p", "users")
+    table = table_of(title, ("", *names), right=names)
+    for row in measured.rows:
+        means = [figure(value) for value in (row.hr, row.recall, row.ndcg)]
+        rest = [figure(row.mrr), figure(row.map), figure(row.p, 3), f"{row.users:,}"]
+        table.add_row(row.name, *means, f"{figure(row.low, 3)}–{figure(row.high, 3)}", *rest)
+    out.print(table)
+    say("p: probability that so large a difference in NDCG to recommend is chance", "dim")
+    names = ("coverage", "novelty", "diversity")
+    table = table_of("beyond accuracy", ("", *names), right=names)
+    for row in measured.rows:
+        if row.coverage is not None:
+            table.add_row(row.name, *(figure(value, 2) for value in (row.coverage, row.novelty, row.diversity)))
+    out.print(table)
+    say(
+        "coverage: share of the catalogue in any list; novelty: bits, more is less popular; "
+        "diversity: mean of 1 - cosine within a list", "dim",
+    )  # fmt: skip
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A share without its leading zero, as tables in papers print it."""
+    return "" if value is None else f"{value:.{digits}f}".removeprefix("0")
