@@ -38,7 +38,7 @@ from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.testing import HashEncoder
 from tests.services import CeleryWorker, QdrantServer, RedisServer, Service
-from workers.storage.lease import LEASE
+from workers.storage.attempts import LEASE
 
 SPACE = "chaos"
 SIZES = (32, 48)

@@ -16,18 +16,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from qdrant_client import models
 
 from llmrec_qdrant import SpaceConfig
 from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
 from workers.behaviour import cooccurrence
-from workers.items import collab
+from workers.items.interactions import collect
 
 PAGE = 1_000
 
 
-def pages(events: int, users: int, items: int, seed: int = 0) -> Iterator[list[models.Record]]:
+def pages(events: int, users: int, items: int, seed: int = 0) -> Iterator[list[Point]]:
     """Pages of events in random order, as points with random ids lie in Qdrant."""
     chance = np.random.default_rng(seed)
     start = datetime(2024, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ def pages(events: int, users: int, items: int, seed: int = 0) -> Iterator[list[m
         who, what = chance.integers(0, users, size), chance.zipf(1.2, size) % items
         when = chance.integers(0, len(stamps), size)
         yield [
-            models.Record(
+            Point(
                 id=str(uuid.UUID(int=first + k)),
                 payload={
                     Key.USER_ID: f"user-{who[k]}", Key.ITEM_ID: f"item-{what[k]}", Key.TENANT: "", Key.TYPE: "view",
@@ -62,11 +62,11 @@ def main() -> None:
     options = parser.parse_args()
     before, began = peak(), time.monotonic()
     print(f"{before:.2f} GiB before anything", flush=True)
-    found = collab.collect(pages(options.events, options.users, options.items), SpaceConfig())
+    found = collect(pages(options.events, options.users, options.items), SpaceConfig())
     collected, marked = peak(), time.monotonic()
     print(f"{len(found.items):,} events collected in {marked - began:.0f} s: {collected:.2f} GiB", flush=True)
     rows = entries = 0
-    for _, vector in cooccurrence._rows(cooccurrence.cooccurrence(found), found.names):
+    for _, vector in cooccurrence.sparse_rows(cooccurrence.cooccurrence(found), found.names):
         rows += 1
         entries += len(vector.indices)
     counted = time.monotonic()

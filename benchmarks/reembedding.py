@@ -26,7 +26,7 @@ from llmrec_qdrant.contracts.messages import FitCollab
 from llmrec_qdrant.space.layout import Key
 from tests.services import CeleryWorker, QdrantServer, RedisServer
 from workers.dispatch import Worker
-from workers.text.idf import AGE
+from workers.text.idf import MAX_AGE
 
 WORDS = ["space", "war", "garden", "love", "robot", "river", "cooking", "piano", "科幻", "爱情", "美食", "历史"]
 STAMPS = {Key.EMBEDDED_AT, Key.UPDATED_AT, Key.LEASE, Key.REVISION, Key.ATTEMPTS}
@@ -158,7 +158,7 @@ def main() -> int:
         catalogue.load(scratch)
         settle(scratch)
         # Users hold what an item was when they were last folded, and weigh words by counts up to a minute old.
-        time.sleep(AGE)
+        time.sleep(MAX_AGE)
         for one in (rec, scratch):
             fold_again(one)
         got, wanted = contents(rec), contents(scratch)

@@ -38,6 +38,7 @@ from workers.dispatch import Worker
 from workers.encoding import registry
 from workers.evaluation.trial_space import Tell
 from workers.reconcile import reconcile
+from workers.storage.store import SpaceStore
 from workers.training.learner import Recipe
 from workers.training.trainer import train
 
@@ -159,7 +160,7 @@ def roll_out(rec: Recommender, version: registry.Version) -> None:
     rec.client.delete(rec._space.users, models.FilterSelector(filter=everything), wait=True)
     job, worker = rec.reembed(model=version.name, size=version.size), Worker(rec.client)
     while job.progress().state != "live":
-        worker.drain(reconcile(rec.client, rec._space))
+        worker.drain(reconcile(SpaceStore(rec.client, rec._space)))
     rec._config = None
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from llmrec_qdrant import Recommender, SpaceConfig
 from llmrec_qdrant.space.layout import KINDS
+from workers.storage.store import SpaceStore
 
 
 def fresh_name() -> str:
@@ -29,6 +30,11 @@ def space_on(request: pytest.FixtureRequest, config: SpaceConfig) -> Iterator[Re
     made.create(config)
     yield made
     drop(made)
+
+
+def store_of(rec: Recommender, version: int | None = None) -> SpaceStore:
+    """The space of a recommender as workers see it."""
+    return SpaceStore(rec.client, rec._space.at(version))
 
 
 def drop(rec: Recommender) -> None:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 
 from qdrant_client import QdrantClient
 
-from llmrec_qdrant.contracts import messages as contracts_messages
-from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.contracts.messages import EmbedItems, EmbedTexts, Message, RefreshUsers
+from llmrec_qdrant.contracts.messages import (
+    EmbedItems,
+    EmbedTexts,
+    FitCollab,
+    FitTopics,
+    Message,
+    Migrate,
+    Reconcile,
+    RefreshUsers,
+    Train,
+)
 from llmrec_qdrant.errors import SpaceNotFound
-from llmrec_qdrant.operations.spaces import load_config
-from llmrec_qdrant.operations.steps import drive
-from llmrec_qdrant.operations.versions import versions
-from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Space
 
 from . import migrate
-from .items import assign, collab, embed
+from .items import assign, collab
+from .items.embed import embed
+from .items.followers import mark_authors, wake_waiting
 from .reconcile import reconcile
-from .storage import store
+from .storage.store import SpaceStore, Store
 from .topics import job, record
-from .users import refresh
+from .users.refresh import refresh
 
 __all__ = ["Worker"]
 
@@ -43,87 +49,85 @@ class Worker:
 
     def run(self, message: Message) -> list[Message]:
         """Do one message; returns the messages that follow from it. Doing it twice changes nothing."""
-        space = Space(message.space)
+        space = SpaceStore(self._client, Space(message.space))
         match message:
-            case contracts_messages.EmbedItems(ids=ids):
-                return [more for at in self._versions(space) for more in self._embed_items(at, ids)]
-            case contracts_messages.EmbedTexts(ids=ids):
-                return [more for at in self._versions(space) for more in self._embed_texts(at, ids)]
-            case contracts_messages.RefreshUsers(ids=ids):
-                return [more for at in self._versions(space) for more in self._refresh(at, ids)]
-            case contracts_messages.FitCollab(ids=ids):
-                for at in self._versions(space):
-                    with suppress(SpaceNotFound):
-                        config = self._config(at)
-                        collab.refit(self._client, at, config, ids) if ids else collab.fit(self._client, at, config)
-            case contracts_messages.FitTopics(topics=number, resume=resume):
-                return self._fit_topics(space, number, resume)
-            case contracts_messages.Train():
-                from .training import job as trainings  # brings torch, and most workers never train
-
-                live = next(self._versions(space))
-                trainings.work(self._client, live, self._config(live))
-            case contracts_messages.Migrate():
-                return migrate.advance(self._client, space)
-            case contracts_messages.Reconcile(everything=everything):
-                return list(reconcile(self._client, space, everything))
+            case EmbedItems() | EmbedTexts() | RefreshUsers() | FitCollab():
+                return [following for version in space.versions() for following in _points(version, message)]
+            case FitTopics(topics=number, resume=resume):
+                return _fit_topics(space, number, resume)
+            case Train():
+                _train(space)
+            case Migrate():
+                return migrate.advance(self._client, space.space)
+            case Reconcile(everything=everything):
+                return list(reconcile(space, everything))
         return []
 
-    def _versions(self, space: Space) -> Iterator[Space]:
-        """Each version of a space; one that is dropped while it is worked on is passed over."""
-        for number in drive(versions(space), self._client, NoQueue()).all:
-            yield space.at(number)
 
-    def _embed_items(self, space: Space, ids: list[str]) -> list[Message]:
-        try:
-            result = embed.embed(self._client, space.items, self._config(space), ids, assign.load(self._client, space))
-            embed.wake_waiting(self._client, space, result.done)
-            again: list[Message] = [EmbedItems(space=space.name, ids=[one]) for one in result.again]
-            if not result.done or again or self._any_stale(space.items):
-                return again  # users wait until the catalogue is through: one refresh each instead of many
-            return [contracts_messages.Reconcile(space=space.name)] if self._any_stale(space.users) else []
-        except SpaceNotFound:
-            return []
+def _points(space: SpaceStore, message: Message) -> list[Message]:
+    """Work on points of one version of a space; a version that is dropped meanwhile is passed over."""
+    with suppress(SpaceNotFound):
+        match message:
+            case EmbedItems(ids=ids):
+                return _embed_items(space, ids)
+            case EmbedTexts(ids=ids):
+                return _embed_texts(space, ids)
+            case RefreshUsers(ids=ids):
+                again = refresh(space, space.config(), ids)
+                return [RefreshUsers(space=space.name, ids=[user]) for user in again]
+            case FitCollab(ids=ids) if ids:
+                collab.refit(space, space.config(), ids)
+            case FitCollab():
+                collab.fit(space, space.config())
+    return []
 
-    def _embed_texts(self, space: Space, ids: list[str]) -> list[Message]:
-        try:
-            result = embed.embed(self._client, space.texts, self._config(space), ids)
-            authors = embed.mark_authors(self._client, space, result.done)
-        except SpaceNotFound:
-            return []
-        following: list[Message] = [EmbedTexts(space=space.name, ids=[one]) for one in result.again]
-        return following + ([RefreshUsers(space=space.name, ids=authors)] if authors else [])
 
-    def _refresh(self, space: Space, ids: list[str]) -> list[Message]:
-        try:
-            again = refresh.refresh(self._client, space, self._config(space), ids)
-        except SpaceNotFound:
-            return []
-        return [RefreshUsers(space=space.name, ids=[one]) for one in again]
+def _embed_items(space: SpaceStore, ids: list[str]) -> list[Message]:
+    outcome = embed(space.items, space.config(), ids, assign.load(space))
+    wake_waiting(space, outcome.done)
+    again: list[Message] = [EmbedItems(space=space.name, ids=[item]) for item in outcome.again]
+    if not outcome.done or again or _any_stale(space.items):
+        return again  # users wait until the catalogue is through: one refresh each instead of many
+    return [Reconcile(space=space.name)] if _any_stale(space.users) else []
 
-    def _fit_topics(self, space: Space, number: int | None, resume: bool) -> list[Message]:
-        """Fit the live version, then what the others lack of it; users follow, as their interests are made of topics."""
-        places = list(self._versions(space))
-        live = places[0]
-        for at in places:
-            if at != live and self._any_stale(at.items):
-                continue  # still filling: it gets its topics before the switch
-            with suppress(SpaceNotFound, record.Superseded):
-                found = record.read(self._client, at)
-                if at == live and not resume:
-                    record.begin(self._client, at, number)
-                elif record.lost(self._client, at):
-                    record.begin(self._client, at, found.topics, again=True)
-                elif found.stage == "fitting":
-                    return []  # somebody is at it
-                elif record.outdated(self._client, at, live):
-                    record.begin(self._client, at, record.read(self._client, live).topics)
-                if not job.advance(self._client, places, at, self._config(at)):
-                    return [contracts_messages.FitTopics(space=space.name, resume=True)]
-        return [contracts_messages.Reconcile(space=space.name, everything=True)]
 
-    def _any_stale(self, collection: str) -> bool:
-        return store.count(self._client, collection, conditions.where(conditions.stale())) > 0
+def _embed_texts(space: SpaceStore, ids: list[str]) -> list[Message]:
+    outcome = embed(space.texts, space.config(), ids)
+    authors = mark_authors(space, outcome.done)
+    again: list[Message] = [EmbedTexts(space=space.name, ids=[text]) for text in outcome.again]
+    return [*again, RefreshUsers(space=space.name, ids=authors)] if authors else again
 
-    def _config(self, space: Space) -> SpaceConfig:
-        return drive(load_config(space), self._client, NoQueue())
+
+def _fit_topics(space: SpaceStore, number: int | None, resume: bool) -> list[Message]:
+    """Fit the live version, then what the others lack of it; users follow, as their interests are made of topics."""
+    versions = space.versions()
+    client, places = space.client, [version.space for version in versions]
+    live = places[0]
+    for version in versions:
+        at = version.space
+        if at != live and _any_stale(version.items):
+            continue  # still filling: it gets its topics before the switch
+        with suppress(SpaceNotFound, record.Superseded):
+            run = record.read(client, at)
+            if at == live and not resume:
+                record.begin(client, at, number)
+            elif record.lost(client, at):
+                record.begin(client, at, run.topics, again=True)
+            elif run.stage == "fitting":
+                return []  # another worker is fitting
+            elif record.outdated(client, at, live):
+                record.begin(client, at, record.read(client, live).topics)
+            if not job.advance(client, places, at, version.config()):
+                return [FitTopics(space=space.name, resume=True)]
+    return [Reconcile(space=space.name, everything=True)]
+
+
+def _train(space: SpaceStore) -> None:
+    from .training import job as trainings  # loads torch, which most workers never need
+
+    live = space.versions()[0]
+    trainings.work(live.client, live.space, live.config())
+
+
+def _any_stale(store: Store) -> bool:
+    return store.count(conditions.where(conditions.stale())) > 0

@@ -32,11 +32,12 @@ from llmrec_qdrant.space.conditions import NEVER
 from llmrec_qdrant.space.layout import COLLAB, DENSE, FRESH, WORKERS_OWN, CollectionKind, Key, Space
 
 from .encoding.loading import load_encoder
-from .items.collab import read_collab_fit
+from .items.collab_due import read_collab_fit
 from .items.embed import source_text
 from .storage import store
+from .storage.store import SpaceStore
 from .topics import record as topics_record
-from .users.refresh import made_with
+from .users.derive import made_with
 
 __all__ = ["advance", "align"]
 
@@ -180,7 +181,7 @@ def _what_is_missing(client: QdrantClient, old: Space, new: Space, state: State)
         return [Migrate(space=new.name)]  # one more pass, to see that nothing differs
     if any(_never_done(client, old, new, kind) for kind in KINDS):
         return []  # reconcile has announced it; the next look comes back here
-    if read_collab_fit(client, old) and not read_collab_fit(client, new):
+    if read_collab_fit(SpaceStore(client, old)) and not read_collab_fit(SpaceStore(client, new)):
         return [FitCollab(space=new.name), Migrate(space=new.name)]
     if topics_record.outdated(client, new, old):
         return [FitTopics(space=new.name, resume=True), Migrate(space=new.name)]

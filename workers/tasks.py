@@ -14,8 +14,7 @@ from llmrec_qdrant.settings import Settings
 from .app import app
 from .dispatch import Worker
 from .evaluation.trial_space import running
-from .reconcile import spaces
-from .storage.store import pause
+from .storage.store import pause, spaces
 
 __all__ = ["perform", "publish", "sweep"]
 
@@ -23,8 +22,8 @@ __all__ = ["perform", "publish", "sweep"]
 log = logging.getLogger("llmrec.worker")
 
 
-RETRIES = 8
-"""Times a task is tried again while Qdrant is away: about four minutes in all."""
+MAX_RETRIES = 8
+"""Retries of a task while Qdrant is away: about four minutes in all."""
 
 
 @lru_cache(maxsize=1)
@@ -35,13 +34,13 @@ def client() -> Any:
 
 
 def publish(message: Message) -> None:
-    """Send a message that follows from another. One that only asks to look again is worth nothing later."""
+    """Send a message that follows from another. One that only asks for another look expires."""
     expires = 30.0 if isinstance(message, Reconcile | Migrate) else None
     app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue, expires=expires)
 
 
 def perform(kind: type[Message], data: dict[str, Any]) -> None:
-    """Do one message. What cannot be read, or is about a space that is gone, is dropped with a log line."""
+    """Do one message. An unreadable one, or one about a space that no longer exists, is dropped with a log line."""
     worker = Worker(client())
     try:
         message = kind(**data)
@@ -53,12 +52,12 @@ def perform(kind: type[Message], data: dict[str, Any]) -> None:
     except SpaceNotFound as error:
         log.error("dropped %s: %s", kind.task, error)
         return
-    for one in following:
-        publish(one)
+    for next_message in following:
+        publish(next_message)
 
 
 def _register(kind: type[Message]) -> None:
-    @app.task(bind=True, name=kind.task, max_retries=RETRIES)
+    @app.task(bind=True, name=kind.task, max_retries=MAX_RETRIES)
     def task(self: Any, **data: Any) -> None:
         try:
             perform(kind, data)
@@ -70,9 +69,10 @@ for _kind in MESSAGES:
     _register(_kind)
 
 
-@app.task(name="llmrec.sweep", autoretry_for=(QdrantUnavailable,), retry_backoff=1, max_retries=RETRIES)
+@app.task(name="llmrec.sweep", autoretry_for=(QdrantUnavailable,), retry_backoff=1, max_retries=MAX_RETRIES)
 def sweep() -> None:
-    """Reconcile every space: finds work whose message was lost. Trials are the business of who measures."""
-    found = spaces(client())
-    for space in sorted(set(found) - running(client()), key=lambda one: one.name):
-        publish(Reconcile(space=space.name))
+    """Look through every space for work whose message was lost. A trial belongs to whoever measures in it."""
+    trials = running(client())
+    for space in spaces(client()):
+        if space.space not in trials:
+            publish(Reconcile(space=space.name))

@@ -88,10 +88,10 @@ def all_of(*filters: models.Filter | None) -> models.Filter | None:
     return where(*present)
 
 
-def unchanged(points: Sequence[Point | models.Record], key: str) -> models.Filter:
+def unchanged(points: Sequence[Point], key: str) -> models.Filter:
     """These points, as long as each still has the source that was read.
 
     ``key`` names the digest or revision of the source. Digests of two points differ, so one filter serves them all.
     """
-    values = list({str((point.payload or {}).get(key)) for point in points})
-    return where(has_id(*(str(point.id) for point in points)), one_of(key, values))
+    values = list({str(point.get(key)) for point in points})
+    return where(has_id(*(point.id for point in points)), one_of(key, values))

@@ -125,7 +125,7 @@ class Key:
     LEASE = "lease"
     """Until then somebody is on it: reconcile does not enqueue it again."""
     ATTEMPTS = "attempts"
-    """Tries since the last success; see workers/attempts.py."""
+    """Tries since the last success; see workers/storage/attempts.py."""
     SET_ASIDE = "set_aside"
     """True: it failed too often, and waits for an edit or for `llmrec retry`."""
     SET_ASIDE_WHY = "set_aside_why"

@@ -13,10 +13,10 @@ from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts.messages import EmbedItems, RefreshUsers
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
-from tests.spaces import drop, fresh_name
+from tests.spaces import drop, fresh_name, store_of
 from workers.dispatch import Worker
 from workers.items import embed
-from workers.users import refresh as profiles
+from workers.users import history
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -151,7 +151,7 @@ def test_an_event_whose_writer_died_before_marking_the_user_is_found(rec: Recomm
     rec.track([Event(user="v", type="search", text="roses", ts=1)])
     from workers.reconcile import reconcile
 
-    Worker(rec._client).drain(reconcile(rec._client, rec._space))
+    Worker(rec._client).drain(reconcile(store_of(rec)))
     assert user(rec, "u")["n_events"] == 1 and user(rec, "u")["stale"] is False
     assert rec.status().events_unfolded == 0
 
@@ -161,7 +161,7 @@ def event_id() -> str:
 
 
 def test_more_events_than_are_ever_read_are_all_folded(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "SEEN", 5)
+    monkeypatch.setattr(history, "MAX_EVENTS", 5)
     rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(12)])
     refresh(rec, "u")
     assert rec.status().events_unfolded == 0
@@ -171,7 +171,7 @@ def test_more_events_than_are_ever_read_are_all_folded(rec: Recommender, monkeyp
 def test_events_of_one_moment_at_the_edge_of_what_is_read_are_folded(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profiles, "SEEN", 5)
+    monkeypatch.setattr(history, "MAX_EVENTS", 5)
     rec.track([Event(user="u", item=f"i{k}", type="view", ts=7) for k in range(12)])
     refresh(rec, "u")
     assert rec.status().events_unfolded == 0
@@ -182,11 +182,11 @@ def test_collab_forgets_items_without_events(rec: Recommender) -> None:
 
     rec.upsert_items([Item(id="a", title="a film"), Item(id="b", title="b film")])
     rec.track([Event(user="u", item=one, type="view", ts=k) for k, one in enumerate("ab")])
-    collab.fit(rec._client, rec._space, CONFIG)
+    collab.fit(store_of(rec), CONFIG)
     point = point_id("item", "b")
     assert rec._client.retrieve(rec._space.items, [point], with_vectors=["collab"])[0].vector
     rec.forget_user("u")
-    collab.fit(rec._client, rec._space, CONFIG)
+    collab.fit(store_of(rec), CONFIG)
     gone = rec._client.retrieve(rec._space.items, [point], with_vectors=["collab"], with_payload=True)[0]
     assert not gone.vector and (gone.payload or {})["popularity"] == 0
 
@@ -198,7 +198,7 @@ def test_a_short_absence_of_qdrant_costs_no_encoding(rec: Recommender, monkeypat
     real, away = rec._client.batch_update_points, iter([True, True])
 
     def write(*args: Any, **kwargs: Any) -> Any:
-        if next(away, False):
+        if calls and next(away, False):  # the text is encoded
             raise ResponseHandlingException(ConnectionError("refused"))
         return real(*args, **kwargs)
 

@@ -16,7 +16,7 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
-from tests.spaces import fresh_name
+from tests.spaces import fresh_name, store_of
 from workers import migrate
 from workers.dispatch import Worker
 
@@ -99,7 +99,7 @@ def test_writes_during_the_filling_reach_both_sides(rec: Recommender) -> None:
             break
         from workers.reconcile import reconcile
 
-        worker.drain(reconcile(rec.client, rec._space))
+        worker.drain(reconcile(store_of(rec)))
     assert live(rec) == 2
     titles = {
         point["payload"].get("title"): point for name, point in contents(rec, 2).items() if name.startswith("items/")
@@ -121,7 +121,7 @@ def test_what_a_dying_writer_left_on_one_side_is_mended(rec: Recommender) -> Non
     from workers.reconcile import reconcile
 
     for _ in range(10):
-        worker.drain(reconcile(rec.client, rec._space))
+        worker.drain(reconcile(store_of(rec)))
     assert live(rec) == 2
     assert not rec.client.retrieve(rec._space.items, [point_id("item", "i4")])
 
@@ -291,11 +291,9 @@ def test_a_look_announces_a_point_once_though_two_versions_wait_for_it(rec: Reco
     rec.reembed(size=48)
     migrate.advance(rec.client, rec._space)
     rec.upsert_items([Item(id=f"i{k}", title=f"another text {k}") for k in range(30)])
-    announced = [
-        one for message in reconcile(rec.client, rec._space) if isinstance(message, EmbedItems) for one in message.ids
-    ]
+    announced = [one for message in reconcile(store_of(rec)) if isinstance(message, EmbedItems) for one in message.ids]
     assert len(announced) == len(set(announced)) == 30
-    assert not [m for m in reconcile(rec.client, rec._space, everything=False) if isinstance(m, EmbedItems)]
+    assert not [m for m in reconcile(store_of(rec), everything=False) if isinstance(m, EmbedItems)]
     rec._queue = inline
     rec.reconcile()
 
@@ -305,16 +303,17 @@ def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
 ) -> None:
     from llmrec_qdrant.contracts.messages import FitCollab
     from workers.items import collab
+    from workers.storage.store import SpaceStore
 
     rec._queue = MemoryQueue()
     rec.reembed(size=48)
     fitted: list[int | None] = []
     real = collab.fit
 
-    def fit(client: Any, space: Any, config: SpaceConfig) -> None:
-        real(client, space, config)
-        fitted.append(space.version)
-        if space.version == 1:
+    def fit(space: SpaceStore, config: SpaceConfig) -> None:
+        real(space, config)
+        fitted.append(space.space.version)
+        if space.space.version == 1:
             rec.cancel_reembed()
 
     monkeypatch.setattr(collab, "fit", fit)
@@ -334,7 +333,7 @@ def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
     monkeypatch.setattr(migrate, "SECONDS", 0.0)
 
     def announced() -> int:
-        messages = reconcile.reconcile(rec.client, rec._space, everything=False)
+        messages = reconcile.reconcile(store_of(rec), everything=False)
         return sum(isinstance(message, Migrate) for message in messages)
 
     assert announced() == 1  # nobody has begun

@@ -21,9 +21,10 @@ from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
-from tests.spaces import fresh_name
+from tests.spaces import fresh_name, store_of
 from workers.dispatch import Worker
 from workers.reconcile import reconcile
+from workers.storage.store import SpaceStore
 
 NAMES = [f"i{k}" for k in range(6)]
 USERS = ["ann", "bob", "cat"]
@@ -112,7 +113,7 @@ class Space(RuleBasedStateMachine):
         """A worker looks for work and does it, or dies in the middle."""
         client = self.rec.client if crash is None else Mortal(self.rec.client, crash, after)
         with contextlib.suppress(Crash):
-            Worker(client).drain(reconcile(client, self.rec._space))  # type: ignore[arg-type]
+            Worker(client).drain(reconcile(SpaceStore(client, self.rec._space)))  # type: ignore[arg-type]
 
     @rule(size=st.sampled_from([8, 16, 24]))
     def reembed(self, size: int) -> None:
@@ -133,7 +134,7 @@ class Space(RuleBasedStateMachine):
     def settle(self) -> None:
         """Workers are left alone until nothing is left to do; then every version must be right."""
         for _ in range(6):
-            Worker(self.rec.client).drain(reconcile(self.rec.client, self.rec._space))
+            Worker(self.rec.client).drain(reconcile(store_of(self.rec)))
         for number in drive(versions(self.rec._space), self.rec.client, NoQueue()).all:
             self._check(number)
 

@@ -20,6 +20,7 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
 from tests.integration.test_topics import CONFIG, NOW, filled, items, views
+from tests.spaces import store_of
 from workers import migrate
 from workers.dispatch import Worker
 from workers.items import assign, embed
@@ -75,7 +76,7 @@ def check(rec: Recommender, sizes: bool = True) -> None:
     """Everything names a topic that exists, by its label, and was made by the last fit."""
     space = rec._space
     known = {one["topic_id"]: one for one in contents(rec, space.topics)}
-    fit = assign.read_fit(rec.client, space)
+    fit = assign.read_fit(store_of(rec))
     assert fit["stage"] == "done"
     assert {one["topics_fit"] for one in known.values()} == {fit["done"]}
     assert len({one["label"] for one in known.values()}) == len(known)
@@ -107,10 +108,10 @@ def test_a_fit_killed_at_any_write_is_finished_by_the_reconciler(
             rec.fit_topics(number)
         if not end():
             break
-        before = assign.read_fit(rec.client, rec._space)
+        before = assign.read_fit(store_of(rec))
         rec.reconcile()
         if before["stage"] != "done":  # it may be at work elsewhere: nobody touches it for a while
-            assert assign.read_fit(rec.client, rec._space)["stage"] != "done"
+            assert assign.read_fit(store_of(rec))["stage"] != "done"
         with monkeypatch.context() as patched:
             patched.setattr("workers.topics.record.LEASE", 0.0)
             rec.reconcile()
@@ -179,13 +180,13 @@ def test_the_label_of_an_admin_survives_whenever_it_is_given(rec: Recommender) -
 
 
 def test_an_item_encoded_beside_a_fit_with_the_topics_of_before_is_marked_again(rec: Recommender) -> None:
-    before = assign.load(rec.client, rec._space.at(1))
+    before = assign.load(store_of(rec, 1))
     before.of("")  # a worker has them in memory
     rec.fit_topics(2)
     point = point_id("item", "late")
     store_silently(rec, Item(id="late", title="moon rocket telescope"))
-    embed.embed(rec.client, rec._space.items, CONFIG, [point], before)
-    assert list(reconcile(rec.client, rec._space))
+    embed.embed(store_of(rec).items, CONFIG, [point], before)
+    assert list(reconcile(store_of(rec)))
     rec.reconcile()
     check(rec, sizes=False)
 
@@ -239,14 +240,14 @@ def test_a_new_tenant_gets_topics() -> None:
         rec.upsert_items(items("b"))
         rec.reconcile()
         assert {one.tenant for one in rec.topics()} == {"a", "b"}
-        assert list(reconcile(rec.client, rec._space)) == []
+        assert list(reconcile(store_of(rec))) == []
 
 
 def test_a_number_that_was_asked_for_is_kept_by_later_fits(rec: Recommender) -> None:
     rec.fit_topics(5)
     rec.upsert_items([Item(id=f"more{k}", title=one.title) for k, one in enumerate(items())])
     rec.reconcile()
-    assert assign.read_fit(rec.client, rec._space)["items"] == 180
+    assert assign.read_fit(store_of(rec))["items"] == 180
     assert len(rec.topics()) == 5
 
 
@@ -257,7 +258,7 @@ def test_two_versions_number_their_topics_alike(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"x{k}", title=f"violin cello piano opera{k % 3}") for k in range(40)])
     rec.fit_topics(4)
     found = drive(versions(rec._space), rec.client, NoQueue())
-    here, there = ({one.id: one for one in assign.read_points(rec.client, rec._space.at(n), "")} for n in found.all)
+    here, there = ({one.id: one for one in assign.read_points(store_of(rec, n), "")} for n in found.all)
     for topic in here.keys() & there.keys():
         assert here[topic].label == there[topic].label
         assert len(set(here[topic].keywords) & set(there[topic].keywords)) >= 3
@@ -295,7 +296,7 @@ def test_topics_that_cannot_be_fitted_are_not_tried_for_ever(rec: Recommender, m
     for _ in range(6):
         with suppress(RuntimeError):
             rec.reconcile()
-    assert (tries, assign.read_fit(rec.client, rec._space)["stage"]) == (3, "failed")
+    assert (tries, assign.read_fit(store_of(rec))["stage"]) == (3, "failed")
     monkeypatch.undo()
     rec.fit_topics(3)
     check(rec)
@@ -304,7 +305,7 @@ def test_topics_that_cannot_be_fitted_are_not_tried_for_ever(rec: Recommender, m
 def test_users_are_found_whose_refresh_was_lost(rec: Recommender) -> None:
     """The message that follows a fit may be lost, and so may the process that was to send it."""
     Worker(rec.client).run(FitTopics(space=rec.space, topics=2))  # what follows from it is lost
-    assert any(isinstance(one, RefreshUsers) for one in reconcile(rec.client, rec._space, everything=False))
+    assert any(isinstance(one, RefreshUsers) for one in reconcile(store_of(rec), everything=False))
     rec.reconcile()
     check(rec)
 
@@ -320,4 +321,4 @@ def test_titles_of_any_length_make_no_large_topics() -> None:
 def test_an_event_without_topics_is_no_reason_to_refresh_again(rec: Recommender) -> None:
     rec.track([Event(user="bob", item="never", type="view", ts=NOW)])
     rec.reconcile()
-    assert list(reconcile(rec.client, rec._space)) == []
+    assert list(reconcile(store_of(rec))) == []

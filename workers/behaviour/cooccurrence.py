@@ -11,7 +11,7 @@ from scipy import sparse
 
 from llmrec_qdrant.space.ids import sparse_index
 
-__all__ = ["Interactions", "cooccurrence", "strengths"]
+__all__ = ["Interactions", "cooccurrence", "sparse_rows", "strengths"]
 
 
 WINDOW = 10
@@ -84,9 +84,10 @@ def strengths(found: Interactions, rows: np.ndarray, popularity: np.ndarray, dis
     return (total @ sparse.diags(1.0 / np.sqrt(np.maximum(popularity, 1.0)))).tocsr()
 
 
-def _rows(
+def sparse_rows(
     blocks: Iterable[sparse.csr_matrix], names: list[tuple[str, str]]
 ) -> Iterator[tuple[int, models.SparseVector]]:
+    """Row number and vector of every row of the blocks: the ``WIDTH`` strongest sources, by their sparse index."""
     first = 0
     for block in blocks:
         yield from _rows_of(block, names, first)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
 
 __all__ = ["decayed", "event_weight", "item_point"]
 
@@ -48,7 +48,6 @@ def decayed(moments: Sequence[float], half_life: float, per_step: float) -> np.n
     return weights
 
 
-def item_point(event: models.Record) -> str:
+def item_point(event: Point) -> str:
     """Point id of the item of an event."""
-    payload = event.payload or {}
-    return point_id("item", payload.get(Key.ITEM_ID) or "", payload.get(Key.TENANT) or None)
+    return point_id("item", event.get(Key.ITEM_ID, ""), event.get(Key.TENANT) or None)

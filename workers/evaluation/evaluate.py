@@ -26,8 +26,9 @@ from llmrec_qdrant.space.layout import DENSE, Space
 
 from ..behaviour import cooccurrence
 from ..behaviour.vectors import normalised
-from ..items import collab
+from ..items.interactions import read_interactions
 from ..storage import store
+from ..storage.store import SpaceStore
 from .metrics import FEW, interval, measures, p_value
 from .splits import Split, Target, hide_last
 from .trial_space import Tell, lists, payloads, trial, unheard
@@ -100,7 +101,7 @@ def _measure(
     client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequence[Target], limit: int, catalogue: int,
     tell: Tell,
 ) -> Evaluation:  # fmt: skip
-    found = collab.read_interactions(client, made, config)
+    found = read_interactions(SpaceStore(client, made), config)
     share = dict(zip(found.names, found.popularity / max(len(set(found.users.tolist())), 1), strict=True))
     result = Evaluation(limit, len(targets))
     ndcg: dict[str, np.ndarray] = {}

@@ -34,8 +34,10 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import DENSE, KINDS, TFIDF, TRIAL, CollectionKind, Key, Space
 
 from ..items import collab
-from ..reconcile import make_users
+from ..items.interactions import EVENT_KEYS
+from ..reconcile import create_users
 from ..storage import store
+from ..storage.store import SpaceStore
 from ..users import refresh
 from .splits import Split, Target
 
@@ -69,7 +71,7 @@ def payloads(client: QdrantClient, space: Space, tenant: str | None = None) -> I
         for page in store.scroll(client, space.items, mine, [Key.TENANT, Key.ITEM_ID])
         for one in page
     }
-    for page in store.scroll(client, space.events, mine, collab.WANTED):
+    for page in store.scroll(client, space.events, mine, EVENT_KEYS):
         for payload in (record.payload or {} for record in page):
             gone = (payload.get(Key.TENANT) or "", payload.get(Key.ITEM_ID)) not in there
             yield {**payload, Key.ITEM_ID: None} if gone else payload
@@ -111,7 +113,7 @@ def trial(
                 client.update_collection(
                     made.items, optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0)
                 )
-        collab.fit(client, made, config)
+        collab.fit(SpaceStore(client, made), config)
         if split.in_time:
             late = models.DatetimeRange(gte=datetime.fromtimestamp(split.everybody_from, UTC))
             among = conditions.where(models.FieldCondition(key=Key.TS, range=late))
@@ -192,8 +194,8 @@ def fold(client: QdrantClient, made: Space, config: SpaceConfig, targets: Sequen
             for one in batch
         }
         sign_of_life(client, made)
-        make_users(client, made, owners)
-        refresh.refresh(client, made, config, list(owners))
+        create_users(SpaceStore(client, made), owners)
+        refresh.refresh(SpaceStore(client, made), config, list(owners))
         done += len(batch)
         tell("folding users", done, len(targets))
 

@@ -22,6 +22,7 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import Key, Space
 
 from ..items import collab
+from ..storage.store import SpaceStore
 from .evaluate import ndcg_of
 from .metrics import interval, p_value
 from .splits import Target, hide_last
@@ -166,7 +167,7 @@ class _Bench:
         """NDCG of each target's list."""
         drive(spaces.create(self._made, config), self._client, NoQueue())
         if config.fitting != self._fitting:
-            collab.fit(self._client, self._made, config)
+            collab.fit(SpaceStore(self._client, self._made), config)
             self._fitting = config.fitting
         old = [one for one in targets if self._folded.get(one, self._first) != config.folding]
         fold(self._client, self._made, config, old, unheard)

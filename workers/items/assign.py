@@ -13,25 +13,25 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 from scipy import sparse
 
-from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.space import conditions
-from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, TOPICS_FIT, Key, Space
+from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, TOPICS_FIT, Key
+from llmrec_qdrant.space.points import Point
 
 from ..behaviour.vectors import normalised
-from ..storage import store
+from ..storage.store import SpaceStore
 
 __all__ = ["SpaceTopics", "TopicPoint", "Topics", "load", "read_fit", "read_points"]
 
 
-MEANING = 2.0
+DENSE_WEIGHT = 2.0
 """Weight of the dense cosine beside the words."""
-
-
-TENANTS = 64
-"""Tenants whose topics a worker keeps in memory."""
+MAX_TENANTS = 64
+"""Tenants per space whose topics a process remembers."""
+MAX_SPACES = 32
+"""Spaces whose topics a process remembers."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Topics:
         if self._dense.size:
             blank = np.zeros(self._dense.shape[1])
             matrix = np.array([blank if one is None else one for one in dense])
-            found = found + MEANING * normalised(matrix) @ self._dense.T
+            found = found + DENSE_WEIGHT * normalised(matrix) @ self._dense.T
         return found
 
     def assign(self, dense: Sequence[Any], words: Sequence[models.SparseVector | None]) -> list[TopicPoint | None]:
@@ -126,7 +126,7 @@ class SpaceTopics:
 
     def _known(self, tenant: str) -> tuple[Topics, Mapping[str, TopicPoint]]:
         if tenant not in self._rules:
-            if len(self._rules) >= TENANTS:
+            if len(self._rules) >= MAX_TENANTS:
                 self._rules.clear()
             points = self._read(tenant)
             newest = [one for one in points if one.fit == self.fit] if self.fit != self.done else points
@@ -155,55 +155,50 @@ def mark(topic: TopicPoint | None, fit: str) -> dict[str, Any]:
     return {Key.TOPICS: [topic.label] if topic else [], Key.TOPIC_IDS: [topic.id] if topic else [], Key.FIT: fit}
 
 
-def read_fit(client: QdrantClient, space: Space) -> dict[str, Any]:
-    """How far the last fit is; empty if there was none. See :mod:`workers.topic_runs`."""
-    with translated():
-        metadata = client.get_collection(space.items).config.metadata or {}
-    return dict(metadata.get(TOPICS_FIT) or {})
+def read_fit(space: SpaceStore) -> dict[str, Any]:
+    """How far the last fit is; empty if there was none. See :mod:`workers.topics.record`."""
+    return dict(space.items.metadata().get(TOPICS_FIT) or {})
 
 
 _CACHE: dict[tuple[int, str, int | None], tuple[object, SpaceTopics]] = {}
 
 
-def load(client: QdrantClient, space: Space) -> SpaceTopics:
+def load(space: SpaceStore) -> SpaceTopics:
     """The topics of a version of a space; read again when a fit or a change of label has left a new stamp."""
-    with translated():
-        metadata = client.get_collection(space.items).config.metadata or {}
+    metadata = space.items.metadata()
     state: dict[str, Any] = metadata.get(TOPICS_FIT) or {}
     done = str(state.get("done") or "")
     fit = str(state["run"]) if state.get("stage") == "marking" else done
     stamp = (fit, done, metadata.get(TOPICS_EDITED))
-    key = (id(client), space.name, space.version)
-    at, known = _CACHE.get(key, (None, SpaceTopics(lambda tenant: ())))
-    if at == stamp:
+    key = (id(space.client), space.name, space.space.version)
+    read_at, known = _CACHE.get(key, (None, SpaceTopics(lambda tenant: ())))
+    if read_at == stamp:
         return known
-    made = SpaceTopics(partial(read_points, client, space) if fit else lambda tenant: (), fit, done)
-    if len(_CACHE) > 32:
+    topics = SpaceTopics(partial(read_points, space) if fit else lambda tenant: (), fit, done)
+    if len(_CACHE) > MAX_SPACES:
         _CACHE.clear()
-    _CACHE[key] = (stamp, made)
-    return made
+    _CACHE[key] = (stamp, topics)
+    return topics
 
 
-def read_points(client: QdrantClient, space: Space, tenant: str) -> list[TopicPoint]:
+def read_points(space: SpaceStore, tenant: str) -> list[TopicPoint]:
     """Every topic of a tenant stored in a version of a space."""
     mine = conditions.where(conditions.equals(Key.TENANT, tenant))
-    return [_point(record) for page in store.scroll(client, space.topics, mine, True, vectors=True) for record in page]
+    return [_topic(point) for page in space.topics.pages(mine, vectors=True) for point in page]
 
 
-def _point(record: models.Record) -> TopicPoint:
-    payload = record.payload or {}
-    vectors: dict[str, Any] = record.vector if isinstance(record.vector, dict) else {}
-    words = vectors.get(TFIDF)
-    cut = payload.get(Key.CUT) or [-np.inf, -np.inf]
+def _topic(point: Point) -> TopicPoint:
+    dense, words = point.dense(DENSE), point.sparse(TFIDF)
+    cut = point.get(Key.CUT, (-np.inf, -np.inf))
     return TopicPoint(
-        id=payload[Key.TOPIC_ID],
-        tenant=payload.get(Key.TENANT) or "",
-        label=payload[Key.LABEL],
-        label_by=payload.get(Key.LABEL_BY) or "keywords",
-        keywords=tuple(payload.get(Key.KEYWORDS) or []),
-        dense=np.asarray(vectors[DENSE], dtype=np.float64) if vectors.get(DENSE) is not None else None,
+        id=point.payload[Key.TOPIC_ID],
+        tenant=point.get(Key.TENANT, ""),
+        label=point.payload[Key.LABEL],
+        label_by=point.get(Key.LABEL_BY, "keywords"),
+        keywords=tuple(point.get(Key.KEYWORDS, ())),
+        dense=None if dense is None else np.asarray(dense, dtype=np.float64),
         words=dict(zip(words.indices, words.values, strict=True)) if words is not None else {},
         cut=(float(cut[0]), float(cut[1])),
-        fit=payload.get(Key.FIT) or "",
-        size=payload.get(Key.SIZE) or 0,
+        fit=point.get(Key.FIT, ""),
+        size=point.get(Key.SIZE, 0),
     )

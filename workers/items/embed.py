@@ -3,49 +3,72 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.operations.clock import now
-from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.space import conditions
-from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import DENSE, FRESH, TFIDF, Key, Space
+from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
+from llmrec_qdrant.space.points import Point
 
 from ..encoding.encoder import Encoder
 from ..encoding.loading import load_encoder
-from ..storage import store
-from ..storage.lease import attempt
+from ..storage.attempts import attempt
+from ..storage.store import Store
 from ..text import clean
 from ..text import words as text_words
 from .assign import SpaceTopics
 
-__all__ = ["Embedded", "embed", "mark_authors", "source_text", "sparse", "wake_waiting"]
-
+__all__ = ["Embedded", "embed", "source_text", "sparse"]
 
 log = logging.getLogger("llmrec.worker")
 
-
 GROUP = 64
 """Points that are encoded and written together; a message holds several such groups."""
+ENCODING_THREADS = 2
+"""Groups encoded at a time: with two, no core waits for the end of a group."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What became of a message."""
+    """Outcome of a message."""
 
-    done: list[models.Record] = field(default_factory=list)
+    done: list[Point] = field(default_factory=list)
     """Points as they were before."""
     again: list[str] = field(default_factory=list)
     """Ids to be tried again, each alone."""
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """What the source of a point has become."""
+
+    point: Point
+    dense: np.ndarray | None
+    """None: the model cannot read the text."""
+    words: models.SparseVector | None
+    """None: the text has no words."""
+    terms: list[str]
+
+    @property
+    def vectors(self) -> dict[str, Any]:
+        """The named vectors that exist."""
+        named: dict[str, Any] = {DENSE: None if self.dense is None else self.dense.tolist(), TFIDF: self.words}
+        return {name: vector for name, vector in named.items() if vector is not None}
+
+
+def source_text(payload: Mapping[str, Any]) -> str:
+    """The text of an item or text point that is encoded."""
+    parts = (payload.get(Key.TITLE) or "", payload.get(Key.TEXT) or "")
+    joined: str = clean.clean("\n".join(part.strip() for part in parts if part.strip()))
+    return joined
 
 
 def sparse(words: Sequence[text_words.Term]) -> models.SparseVector:
@@ -54,139 +77,82 @@ def sparse(words: Sequence[text_words.Term]) -> models.SparseVector:
     return models.SparseVector(indices=list(summed), values=list(summed.values()))
 
 
-@dataclass(frozen=True)
-class _Words:
-    """What the words of a text become."""
-
-    vector: models.SparseVector | None
-    """None where there are none."""
-    shown: list[str]
-
-    @classmethod
-    def of(cls, source: str, stemmer: str) -> _Words:
-        terms = text_words.terms(source, stemmer)
-        return cls(sparse(terms) if terms else None, text_words.keywords(terms))
-
-
-def source_text(payload: dict[str, Any]) -> str:
-    """The text of an item or text point that is encoded."""
-    parts = (payload.get(Key.TITLE) or "", payload.get(Key.TEXT) or "")
-    joined: str = clean.clean("\n".join(part.strip() for part in parts if part.strip()))
-    return joined
-
-
-def embed(
-    client: QdrantClient, collection: str, config: SpaceConfig, ids: Sequence[str], topics: SpaceTopics | None = None
-) -> Embedded:
-    """Encode the stale ones among ``ids``; where ``topics`` are given, each gets its topic in the same write.
+def embed(store: Store, config: SpaceConfig, ids: Sequence[str], topics: SpaceTopics | None = None) -> Embedded:
+    """Encode the stale points among ``ids``; with ``topics`` each gets its topic in the same write.
 
     A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted.
     """
-    with translated():
-        found = client.retrieve(collection, list(ids), with_payload=True)
-    todo = [record for record in found if (record.payload or {}).get(Key.STALE)]
-    if not todo:
+    stale = [point for point in store.retrieve(ids) if point.get(Key.STALE)]
+    if not stale:
         return Embedded()
     encoder = load_encoder(config)  # first: a model that cannot be loaded is not the points' fault
-    again = attempt(
-        client,
-        collection,
-        todo,
-        Key.SRC_HASH,
-        lambda group: _encode(client, collection, config, encoder, group, topics),
-    )
+    work = _Embedding(store, config, encoder, topics)
+    again = attempt(store, stale, Key.SRC_HASH, work.run)
     failed = set(again)
-    return Embedded([record for record in todo if str(record.id) not in failed], again)
+    return Embedded([point for point in stale if point.id not in failed], again)
 
 
-def _encode(
-    client: QdrantClient, collection: str, config: SpaceConfig, encoder: Encoder, todo: list[models.Record],
-    topics: SpaceTopics | None,
-) -> None:  # fmt: skip
-    """Longest texts first, group by group: while the encoder works on the next two, one is uploaded."""
-    given = sorted(((source_text(record.payload or {}), record) for record in todo), key=lambda pair: -len(pair[0]))
-    groups = list(batches(given, GROUP))
-    with ThreadPoolExecutor(2, thread_name_prefix="embed") as threads:  # two: no core waits for the end of a group
-        coming = threads.map(encoder.encode, [[source for source, _ in group] for group in groups])
-        for group in groups:
-            words = [_Words.of(source, config.stemmer) for source, _ in group]
-            _write(client, collection, config, [record for _, record in group], next(coming), words, topics)
-    log.info("encoded %d points of %s", len(todo), collection)
+@dataclass(frozen=True)
+class _Embedding:
+    """Encodes points of one collection and writes what they become."""
 
+    store: Store
+    config: SpaceConfig
+    encoder: Encoder
+    topics: SpaceTopics | None
 
-def _write(
-    client: QdrantClient,
-    collection: str,
-    config: SpaceConfig,
-    todo: list[models.Record],
-    dense: np.ndarray,
-    words: list[_Words],
-    topics: SpaceTopics | None,
-) -> None:
-    points: list[models.PointVectors] = []
-    own: list[models.SetPayload] = []
-    marks: list[dict[str, Any]] = [{}] * len(todo)
-    if topics is not None and topics.fit:
-        tenants = [(record.payload or {}).get(Key.TENANT) or "" for record in todo]
-        bags = [one.vector for one in words]
-        marks = topics.marks(tenants, [row if row.any() else None for row in dense], bags)
-    lost: dict[str, list[models.Record]] = {DENSE: [], TFIDF: []}
-    by_legs: dict[tuple[str, ...], list[models.Record]] = {}
-    for record, row, said, topic in zip(todo, dense, words, marks, strict=True):
-        vector: dict[str, Any] = {DENSE: row.tolist()} if row.any() else {}
-        if said.vector:
-            vector[TFIDF] = said.vector
-        if vector:
-            points.append(models.PointVectors(id=record.id, vector=vector))
-        by_legs.setdefault(tuple(vector), []).append(record)
-        had = (record.payload or {}).get(Key.LEGS) or []
-        for leg in lost:
-            if leg in had and leg not in vector:
-                lost[leg].append(record)
-        own.append(
-            models.SetPayload(
-                payload={Key.TERMS: said.shown, **topic}, filter=conditions.unchanged([record], Key.SRC_HASH)
-            )
+    def run(self, points: Sequence[Point]) -> None:
+        """Longest texts first, group by group: while the encoder works on the next groups, one is uploaded."""
+        sources = sorted(((source_text(point.payload), point) for point in points), key=lambda pair: -len(pair[0]))
+        groups = list(batches(sources, GROUP))
+        with ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="embed") as threads:
+            coming = threads.map(self.encoder.encode, [[source for source, _ in group] for group in groups])
+            for group in groups:
+                terms = [text_words.terms(source, self.config.stemmer) for source, _ in group]
+                self._write([point for _, point in group], terms, next(coming))
+        log.info("encoded %d points of %s", len(points), self.store.collection)
+
+    def _write(self, points: Sequence[Point], terms: Sequence[list[text_words.Term]], rows: np.ndarray) -> None:
+        """Write a group; terms first, so that a point is complete when it is no longer stale."""
+        encoded = [
+            _Encoded(point, row if row.any() else None, sparse(said) if said else None, text_words.keywords(said))
+            for point, said, row in zip(points, terms, rows, strict=True)
+        ]
+        self._delete_lost(encoded)
+        self.store.write_existing(
+            {one.point.id: one.vectors for one in encoded if one.vectors},
+            _unchanged(encoded),
+            then=self._derived(encoded),
+            before=self._readable(encoded),
         )
-    for leg, records in lost.items():
-        if records:
-            with translated():
-                client.delete_vectors(
-                    collection, [leg], models.FilterSelector(filter=conditions.unchanged(records, Key.SRC_HASH))
-                )
-    derived = {Key.STALE: False, Key.ATTEMPTS: 0, Key.MODEL: config.encoder_id, Key.EMBEDDED_AT: now()}
-    done = [
-        models.SetPayload(payload={**derived, Key.LEGS: list(legs)}, filter=conditions.unchanged(records, Key.SRC_HASH))
-        for legs, records in by_legs.items()
-    ]
-    store.write_existing(client, collection, points, conditions.unchanged(todo, Key.SRC_HASH), done, before=own)
+
+    def _readable(self, encoded: Sequence[_Encoded]) -> list[tuple[dict[str, Any], models.Filter]]:
+        """Terms and topics: payload values point by point."""
+        topics: list[dict[str, Any]] = [{}] * len(encoded)
+        if self.topics is not None:
+            tenants = [one.point.get(Key.TENANT, "") for one in encoded]
+            topics = self.topics.marks(tenants, [one.dense for one in encoded], [one.words for one in encoded])
+        shown = [{key: value for key, value in topic.items() if key != Key.FIT} for topic in topics]
+        return [({Key.TERMS: one.terms, **topic}, _unchanged([one])) for one, topic in zip(encoded, shown, strict=True)]
+
+    def _derived(self, encoded: Sequence[_Encoded]) -> list[tuple[dict[str, Any], models.Filter]]:
+        """Payload values that points with the same legs share: one operation instead of one per point."""
+        by_legs: dict[tuple[str, ...], list[_Encoded]] = {}
+        for one in encoded:
+            by_legs.setdefault(tuple(one.vectors), []).append(one)
+        values = {Key.STALE: False, Key.ATTEMPTS: 0, Key.MODEL: self.config.encoder_id, Key.EMBEDDED_AT: now()}
+        if self.topics is not None and self.topics.fit:
+            values[Key.FIT] = self.topics.fit
+        return [({**values, Key.LEGS: list(legs)}, _unchanged(same)) for legs, same in by_legs.items()]
+
+    def _delete_lost(self, encoded: Sequence[_Encoded]) -> None:
+        """Delete vectors that the source no longer gives, as after an edit that empties a text."""
+        for leg in (DENSE, TFIDF):
+            lost = [one for one in encoded if leg in one.point.get(Key.LEGS, ()) and leg not in one.vectors]
+            if lost:
+                self.store.delete_vectors([leg], _unchanged(lost))
 
 
-def wake_waiting(client: QdrantClient, space: Space, items: Sequence[models.Record]) -> None:
-    """Mark the users stale who waited for items that now have their first vectors."""
-    by_tenant: dict[str, list[str]] = {}
-    for record in items:
-        payload = record.payload or {}
-        if not payload.get(Key.LEGS):
-            by_tenant.setdefault(payload.get(Key.TENANT) or "", []).append(payload[Key.ITEM_ID])
-    for tenant, ids in by_tenant.items():
-        waiting = conditions.where(conditions.equals(Key.TENANT, tenant), conditions.one_of(Key.WAITING, ids))
-        with translated():
-            client.set_payload(space.users, {**FRESH, Key.REVISION: uuid.uuid4().hex}, points=waiting)
-
-
-def mark_authors(client: QdrantClient, space: Space, texts: Sequence[models.Record]) -> list[str]:
-    """Mark the users stale whose texts have new vectors; returns their point ids."""
-    authors = {
-        point_id("user", payload[Key.USER_ID], payload.get(Key.TENANT) or None)
-        for record in texts
-        if (payload := record.payload or {}).get(Key.USER_ID)
-    }
-    if authors:
-        with translated():
-            client.set_payload(
-                space.users,
-                {**FRESH, Key.REVISION: uuid.uuid4().hex},
-                points=conditions.where(conditions.has_id(*authors)),
-            )
-    return sorted(authors)
+def _unchanged(encoded: Sequence[_Encoded]) -> models.Filter:
+    """These points, as long as their sources are those that were encoded."""
+    return conditions.unchanged([one.point for one in encoded], Key.SRC_HASH)

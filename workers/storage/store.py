@@ -26,13 +26,13 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import CollectionKind, Space
 from llmrec_qdrant.space.points import Point, set_payload
 
-__all__ = ["SpaceStore", "Store", "count", "pause", "remote", "scroll", "write_existing"]
+__all__ = ["SpaceStore", "Store", "count", "pause", "remote", "scroll", "spaces", "write_existing"]
 
 T = TypeVar("T")
 
 PAGE = 1_000
 """Points per page of a scroll."""
-MAX_TRIES = 6
+MAX_WRITE_TRIES = 6
 """Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant restarts."""
 
 
@@ -166,12 +166,12 @@ class Store:
 
     def _patiently(self, operations: Sequence[Any], wait: bool) -> None:
         """Write; a short absence of Qdrant must not waste what was computed for it."""
-        for tries in range(MAX_TRIES):
+        for tries in range(MAX_WRITE_TRIES):
             try:
                 self._run(calls.update(self.collection, operations, wait))
                 return
             except QdrantUnavailable as error:
-                if tries == MAX_TRIES - 1 or (error.retry_after or 0) > 5:
+                if tries == MAX_WRITE_TRIES - 1 or (error.retry_after or 0) > 5:
                     raise
                 time.sleep(pause(tries, error, 0.4, 2.0))
 
@@ -253,6 +253,12 @@ class SpaceStore:
         return type(getattr(self.client, "_client", None)).__name__ != "QdrantLocal"
 
 
+def spaces(client: QdrantClient) -> list[SpaceStore]:
+    """Every space on this Qdrant."""
+    aliases = drive(calls.aliases(), client, NoQueue())
+    return [SpaceStore(client, space) for alias in sorted(aliases) if (space := Space.of_alias(alias)) is not None]
+
+
 # --- being replaced by the classes above ---
 
 
@@ -332,12 +338,12 @@ def write_existing(
 
 def _patiently(client: QdrantClient, collection: str, operations: Sequence[Any], wait: bool) -> None:
     """Write; what was computed for it would be lost if a short absence of Qdrant ended the task."""
-    for tries in range(MAX_TRIES):
+    for tries in range(MAX_WRITE_TRIES):
         try:
             with translated():
                 client.batch_update_points(collection, operations, wait=wait)
             return
         except QdrantUnavailable as error:
-            if tries == MAX_TRIES - 1 or (error.retry_after or 0) > 5:
+            if tries == MAX_WRITE_TRIES - 1 or (error.retry_after or 0) > 5:
                 raise
             time.sleep(pause(tries, error, 0.4, 2.0))

@@ -1,4 +1,4 @@
-"""How common each readable word is among the items of a space, from Qdrant's facets."""
+"""Document frequencies of the readable words among the items of a space, from Qdrant's facets."""
 
 from __future__ import annotations
 
@@ -8,27 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from qdrant_client import QdrantClient
+from llmrec_qdrant.space.layout import Key
 
-from llmrec_qdrant.operations.translate import translated
-from llmrec_qdrant.space.layout import Key, Space
-
-from ..storage import store
+from ..storage.store import SpaceStore
 
 __all__ = ["Vocabulary"]
 
 
-WORDS = 20_000
-"""Most frequent words that are read; a word beyond them counts as rare."""
-
-
-AGE = 60.0
-"""Seconds that counts are reused."""
+MAX_WORDS = 20_000
+"""Words read, most frequent first; a word beyond them counts as rare."""
+MAX_AGE = 60.0
+"""Seconds for which counts are reused."""
+MAX_SPACES = 32
+"""Spaces whose counts a process remembers."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Document frequencies: ``counts[word]`` of ``total`` items. Empty: every word counts alike."""
+    """``counts[word]`` of ``total`` items have the word. Empty: every word counts alike."""
 
     total: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -47,18 +44,16 @@ class Vocabulary:
         return math.log(1 + (self.total - seen + 0.5) / (seen + 0.5))
 
     @classmethod
-    def of(cls, client: QdrantClient, space: Space) -> Vocabulary:
-        """The vocabulary of a space, at most a minute old."""
-        key = (id(client), space.name)
-        at, known = cls._cache.get(key, (0.0, cls()))
-        total = store.count(client, space.items)
-        fresh = time.monotonic() - at < AGE and abs(total - known.total) <= 0.1 * known.total
-        if known.total and fresh:
+    def of(cls, space: SpaceStore) -> Vocabulary:
+        """The vocabulary of a space, at most a minute old; read anew when the catalogue has changed by a tenth."""
+        key = (id(space.client), space.name)
+        read_at, known = cls._cache.get(key, (0.0, cls()))
+        total = space.items.count()
+        recent = time.monotonic() - read_at < MAX_AGE and abs(total - known.total) <= 0.1 * known.total
+        if known.total and recent:
             return known
-        with translated():
-            facet = client.facet(space.items, key=Key.TERMS, limit=WORDS)
-        made = cls(total, {str(hit.value): hit.count for hit in facet.hits})
-        if len(cls._cache) > 32:
+        vocabulary = cls(total, space.items.facet(Key.TERMS, limit=MAX_WORDS))
+        if len(cls._cache) > MAX_SPACES:
             cls._cache.clear()
-        cls._cache[key] = (time.monotonic(), made)
-        return made
+        cls._cache[key] = (time.monotonic(), vocabulary)
+        return vocabulary

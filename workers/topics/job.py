@@ -31,6 +31,7 @@ from ..items import assign
 from ..items.assign import TopicPoint
 from ..items.embed import source_text
 from ..storage import store
+from ..storage.store import SpaceStore
 from ..text import words
 from .fit import EXAMPLE, Fitted, Sample, fit_sample, how_many
 from .marking import LEGS, _finish, _mark, _vector
@@ -78,7 +79,7 @@ def _fit(client: QdrantClient, places: Sequence[Space], space: Space, config: Sp
     run = replace(run, made=0)
     owners = tenants(client, space)
     for tenant in owners:
-        old = assign.read_points(client, live, tenant)
+        old = assign.read_points(SpaceStore(client, live), tenant)
         run = replace(run, last=max([run.last, *(int(one.id) for one in old)]))
         sample = _read(client, space, config, tenant, live)
         had = sum(one.size for one in old)
@@ -127,8 +128,8 @@ def _write_topics(
     client: QdrantClient, space: Space, live: Space, run: Run, tenant: str, made: Sequence[Fitted]
 ) -> None:
     """Write the topics of a tenant. The label of one that exists is not touched: somebody may be editing it."""
-    there = {one.id: one for one in assign.read_points(client, space, tenant)}
-    named = there if space == live else {one.id: one for one in assign.read_points(client, live, tenant)}
+    there = {one.id: one for one in assign.read_points(SpaceStore(client, space), tenant)}
+    named = there if space == live else {one.id: one for one in assign.read_points(SpaceStore(client, live), tenant)}
     fresh = [_named(one, named) for one in made if one.topic.id not in there]
     for some in batches(fresh, 50):
         points = [

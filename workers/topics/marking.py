@@ -17,6 +17,7 @@ from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, Key, Space
 
 from ..items import assign
 from ..storage import store
+from ..storage.store import SpaceStore
 from .record import FACET, LEASE, Run, _still, _unmarked, _write
 
 __all__ = ["lately_edited", "mend_labels"]
@@ -44,7 +45,7 @@ def _mark(client: QdrantClient, space: Space, run: Run) -> bool:
     end = time.monotonic() + SECONDS
     for page in store.scroll(client, space.items, _unmarked(run), [Key.TENANT, Key.SRC_HASH], LEGS):
         _still(client, space, run)
-        known = assign.load(client, space)  # page by page: a label may have changed
+        known = assign.load(SpaceStore(client, space))  # page by page: a label may have changed
         payloads = [record.payload or {} for record in page]
         owners = [payload.get(Key.TENANT) or "" for payload in payloads]
         marks = known.marks(owners, [_vector(one, DENSE) for one in page], [_vector(one, TFIDF) for one in page])

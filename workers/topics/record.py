@@ -16,6 +16,7 @@ from llmrec_qdrant.space.layout import TOPICS_FIT, Key, Space
 
 from ..items import assign
 from ..storage import store
+from ..storage.store import SpaceStore
 from .fit import LEAST
 
 __all__ = ["Run", "Superseded", "begin", "due", "lost", "outdated", "read", "unfinished"]
@@ -76,7 +77,7 @@ class Run:
 
 def read(client: QdrantClient, space: Space) -> Run:
     """The state of a version of a space."""
-    stored = assign.read_fit(client, space)
+    stored = assign.read_fit(SpaceStore(client, space))
     return Run(**{name: stored[name] for name in Run.__dataclass_fields__ if name in stored})
 
 

@@ -25,8 +25,8 @@ from llmrec_qdrant.space.layout import Key, Space
 
 from ..behaviour.event_weights import event_weight
 from ..behaviour.fold import pulls
-from ..items import collab
 from ..items.embed import source_text
+from ..items.interactions import EVENT_KEYS
 from ..storage import store
 
 __all__ = ["Catalogue", "Examples", "build", "digest", "pairs", "read_catalogue", "read_events"]
@@ -125,7 +125,7 @@ def read_events(
 ) -> dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]:
     """(tenant, user) → their events (point id, payload) but for hidden ones, oldest first."""
     found: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
-    for page in store.scroll(client, space.events, None, collab.WANTED):
+    for page in store.scroll(client, space.events, None, EVENT_KEYS):
         for record in page:
             payload = record.payload or {}
             if not hidden(payload):

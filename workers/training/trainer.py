@@ -42,8 +42,9 @@ from ..encoding.loading import load_encoder
 from ..evaluation.splits import Split, hide_last, hide_next
 from ..evaluation.trial_space import Tell, payloads, sign_of_life, trial, unheard
 from ..evaluation.tune import LEAST
-from ..items import collab
+from ..items.interactions import EVENT_KEYS, collect
 from ..storage import store
+from ..storage.store import SpaceStore
 from . import dataset
 from .dataset import Catalogue, Examples
 from .encoder import EncoderLearner
@@ -315,11 +316,8 @@ def _cooccurrence(
     hidden: Callable[[Mapping[str, Any]], bool],
 ) -> sparse.csr_matrix:  # fmt: skip
     """Co-occurrence (items, items) of what is not hidden, in the catalogue's order: column, then row was taken."""
-    pages = (
-        [record for record in page if not hidden(record.payload or {})]
-        for page in store.scroll(client, space.events, None, collab.WANTED)
-    )
-    found = collab.collect(pages, config)
+    events = SpaceStore(client, space).events.pages(None, EVENT_KEYS)
+    found = collect(([event for event in page if not hidden(event.payload)] for page in events), config)
     matrix = sparse.vstack(list(cooccurrence.cooccurrence(found, config.collab_distance)), format="coo")
     place = np.array(
         [catalogue.number.get(point_id("item", name[1], name[0] or None), -1) for name in found.names], dtype=np.int64

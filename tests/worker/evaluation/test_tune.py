@@ -11,7 +11,7 @@ from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import MemoryQueue
-from tests.spaces import EITHER, space_on
+from tests.spaces import EITHER, space_on, store_of
 from workers.dispatch import Worker
 from workers.evaluation.tune import Tuning, search, settings, tune
 from workers.reconcile import reconcile
@@ -110,19 +110,19 @@ def test_changed_settings_reach_users_and_items_also_after_a_crash(rec: Recommen
     rec.create(CONFIG.model_copy(update={"weights": {"dense": 1.0, "tfidf": 1.0, "collab": 5.0}}))
     assert sum(one["using"] == "collab" for one in rec.request("u1")["prefetch"]) == 5  # at once
     queue.sent.clear()
-    kinds = [type(one).__name__ for one in reconcile(rec.client, rec._space)]
+    kinds = [type(one).__name__ for one in reconcile(store_of(rec))]
     assert kinds == []  # weights are no business of vectors
     rec.create(CONFIG.model_copy(update={"position_decay": 0.1, "collab_distance": 4.0}))
     assert [type(one) for one in queue.sent] == [Reconcile]
     queue.sent.clear()  # lost
-    work = list(reconcile(rec.client, rec._space))
+    work = list(reconcile(store_of(rec)))
     assert {type(one).__name__ for one in work} == {"RefreshUsers", "FitCollab"}
     Worker(rec.client).drain(work)
     (user_after,) = rec.client.retrieve(rec._space.users, [point_id("user", "u1")], with_vectors=True)
     (item_after,) = rec.client.retrieve(rec._space.items, [point_id("item", "i5")], with_vectors=True)
     assert user.vector["dense"] != user_after.vector["dense"]  # type: ignore[index,call-overload]
     assert item.vector["collab"] != item_after.vector["collab"]  # type: ignore[index,call-overload]
-    assert list(reconcile(rec.client, rec._space)) == []
+    assert list(reconcile(store_of(rec))) == []
 
 
 def test_changed_settings_outlive_a_reembedding(rec: Recommender) -> None:

@@ -19,10 +19,10 @@ from llmrec_qdrant.contracts.messages import FitCollab
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import COLLAB
 from llmrec_qdrant.testing import MemoryQueue
-from tests.spaces import EITHER, space_on
+from tests.spaces import EITHER, space_on, store_of
 from workers.behaviour.cooccurrence import BACKWARD, WINDOW, Interactions, cooccurrence
 from workers.dispatch import Worker
-from workers.items import collab
+from workers.items import collab, collab_due
 from workers.reconcile import reconcile
 
 
@@ -115,9 +115,9 @@ def rows(rec: Recommender) -> dict[str, tuple[float, dict[int, float]]]:
 def test_new_events_rebuild_the_rows_they_change_and_nothing_else(rec: Recommender) -> None:
     """Two users take two new items in a row; what a fit from nothing gives for the changed rows is what they have."""
     before = rows(rec)
-    assert list(reconcile(rec.client, rec._space)) == []
+    assert list(reconcile(store_of(rec))) == []
     rec.track([view("new", 3, 0), view("new", 50, 1), view("new", 51, 2), view("other", 50, 5), view("other", 51, 6)])
-    (message,) = reconcile(rec.client, rec._space)
+    (message,) = reconcile(store_of(rec))
     changed = {"i3", "i50", "i51"}
     assert isinstance(message, FitCollab) and set(message.ids) == {point_id("item", one) for one in changed}
     Worker(rec.client).run(message)
@@ -125,8 +125,8 @@ def test_new_events_rebuild_the_rows_they_change_and_nothing_else(rec: Recommend
     assert {name for name in after if after[name] != before[name]} == changed
     assert after["i50"][0] == 2.0 and after["i51"][1]
     assert [one.id for one in rec.recommend_from(["i50"], limit=1, weights={"collab": 1})] == ["i51"]
-    assert list(reconcile(rec.client, rec._space)) == []
-    collab.fit(rec.client, rec._space, CONFIG)
+    assert list(reconcile(store_of(rec))) == []
+    collab.fit(store_of(rec), CONFIG)
     whole_fit = rows(rec)
     for name in changed:
         assert after[name][0] == whole_fit[name][0]
@@ -147,7 +147,7 @@ def test_a_rebuild_twice_or_of_what_is_gone_changes_nothing(rec: Recommender) ->
 
 def test_an_event_in_the_middle_of_a_rebuild_is_not_lost(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     rec.track([view("new", 3, 0), view("new", 50, 1)])
-    (message,) = reconcile(rec.client, rec._space)
+    (message,) = reconcile(store_of(rec))
     found = collab._who_took
 
     def late(*given: Any) -> Any:
@@ -158,49 +158,49 @@ def test_an_event_in_the_middle_of_a_rebuild_is_not_lost(rec: Recommender, monke
     monkeypatch.setattr(collab, "_who_took", late)
     Worker(rec.client).run(message)
     monkeypatch.undo()
-    (again,) = reconcile(rec.client, rec._space)
+    (again,) = reconcile(store_of(rec))
     assert isinstance(again, FitCollab) and point_id("item", "i50") in again.ids
 
 
 def test_a_very_popular_item_waits_for_the_next_fit(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collab, "POPULAR", 5)
+    monkeypatch.setattr(collab_due, "MAX_POPULARITY", 5)
     rec._queue = MemoryQueue()
     rec.track([view("new", 3, 0), view("new", 50, 1)])  # i3 has six users already
     Worker(rec.client).drain(rec._queue.sent)
-    assert collab.due(rec.client, rec._space) == [point_id("item", "i50")]
-    monkeypatch.setattr(collab, "USERS", 0)
-    assert collab.due(rec.client, rec._space) == []
+    assert collab_due.due(store_of(rec)) == [point_id("item", "i50")]
+    monkeypatch.setattr(collab_due, "MAX_USERS", 0)
+    assert collab_due.due(store_of(rec)) == []
 
 
 def test_an_edit_of_an_item_keeps_what_its_collab_leg_is_due(rec: Recommender) -> None:
     rec.track([view("new", 3, 0), view("new", 50, 1)])
     rec.upsert_items([Item(id="i50", title="another title", payload={"year": 2001})])
-    assert point_id("item", "i50") in collab.due(rec.client, rec._space)
+    assert point_id("item", "i50") in collab_due.due(store_of(rec))
 
 
 def test_too_much_to_read_is_left_to_the_next_whole_fit(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rows(rec)
     rec.track([view("new", 3, 0), view("new", 50, 1)])
-    (message,) = reconcile(rec.client, rec._space)
-    monkeypatch.setattr(collab, "EVENTS", 1)
+    (message,) = reconcile(store_of(rec))
+    monkeypatch.setattr(collab, "MAX_EVENTS", 1)
     Worker(rec.client).run(message)
-    assert rows(rec) == before and list(reconcile(rec.client, rec._space)) == []
+    assert rows(rec) == before and list(reconcile(store_of(rec))) == []
 
 
 def test_dislikes_in_between_shorten_no_distance(rec: Recommender) -> None:
     """A fit does not see them, so items beyond eleven of them are next to the new one."""
     rec.track([view("picky", 50, 0)])
     rec.track([Event(user="picky", item=f"i{k}", type="dislike", ts=1_600_000_001 + k) for k in range(11)])
-    Worker(rec.client).drain(reconcile(rec.client, rec._space))
+    Worker(rec.client).drain(reconcile(store_of(rec)))
     rec.track([view("picky", 51, 30)])
-    assert set(collab.due(rec.client, rec._space)) == {point_id("item", one) for one in ("i50", "i51")}
+    assert set(collab_due.due(store_of(rec))) == {point_id("item", one) for one in ("i50", "i51")}
 
 
 def test_other_settings_of_users_rebuild_no_item(rec: Recommender) -> None:
     """Every user is folded anew, and nobody did anything new."""
     before = rows(rec)
     rec.create(CONFIG.model_copy(update={"position_decay": 0.1}))
-    assert collab.due(rec.client, rec._space) == []
+    assert collab_due.due(store_of(rec)) == []
     assert rows(rec) == before
 
 
@@ -223,10 +223,10 @@ def test_rows_that_follow_every_event_are_those_of_a_whole_fit(rec: Recommender,
         rec.track(
             Event(user=f"{who}{tail}", item=f"i{item}", type=kind, ts=1_600_000_000 + at) for who, item, at, kind in act
         )
-        while messages := list(reconcile(rec.client, rec._space)):
+        while messages := list(reconcile(store_of(rec))):
             Worker(rec.client).drain(messages)
     after = rows(rec)
-    collab.fit(rec.client, rec._space, CONFIG)
+    collab.fit(store_of(rec), CONFIG)
     fitted = rows(rec)
     assert {name: (seen, set(row)) for name, (seen, row) in after.items()} == {
         name: (seen, set(row)) for name, (seen, row) in fitted.items()

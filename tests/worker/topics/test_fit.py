@@ -212,7 +212,7 @@ def test_items_get_the_newest_topics_and_users_know_also_those_before() -> None:
 
 
 def test_memory_holds_the_topics_of_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(topics_module, "TENANTS", 3)
+    monkeypatch.setattr(topics_module, "MAX_TENANTS", 3)
     asked: list[str] = []
 
     def read(tenant: str) -> list[TopicPoint]:

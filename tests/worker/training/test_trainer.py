@@ -32,7 +32,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import MemoryQueue
 from tests.models import WORDS, save_tiny
 from tests.services import ROOT
-from tests.spaces import EITHER, space_on
+from tests.spaces import EITHER, space_on, store_of
 from workers.dispatch import Worker
 from workers.encoding import registry
 from workers.encoding.loading import load_encoder
@@ -261,16 +261,16 @@ def test_the_reconciler_finds_a_training_that_nobody_is_at(
     assert [type(one) for one in queue.sent] == [Train]
     queue.sent.clear()  # lost
     place = served._space.at(1)
-    assert Train(space=served.space) in list(reconcile(served.client, served._space))
+    assert Train(space=served.space) in list(reconcile(store_of(served)))
     job = training_job.read(served.client, place)
     assert job is not None
     busy = job.model_copy(update={"stage": "training", "holder": "somebody", "beat": iso(datetime.now(UTC))})
     drive(training.write(place, busy), served.client, NoQueue())
-    assert Train(space=served.space) not in list(reconcile(served.client, served._space))
+    assert Train(space=served.space) not in list(reconcile(store_of(served)))
     assert training_job.work(served.client, place, served.config) is None  # a doubled message
     dead = busy.model_copy(update={"beat": iso(datetime.now(UTC) - timedelta(seconds=61))})
     drive(training.write(place, dead), served.client, NoQueue())
-    assert Train(space=served.space) in list(reconcile(served.client, served._space))
+    assert Train(space=served.space) in list(reconcile(store_of(served)))
     Worker(served.client).run(Train(space=served.space))
     assert served.training().stage == "done"  # type: ignore[union-attr]
 

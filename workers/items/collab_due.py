@@ -1,0 +1,88 @@
+"""When the collab leg lags behind the events: for single items, and as a whole.
+
+A refresh of a user notes the items that its new events change; a partial rebuild works them off. A whole fit is due where
+the space has grown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.contracts.messages import MAX_BATCH
+from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.layout import COLLAB_FIT, Key
+from llmrec_qdrant.space.points import Point
+
+from ..behaviour.cooccurrence import WINDOW
+from ..behaviour.event_weights import item_point
+from ..storage.store import SpaceStore
+from .interactions import says_taken
+
+__all__ = ["due", "fit_due", "mark_due", "read_collab_fit", "unmark_due"]
+
+MAX_POPULARITY = 500
+"""Users of an item above which a new event does not rebuild its row."""
+MAX_USERS = 5_000
+"""Users whose events one partial rebuild reads."""
+GROWTH = 1.1
+"""A whole fit is due when there are this many times the events or items of the last one."""
+MAX_STALE_SHARE = 0.01
+"""Share of stale items above which a load is under way, and a whole fit would be outdated at once."""
+
+
+def read_collab_fit(space: SpaceStore) -> dict[str, Any]:
+    """Numbers of events and items the collab leg was fitted on, and digest of the settings; empty if never."""
+    fitted = space.items.metadata().get(COLLAB_FIT) or {}
+    return {name: fitted[name] for name in ("events", "items", "fitting") if name in fitted}
+
+
+def fit_due(space: SpaceStore) -> bool:
+    """Whether enough events, or items that events may be about, have come since the last whole fit."""
+    fitted = read_collab_fit(space)
+    if fitted and fitted.get("fitting") != space.config().fitting:
+        return True
+    events, items = space.events.count(), space.items.count()
+    grown = events > GROWTH * fitted.get("events", 0) or (events > 0 and items > GROWTH * fitted.get("items", 0))
+    return grown and space.items.count(conditions.where(conditions.stale())) <= MAX_STALE_SHARE * items
+
+
+def mark_due(space: SpaceStore, config: SpaceConfig, events: Sequence[Point]) -> None:
+    """Note which items' collab leg changes with a user's new events; ``events`` are all of them, newest first.
+
+    The newest counts as new, since another version of the space may have marked it as folded.
+    """
+    taken = [event for event in events if says_taken(event, config)]
+    new = [place for place, event in enumerate(taken) if place == 0 or not event.get(Key.FOLDED)]
+    near = {item_point(event) for place in new for event in taken[max(place - WINDOW, 0) : place + WINDOW + 1]}
+    if near:
+        space.items.set_payload({Key.COLLAB_SINCE: now()}, conditions.only(*near))
+
+
+def unmark_due(space: SpaceStore, since: str, points: Sequence[str] = ()) -> None:
+    """What became due before ``since`` is done: of these items, or of all."""
+    which = conditions.where(_due_before(since), *([conditions.has_id(*points)] if points else []))
+    space.items.set_payload({Key.COLLAB_SINCE: None}, which)
+
+
+def due(space: SpaceStore) -> list[str]:
+    """Items for one partial rebuild, longest due first: what ``MAX_USERS`` users bear, and nothing very popular.
+
+    One event changes a popular item little: it waits for the next whole fit.
+    """
+    rare = models.FieldCondition(key=Key.POPULARITY, range=models.Range(lte=MAX_POPULARITY))
+    order = models.OrderBy(key=Key.COLLAB_SINCE, direction=models.Direction.ASC)
+    waiting, _ = space.items.scroll(
+        conditions.where(_due_before(now()), rare), order_by=order, limit=MAX_BATCH, payload=[Key.POPULARITY]
+    )
+    users = np.cumsum([1 + float(item.get(Key.POPULARITY, 0)) for item in waiting])
+    return [item.id for item, total in zip(waiting, users, strict=True) if total <= MAX_USERS]
+
+
+def _due_before(moment: str) -> models.FieldCondition:
+    return models.FieldCondition(key=Key.COLLAB_SINCE, range=models.DatetimeRange(lte=moment))

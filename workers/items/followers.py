@@ -1,0 +1,38 @@
+"""Users whose vectors follow from items and texts that have just been encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
+
+from ..storage.revision import mark_users_stale
+from ..storage.store import SpaceStore
+
+__all__ = ["mark_authors", "wake_waiting"]
+
+
+def wake_waiting(space: SpaceStore, items: Sequence[Point]) -> None:
+    """Mark the users stale who waited for items that now have their first vectors; ``items`` as they were before."""
+    by_tenant: dict[str, list[str]] = {}
+    for item in items:
+        if not item.get(Key.LEGS):
+            by_tenant.setdefault(item.get(Key.TENANT, ""), []).append(item.payload[Key.ITEM_ID])
+    for tenant, ids in by_tenant.items():
+        waiting = conditions.where(conditions.equals(Key.TENANT, tenant), conditions.one_of(Key.WAITING, ids))
+        mark_users_stale(space, waiting)
+
+
+def mark_authors(space: SpaceStore, texts: Sequence[Point]) -> list[str]:
+    """Mark the users stale whose texts have new vectors; returns their point ids."""
+    authors = {
+        point_id("user", text.payload[Key.USER_ID], text.get(Key.TENANT) or None)
+        for text in texts
+        if text.get(Key.USER_ID)
+    }
+    if authors:
+        mark_users_stale(space, conditions.only(*authors))
+    return sorted(authors)

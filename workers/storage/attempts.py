@@ -1,0 +1,99 @@
+"""Tries of work on a point: who is tried together, who alone, and who is set aside.
+
+A poison input never blocks others. The points of a message are first tried together. Before the work the try is recorded
+on each point, so that the death of the process counts as well; success wipes the record out. A point of a failed try is
+tried alone from then on, so that only the guilty one fails again. After ``MAX_SOLO_TRIES`` tries alone it is set aside with its
+reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from llmrec_qdrant.errors import LlmrecError
+from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
+
+from .store import Store
+
+__all__ = ["LEASE", "MAX_SOLO_TRIES", "attempt", "lease_end"]
+
+log = logging.getLogger("llmrec.worker")
+
+MAX_SOLO_TRIES = 3
+"""Tries alone before a point is set aside."""
+LEASE = 30.0
+"""Seconds for which announced work is not announced again."""
+DIED = "the worker died each time while working on it (killed, or out of memory)"
+
+
+def lease_end(seconds: float = LEASE) -> str:
+    """The moment at which a lease that begins now ends."""
+    return iso(datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[list[Point]], None]) -> list[str]:
+    """Do ``work`` on stale points; returns the ids to be tried again.
+
+    ``guard`` is the payload key (``src_hash`` or ``revision``) that changes when a point gets a new source.
+    Errors of services (:class:`LlmrecError`) pass through: no point is to blame, and the message is retried.
+    """
+    again: list[str] = []
+    for point in points:
+        if _tries(point) > MAX_SOLO_TRIES:
+            _set_aside(store, point, guard, str(point.get(Key.SET_ASIDE_WHY, DIED)))
+    for group in _groups([point for point in points if _tries(point) <= MAX_SOLO_TRIES]):
+        _record_try(store, group, guard)
+        try:
+            work(group)
+        except LlmrecError:
+            raise
+        except Exception as error:
+            again += _failed(store, group, guard, error)
+    return again
+
+
+def _groups(points: Sequence[Point]) -> list[list[Point]]:
+    """Points without a failed try together, each of the others alone."""
+    together = [point for point in points if not _tries(point)]
+    alone = [[point] for point in points if _tries(point)]
+    return [together, *alone] if together else alone
+
+
+def _tries(point: Point) -> int:
+    return int(point.get(Key.ATTEMPTS, 0))
+
+
+def _record_try(store: Store, group: Sequence[Point], guard: str) -> None:
+    values = {Key.ATTEMPTS: _tries(group[0]) + 1, Key.LEASE: lease_end()}
+    store.set_payload(values, conditions.unchanged(group, guard))
+
+
+def _failed(store: Store, group: Sequence[Point], guard: str, error: Exception) -> list[str]:
+    """Note the failure; returns the ids that get another try, alone."""
+    reason = _summary(error)
+    if len(group) == 1 and _tries(group[0]) >= MAX_SOLO_TRIES:
+        _set_aside(store, group[0], guard, reason)
+        return []
+    if len(group) == 1:
+        store.set_payload({Key.SET_ASIDE_WHY: reason}, conditions.unchanged(group, guard))
+    log.warning("a try of %d points of %s failed; each is tried alone: %s", len(group), store.collection, reason)
+    return [point.id for point in group]
+
+
+def _summary(error: Exception) -> str:
+    """Kind, message and innermost frames, in a few lines that an admin can read."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = ", ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (in {places})"
+
+
+def _set_aside(store: Store, point: Point, guard: str, reason: str) -> None:
+    log.error("set aside %s of %s: %s", point.id, store.collection, reason)
+    values = {Key.STALE: False, Key.SET_ASIDE: True, Key.SET_ASIDE_WHY: reason}
+    store.set_payload(values, conditions.unchanged([point], guard))

@@ -1,0 +1,136 @@
+"""A user's events → the user's vectors and payload. Reads nothing but the library it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.space.layout import DENSE, INTERESTS, TFIDF, Key
+from llmrec_qdrant.space.points import Point
+
+from ..behaviour.event_weights import event_weight
+from ..behaviour.fold import Past, UserTower, fold, qualified_item
+from ..items.assign import SpaceTopics
+from ..text.idf import Vocabulary
+from . import interests
+from .history import moment
+from .interests import Act
+from .library import Library
+
+__all__ = ["Derived", "Sources", "derive", "made_with"]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the users of one message are derived from, beside their events."""
+
+    config: SpaceConfig
+    library: Library
+    vocabulary: Vocabulary
+    topics: SpaceTopics
+    tower: UserTower | None = None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a user point is to hold."""
+
+    vectors: dict[str, Any]
+    payload: dict[str, Any]
+
+    @property
+    def waiting(self) -> list[str]:
+        """Ids of items that had no vectors: the user is refreshed when they get some."""
+        ids: list[str] = self.payload[Key.WAITING]
+        return ids
+
+
+def made_with(config: SpaceConfig, fit: str) -> str:
+    """What a user's vectors and interests depend on beside the model: settings, and the fit of topics."""
+    return f"{config.folding} {fit}".rstrip()
+
+
+def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources) -> Derived:
+    """Vectors and payload of a user from its ``events``, newest first; ``n_events`` counts also those not read."""
+    config, library = sources.config, sources.library
+    used = events[: config.history]
+    past = [_past(event, library, config) for event in used]
+    profile = fold(past, config, sources.vocabulary, sources.tower)
+    acts = _acts(used, past, sources)
+    topics = sources.topics.by_id(user.get(Key.TENANT, ""))
+    cares = interests.interests_of(acts, config, topics)
+    rows = interests.rows_of(cares, acts, config, topics)
+    payload = {
+        Key.INTERESTS: [interest.model_dump(mode="json", exclude={Key.STEER}) for interest in cares],
+        Key.TERMS: profile.terms,
+        Key.N_EVENTS: n_events,
+        Key.UPDATED_AT: now(),
+        Key.STALE: False,
+        Key.ATTEMPTS: 0,
+        Key.LEGS: list(profile.vectors),
+        Key.SEEN: list(dict.fromkeys(item for event in events if (item := event.get(Key.ITEM_ID)))),
+        Key.LAST: _last_taken(used, past, library),
+        Key.WAITING: _waiting(used, library),
+        Key.MODEL: config.encoder_id,
+        Key.FOLDING: made_with(config, sources.topics.done),
+    }
+    return Derived(profile.vectors | ({INTERESTS: rows} if rows else {}), payload)
+
+
+def _past(event: Point, library: Library, config: SpaceConfig) -> Past:
+    """The event as :func:`fold` sees it."""
+    item = event.get(Key.ITEM_ID)
+    about = [point for point in (library.item(event), library.text(event)) if point is not None]
+    rows = [row for point in about if (row := point.dense(DENSE)) is not None]
+    bags = [bag for point in about if (bag := point.sparse(TFIDF)) is not None]
+    return Past(
+        ts=moment(event),
+        weight=event_weight(event.payload[Key.TYPE], event.get(Key.VALUE), config),
+        item=qualified_item(item, event.get(Key.TENANT, "")) if item else None,
+        dense=tuple(np.asarray(row, dtype=np.float64) for row in rows),
+        tfidf=tuple(dict(zip(bag.indices, bag.values, strict=True)) for bag in bags),
+        words=tuple(word for point in about for word in point.get(Key.TERMS, ())),
+    )
+
+
+def _acts(events: Sequence[Point], past: Sequence[Past], sources: Sources) -> list[Act]:
+    """The events as interests see them."""
+    if not sources.topics.fit:
+        return []
+    return [
+        Act(said.ts, said.weight, _topic(event, sources), event.get(Key.ITEM_ID), event.get(Key.SESSION), said.dense)
+        for event, said in zip(events, past, strict=True)
+    ]
+
+
+def _topic(event: Point, sources: Sources) -> str | None:
+    """Topic of the item; else the one that a free text belongs to."""
+    item, text = sources.library.item(event), sources.library.text(event)
+    topics = item.get(Key.TOPIC_IDS) if item else None
+    if topics:
+        return str(topics[0])
+    if text is None:
+        return None
+    rule = sources.topics.of(event.get(Key.TENANT, ""))
+    (topic,) = rule.assign([text.dense(DENSE)], [text.sparse(TFIDF)])
+    return topic.id if topic else None
+
+
+def _last_taken(events: Sequence[Point], past: Sequence[Past], library: Library) -> str | None:
+    """The item last taken that is in the catalogue: a list cannot hold another."""
+    taken = (event for event, said in zip(events, past, strict=True) if said.weight > 0 and library.item(event))
+    return next((event.payload[Key.ITEM_ID] for event in taken), None)
+
+
+def _waiting(events: Sequence[Point], library: Library) -> list[str]:
+    missing: dict[str, None] = {}
+    for event in events:
+        item = library.item(event)
+        if event.get(Key.ITEM_ID) and not (item and item.get(Key.LEGS)):
+            missing[event.payload[Key.ITEM_ID]] = None
+    return list(missing)

@@ -1,0 +1,56 @@
+"""The events of one user: read, counted, and marked as folded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qdrant_client import models
+
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.operations.clock import timestamp
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
+
+from ..storage.store import SpaceStore
+
+__all__ = ["MAX_EVENTS", "count_events", "mark_folded", "moment", "read_events"]
+
+MAX_EVENTS = 1_000
+"""Most recent events of a user that are read: the limit of what a list can exclude as seen."""
+
+
+def moment(event: Point) -> float:
+    """When it happened, in Unix seconds."""
+    return timestamp(event.payload[Key.TS])
+
+
+def read_events(space: SpaceStore, user: Point) -> list[Point]:
+    """The ``MAX_EVENTS`` most recent events of a user, newest first."""
+    newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
+    events, _ = space.events.scroll(conditions.where(*_of(user)), order_by=newest, limit=MAX_EVENTS)
+    return sorted(events, key=lambda event: (moment(event), event.id), reverse=True)
+
+
+def count_events(space: SpaceStore, user: Point, read: Sequence[Point]) -> int:
+    """How many events a user has; ``read`` are the most recent of them."""
+    return len(read) if len(read) < MAX_EVENTS else space.events.count(conditions.where(*_of(user)))
+
+
+def mark_folded(space: SpaceStore, user: Point, events: Sequence[Point]) -> None:
+    """Mark the events that were read, and all that are no newer than the oldest of them, which are never read."""
+    unmarked = [event.id for event in events if not event.get(Key.FOLDED)]
+    which = [conditions.only(*batch) for batch in batches(unmarked, 500)]
+    if len(events) == MAX_EVENTS:
+        older = models.FieldCondition(key=Key.TS, range=models.DatetimeRange(lte=events[-1].payload[Key.TS]))
+        which.append(conditions.where(*_of(user), older, conditions.equals(Key.FOLDED, False)))
+    for condition in which:
+        space.events.set_payload({Key.FOLDED: True}, condition)
+
+
+def _of(user: Point) -> list[models.FieldCondition]:
+    """Conditions on the events of a user."""
+    return [
+        conditions.equals(Key.USER_ID, user.payload[Key.USER_ID]),
+        conditions.equals(Key.TENANT, user.get(Key.TENANT, "")),
+    ]

@@ -1,0 +1,51 @@
+"""The items and texts that events are about, each read once per message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
+from llmrec_qdrant.space.points import Point
+
+from ..behaviour.event_weights import item_point
+from ..items.embed import embed
+from ..storage.store import SpaceStore, Store
+
+__all__ = ["Library"]
+
+PAGE = 256
+"""Points with vectors per request."""
+
+
+class Library:
+    """Points of a space's items and texts with their vectors, words and topics."""
+
+    def __init__(self, space: SpaceStore, config: SpaceConfig) -> None:
+        self._space, self._config = space, config
+        self._items: dict[str, Point] = {}
+        self._texts: dict[str, Point] = {}
+
+    def load(self, events: Sequence[Point]) -> None:
+        """Read what these events are about. Texts that have no vector yet are encoded on the way."""
+        items = dict.fromkeys(item_point(event) for event in events if event.get(Key.ITEM_ID))
+        self._items |= _read(self._space.items, [point for point in items if point not in self._items])
+        texts = [event.id for event in events if event.get(Key.TEXT)]
+        if texts:
+            embed(self._space.texts, self._config, texts)
+        self._texts |= _read(self._space.texts, texts)
+
+    def item(self, event: Point) -> Point | None:
+        """The item of an event; None if it has none, or the item is not in the catalogue."""
+        return self._items.get(item_point(event)) if event.get(Key.ITEM_ID) else None
+
+    def text(self, event: Point) -> Point | None:
+        """The text of an event; None if it has none."""
+        return self._texts.get(event.id)
+
+
+def _read(store: Store, ids: Iterable[str]) -> dict[str, Point]:
+    wanted = [Key.TERMS, Key.LEGS, Key.TOPIC_IDS]
+    pages = (store.retrieve(batch, wanted, [DENSE, TFIDF]) for batch in batches(ids, PAGE))
+    return {point.id: point for page in pages for point in page}
