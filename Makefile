@@ -7,7 +7,7 @@ ARGS   ?=
 DATA   ?= ../shared/datasets
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench-quality lint format schemas lock clean
+.PHONY: help install demo test bench-quality docs lint format schemas lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: install ## check style, formatting and types
 format: install ## mend style and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install ## build the documentation site, strictly, into build/site
+	$(BIN)/python docs/scripts/build_site.py
 
 schemas: install ## write the JSON Schemas of the contracts
 	$(BIN)/python -c 'from llmrec_qdrant.contracts.schema import write_schemas; write_schemas("schemas/v1")'
