@@ -4,10 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
+# One test process more than CPUs. A process that runs out of tests takes some of another's, from the end of its queue,
+# so that tests of one file mostly share their fixtures.
+PARALLEL := -n auto --dist worksteal
 DATA   ?= ../shared/datasets
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench-quality docs lint format schemas lock clean
+.PHONY: help install demo test check bench-quality docs lint format schemas lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,15 +28,19 @@ demo: install ## recommend something, in a minute, without a server
 	$(BIN)/llmrec demo $(ARGS)
 
 test: install ## run the tests against a real Qdrant and a real Redis (ARGS="-k name" narrows)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+check: lint ## what to run after every change: lint, and the tests that need no server
+	$(BIN)/python -m pytest $(PARALLEL) --ignore tests/integration -m 'not (qdrant or redis or model or slow)' $(ARGS)
 
 bench-quality: install ## how good the lists are on a part of MovieLens (DATA=folder of the data sets)
 	$(BIN)/python -m benchmarks.quality movielens --small --data $(DATA)
 
-lint: install ## check style, formatting and types
+lint: install ## check style, formatting, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: install ## mend style and formatting
 	$(BIN)/ruff check --fix .

@@ -1,13 +1,19 @@
-"""Fixtures shared by all tests: models come from disk, servers from `services`."""
+"""Fixtures shared by all tests: models come from disk, servers from `services`.
+
+Tests run in several processes (`make test`). Each process has a Qdrant and a Redis of its own; what takes long to
+build, such as the wheel, is built by the first that needs it and shared (`once`).
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
@@ -16,6 +22,9 @@ from hypothesis import settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# Before numpy and torch start their threads, which on busy cores wait for each other by spinning: one test's training took
+# 13 s of CPU with one thread and 32 s with two.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | dict(os.environ)
 
 from tests.services import (
     ROOT,
@@ -36,6 +45,38 @@ def missing(reason: object) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"CI must run this: {reason}", pytrace=False)
     pytest.skip(str(reason))
+
+
+MAX_PROCESSES = 8
+"""Test processes at most: each imports torch and starts servers, about 1.5 GB."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes for `-n auto`: one more than there are CPUs, since tests often wait for a server."""
+    return min(len(os.sched_getaffinity(0)) + 1, MAX_PROCESSES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses a shared server or the built wheel, so that `-m "not qdrant"` leaves it out."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for name, marked in {"qdrant_service": "qdrant", "redis_service": "redis", "wheel": "slow"}.items():
+            if name in fixtures:
+                item.add_marker(marked)
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills once per run, whichever test process comes first; the others wait for it."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    base = factory.getbasetemp().parent if parallel else factory.getbasetemp()
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, also by the death of the process
+        if not done.exists():
+            folder.mkdir(exist_ok=True)
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -68,16 +109,21 @@ def qdrant_url(qdrant_service: QdrantServer | ExternalService) -> str:
 
 @pytest.fixture(scope="session")
 def redis_url(redis_service: RedisServer | ExternalService) -> str:
-    """The broker address of a real Redis."""
-    return redis_service.url
+    """The broker address of a real Redis: in one that all test processes share, a database of this process."""
+    if redis_service.owned:
+        return redis_service.url
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return urlsplit(redis_service.url)._replace(path=f"/{process}").geturl()
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT))
-    (built,) = folder.glob("*.whl")
+
+    def build(folder: Path) -> None:
+        _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT))
+
+    (built,) = once(tmp_path_factory, "wheel", build).glob("*.whl")
     return built
 
 
@@ -87,11 +133,13 @@ def clean_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Run it away from the repository root (`cwd=tmp_path`): there, a wrong `import workers` would succeed.
     """
-    folder = tmp_path_factory.mktemp("clean") / "venv"
-    _run(sys.executable, "-m", "venv", str(folder))
-    python = folder / "bin" / "python"
-    _run(str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel))
-    return python
+
+    def install(folder: Path) -> None:
+        _run(sys.executable, "-m", "venv", str(folder))
+        python = folder / "bin" / "python"
+        _run(str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel))
+
+    return once(tmp_path_factory, "clean", install) / "bin" / "python"
 
 
 def _run(*command: str) -> None:

@@ -205,6 +205,7 @@ def test_a_list_of_refusals_that_cannot_be_written(llmrec: Llmrec, tmp_path: Pat
     assert "--rejects" in one_sentence(llmrec("load", "items", str(path), "--rejects", str(tmp_path / "no" / "r")))
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_the_same_command_again(llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lines(tmp_path / "items.jsonl", [{"id": f"m{k}"} for k in range(700)])
     upsert, given = Recommender.upsert_items, list[int]()
@@ -484,6 +485,7 @@ def test_help_names_the_environment_and_the_exit_codes(run: Llmrec) -> None:
 # --- as a process --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_as_a_process(tmp_path: Path) -> None:
     """Standard output is the document, whatever libraries print elsewhere."""
     lines(tmp_path / "items.jsonl", FILMS)
@@ -573,6 +575,7 @@ def test_train_teaches_before_it_is_used(run: Llmrec) -> None:
         assert said in shown, said
 
 
+@pytest.mark.slow
 def test_train_makes_a_version_that_models_lists_and_reembed_takes(
     llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -320,6 +320,8 @@ def test_whoever_measures_gives_signs_of_life(rec: Recommender, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("rec", ["server"], indirect=True)
+@pytest.mark.slow
+@pytest.mark.qdrant
 def test_long_texts_fit_into_requests(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}", text="x" * 900_000) for k in range(40)])
     rec.track([Event(user="u", item=f"i{k}", type="review", text="y" * 900_000, ts=k) for k in range(40)])

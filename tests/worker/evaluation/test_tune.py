@@ -82,6 +82,7 @@ def chained(rec: Recommender) -> None:
     rec.reconcile()
 
 
+@pytest.mark.slow
 def test_a_space_is_tuned_without_being_touched(rec: Recommender) -> None:
     chained(rec)
     before = (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
@@ -101,6 +102,7 @@ def test_too_few_users_are_refused(rec: Recommender) -> None:
         tune(rec.client, rec._space, CONFIG)
 
 
+@pytest.mark.slow
 def test_changed_settings_reach_users_and_items_also_after_a_crash(rec: Recommender) -> None:
     """Nobody is told; the reconciler finds by itself what was made with other settings."""
     chained(rec)
@@ -125,6 +127,7 @@ def test_changed_settings_reach_users_and_items_also_after_a_crash(rec: Recommen
     assert list(reconcile(store_of(rec))) == []
 
 
+@pytest.mark.slow
 def test_changed_settings_outlive_a_reembedding(rec: Recommender) -> None:
     chained(rec)
     job = rec.reembed(size=16)
@@ -133,6 +136,7 @@ def test_changed_settings_outlive_a_reembedding(rec: Recommender) -> None:
     assert (rec.config.size, rec.config.position_decay) == (16, 0.2)
 
 
+@pytest.mark.slow
 def test_a_gain_that_may_be_luck_is_not_confirmed(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the users nothing was chosen on half win and half lose, the winners by a hair more."""
     chained(rec)

@@ -210,6 +210,7 @@ STEP = st.tuples(st.sampled_from("abcd"), st.integers(0, 8), st.integers(0, 30),
 @pytest.mark.parametrize("rec", ["local"], indirect=True)
 @hypothesis.settings(max_examples=15, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.lists(STEP, min_size=1, max_size=4), st.integers(0, 8)), max_size=6))
+@pytest.mark.slow
 def test_rows_that_follow_every_event_are_those_of_a_whole_fit(rec: Recommender, acts: list[Any]) -> None:
     """Whatever comes in whatever order, items deleted and loaded again among it. Only the scale of sources that
     became more popular may be old in rows that did not change otherwise."""

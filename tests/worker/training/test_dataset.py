@@ -111,6 +111,7 @@ def test_an_example_counts_by_how_many_came_after_it() -> None:
 
 
 @pytest.mark.parametrize(("sequences", "sign"), [(["aaaa", "bbbb", "cccc"], 1), (["abcd", "bcda", "cdab"], -1)])
+@pytest.mark.slow
 def test_learned_is_whether_people_take_again_what_they_had(sequences: list[str], sign: int) -> None:
     people = {("", f"u{n}"): [event(k, item) for k, item in enumerate(one)] for n, one in enumerate(sequences)}
     found = build(people, catalogue(), CONFIG, (0.4, 0.8), repeats=True)

@@ -87,6 +87,7 @@ def run(rec: Recommender, *, exclude_seen: bool = True, **changes: object) -> re
     return train(rec.client, rec._space.at(1), rec.config, recipe, users=60, exclude_seen=exclude_seen)
 
 
+@pytest.mark.slow
 def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path) -> None:
     follow(rec)
     before = {one.name for one in rec.client.get_collections().collections}
@@ -227,6 +228,7 @@ def test_killed_at_any_step_and_resumed_it_ends_with_the_same_weights(
 # --- the job --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_training_is_asked_for_watched_and_done(rec: Recommender) -> None:
     follow(rec)
     job = rec.train(epochs=1, users=60)
