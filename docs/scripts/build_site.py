@@ -7,7 +7,6 @@ and the reference of the commands, which is generated from the commands themselv
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import posixpath
 import re
 import shutil
@@ -19,7 +18,8 @@ from typing import Any
 
 import typer
 
-import llmrec_qdrant.cli
+from llmrec_qdrant.cli.app import app
+from llmrec_qdrant.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,9 +32,6 @@ PAGES = {
 """Files outside `docs/` and the pages they become."""
 
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
-
-CONNECTION = ("url", "path", "space", "broker", "api_key", "tenant", "json", "debug")
-"""Options that every command shares: described once, at the top of the reference."""
 
 
 def collect(folder: Path) -> None:
@@ -63,29 +60,23 @@ def _site_link(target: str, source: str, page: str) -> str:
 def command_reference() -> str:
     """Markdown: every command with its help, arguments and options, as the program itself knows them."""
     root = command_tree()
-    commands = list(leaves(root, ""))
-    shared = [option for _, command in commands for option in command.params if option.name in CONNECTION]
-    once = {option.name: option for option in reversed(shared)}
     parts = [
         "# Commands",
         "Generated from the program: `llmrec COMMAND --help` prints the same. For a tour by task see "
         "[On the command line](cli.md).",
         "## Options of every command",
-        _options([once[name] for name in CONNECTION if name in once]),
+        "They may stand before or after the command.",
+        _options(root.params),
     ]
-    for name, command in commands:
-        parts += [f"## `llmrec {name}`", _help(command), _usage(name, command)]
-        parts.append(_options([option for option in command.params if option.name not in CONNECTION]))
+    for name, command in leaves(root, ""):
+        parts += [f"## `llmrec {name}`", _help(command), _usage(name, command), _options(command.params)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def command_tree() -> Any:
     """The click command behind `llmrec`, with all its subcommands."""
-    for module in pkgutil.iter_modules(llmrec_qdrant.cli.__path__):
-        if module.name != "__main__":
-            importlib.import_module(f"llmrec_qdrant.cli.{module.name}")
-    from llmrec_qdrant.cli.app import app
-
+    for module in COMMANDS:
+        importlib.import_module(f"llmrec_qdrant.cli.{module}")
     return typer.main.get_command(app)
 
 

@@ -1,11 +1,12 @@
-"""Draws `docs/images/floors.svg` from `.importlinter`: `python docs/scripts/floors.py`.
+"""Draws `docs/images/floors.svg` from the import contracts in `pyproject.toml`: `python docs/scripts/floors.py`.
 
 The picture shows the contracts that are checked, so it cannot disagree with the code.
 """
 
 from __future__ import annotations
 
-import configparser
+import re
+import tomllib
 from html import escape
 from pathlib import Path
 
@@ -47,11 +48,9 @@ WIDTH, ROW, GAP, TOP = 400, 46, 6, 64
 
 def layers(contract: str) -> list[list[str]]:
     """Rooms of one package from the top floor down; rooms on one floor share a list."""
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / ".importlinter", "utf-8")
-    floors = parser[f"importlinter:contract:{contract}"]["layers"].split("\n")
-    plain = [floor.replace("|", " ").replace(":", " ").replace("(", " ").replace(")", " ") for floor in floors]
-    return [[room.rpartition(".")[2] for room in floor.split()] for floor in plain if floor.strip()]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (floors,) = (entry["layers"] for entry in contracts if entry["id"] == contract)
+    return [[room.rpartition(".")[2] for room in re.findall(r"[\w.]+", floor)] for floor in floors]
 
 
 def house(title: str, floors: list[list[str]], left: int) -> list[str]:
