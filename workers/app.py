@@ -1,7 +1,6 @@
 """The Celery application: its settings, each with its reason.
 
-``celery -A workers.app worker -Q encode,refresh,batch`` starts a worker, ``celery -A workers.app beat``
-the clock. Address and keys come from ``LLMREC_*`` (see ``llmrec_qdrant/settings.py``).
+``llmrec worker`` starts a worker and the clock. Addresses and keys come from ``LLMREC_*`` (see ``llmrec_qdrant/settings.py``).
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from llmrec_qdrant.settings import Settings
 __all__ = ["RECONCILE_EVERY", "app"]
 
 
-logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request to Qdrant says nothing
+# Lines per request to Qdrant, per message and per tick of the clock say nothing; `tasks` logs what was done.
+for _name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy", "multiprocessing"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 RECONCILE_EVERY = 5.0
@@ -53,10 +54,11 @@ app.conf.update(
     worker_soft_shutdown_timeout=30.0,
     # When Redis goes away, leave running tasks alone: their writes are guarded and worth having.
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    # Look for Redis for ever, not a hundred times.
+    # Look for Redis forever, not a hundred times.
     broker_connection_max_retries=None,
     # A child that is started by spawn shares no CUDA context and no lock with its parent.
     worker_pool_start_method="spawn",
+    worker_log_format="%(asctime)s %(levelname)s %(message)s",
     # Arguments show up in logs and monitors: they are ids, and short ones.
     resultrepr_maxsize=200,
     # Leaks in native code stay bounded (KiB; the process is replaced between two tasks).

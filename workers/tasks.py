@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import lru_cache
 from typing import Any
 
 from llmrec_qdrant.connect import open_sync
-from llmrec_qdrant.contracts.messages import MESSAGES, Message, Migrate, Reconcile
+from llmrec_qdrant.contracts.messages import (
+    MESSAGES,
+    EmbedItems,
+    EmbedTexts,
+    FitCollab,
+    FitTopics,
+    Message,
+    Migrate,
+    Reconcile,
+    RefreshUsers,
+    Train,
+)
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
 from llmrec_qdrant.settings import Settings
 
@@ -24,6 +36,19 @@ log = logging.getLogger("llmrec.worker")
 
 MAX_RETRIES = 8
 """Retries of a task while Qdrant is away: about four minutes in all."""
+
+
+OUTCOMES: dict[type[Message], str] = {
+    EmbedItems: "encoded {count:,} items",
+    EmbedTexts: "encoded {count:,} texts",
+    RefreshUsers: "refreshed {count:,} users",
+    FitCollab: "rebuilt the collab leg of {count:,} items",
+    FitTopics: "fitted topics",
+    Migrate: "moved a re-embedding one step on",
+    Reconcile: "found pending work, {following:,} messages",
+    Train: "trained",
+}
+"""What the log says of each message that was worked off."""
 
 
 @lru_cache(maxsize=1)
@@ -47,6 +72,7 @@ def perform(kind: type[Message], data: dict[str, Any]) -> None:
     except InvalidInput as error:
         log.error("dropped an unreadable %s: %s", kind.task, error)
         return
+    began = time.monotonic()
     try:
         following = worker.run(message)
     except SpaceNotFound as error:
@@ -54,6 +80,17 @@ def perform(kind: type[Message], data: dict[str, Any]) -> None:
         return
     for next_message in following:
         publish(next_message)
+    _log_outcome(message, len(following), time.monotonic() - began)
+
+
+def _log_outcome(message: Message, following: int, seconds: float) -> None:
+    """One line per message; a look for pending work that finds none is not worth it."""
+    outcome = OUTCOMES[type(message)]
+    if isinstance(message, FitCollab) and not message.ids:
+        outcome = "rebuilt the collab leg of all items"
+    level = logging.DEBUG if isinstance(message, Reconcile) and not following else logging.INFO
+    count = len(getattr(message, "ids", ()))
+    log.log(level, "%s: %s in %.1f s", message.space, outcome.format(count=count, following=following), seconds)
 
 
 def _register(kind: type[Message]) -> None:
@@ -62,7 +99,9 @@ def _register(kind: type[Message]) -> None:
         try:
             perform(kind, data)
         except QdrantUnavailable as error:
-            raise self.retry(exc=error, countdown=pause(self.request.retries, error, 1.0, 30.0)) from error
+            seconds = pause(self.request.retries, error, 1.0, 30.0)
+            log.warning("%s; trying %s again in %.0f s", error, kind.task, seconds)
+            raise self.retry(exc=error, countdown=seconds) from error
 
 
 for _kind in MESSAGES:

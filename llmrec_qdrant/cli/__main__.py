@@ -1,5 +1,6 @@
-"""``python -m llmrec_qdrant.cli``."""
+"""``python -m llmrec_qdrant.cli`` is ``llmrec``."""
 
 from llmrec_qdrant.cli.main import main
 
-main()
+if __name__ == "__main__":
+    main()

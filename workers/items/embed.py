@@ -110,7 +110,7 @@ class _Embedding:
             for group in groups:
                 terms = [text_words.terms(source, self.config.stemmer) for source, _ in group]
                 self._write([point for _, point in group], terms, next(coming))
-        log.info("encoded %d points of %s", len(points), self.store.collection)
+        log.debug("encoded %d points of %s", len(points), self.store.collection)
 
     def _write(self, points: Sequence[Point], terms: Sequence[list[text_words.Term]], rows: np.ndarray) -> None:
         """Write a group; terms first, so that a point is complete when it is no longer stale."""
