@@ -157,13 +157,14 @@ def _run(app: Any, queues: list[str], concurrency: int, clock: bool, loglevel: L
 
     requested: list[str] = []
 
-    @signals.worker_ready.connect(weak=False)
     def greet(**_: Any) -> None:
         err.print(banner, markup=False, highlight=False, soft_wrap=True)
 
-    @signals.worker_shutting_down.connect(weak=False)
     def note(how: str, **_: Any) -> None:
         requested.append(how)
+
+    signals.worker_ready.connect(greet, weak=False)
+    signals.worker_shutting_down.connect(note, weak=False)
 
     # solo runs tasks in this process, which CUDA needs; app.py has further processes spawned, not forked.
     running = app.Worker(
