@@ -1,7 +1,9 @@
-"""The one place that reads the environment."""
+"""The one place that reads and writes the environment."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from llmrec_qdrant.errors import InvalidInput, describe
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "export"]
 
 
 class Settings(BaseSettings):
@@ -55,3 +57,14 @@ class Settings(BaseSettings):
             "api_key": self.api_key.get_secret_value() if self.api_key else None,
             "tenant": self.tenant or None,
         }
+
+
+VARIABLES = {"url": "LLMREC_QDRANT_URL", "path": "LLMREC_PATH", "broker": "LLMREC_BROKER", "api_key": "LLMREC_API_KEY"}
+
+
+def export(connection: Mapping[str, Any]) -> None:
+    """Put the addresses of a connection into the environment, for the processes that this one starts."""
+    for name, variable in VARIABLES.items():
+        os.environ.pop(variable, None)
+        if connection[name]:
+            os.environ[variable] = connection[name]

@@ -15,6 +15,7 @@ from llmrec_qdrant.cli.app import Connected
 from llmrec_qdrant.cli.printing import err
 from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, MissingDependency
 from llmrec_qdrant.queues.base import mask_url
+from llmrec_qdrant.settings import export
 
 __all__ = ["QUEUES", "worker"]
 
@@ -96,10 +97,7 @@ def _qdrant_version(context: Connected) -> str:
 
 def _celery_app(context: Connected) -> Any:
     """The Celery application, which reads the environment, as do the processes that it starts."""
-    connection = context.obj.connection()
-    names = {"url": "LLMREC_QDRANT_URL", "broker": "LLMREC_BROKER", "api_key": "LLMREC_API_KEY"}
-    os.environ.update({variable: connection[name] for name, variable in names.items() if connection[name]})
-    os.environ.pop("LLMREC_PATH", None)
+    export(context.obj.connection())
     try:
         from ..app import app
     except ImportError as error:
