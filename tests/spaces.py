@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import pytest
 
 from llmrec_qdrant import Recommender, SpaceConfig
 from llmrec_qdrant.space.layout import KINDS
+from llmrec_qdrant.testing import HashEncoder
 from workers.storage.store import SpaceStore
 
 
@@ -35,6 +38,25 @@ def space_on(request: pytest.FixtureRequest, config: SpaceConfig) -> Iterator[Re
 def store_of(rec: Recommender, version: int | None = None) -> SpaceStore:
     """The space of a recommender as workers see it."""
     return SpaceStore(rec.client, rec._space.at(version))
+
+
+class Interrupted(HashEncoder):
+    """Lets something happen while a worker encodes."""
+
+    def __init__(self, size: int, meanwhile: Callable[[], object]) -> None:
+        super().__init__(size)
+        self.meanwhile = meanwhile
+
+    def encode(self, texts: Any) -> np.ndarray:
+        self.meanwhile()
+        return super().encode(texts)
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """While a worker encodes items or texts, ``meanwhile`` happens."""
+    from workers.items import embed
+
+    monkeypatch.setattr(embed, "load_encoder", lambda config: Interrupted(config.size, meanwhile))
 
 
 def drop(rec: Recommender) -> None:

@@ -21,6 +21,7 @@ from . import interests
 from .history import moment
 from .interests import Act
 from .library import Library
+from .readable import readable_interests, recent_events
 
 __all__ = ["Derived", "Sources", "derive", "made_with"]
 
@@ -66,7 +67,8 @@ def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources
     cares = interests.interests_of(acts, config, topics)
     rows = interests.rows_of(cares, acts, config, topics)
     payload = {
-        Key.INTERESTS: [interest.model_dump(mode="json", exclude={Key.STEER}) for interest in cares],
+        Key.INTERESTS: readable_interests(cares, used, library),
+        Key.RECENT: recent_events(events, library),
         Key.TERMS: profile.terms,
         Key.N_EVENTS: n_events,
         Key.UPDATED_AT: now(),

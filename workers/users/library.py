@@ -20,7 +20,7 @@ PAGE = 256
 
 
 class Library:
-    """Points of a space's items and texts with their vectors, words and topics."""
+    """Points of a space's items and texts with their vectors, titles, words and topics."""
 
     def __init__(self, space: SpaceStore, config: SpaceConfig) -> None:
         self._space, self._config = space, config
@@ -40,12 +40,17 @@ class Library:
         """The item of an event; None if it has none, or the item is not in the catalogue."""
         return self._items.get(item_point(event)) if event.get(Key.ITEM_ID) else None
 
+    def title(self, event: Point) -> str:
+        """Title of the item of an event; empty if there is none."""
+        item = self.item(event)
+        return str(item.get(Key.TITLE, "")) if item else ""
+
     def text(self, event: Point) -> Point | None:
         """The text of an event; None if it has none."""
         return self._texts.get(event.id)
 
 
 def _read(store: Store, ids: Iterable[str]) -> dict[str, Point]:
-    wanted = [Key.TERMS, Key.LEGS, Key.TOPIC_IDS]
+    wanted = [Key.TITLE, Key.TERMS, Key.LEGS, Key.TOPIC_IDS]
     pages = (store.retrieve(batch, wanted, [DENSE, TFIDF]) for batch in batches(ids, PAGE))
     return {point.id: point for page in pages for point in page}

@@ -23,6 +23,7 @@ from ..text.idf import Vocabulary
 from .derive import Derived, Sources, derive
 from .history import count_events, mark_folded, read_events
 from .library import Library
+from .readable import MAX_RECENT
 
 __all__ = ["refresh"]
 
@@ -60,7 +61,7 @@ class _Refresh:
         if not events and not _steers(user):  # everything it did was deleted
             self.space.users.delete(_unchanged(user))
             return
-        self.sources.library.load(events[: self.sources.config.history])
+        self.sources.library.load(events[: max(self.sources.config.history, MAX_RECENT)])
         n_events = count_events(self.space, user, events)
         derived = derive(user, events, n_events, self.sources)
         self._write(user, derived)

@@ -1,88 +1,25 @@
-"""Co-occurrence against values worked out by hand and against an independent count."""
+"""The collab leg in a space: partial rebuilds against whole fits, whatever happens in between."""
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import sparse
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts.messages import FitCollab
 from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import COLLAB
+from llmrec_qdrant.space.layout import COLLAB, Key
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on, store_of
-from workers.behaviour.cooccurrence import BACKWARD, WINDOW, Interactions, cooccurrence
 from workers.dispatch import Worker
 from workers.items import collab, collab_due
 from workers.reconcile import reconcile
-
-
-def interactions(*histories: list[int]) -> Interactions:
-    """Histories of item numbers, one per user, oldest first."""
-    users = [user for user, history in enumerate(histories) for _ in history]
-    items = [item for history in histories for item in history]
-    size = max(items, default=-1) + 1
-    return Interactions(np.array(users, int), np.array(items, int), [("", f"i{n}") for n in range(size)], len(items))
-
-
-def whole(found: Interactions, pairs: int = 10**9) -> Any:
-    return sparse.vstack(list(cooccurrence(found, 1.0, pairs)))
-
-
-def test_one_user_two_items() -> None:
-    matrix = whole(interactions([0, 1])).toarray()
-    assert matrix[1, 0] == pytest.approx(1.0)  # after 0 comes 1
-    assert matrix[0, 1] == pytest.approx(BACKWARD)  # and, less surely, the other way round
-
-
-def test_distance_decays_and_the_popularity_of_the_source_is_divided_out() -> None:
-    matrix = whole(interactions([0, 1, 2], [0])).toarray()
-    assert matrix[2, 0] == pytest.approx((1 / 2) / math.sqrt(2))
-    assert matrix[1, 0] == pytest.approx(1 / math.sqrt(2))
-    assert matrix[2, 1] == pytest.approx(1.0)
-
-
-def test_users_do_not_run_into_each_other() -> None:
-    assert whole(interactions([0], [1])).nnz == 0
-    assert whole(interactions()).shape == (0, 0)
-
-
-def test_what_is_taken_again_follows_itself() -> None:
-    matrix = whole(interactions([0, 0, 1], [1])).toarray()
-    assert matrix[0, 0] == pytest.approx(1 + BACKWARD)
-    assert matrix[1, 1] == 0
-    assert matrix[1, 0] == pytest.approx(1 + 1 / 2)  # twice before
-
-
-def test_popularity_counts_users_not_events() -> None:
-    assert interactions([0, 0, 1], [0]).popularity.tolist() == [2, 1]
-
-
-@given(st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=14), min_size=1, max_size=6), st.integers(1, 200))
-def test_agrees_with_a_plain_count_in_blocks_of_any_size(histories: list[list[int]], pairs: int) -> None:
-    found = interactions(*histories)
-    size = len(found.names)
-    expected = np.zeros((size, size))
-    for history in histories:
-        for start, first in enumerate(history):
-            for step in range(1, WINDOW + 1):
-                if start + step < len(history):
-                    second = history[start + step]
-                    expected[second, first] += 1 / step
-                    expected[first, second] += BACKWARD / step
-    users = np.array([sum(i in history for history in histories) for i in range(size)])
-    scale = np.sqrt(np.maximum(users, 1))
-    assert whole(found, pairs).toarray() == pytest.approx(expected / scale[None, :])
-
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -103,12 +40,11 @@ def view(user: str, item: int, step: int) -> Event:
 
 def rows(rec: Recommender) -> dict[str, tuple[float, dict[int, float]]]:
     """Popularity and collab vector of every item."""
-    found, _ = rec.client.scroll(rec._space.items, limit=100, with_vectors=[COLLAB], with_payload=True)
     result = {}
-    for one in found:
-        vector = one.vector.get(COLLAB) if isinstance(one.vector, dict) else None
-        pairs = dict(zip(vector.indices, vector.values, strict=True)) if vector else {}  # type: ignore[union-attr]
-        result[(one.payload or {})["item_id"]] = ((one.payload or {}).get("popularity", 0.0), pairs)
+    for item in (item for page in store_of(rec).items.pages(vectors=[COLLAB]) for item in page):
+        vector = item.sparse(COLLAB)
+        pairs = dict(zip(vector.indices, vector.values, strict=True)) if vector else {}
+        result[item.payload[Key.ITEM_ID]] = (item.get(Key.POPULARITY, 0.0), pairs)
     return result
 
 
@@ -202,6 +138,15 @@ def test_other_settings_of_users_rebuild_no_item(rec: Recommender) -> None:
     rec.create(CONFIG.model_copy(update={"position_decay": 0.1}))
     assert collab_due.due(store_of(rec)) == []
     assert rows(rec) == before
+
+
+def test_an_item_without_events_loses_its_row(rec: Recommender) -> None:
+    rec.track([view("alone", 58, 0), view("alone", 59, 1)])
+    collab.fit(store_of(rec), CONFIG)
+    assert rows(rec)["i59"][0] == 1.0 and rows(rec)["i59"][1]
+    rec.forget_user("alone")
+    collab.fit(store_of(rec), CONFIG)
+    assert rows(rec)["i59"] == (0.0, {})
 
 
 STEP = st.tuples(st.sampled_from("abcd"), st.integers(0, 8), st.integers(0, 30), st.sampled_from(["view", "dislike"]))
