@@ -29,7 +29,7 @@ from scipy.stats import ttest_rel
 from benchmarks import movielens
 from llmrec_qdrant import Event, Recommendation, Recommender, SpaceConfig
 from llmrec_qdrant.cli.printing import out
-from llmrec_qdrant.query.rerank import POOL, TRADE_OFF, calibrated, divergence
+from llmrec_qdrant.query.rerank import CALIBRATION_POOL, TRADE_OFF, calibrated, divergence
 from tests.services import QdrantServer
 
 LIMIT = 10
@@ -68,11 +68,11 @@ def main() -> None:
     random.Random(7).shuffle(users)
     halves = users[: len(users) // 2], users[len(users) // 2 :]
     every: dict[int, dict[str, Row]] = {}
-    figures: dict[str, Any] = {"adapter": {"trade_off": TRADE_OFF, "candidates": LIMIT * POOL}}
+    figures: dict[str, Any] = {"adapter": {"trade_off": TRADE_OFF, "candidates": LIMIT * CALIBRATION_POOL}}
     for hidden in options.hidden:
         every[hidden], same = measured(histories, films, hidden, options.model)
         figures[f"{hidden} hidden"] = {
-            "all_users": compared(every[hidden], dict.fromkeys(users, (TRADE_OFF, POOL))),
+            "all_users": compared(every[hidden], dict.fromkeys(users, (TRADE_OFF, CALIBRATION_POOL))),
             "adapter_gives_the_same_list": same,
         }
     unseen: dict[str, Setting] = {}
@@ -108,7 +108,7 @@ def measured(
         some = sorted(rows)[::50]
         same = sum(
             [one.id for one in rec.recommend(user, LIMIT, interests="auto")]
-            == [one.id for one in reordered(rows[user], TRADE_OFF, POOL)]
+            == [one.id for one in reordered(rows[user], TRADE_OFF, CALIBRATION_POOL)]
             for user in some
         )
     return rows, f"{same} of {len(some)}"

@@ -33,7 +33,7 @@ import redis
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
 from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable
-from llmrec_qdrant.operations.items import ITEMS_MESSAGE
+from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.testing import HashEncoder
@@ -364,7 +364,7 @@ def recovery(
     for blow in BLOWS:
         slow.touch()
         since = notebook.path.stat().st_size
-        names = generator.random.sample(sorted(generator.oracle.items), ITEMS_MESSAGE)
+        names = generator.random.sample(sorted(generator.oracle.items), ITEMS_PER_MESSAGE)
         generator.upsert(names)
         wanted = {generator.oracle.items[name] for name in names}
         busy = None
@@ -435,7 +435,7 @@ def main() -> int:
         rested = time.monotonic() - rest
         reader.stop.set()
         reader.join()
-        redone = notebook.redone() / ITEMS_MESSAGE
+        redone = notebook.redone() / ITEMS_PER_MESSAGE
         took = recovery(generator, notebook, workers, qdrant, broker.url) if version == 2 else {}
         counts, notes = check(rec, generator.oracle, SIZES[version - 1])
         print(

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
+from llmrec_qdrant import operations
 from llmrec_qdrant.connect import open_async, open_queue, open_sync
 from llmrec_qdrant.contracts.answers import (
     Failure,
@@ -24,23 +25,13 @@ from llmrec_qdrant.contracts.answers import (
 from llmrec_qdrant.contracts.config import Leg, SpaceConfig
 from llmrec_qdrant.contracts.entities import Event
 from llmrec_qdrant.contracts.jobs import Hide, Method, Migration, TrainingJob
-from llmrec_qdrant.operations import events as events_operations
-from llmrec_qdrant.operations import failures as failures_operations
-from llmrec_qdrant.operations import interests as interests_operations
-from llmrec_qdrant.operations import items as items_operations
-from llmrec_qdrant.operations import personal, similar, spaces
-from llmrec_qdrant.operations import reembed as reembed_operations
-from llmrec_qdrant.operations import search as search_operations
-from llmrec_qdrant.operations import topics as topics_operations
-from llmrec_qdrant.operations import training as training_operations
-from llmrec_qdrant.operations.batching import listed
+from llmrec_qdrant.operations.batching import as_list
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.events import EventLike
 from llmrec_qdrant.operations.items import ItemLike
-from llmrec_qdrant.operations.lists import Ask
-from llmrec_qdrant.operations.spaces import CONFIG_AGE, checked_tenant
 from llmrec_qdrant.operations.steps import Steps, drive_async
 from llmrec_qdrant.query.filters import FilterLike
+from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.queues.base import JobQueue
 from llmrec_qdrant.queues.inline import InlineQueue
 from llmrec_qdrant.settings import Settings
@@ -61,7 +52,7 @@ class AsyncJob:
 
     async def progress(self) -> Migration:
         """As :meth:`Job.progress`."""
-        return await self._rec._drive(reembed_operations.progress(await self._rec._bound(), self.version))
+        return await self._rec._drive(operations.reembed.progress(await self._rec._bound(), self.version))
 
     async def wait(
         self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
@@ -69,7 +60,7 @@ class AsyncJob:
         """As :meth:`Job.wait`, without blocking the event loop."""
         inline = isinstance(self._rec._queue, InlineQueue)
         bound = await self._rec._bound()
-        found = await self._rec._drive(reembed_operations.wait(bound, self.version, timeout, tell, inline))
+        found = await self._rec._drive(operations.reembed.wait(bound, self.version, timeout, tell, inline))
         self._rec._config = None
         return found
 
@@ -87,7 +78,7 @@ class AsyncRecommender:
         self._client = client
         self._queue = queue
         self._space = Space(space)
-        self._tenant = checked_tenant(tenant)
+        self._tenant = operations.items.checked_tenant(tenant)
         self._config: SpaceConfig | None = None
         self._config_at = 0.0
         self._checked = False
@@ -135,13 +126,13 @@ class AsyncRecommender:
 
     async def _drive(self, steps: Steps[T]) -> T:
         if not self._checked:
-            await drive_async(spaces.check_server(), self._client, self._queue, self._thread)
+            await drive_async(operations.spaces.check_server(), self._client, self._queue, self._thread)
             self._checked = True
         return await drive_async(steps, self._client, self._queue, self._thread)
 
     async def _bound(self) -> Bound:
-        if self._config is None or time.monotonic() - self._config_at > CONFIG_AGE:
-            self._config = await self._drive(spaces.load_config(self._space))
+        if self._config is None or time.monotonic() - self._config_at > operations.spaces.CONFIG_AGE:
+            self._config = await self._drive(operations.spaces.load_config(self._space))
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant)
 
@@ -158,65 +149,65 @@ class AsyncRecommender:
     async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """As :meth:`Recommender.create`."""
         wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = await self._drive(spaces.configure(self._space, wanted))
+        self._config = await self._drive(operations.spaces.configure(self._space, wanted))
         self._config_at = time.monotonic()
         return self._config
 
     async def status(self) -> SpaceStatus:
         """As :meth:`Recommender.status`."""
-        return await self._drive(spaces.status(await self._bound()))
+        return await self._drive(operations.status.status(await self._bound()))
 
     async def reconcile(self) -> bool:
         """As :meth:`Recommender.reconcile`."""
-        return await self._drive(spaces.reconcile(await self._bound()))
+        return await self._drive(operations.status.reconcile(await self._bound()))
 
     async def failures(self, limit: int = 100) -> list[Failure]:
         """As :meth:`Recommender.failures`."""
-        return await self._drive(failures_operations.failures(await self._bound(), limit))
+        return await self._drive(operations.failures.list_failures(await self._bound(), limit))
 
     async def retry(self) -> int:
         """As :meth:`Recommender.retry`."""
-        return await self._drive(failures_operations.retry(await self._bound()))
+        return await self._drive(operations.failures.retry(await self._bound()))
 
     async def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> AsyncJob:
         """As :meth:`Recommender.reembed`."""
         bound = await self._bound()
         wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
-        return AsyncJob(self, await self._drive(reembed_operations.start(bound, wanted)))
+        return AsyncJob(self, await self._drive(operations.reembed.start(bound, wanted)))
 
     async def rollback(self) -> int:
         """As :meth:`Recommender.rollback`."""
-        number = await self._drive(reembed_operations.rollback(await self._bound()))
+        number = await self._drive(operations.reembed.rollback(await self._bound()))
         self._config = None
         return number
 
     async def cancel_reembed(self) -> int | None:
         """As :meth:`Recommender.cancel_reembed`."""
-        return await self._drive(reembed_operations.cancel(await self._bound()))
+        return await self._drive(operations.reembed.cancel(await self._bound()))
 
     async def clean_up(self) -> list[int]:
         """As :meth:`Recommender.clean_up`."""
-        return await self._drive(reembed_operations.clean_up(await self._bound()))
+        return await self._drive(operations.reembed.clean_up(await self._bound()))
 
     async def upsert_items(self, items: Iterable[ItemLike], *, notify: bool = True) -> Receipt:
         """As :meth:`Recommender.upsert_items`."""
-        return await self._drive(items_operations.upsert_items(await self._bound(), items, notify))
+        return await self._drive(operations.items.upsert_items(await self._bound(), items, notify))
 
     async def track(self, events: Iterable[EventLike]) -> Receipt:
         """As :meth:`Recommender.track`."""
-        return await self._drive(events_operations.track(await self._bound(), events))
+        return await self._drive(operations.events.track(await self._bound(), events))
 
     async def load_events(self, events: Sequence[Event]) -> Receipt:
         """As :meth:`Recommender.load_events`."""
-        return (await self._drive(events_operations.store_events(await self._bound(), events)))[0]
+        return (await self._drive(operations.events.store_events(await self._bound(), events)))[0]
 
     async def delete_items(self, ids: Iterable[str]) -> int:
         """As :meth:`Recommender.delete_items`."""
-        return await self._drive(items_operations.delete_items(await self._bound(), listed(ids)))
+        return await self._drive(operations.items.delete_items(await self._bound(), as_list(ids)))
 
     async def forget_user(self, user: str) -> int:
         """As :meth:`Recommender.forget_user`."""
-        return await self._drive(events_operations.forget_user(await self._bound(), user))
+        return await self._drive(operations.events.forget_user(await self._bound(), user))
 
     # --- training --------------------------------------------------------------------------------
 
@@ -234,41 +225,41 @@ class AsyncRecommender:
         wanted = {
             "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
         }  # fmt: skip
-        return await self._drive(training_operations.start(await self._bound(), wanted))
+        return await self._drive(operations.training.start(await self._bound(), wanted))
 
     async def training(self) -> TrainingJob | None:
         """As :meth:`Recommender.training`."""
-        return await self._drive(training_operations.progress(await self._bound()))
+        return await self._drive(operations.training.progress(await self._bound()))
 
     async def cancel_training(self) -> bool:
         """As :meth:`Recommender.cancel_training`."""
-        return await self._drive(training_operations.cancel(await self._bound()))
+        return await self._drive(operations.training.cancel(await self._bound()))
 
     # --- topics and interests ------------------------------------------------------------------
 
     async def fit_topics(self, topics: int | None = None) -> bool:
         """As :meth:`Recommender.fit_topics`."""
-        return await self._drive(topics_operations.fit(await self._bound(), topics))
+        return await self._drive(operations.topics.fit_topics(await self._bound(), topics))
 
     async def topics(self) -> list[Topic]:
         """As :meth:`Recommender.topics`."""
-        return await self._drive(topics_operations.listed(await self._bound()))
+        return await self._drive(operations.topics.list_topics(await self._bound()))
 
     async def rename_topic(self, topic: str, label: str) -> Topic:
         """As :meth:`Recommender.rename_topic`."""
-        return await self._drive(topics_operations.rename(await self._bound(), topic, label))
+        return await self._drive(operations.topics.rename_topic(await self._bound(), topic, label))
 
     async def interests(self, user: str) -> list[Interest]:
         """As :meth:`Recommender.interests`."""
-        return await self._drive(interests_operations.interests_of(await self._bound(), user))
+        return await self._drive(operations.interests.interests_of(await self._bound(), user))
 
     async def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
         """As :meth:`Recommender.steer`."""
-        return await self._drive(interests_operations.steer(await self._bound(), user, topic, weight))
+        return await self._drive(operations.steering.steer(await self._bound(), user, topic, weight))
 
     async def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
         """As :meth:`Recommender.shelves`."""
-        return await self._drive(interests_operations.shelves(await self._bound(), user, rows, limit, exclude_seen))
+        return await self._drive(operations.shelves.shelves(await self._bound(), user, rows, limit, exclude_seen))
 
     async def recommend(
         self,
@@ -284,8 +275,8 @@ class AsyncRecommender:
         interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:
         """As :meth:`Recommender.recommend`."""
-        ask = Ask(limit, filter, exclude, diversity, weights, explain, interests)
-        return await self._drive(personal.recommend(await self._bound(), user, ask, exclude_seen))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
+        return await self._drive(operations.recommend.recommend(await self._bound(), user, options, exclude_seen))
 
     async def request(
         self,
@@ -298,8 +289,8 @@ class AsyncRecommender:
         weights: Mapping[Leg, float] | None = None,
     ) -> dict[str, Any]:
         """As :meth:`Recommender.request`."""
-        ask = Ask(limit, filter, exclude, 0.0, weights)
-        return await self._drive(personal.request(await self._bound(), user, ask, exclude_seen))
+        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        return await self._drive(operations.recommend.request(await self._bound(), user, options, exclude_seen))
 
     async def top(
         self,
@@ -310,7 +301,7 @@ class AsyncRecommender:
         exclude: Sequence[str] = (),
     ) -> list[Recommendation]:
         """As :meth:`Recommender.top`."""
-        return await self._drive(personal.top(await self._bound(), by, Ask(limit, filter, exclude)))
+        return await self._drive(operations.top.top(await self._bound(), by, ListOptions(limit, filter, exclude)))
 
     async def recommend_from(
         self,
@@ -325,8 +316,8 @@ class AsyncRecommender:
         explain: bool = False,
     ) -> list[Recommendation]:
         """As :meth:`Recommender.recommend_from`."""
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return await self._drive(similar.recommend_from(await self._bound(), positive, negative, ask))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        return await self._drive(operations.similar.recommend_from(await self._bound(), positive, negative, options))
 
     async def similar_items(
         self,
@@ -340,12 +331,12 @@ class AsyncRecommender:
         explain: bool = False,
     ) -> list[Recommendation]:
         """As :meth:`Recommender.similar_items`."""
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return await self._drive(similar.similar_items(await self._bound(), item, ask))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        return await self._drive(operations.similar.similar_items(await self._bound(), item, options))
 
     async def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
         """As :meth:`Recommender.similar_users`."""
-        return await self._drive(similar.similar_users(await self._bound(), user, limit))
+        return await self._drive(operations.similar.similar_users(await self._bound(), user, limit))
 
     async def search(
         self,
@@ -360,5 +351,5 @@ class AsyncRecommender:
         explain: bool = False,
     ) -> list[Recommendation]:
         """As :meth:`Recommender.search`."""
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return await self._drive(search_operations.search(await self._bound(), text, user, ask))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        return await self._drive(operations.search.search(await self._bound(), text, user, options))

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import QdrantClient
 
+from llmrec_qdrant import operations
 from llmrec_qdrant.connect import open_queue, open_sync
 from llmrec_qdrant.contracts.answers import (
     Failure,
@@ -23,23 +24,13 @@ from llmrec_qdrant.contracts.answers import (
 from llmrec_qdrant.contracts.config import Leg, SpaceConfig
 from llmrec_qdrant.contracts.entities import Event
 from llmrec_qdrant.contracts.jobs import Hide, Method, Migration, TrainingJob
-from llmrec_qdrant.operations import events as events_operations
-from llmrec_qdrant.operations import failures as failures_operations
-from llmrec_qdrant.operations import interests as interests_operations
-from llmrec_qdrant.operations import items as items_operations
-from llmrec_qdrant.operations import personal, similar, spaces
-from llmrec_qdrant.operations import reembed as reembed_operations
-from llmrec_qdrant.operations import search as search_operations
-from llmrec_qdrant.operations import topics as topics_operations
-from llmrec_qdrant.operations import training as training_operations
-from llmrec_qdrant.operations.batching import listed
+from llmrec_qdrant.operations.batching import as_list
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.events import EventLike
 from llmrec_qdrant.operations.items import ItemLike
-from llmrec_qdrant.operations.lists import Ask
-from llmrec_qdrant.operations.spaces import CONFIG_AGE, checked_tenant
 from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.query.filters import FilterLike
+from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.queues.base import JobQueue
 from llmrec_qdrant.queues.inline import InlineQueue
 from llmrec_qdrant.settings import Settings
@@ -63,7 +54,7 @@ class Job:
 
         Raises :class:`NotFound` if it was cancelled.
         """
-        return self._rec._drive(reembed_operations.progress(self._rec._bound(), self.version))
+        return self._rec._drive(operations.reembed.progress(self._rec._bound(), self.version))
 
     def wait(
         self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
@@ -73,7 +64,7 @@ class Job:
         Raises :class:`WorkPending` after ``timeout`` seconds.
         """
         inline = isinstance(self._rec._queue, InlineQueue)
-        found = self._rec._drive(reembed_operations.wait(self._rec._bound(), self.version, timeout, tell, inline))
+        found = self._rec._drive(operations.reembed.wait(self._rec._bound(), self.version, timeout, tell, inline))
         self._rec._config = None
         return found
 
@@ -94,7 +85,7 @@ class Recommender:
         self._client = client
         self._queue = queue
         self._space = Space(space)
-        self._tenant = checked_tenant(tenant)
+        self._tenant = operations.items.checked_tenant(tenant)
         self._config: SpaceConfig | None = None
         self._config_at = 0.0
 
@@ -117,9 +108,9 @@ class Recommender:
         Raises :class:`QdrantUnavailable`, :class:`Unauthorized` or :class:`ServerTooOld`.
         """
         client = open_sync(url, path, api_key)
-        made = cls(client, open_queue(client, broker), space, tenant)
-        made._drive(spaces.check_server())
-        return made
+        recommender = cls(client, open_queue(client, broker), space, tenant)
+        recommender._drive(operations.spaces.check_server())
+        return recommender
 
     @classmethod
     def from_env(cls) -> Self:
@@ -143,8 +134,8 @@ class Recommender:
         return drive(steps, self._client, self._queue)
 
     def _bound(self) -> Bound:
-        if self._config is None or time.monotonic() - self._config_at > CONFIG_AGE:
-            self._config = self._drive(spaces.load_config(self._space))
+        if self._config is None or time.monotonic() - self._config_at > operations.spaces.CONFIG_AGE:
+            self._config = self._drive(operations.spaces.load_config(self._space))
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant)
 
@@ -172,25 +163,25 @@ class Recommender:
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
         wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = self._drive(spaces.configure(self._space, wanted))
+        self._config = self._drive(operations.spaces.configure(self._space, wanted))
         self._config_at = time.monotonic()
         return self._config
 
     def status(self) -> SpaceStatus:
         """What is stored and what waits, counted in Qdrant."""
-        return self._drive(spaces.status(self._bound()))
+        return self._drive(operations.status.status(self._bound()))
 
     def reconcile(self) -> bool:
         """Have everything stale found and done; False if no worker could be told."""
-        return self._drive(spaces.reconcile(self._bound()))
+        return self._drive(operations.status.reconcile(self._bound()))
 
     def failures(self, limit: int = 100) -> list[Failure]:
         """What was set aside after failing too often, with its reason."""
-        return self._drive(failures_operations.failures(self._bound(), limit))
+        return self._drive(operations.failures.list_failures(self._bound(), limit))
 
     def retry(self) -> int:
         """Give everything that was set aside another chance; returns how many points."""
-        return self._drive(failures_operations.retry(self._bound()))
+        return self._drive(operations.failures.retry(self._bound()))
 
     # --- another model -----------------------------------------------------------------------
 
@@ -203,24 +194,24 @@ class Recommender:
         """
         bound = self._bound()
         wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
-        return Job(self, self._drive(reembed_operations.start(bound, wanted)))
+        return Job(self, self._drive(operations.reembed.start(bound, wanted)))
 
     def rollback(self) -> int:
         """Switch back to the version before the last re-embedding; returns its number.
 
         Raises :class:`NotFound` if it was cleaned up.
         """
-        number = self._drive(reembed_operations.rollback(self._bound()))
+        number = self._drive(operations.reembed.rollback(self._bound()))
         self._config = None
         return number
 
     def cancel_reembed(self) -> int | None:
         """Stop a re-embedding under way; returns its version, None if there was none."""
-        return self._drive(reembed_operations.cancel(self._bound()))
+        return self._drive(operations.reembed.cancel(self._bound()))
 
     def clean_up(self) -> list[int]:
         """Delete versions that are neither live nor filling; returns them. There is no rollback afterwards."""
-        return self._drive(reembed_operations.clean_up(self._bound()))
+        return self._drive(operations.reembed.clean_up(self._bound()))
 
     # --- writes ------------------------------------------------------------------------------
 
@@ -230,26 +221,26 @@ class Recommender:
         ``notify=False`` tells no worker: the next :meth:`reconcile` finds the items.
         Raises :class:`PartlyRejected` if some were refused; the others are stored.
         """
-        return self._drive(items_operations.upsert_items(self._bound(), items, notify))
+        return self._drive(operations.items.upsert_items(self._bound(), items, notify))
 
     def track(self, events: Iterable[EventLike]) -> Receipt:
         """Store events, durable when this returns; their users' vectors follow.
 
         Raises :class:`PartlyRejected` if some were refused; the others are stored.
         """
-        return self._drive(events_operations.track(self._bound(), events))
+        return self._drive(operations.events.track(self._bound(), events))
 
     def load_events(self, events: Sequence[Event]) -> Receipt:
         """As :meth:`track`, for bulk loads: users are refreshed once, by the :meth:`reconcile` that follows."""
-        return self._drive(events_operations.store_events(self._bound(), events))[0]
+        return self._drive(operations.events.store_events(self._bound(), events))[0]
 
     def delete_items(self, ids: Iterable[str]) -> int:
         """Delete items; returns how many there were."""
-        return self._drive(items_operations.delete_items(self._bound(), listed(ids)))
+        return self._drive(operations.items.delete_items(self._bound(), as_list(ids)))
 
     def forget_user(self, user: str) -> int:
         """Delete a user with all events and texts; returns how many events there were."""
-        return self._drive(events_operations.forget_user(self._bound(), user))
+        return self._drive(operations.events.forget_user(self._bound(), user))
 
     # --- training --------------------------------------------------------------------------------
 
@@ -274,41 +265,41 @@ class Recommender:
         wanted = {
             "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
         }  # fmt: skip
-        return self._drive(training_operations.start(self._bound(), wanted))
+        return self._drive(operations.training.start(self._bound(), wanted))
 
     def training(self) -> TrainingJob | None:
         """How far the last training is; None if there never was one."""
-        return self._drive(training_operations.progress(self._bound()))
+        return self._drive(operations.training.progress(self._bound()))
 
     def cancel_training(self) -> bool:
         """Give up a training under way; False if there was none."""
-        return self._drive(training_operations.cancel(self._bound()))
+        return self._drive(operations.training.cancel(self._bound()))
 
     # --- topics and interests ------------------------------------------------------------------
 
     def fit_topics(self, topics: int | None = None) -> bool:
         """Have the topics of the space found (as many as given, or as the items show); False if no worker was told."""
-        return self._drive(topics_operations.fit(self._bound(), topics))
+        return self._drive(operations.topics.fit_topics(self._bound(), topics))
 
     def topics(self) -> list[Topic]:
         """The topics of the space, largest first; empty before :meth:`fit_topics`."""
-        return self._drive(topics_operations.listed(self._bound()))
+        return self._drive(operations.topics.list_topics(self._bound()))
 
     def rename_topic(self, topic: str, label: str) -> Topic:
         """Give a topic, named by id or label, a label of your own; every refit keeps it."""
-        return self._drive(topics_operations.rename(self._bound(), topic, label))
+        return self._drive(operations.topics.rename_topic(self._bound(), topic, label))
 
     def interests(self, user: str) -> list[Interest]:
         """What a user cares about now, strongest first; empty if nothing is known."""
-        return self._drive(interests_operations.interests_of(self._bound(), user))
+        return self._drive(operations.interests.interests_of(self._bound(), user))
 
     def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
         """Mute a topic for a user (0), recommend less (below 1) or more of it (up to 4); 1 takes it back."""
-        return self._drive(interests_operations.steer(self._bound(), user, topic, weight))
+        return self._drive(operations.steering.steer(self._bound(), user, topic, weight))
 
     def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
         """One row of items per interest, strongest interest first, in one batched request."""
-        return self._drive(interests_operations.shelves(self._bound(), user, rows, limit, exclude_seen))
+        return self._drive(operations.shelves.shelves(self._bound(), user, rows, limit, exclude_seen))
 
     # --- reads -------------------------------------------------------------------------------
 
@@ -334,8 +325,8 @@ class Recommender:
         ``legs`` and ``reason`` in the same round trip; ``interests="auto"`` gives each of the user's topics
         its share of the list.
         """
-        ask = Ask(limit, filter, exclude, diversity, weights, explain, interests)
-        return self._drive(personal.recommend(self._bound(), user, ask, exclude_seen))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
+        return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))
 
     def request(
         self,
@@ -348,8 +339,8 @@ class Recommender:
         weights: Mapping[Leg, float] | None = None,
     ) -> dict[str, Any]:
         """The body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
-        ask = Ask(limit, filter, exclude, 0.0, weights)
-        return self._drive(personal.request(self._bound(), user, ask, exclude_seen))
+        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        return self._drive(operations.recommend.request(self._bound(), user, options, exclude_seen))
 
     def top(
         self,
@@ -364,7 +355,7 @@ class Recommender:
         Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` for a field
         that is no declared number or date.
         """
-        return self._drive(personal.top(self._bound(), by, Ask(limit, filter, exclude)))
+        return self._drive(operations.top.top(self._bound(), by, ListOptions(limit, filter, exclude)))
 
     def recommend_from(
         self,
@@ -382,8 +373,8 @@ class Recommender:
 
         Raises :class:`NotFound` if none of the positive items is known.
         """
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return self._drive(similar.recommend_from(self._bound(), positive, negative, ask))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        return self._drive(operations.similar.recommend_from(self._bound(), positive, negative, options))
 
     def similar_items(
         self,
@@ -397,12 +388,12 @@ class Recommender:
         explain: bool = False,
     ) -> list[Recommendation]:
         """Items like this one. Raises :class:`NotFound` for an unknown item."""
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return self._drive(similar.similar_items(self._bound(), item, ask))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        return self._drive(operations.similar.similar_items(self._bound(), item, options))
 
     def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
         """Users like this one. Raises :class:`NotFound` for an unknown user."""
-        return self._drive(similar.similar_users(self._bound(), user, limit))
+        return self._drive(operations.similar.similar_users(self._bound(), user, limit))
 
     def search(
         self,
@@ -420,5 +411,5 @@ class Recommender:
 
         Raises :class:`WorkPending` if no worker encodes a new text in time.
         """
-        ask = Ask(limit, filter, exclude, diversity, weights, explain)
-        return self._drive(search_operations.search(self._bound(), text, user, ask))
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        return self._drive(operations.search.search(self._bound(), text, user, options))

@@ -42,11 +42,11 @@ def at_import(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def strings(path: Path) -> Iterator[ast.Constant]:
-    """Text literals, less docstrings and annotations such as `Literal["dense"]`."""
+    """Text literals, less docstrings, `__all__` and annotations such as `Literal["dense"]`."""
     tree = tree_of(path)
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr):
+        if isinstance(node, ast.Expr) or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"):
             skipped.update(ast.walk(node))
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Literal":
             skipped.update(ast.walk(node))

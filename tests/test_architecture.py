@@ -48,7 +48,6 @@ AMBIGUOUS = {
 ALLOWED = {
     "llmrec_qdrant/space/layout.py": PAYLOAD_KEYS | METADATA_KEYS,
     "llmrec_qdrant/contracts/entities.py": PAYLOAD_KEYS,  # RESERVED, checked below
-    "llmrec_qdrant/space/conditions.py": {"set_aside", "stale"},  # names of its functions
 }
 
 

@@ -20,7 +20,6 @@ from qdrant_client import QdrantClient, models
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.messages import FitCollab, FitTopics, Message, Migrate, Reconcile
 from llmrec_qdrant.operations import reembed
-from llmrec_qdrant.operations.items import edits
 from llmrec_qdrant.operations.reembed import State
 from llmrec_qdrant.operations.spaces import load_config
 from llmrec_qdrant.operations.steps import Steps, drive
@@ -29,7 +28,9 @@ from llmrec_qdrant.operations.versions import switch, versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space import conditions, layout
 from llmrec_qdrant.space.conditions import NEVER
-from llmrec_qdrant.space.layout import COLLAB, DENSE, FRESH, WORKERS_OWN, CollectionKind, Key, Space
+from llmrec_qdrant.space.edits import edits
+from llmrec_qdrant.space.layout import COLLAB, DENSE, FRESH, WORKERS_OWN, CollectionKind, Key, Space, new_item, new_user
+from llmrec_qdrant.space.points import Point, new_point
 
 from .encoding.loading import load_encoder
 from .items.collab_due import read_collab_fit
@@ -141,7 +142,7 @@ def align(client: QdrantClient, old: Space, new: Space, kind: CollectionKind, id
         changed: list[str] = []
         for point, record in wanted.items():
             if point in present and kind != "users":
-                operations = edits(point, present[point].payload or {}, _source(record))
+                operations = edits(Point.of(present[point]), _source(record))
                 changes += operations
                 changed += [point] if operations else []
         if fresh:
@@ -159,20 +160,20 @@ def align(client: QdrantClient, old: Space, new: Space, kind: CollectionKind, id
 
 
 def _source(record: models.Record) -> dict[str, Any]:
-    return {key: value for key, value in (record.payload or {}).items() if key not in WORKERS_OWN}
+    return {key: value for key, value in Point.of(record).payload.items() if key not in WORKERS_OWN}
 
 
 def _copy(kind: CollectionKind, record: models.Record) -> models.PointStruct:
-    payload = record.payload or {}
+    point = Point.of(record)
     if kind == "users":
-        kept = {key: payload[key] for key in (Key.USER_ID, Key.TENANT, Key.REVISION, Key.STEER) if key in payload}
-        return models.PointStruct(
-            id=record.id, vector={}, payload={**kept, **FRESH, Key.LEGS: [], Key.SEEN: [], Key.N_EVENTS: 0}
-        )
-    extra = {Key.POPULARITY: payload.get(Key.POPULARITY) or 0.0} if kind == "items" else {}
-    collab = record.vector.get(COLLAB) if isinstance(record.vector, dict) else None
-    vector: dict[str, Any] = {COLLAB: collab} if collab is not None else {}
-    return models.PointStruct(id=record.id, vector=vector, payload={**_source(record), **FRESH, **extra, Key.LEGS: []})
+        start = new_user(point.payload[Key.USER_ID], point.get(Key.TENANT, ""), point.get(Key.REVISION, ""))
+        return new_point(point.id, start | {Key.STEER: point.get(Key.STEER, {})})
+    source = _source(record)
+    if kind != "items":
+        return new_point(point.id, {**source, **FRESH, Key.LEGS: []})
+    collab = point.sparse(COLLAB)
+    popular = {Key.POPULARITY: point.get(Key.POPULARITY, 0.0)}
+    return new_point(point.id, new_item(source) | popular, {COLLAB: collab} if collab is not None else {})
 
 
 def _what_is_missing(client: QdrantClient, old: Space, new: Space, state: State) -> list[Message] | None:

@@ -28,8 +28,8 @@ from llmrec_qdrant.contracts.messages import (
 from llmrec_qdrant.operations import training
 from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.operations.clock import iso
-from llmrec_qdrant.operations.events import MESSAGE, mark_users
-from llmrec_qdrant.operations.items import ITEMS_MESSAGE
+from llmrec_qdrant.operations.events import USERS_PER_MESSAGE, mark_users
+from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
 from llmrec_qdrant.operations.reembed import read_state
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
@@ -59,7 +59,7 @@ def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
     ``everything`` includes what has a lease: what was announced within the last half minute.
     """
     versions = space.versions()
-    for ids in _stale(versions, "items", everything, ITEMS_MESSAGE):
+    for ids in _stale(versions, "items", everything, ITEMS_PER_MESSAGE):
         yield EmbedItems(space=space.name, ids=ids)
     for ids in _stale(versions, "texts", everything):
         yield EmbedTexts(space=space.name, ids=ids)
@@ -102,7 +102,7 @@ def _migrating(others: Sequence[SpaceStore]) -> bool:
 
 
 def _stale(
-    versions: Sequence[SpaceStore], kind: CollectionKind, everything: bool, size: int = MESSAGE
+    versions: Sequence[SpaceStore], kind: CollectionKind, everything: bool, size: int = USERS_PER_MESSAGE
 ) -> Iterator[list[str]]:
     """Ids of stale points, in messages. A message is for every version, so an id is announced once."""
     announced: set[str] = set()

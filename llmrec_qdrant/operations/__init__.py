@@ -1,1 +1,39 @@
-"""What each method of the recommender does, step by step, as sans-I/O generators."""
+"""What each method of a recommender does, step by step; drivers in :mod:`.steps` carry the steps out."""
+
+from llmrec_qdrant.operations import (
+    events,
+    failures,
+    interests,
+    items,
+    recommend,
+    reembed,
+    search,
+    shelves,
+    similar,
+    spaces,
+    status,
+    steering,
+    top,
+    topics,
+    training,
+    versions,
+)
+
+__all__ = [
+    "events",
+    "failures",
+    "interests",
+    "items",
+    "recommend",
+    "reembed",
+    "search",
+    "shelves",
+    "similar",
+    "spaces",
+    "status",
+    "steering",
+    "top",
+    "topics",
+    "training",
+    "versions",
+]

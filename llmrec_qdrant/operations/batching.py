@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.operations.batching."""
+"""Cuts inputs into batches, parses them one by one, and adds up receipts."""
 
 from __future__ import annotations
 
@@ -11,76 +11,80 @@ from pydantic import BaseModel
 from llmrec_qdrant.contracts.answers import PartlyRejected, Receipt, Rejected
 from llmrec_qdrant.errors import InvalidInput, show
 
+__all__ = [
+    "BATCH",
+    "MAX_CHARACTERS",
+    "add",
+    "as_list",
+    "batches",
+    "by_size",
+    "check_many",
+    "raise_rejected",
+    "read_all",
+]
+
 BATCH = 256
 """Points per request."""
-
-
-BATCH_SIZE = 4_000_000
+MAX_CHARACTERS = 4_000_000
 """Characters per request: Qdrant refuses bodies over 32 MB."""
-
 
 T = TypeVar("T")
 
 
-def batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of at most ``size``."""
-    iterator = iter(things)
+def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Consecutive lists of at most ``size`` values."""
+    iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
-def many(given: Iterable[T]) -> Iterable[T]:
-    """``given``, unless it is a single thing, which would be taken apart.
-
-    Raises :class:`InvalidInput`.
-    """
-    what: object = given
-    if isinstance(what, str | bytes | Mapping | BaseModel) or not isinstance(what, Iterable):
-        raise InvalidInput(f"give a list, also of a single one: [{show(what)}]")
-    return given
-
-
-def by_size(things: Iterable[T], size: Callable[[T], int], most: int = BATCH_SIZE) -> Iterator[list[T]]:
-    """Consecutive lists whose sizes add up to at most ``most``, or of a single thing."""
+def by_size(values: Iterable[T], size: Callable[[T], int], largest: int = MAX_CHARACTERS) -> Iterator[list[T]]:
+    """Consecutive lists whose sizes add up to at most ``largest``; a value above that is a list of its own."""
     batch: list[T] = []
     total = 0
-    for one in things:
-        if batch and total + size(one) > most:
+    for value in values:
+        if batch and total + size(value) > largest:
             yield batch
             batch, total = [], 0
-        batch.append(one)
-        total += size(one)
+        batch.append(value)
+        total += size(value)
     if batch:
         yield batch
 
 
-def read_all(given: Iterable[Any], read: Callable[[Any], T], name: str) -> tuple[list[T], list[Rejected]]:
-    """Every input that can be read, and why the others cannot; ``name`` is the field with the id."""
+def check_many(values: Iterable[T]) -> Iterable[T]:
+    """Return ``values``.
+
+    Raises :class:`InvalidInput` for a single item or event, whose fields would be taken for a list.
+    """
+    value: object = values
+    if isinstance(value, str | bytes | Mapping | BaseModel) or not isinstance(value, Iterable):
+        raise InvalidInput(f"expected a list; wrap a single item or event: [{show(value)}]")
+    return values
+
+
+def as_list(ids: Iterable[str]) -> Iterable[str]:
+    """Ids, even if the caller passed a single id."""
+    return [ids] if isinstance(ids, str) else ids
+
+
+def read_all(values: Iterable[Any], read: Callable[[Any], T], name: str) -> tuple[list[T], list[Rejected]]:
+    """Every input that can be read, and why the others cannot; ``name`` is the field that identifies an input."""
     good: list[T] = []
     bad: list[Rejected] = []
-    for position, one in enumerate(given):
+    for position, value in enumerate(values):
         try:
-            good.append(read(one))
+            good.append(read(value))
         except InvalidInput as error:
-            label = one.get(name) if isinstance(one, Mapping) else getattr(one, name, None)
+            label = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
             bad.append(Rejected(position=position, id=None if label is None else str(label)[:80], reason=str(error)))
     return good, bad
 
 
-def _refuse(receipt: Receipt, what: str) -> None:
-    if receipt.rejected:
-        first = receipt.rejected[0]
-        raise PartlyRejected(
-            f"{len(receipt.rejected)} of the {what} were refused, {receipt.written + receipt.unchanged} are stored; "
-            f"first: number {first.position} ({first.id!r}): {first.reason}",
-            receipt,
-        )
-
-
 def add(total: Receipt, part: Receipt) -> Receipt:
-    """Two receipts as one; positions of the second go on after the first."""
+    """Two receipts as one; positions in the second follow those in the first."""
     offset = total.written + total.unchanged + total.duplicates + len(total.rejected)
-    moved = [one.model_copy(update={"position": one.position + offset}) for one in part.rejected]
+    moved = [line.model_copy(update={"position": line.position + offset}) for line in part.rejected]
     return Receipt(
         written=total.written + part.written,
         unchanged=total.unchanged + part.unchanged,
@@ -91,6 +95,12 @@ def add(total: Receipt, part: Receipt) -> Receipt:
     )
 
 
-def listed(ids: Iterable[str]) -> Iterable[str]:
-    """Ids, also where a caller gave a single one."""
-    return [ids] if isinstance(ids, str) else ids
+def raise_rejected(receipt: Receipt, what: str) -> None:
+    """Raise :class:`PartlyRejected` if a receipt has rejected inputs."""
+    if receipt.rejected:
+        first = receipt.rejected[0]
+        raise PartlyRejected(
+            f"{len(receipt.rejected)} of the {what} were refused, {receipt.written + receipt.unchanged} are stored; "
+            f"first: number {first.position} ({first.id!r}): {first.reason}",
+            receipt,
+        )

@@ -37,17 +37,21 @@ class Bound:
         """The points that an operation may see; None for all."""
         return tenant_filter(self.tenant)
 
-    def item(self, item: str) -> str:
+    def item_point(self, item: str) -> str:
         """Point id of an item.
 
-        Raises :class:`InvalidInput` for what cannot be an id; so does :meth:`user`.
+        Raises :class:`InvalidInput` for what cannot be an id; so does :meth:`user_point`.
         """
         return point_id("item", item, self.tenant)
 
-    def items(self, items: Iterable[str]) -> list[str]:
+    def item_points(self, items: Iterable[str]) -> list[str]:
         """Point ids of items, each once."""
-        return [self.item(item) for item in dict.fromkeys(items)]
+        return [self.item_point(item) for item in dict.fromkeys(items)]
 
-    def user(self, user: str) -> str:
+    def user_point(self, user: str) -> str:
         """Point id of a user."""
         return point_id("user", user, self.tenant)
+
+    def query_point(self, text: str) -> str:
+        """Point id of a search text."""
+        return point_id("query", text, self.tenant)

@@ -1,8 +1,10 @@
-"""TODO: llmrec_qdrant.operations.clock."""
+"""Times as Qdrant indexes them: ISO 8601 in UTC with microseconds."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
+__all__ = ["iso", "now", "timestamp"]
 
 
 def iso(moment: datetime) -> str:
@@ -11,10 +13,10 @@ def iso(moment: datetime) -> str:
 
 
 def timestamp(stored: str) -> float:
-    """Unix seconds of what :func:`iso` made."""
+    """Unix seconds of a time written by :func:`iso`."""
     return datetime.fromisoformat(stored).timestamp()
 
 
 def now() -> str:
-    """This moment."""
+    """The current time."""
     return iso(datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.operations.events."""
+"""Stores events and marks their users; forgets users."""
 
 from __future__ import annotations
 
@@ -12,64 +12,64 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.answers import Receipt
 from llmrec_qdrant.contracts.entities import Event
 from llmrec_qdrant.contracts.messages import RefreshUsers
-from llmrec_qdrant.operations.batching import BATCH, _refuse, add, batches, by_size, many, read_all
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.batching import BATCH, add, batches, by_size, check_many, raise_rejected, read_all
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import iso
-from llmrec_qdrant.operations.items import _delete
-from llmrec_qdrant.operations.steps import Steps, call, notify
-from llmrec_qdrant.operations.texts import _put_unless_same, _text_payload
+from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.operations.texts import put_unless_same, text_payload
 from llmrec_qdrant.operations.versions import on_every_version
-from llmrec_qdrant.space.conditions import NEVER, only
+from llmrec_qdrant.space.conditions import NEVER, equals, only, where
 from llmrec_qdrant.space.ids import digest, point_id
-from llmrec_qdrant.space.layout import FRESH, Key, Space
+from llmrec_qdrant.space.layout import FRESH, Key, Space, new_user
+from llmrec_qdrant.space.points import new_point, set_payload
 
-__all__ = ["mark_users", "store_events", "track"]
+__all__ = ["USERS_PER_MESSAGE", "EventLike", "forget_user", "mark_users", "store_events", "track"]
 
-
-MESSAGE = 64
-"""Users per message: a unit of work of about a second, so that a kill costs little."""
-
+USERS_PER_MESSAGE = 64
+"""A unit of work of about a second, so that a killed worker loses little."""
 
 EventLike = Event | Mapping[str, Any]
 
 
-def track(bound: Bound, given: Iterable[EventLike]) -> Steps[Receipt]:
+def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
     """Store events and ask for their users' vectors to be refreshed.
 
     Raises :class:`PartlyRejected`, with the receipt, if some were refused; the others are stored.
     """
     total = Receipt()
-    for batch in batches(many(given), BATCH):
-        events, rejected = read_all(batch, Event.parse, "user")
-        done, users = yield from store_events(bound, events)
-        queued = yield from notify(RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, MESSAGE))
-        total = add(total, done.model_copy(update={"rejected": rejected, "queued": queued}))
-    _refuse(total, "events")
+    for batch in batches(check_many(events), BATCH):
+        parsed, rejected = read_all(batch, Event.parse, "user")
+        receipt, users = yield from store_events(bound, parsed)
+        messages = (RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, USERS_PER_MESSAGE))
+        queued = yield from notify(messages)
+        total = add(total, receipt.model_copy(update={"rejected": rejected, "queued": queued}))
+    raise_rejected(total, "events")
     return total
 
 
 def store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, list[str]]]:
-    """Write one batch of events, their texts, and mark their users; returns the receipt and the users' point ids.
+    """Write one batch of events and their texts, and mark their users; returns the receipt and the users' point ids.
 
-    In this order, so that after a crash in between an event is at worst not folded yet, which reconcile sees.
+    Users come last: after a crash in between an event is at worst not folded yet, and reconcile finds it.
     """
     total, users = Receipt(), dict[str, None]()
     for part in by_size(events, lambda event: len(event.text)):
-        receipt, more = yield from _store_events(bound, part)
+        receipt, more = yield from _store_part(bound, part)
         total, users = add(total, receipt), users | dict.fromkeys(more)
     return total, list(users)
 
 
-def _store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, list[str]]]:
+def _store_part(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, list[str]]]:
     latest = {point_id("event", event.event_id, bound.tenant): event for event in events}
     payloads = {point: _event_payload(bound, event) for point, event in latest.items()}
     texts = {
-        point: _text_payload(bound, event.user, point, event.text)
+        point: text_payload(bound, event.user, point, event.text)
         for point, event in latest.items()
         if event.text.strip()
     }
-    users = {point_id("user", event.user, bound.tenant): event.user for event in latest.values()}
-    yield from _put_unless_same(bound.space.events, payloads)
+    users = {bound.user_point(event.user): event.user for event in latest.values()}
+    yield from put_unless_same(bound.space.events, payloads)
     yield from on_every_version(bound.space, partial(_store_texts_and_mark, bound, texts, users))
     return Receipt(written=len(latest), duplicates=len(events) - len(latest)), list(users)
 
@@ -78,15 +78,15 @@ def _store_texts_and_mark(
     bound: Bound, texts: Mapping[str, dict[str, Any]], users: Mapping[str, str], version: int
 ) -> Steps[None]:
     space = bound.space.at(version)
-    yield from _put_unless_same(space.texts, texts)
+    yield from put_unless_same(space.texts, texts)
     yield from mark_users(space, bound.tenant, users)
 
 
 def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
-    fields = {
+    values = {
         Key.EVENT_ID: event.event_id,
         Key.USER_ID: event.user,
-        Key.TENANT: bound.tenant or "",
+        Key.TENANT: bound.owner,
         Key.ITEM_ID: event.item,
         Key.TYPE: event.type,
         Key.VALUE: event.value,
@@ -94,48 +94,34 @@ def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
         Key.TS: iso(event.ts),
         Key.SESSION: event.session,
     }
-    kept = {key: value for key, value in fields.items() if value is not None}
-    return {**kept, Key.FOLDED: False, Key.SRC_HASH: digest(*(f"{key}={value}" for key, value in kept.items()))}
+    stored = {key: value for key, value in values.items() if value is not None}
+    source = digest(*(f"{key}={value}" for key, value in stored.items()))
+    return {**stored, Key.FOLDED: False, Key.SRC_HASH: source}
 
 
 def mark_users(space: Space, tenant: str | None, users: Mapping[str, str]) -> Steps[None]:
-    """Make missing users and mark all of them stale under a new revision."""
+    """Create missing users (point id → user id) and mark all of them stale under a new revision."""
     revision = uuid.uuid4().hex
-    start = {Key.TENANT: tenant or "", **FRESH, Key.REVISION: revision, Key.LEGS: [], Key.SEEN: [], Key.N_EVENTS: 0}
-    points = [
-        models.PointStruct(id=point, vector={}, payload={Key.USER_ID: name, **start}) for point, name in users.items()
-    ]
-    mark = models.SetPayload(payload={**FRESH, Key.REVISION: revision}, filter=only(*users))
-    yield from call(
-        "batch_update_points",
-        collection_name=space.users,
-        update_operations=[
-            models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=NEVER)),
-            models.SetPayloadOperation(set_payload=mark),
-        ],
-        wait=True,
-    )
+    marks = {**FRESH, Key.REVISION: revision}
+    points = [new_point(point, new_user(name, tenant or "", revision)) for point, name in users.items()]
+    insert = models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=NEVER))
+    yield from calls.update(space.users, [insert, *set_payload(marks, only(*users))])
 
 
 def forget_user(bound: Bound, user: str) -> Steps[int]:
-    """Delete a user with all events and texts; returns how many events there were.
+    """Delete a user with all events and texts; returns the number of events.
 
-    Qdrant keeps deleted data in its storage files until they are rewritten: see docs/operations.md.
+    Qdrant keeps deleted data in its storage files until it rewrites them: see docs/operations.md.
     """
-    point = point_id("user", user, bound.tenant)
-    conditions: list[Any] = [
-        models.FieldCondition(key=Key.USER_ID, match=models.MatchValue(value=user)),
-        models.FieldCondition(key=Key.TENANT, match=models.MatchValue(value=bound.tenant or "")),
-    ]
-    mine = models.Filter(must=conditions)
-    counted = yield from call("count", collection_name=bound.space.events, count_filter=mine, exact=True)
-    yield from _delete(bound.space.events, models.FilterSelector(filter=mine))
-    yield from on_every_version(bound.space, partial(_forget_at, bound, mine, point))
-    total: int = counted.count
-    return total
+    point = bound.user_point(user)
+    theirs = where(equals(Key.USER_ID, user), equals(Key.TENANT, bound.owner))
+    events = yield from calls.count(bound.space.events, theirs)
+    yield from calls.delete(bound.space.events, theirs)
+    yield from on_every_version(bound.space, partial(_forget_at, bound, theirs, point))
+    return events
 
 
-def _forget_at(bound: Bound, mine: models.Filter, user: str, version: int) -> Steps[None]:
+def _forget_at(bound: Bound, theirs: models.Filter, user: str, version: int) -> Steps[None]:
     space = bound.space.at(version)
-    yield from _delete(space.texts, models.FilterSelector(filter=mine))
-    yield from _delete(space.users, models.PointIdsList(points=[user]))
+    yield from calls.delete(space.texts, theirs)
+    yield from calls.delete(space.users, only(user))

@@ -20,7 +20,8 @@ from llmrec_qdrant.contracts.messages import Migrate
 from llmrec_qdrant.errors import NotFound, SpaceMismatch, WorkPending
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import now
-from llmrec_qdrant.operations.spaces import build_collection, reconcile
+from llmrec_qdrant.operations.spaces import build_collection
+from llmrec_qdrant.operations.status import reconcile
 from llmrec_qdrant.operations.steps import Sleep, Steps, call, notify
 from llmrec_qdrant.operations.versions import VERSIONED, drop, switch, versions
 from llmrec_qdrant.space import layout

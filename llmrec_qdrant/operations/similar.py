@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.operations.similar."""
+"""Items like an item, items for a handful of examples, users like a user."""
 
 from __future__ import annotations
 
@@ -8,79 +8,59 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
 from llmrec_qdrant.errors import InvalidInput, NotFound
+from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.lists import Ask, _checked, _filter, _plan, _run
-from llmrec_qdrant.operations.personal import _look_up
-from llmrec_qdrant.operations.steps import Steps, call
+from llmrec_qdrant.operations.plan import item_filter, plan_list, run_plan
+from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.users import read_user
 from llmrec_qdrant.query import requests, results
+from llmrec_qdrant.query.options import ListOptions, check_limit
 from llmrec_qdrant.query.requests import LegQuery
-from llmrec_qdrant.space.ids import point_id, sparse_index
+from llmrec_qdrant.space.ids import sparse_index
 from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF, Key
 
 __all__ = ["recommend_from", "similar_items", "similar_users"]
 
 
-def _known_items(bound: Bound, ids: Sequence[str]) -> Steps[dict[str, list[str]]]:
-    """External id → its legs, of the items that exist."""
-    if not ids:
-        return {}
-    points = {point_id("item", one, bound.tenant): one for one in ids}
-    found = yield from call("retrieve", collection_name=bound.space.items, ids=list(points), with_payload=[Key.LEGS])
-    return {points[str(record.id)]: (record.payload or {}).get(Key.LEGS) or [] for record in found}
-
-
-def recommend_from(
-    bound: Bound, positive: Sequence[str], negative: Sequence[str], ask: Ask
-) -> Steps[list[Recommendation]]:
-    """Items for an anonymous session, from examples. Unknown examples are passed over.
-
-    Raises :class:`NotFound` if none of the positive examples is known.
-    """
-    _checked(ask)
-    if isinstance(positive, str) or isinstance(negative, str) or not positive:
-        raise InvalidInput("positive and negative are lists of item ids, and positive must not be empty")
-    liked = list(dict.fromkeys(positive))
-    disliked = [one for one in dict.fromkeys(negative) if one not in liked]
-    known = yield from _known_items(bound, [*liked, *disliked])
-    if not any(one in known for one in liked):
-        raise NotFound(f"none of the items {liked[:5]!r} is in space {bound.space.name!r}: load them first")
-    legs: list[LegQuery] = []
-    for leg in (DENSE, TFIDF):
-        examples = [
-            [point_id("item", one, bound.tenant) for one in ids if leg in known.get(one, [])]
-            for ids in (liked, disliked)
-        ]
-        if examples[0]:
-            wish = models.RecommendInput(positive=list(examples[0]), negative=list(examples[1]))
-            legs.append(LegQuery(leg, models.RecommendQuery(recommend=wish)))
-    history = dict.fromkeys(liked, 1.0) | dict.fromkeys(disliked, -1.0)
-    legs.append(LegQuery(COLLAB, _history(bound, history)))
-    plan = _plan(bound, ask, legs, _filter(bound, ask, [*liked, *disliked]))
-    return (yield from _run(bound, ask, plan)) if plan else []
-
-
-def _history(bound: Bound, weights: Mapping[str, float]) -> models.NearestQuery:
-    """Items with weights as a query of the collab leg."""
-    vector = models.SparseVector(
-        indices=[sparse_index(one, bound.tenant) for one in weights], values=list(weights.values())
-    )
-    return models.NearestQuery(nearest=vector)
-
-
-def similar_items(bound: Bound, item: str, ask: Ask) -> Steps[list[Recommendation]]:
+def similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[Recommendation]]:
     """Items like this one, and items that people go on to.
 
     Raises :class:`NotFound` for an unknown item.
     """
-    _checked(ask)
-    known = yield from _known_items(bound, [item])
-    if item not in known:
-        raise NotFound(f"item {item!r} is not in space {bound.space.name!r}: check the id, or load it first")
-    point = point_id("item", item, bound.tenant)
-    legs = [LegQuery(leg, point) for leg in (DENSE, TFIDF) if leg in known[item]]
-    legs.append(LegQuery(COLLAB, _history(bound, {item: 1.0})))
-    plan = _plan(bound, ask, legs, _filter(bound, ask, [item]))
-    return (yield from _run(bound, ask, plan)) if plan else []
+    legs = yield from _legs_of(bound, [item])
+    if item not in legs:
+        raise NotFound(f"item {item!r} is not in space {bound.space.name!r}: check the id, or load the item first")
+    queries = [LegQuery(leg, bound.item_point(item)) for leg in (DENSE, TFIDF) if leg in legs[item]]
+    queries.append(LegQuery(COLLAB, _history(bound, {item: 1.0})))
+    plan = plan_list(bound, options, queries, item_filter(bound, options, [item]))
+    return (yield from run_plan(bound, options, plan)) if plan else []
+
+
+def recommend_from(
+    bound: Bound, positive: Sequence[str], negative: Sequence[str], options: ListOptions
+) -> Steps[list[Recommendation]]:
+    """Items for an anonymous session, from examples; unknown examples are ignored.
+
+    Raises :class:`NotFound` if none of the positive examples is known.
+    """
+    if isinstance(positive, str) or isinstance(negative, str) or not positive:
+        raise InvalidInput("positive and negative must be lists of item ids, and positive must not be empty")
+    liked = list(dict.fromkeys(positive))
+    disliked = [item for item in dict.fromkeys(negative) if item not in liked]
+    legs = yield from _legs_of(bound, [*liked, *disliked])
+    if not any(item in legs for item in liked):
+        raise NotFound(f"none of the items {liked[:5]!r} is in space {bound.space.name!r}: load them first")
+    queries: list[LegQuery] = []
+    for leg in (DENSE, TFIDF):
+        likes, dislikes = (
+            [bound.item_point(item) for item in ids if leg in legs.get(item, [])] for ids in (liked, disliked)
+        )
+        if likes:
+            examples = models.RecommendInput(positive=list(likes), negative=list(dislikes))
+            queries.append(LegQuery(leg, models.RecommendQuery(recommend=examples)))
+    queries.append(LegQuery(COLLAB, _history(bound, dict.fromkeys(liked, 1.0) | dict.fromkeys(disliked, -1.0))))
+    plan = plan_list(bound, options, queries, item_filter(bound, options, [*liked, *disliked]))
+    return (yield from run_plan(bound, options, plan)) if plan else []
 
 
 def similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser]]:
@@ -88,16 +68,33 @@ def similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser
 
     Raises :class:`NotFound` for a user without events.
     """
-    requests.check_limit(limit)
-    who = yield from _look_up(bound, user)
-    if not who.known:
-        raise NotFound(f"user {user!r} has no events in space {bound.space.name!r}: check the id, or track some first")
-    filter = requests.combined(bound.tenant, None, [who.point])
-    legs = [LegQuery(leg, who.point) for leg in who.legs]
-    if not legs:
+    check_limit(limit)
+    stored = yield from read_user(bound, user)
+    if not stored.known:
+        raise NotFound(
+            f"user {user!r} has no events in space {bound.space.name!r}: check the id, or track events first"
+        )
+    if not stored.legs:
         return []
     request = requests.fused(
-        legs, weights=bound.config.weights, filter=filter, limit=limit, depth=bound.config.prefetch
+        [LegQuery(leg, stored.point) for leg in stored.legs],
+        weights=bound.config.weights,
+        filter=requests.combined(bound.tenant, None, [stored.point]),
+        limit=limit,
+        depth=bound.config.prefetch,
     )
-    answers = yield from call("query_batch_points", collection_name=bound.space.users, requests=[request])
-    return results.users(answers[0].points)
+    points = yield from calls.query(bound.space.users, [request])
+    return results.users(points[0])
+
+
+def _legs_of(bound: Bound, items: Sequence[str]) -> Steps[dict[str, Sequence[str]]]:
+    """Item id → names of its legs, for the items that exist."""
+    points = {bound.item_point(item): item for item in items}
+    stored = yield from calls.retrieve(bound.space.items, points, [Key.LEGS])
+    return {points[point.id]: point.get(Key.LEGS, []) for point in stored}
+
+
+def _history(bound: Bound, weights: Mapping[str, float]) -> models.NearestQuery:
+    """Items with weights, as a query of the collab leg."""
+    indices = [sparse_index(item, bound.tenant) for item in weights]
+    return models.NearestQuery(nearest=models.SparseVector(indices=indices, values=list(weights.values())))

@@ -1,51 +1,46 @@
-"""TODO: llmrec_qdrant.operations.texts."""
+"""Free texts: what users write, and what they search for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from qdrant_client import models
-
 from llmrec_qdrant.contracts.messages import EmbedTexts
+from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.steps import Steps, call, notify
-from llmrec_qdrant.space.ids import digest, point_id
+from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.space.conditions import none_of, one_of
+from llmrec_qdrant.space.ids import digest
 from llmrec_qdrant.space.layout import FRESH, Key
+from llmrec_qdrant.space.points import new_point
 
-__all__ = ["query_text"]
+__all__ = ["put_unless_same", "request_text", "store_query", "text_payload"]
 
 
-def _text_payload(bound: Bound, user: str, point: str, text: str) -> dict[str, Any]:
+def text_payload(bound: Bound, user: str, point: str, text: str) -> dict[str, Any]:
+    """A text that waits for its vectors; ``user`` is empty for the text of a search."""
     return {
         Key.USER_ID: user,
-        Key.TENANT: bound.tenant or "",
         Key.TEXT: text,
+        Key.TENANT: bound.owner,
         Key.SRC_HASH: digest(bound.tenant, point, text),
         **FRESH,
         Key.LEGS: [],
     }
 
 
-def _put_unless_same(collection: str, payloads: Mapping[str, dict[str, Any]]) -> Steps[None]:
-    """Insert new points and replace changed ones; a point whose stored hash is the same is left alone."""
-    if not payloads:
-        return
-    hashes = [payload[Key.SRC_HASH] for payload in payloads.values()]
-    same = models.FieldCondition(key=Key.SRC_HASH, match=models.MatchAny(any=hashes))
-    points = [models.PointStruct(id=point, vector={}, payload=payload) for point, payload in payloads.items()]
-    yield from call(
-        "upsert", collection_name=collection, points=points, wait=True, update_filter=models.Filter(must_not=[same])
-    )
+def put_unless_same(collection: str, payloads: Mapping[str, dict[str, Any]]) -> Steps[None]:
+    """Insert new points and replace changed ones; a point whose stored digest is the same stays as it is."""
+    points = [new_point(point, payload) for point, payload in payloads.items()]
+    digests = [payload[Key.SRC_HASH] for payload in payloads.values()]
+    yield from calls.upsert(collection, points, none_of(one_of(Key.SRC_HASH, digests)))
 
 
-def query_text(bound: Bound, text: str) -> Steps[str]:
-    """Store the text of a query and ask for its vectors; returns its point id. The same text is encoded once."""
-    point = point_id("query", text, bound.tenant)
-    yield from _put_unless_same(bound.space.texts, {point: _text_payload(bound, "", point, text)})
-    return point
+def store_query(bound: Bound, point: str, text: str) -> Steps[None]:
+    """Store the text of a search under its point id; the same text is encoded once."""
+    yield from put_unless_same(bound.space.texts, {point: text_payload(bound, "", point, text)})
 
 
 def request_text(bound: Bound, point: str) -> Steps[bool]:
-    """Ask a worker to encode one stored text."""
+    """Ask a worker to encode a stored text; False if the queue did not take the message."""
     return (yield from notify([EmbedTexts(space=bound.space.name, ids=[point])]))

@@ -1,9 +1,8 @@
-"""The versions of a space: which collections exist, which one the aliases name, and writing to all of them.
+"""The versions of a space: which collections exist, which version the aliases name, and writing to all of them.
 
-``{space}_items_vN`` marks that version *N* exists: it is created last and deleted first. Readers use the
-aliases. Writers write to every version by its own name, live one first, and look again before they
-acknowledge: a version that appeared meanwhile is written too. So whatever scans a new version into
-existence afterwards has seen every acknowledged write, and no lock is needed.
+``{space}_items_vN`` marks that version *N* exists: it is created last and deleted first. Readers use the aliases. Writers
+write to every version by its own name, the live one first, and look again before they acknowledge: a version that appeared
+meanwhile is written too. A scan that fills a new version has therefore seen every acknowledged write, and no lock is needed.
 """
 
 from __future__ import annotations
@@ -16,15 +15,14 @@ from typing import TypeVar
 from qdrant_client import models
 
 from llmrec_qdrant.errors import SpaceMismatch, SpaceNotFound
-from llmrec_qdrant.operations.steps import Steps, call
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.space.layout import KINDS, Space
 
 __all__ = ["VERSIONED", "Versions", "drop", "on_every_version", "switch", "versions"]
 
-
 VERSIONED = tuple(kind for kind in KINDS if kind != "events")
 """Kinds of collections that have versions; items come first."""
-
 
 T = TypeVar("T")
 
@@ -47,36 +45,35 @@ def versions(space: Space) -> Steps[Versions]:
 
     Raises :class:`SpaceNotFound` for a space without a live version.
     """
-    listed = yield from call("get_collections")
-    aliases = yield from call("get_aliases")
+    names = yield from calls.collection_names()
+    aliases = yield from calls.aliases()
     pattern = re.compile(re.escape(space.items) + r"_v(\d+)")
-    numbers = sorted(int(found[1]) for one in listed.collections if (found := pattern.fullmatch(one.name)))
-    for alias in aliases.aliases:
-        found = pattern.fullmatch(alias.collection_name) if alias.alias_name == space.items else None
-        if found:
-            live = int(found[1])
-            return Versions(live, tuple(number for number in numbers if number != live))
-    raise SpaceNotFound(
-        f"there is no space {space.name!r} in this Qdrant: create the space first with "
-        f"`llmrec init --space {space.name}` or Recommender.create()"
-    )
+    numbers = sorted(int(match[1]) for name in names if (match := pattern.fullmatch(name)))
+    match = pattern.fullmatch(aliases.get(space.items, ""))
+    if match is None:
+        raise SpaceNotFound(
+            f"there is no space {space.name!r} in this Qdrant: create the space first with "
+            f"`llmrec init --space {space.name}` or Recommender.create()"
+        )
+    live = int(match[1])
+    return Versions(live, tuple(number for number in numbers if number != live))
 
 
 def on_every_version(space: Space, write: Callable[[int], Steps[T]]) -> Steps[T]:
-    """Do ``write`` on every version; returns what it returned on the live one."""
+    """Call ``write`` with the number of every version; returns its result on the live one."""
     results: dict[int, T] = {}
     gone: set[int] = set()
     first: int | None = None
     while True:
-        found = yield from versions(space)
-        first = found.live if first is None else first
-        left = [number for number in found.all if number not in results and number not in gone]
+        existing = yield from versions(space)
+        first = existing.live if first is None else first
+        left = [number for number in existing.all if number not in results and number not in gone]
         if not left:
             return results[first] if first in results else next(iter(results.values()))
         for number in left:
             try:
                 results[number] = yield from write(number)
-            except SpaceNotFound:  # dropped meanwhile, unless it is the only one
+            except SpaceNotFound:  # dropped meanwhile; if it was the only version, the next look raises
                 gone.add(number)
 
 
@@ -88,16 +85,16 @@ def switch(space: Space, version: int) -> Steps[None]:
         operations.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)))
         new = models.CreateAlias(collection_name=space.versioned(kind, version), alias_name=alias)
         operations.append(models.CreateAliasOperation(create_alias=new))
-    yield from call("update_collection_aliases", change_aliases_operations=operations)
+    yield from calls.change_aliases(operations)
 
 
 def drop(space: Space, version: int) -> Steps[None]:
-    """Delete a version, items first: without them nobody takes it for one.
+    """Delete a version, items first: they mark that it exists.
 
     Raises :class:`SpaceMismatch` for the live version.
     """
-    found = yield from versions(space)
-    if version == found.live:
-        raise SpaceMismatch(f"version {version} of space {space.name!r} is live: switch to another one first")
+    existing = yield from versions(space)
+    if version == existing.live:
+        raise SpaceMismatch(f"version {version} of space {space.name!r} is live: switch to another version first")
     for kind in VERSIONED:
-        yield from call("delete_collection", collection_name=space.versioned(kind, version))
+        yield from calls.delete_collection(space.versioned(kind, version))

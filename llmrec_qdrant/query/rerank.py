@@ -1,55 +1,54 @@
-"""A list whose topics stand in the proportion of a user's interests. Pure.
-
-Steck, "Calibrated recommendations" (RecSys 2018): among the candidates, pick one by one the item with the greatest
-``(1 - λ)·Σ relevance - λ·KL(p ‖ q)``, where *p* are the interests and *q* the topics of the list so far. Those that
-are picked are shown in the order they came in: which items there are decides how near a list is to the interests, and
-their order decides how soon the best is found.
-"""
+"""Orders candidates anew: for diversity (MMR), or in the proportions of a user's interests (calibration). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from qdrant_client import models
 
-from llmrec_qdrant.space.layout import DENSE
+from llmrec_qdrant.space.layout import DENSE, Key
+from llmrec_qdrant.space.points import Point
 
-__all__ = ["POOL", "calibrated", "divergence", "diversify"]
-
+__all__ = ["CALIBRATION_POOL", "MMR_POOL", "TRADE_OFF", "calibrate", "calibrated", "divergence", "diversify"]
 
 MMR_POOL = 5
 """Candidates per wanted item when a list is diversified."""
+CALIBRATION_POOL = 10
+"""Candidates per wanted item when a list is calibrated: small interests stand far down a list."""
+TRADE_OFF = 0.3
+"""λ of the calibration, chosen on MovieLens: see docs/decisions/topics.md."""
+SMOOTHING = 0.01
+"""Share of the interests mixed into the list's topics, so that a missing topic costs much but not everything."""
 
 
-def diversify(points: Sequence[models.ScoredPoint], diversity: float, limit: int) -> list[models.ScoredPoint]:
+def diversify(points: Sequence[Point], diversity: float, limit: int) -> list[Point]:
     """Maximal marginal relevance (Carbonell & Goldstein 1998) over fused candidates.
 
-    Picks, one by one, the point with the greatest ``(1 - d)·relevance - d·similarity``: relevance is
-    the fused score scaled to [0, 1], similarity the greatest cosine (at least 0) to a point already picked.
-    Points without a dense vector have similarity 0. ``diversity`` 0 keeps the order, 1 ignores relevance.
+    Picks, one after the other, the point with the greatest ``(1 - d)·relevance - d·similarity``: relevance is the fused
+    score scaled to [0, 1], similarity the greatest cosine (at least 0) to a point already picked. Points without a dense
+    vector have similarity 0. ``diversity`` 0 keeps the order, 1 ignores relevance.
     """
     if not points:
         return []
-    scores = np.array([point.score for point in points], dtype=np.float64)
-    span = scores.max() - scores.min()
-    relevance = (scores - scores.min()) / span if span > 0 else np.ones_like(scores)
-    matrix = _unit_rows([_dense_of(point) for point in points])
+    relevance = _scaled(np.array([point.score for point in points], dtype=np.float64))
+    matrix = _unit_rows([point.dense(DENSE) or [] for point in points])
     closest = np.zeros(len(points))
     picked: list[int] = []
-    open_ = np.ones(len(points), dtype=bool)
-    while open_.any() and len(picked) < limit:
-        gain = np.where(open_, (1 - diversity) * relevance - diversity * closest, -np.inf)
+    left = np.ones(len(points), dtype=bool)
+    while left.any() and len(picked) < limit:
+        gain = np.where(left, (1 - diversity) * relevance - diversity * closest, -np.inf)
         best = int(np.argmax(gain))
         picked.append(best)
-        open_[best] = False
+        left[best] = False
         closest = np.maximum(closest, matrix @ matrix[best])
-    return [points[i] for i in picked]
+    return [points[place] for place in picked]
 
 
-def _dense_of(point: models.ScoredPoint) -> list[float]:
-    vector = point.vector.get(DENSE) if isinstance(point.vector, dict) else None
-    return [float(x) for x in vector] if isinstance(vector, list) else []  # type: ignore[arg-type]
+def _scaled(scores: np.ndarray) -> np.ndarray:
+    """Scores mapped to [0, 1]; all 1 where they are equal."""
+    span = float(scores.max() - scores.min())
+    scaled: np.ndarray = (scores - scores.min()) / span if span > 0 else np.ones_like(scores)
+    return scaled
 
 
 def _unit_rows(rows: Sequence[Sequence[float]]) -> np.ndarray:
@@ -60,16 +59,48 @@ def _unit_rows(rows: Sequence[Sequence[float]]) -> np.ndarray:
     return unit
 
 
-TRADE_OFF = 0.3
-"""λ, chosen on MovieLens: see docs/decisions/topics.md."""
+def calibrate(points: Sequence[Point], interests: Mapping[str, float], limit: int) -> list[Point]:
+    """The ``limit`` points whose topics come near to the shares of a user's interests (topic → share)."""
+    topics = [next(iter(point.get(Key.TOPIC_IDS, [])), None) for point in points]
+    scores = sorted((point.score for point in points), reverse=True)  # a diversified list counts by its places
+    return [points[place] for place in calibrated(scores, topics, interests, limit)]
 
 
-POOL = 10
-"""Candidates per wanted item: small interests stand far down a list."""
+def calibrated(
+    scores: Sequence[float],
+    topics: Sequence[str | None],
+    interests: Mapping[str, float],
+    limit: int,
+    trade_off: float = TRADE_OFF,
+) -> list[int]:
+    """Places of the candidates that bring a list's topics near to the user's interests, ascending.
 
+    Steck, "Calibrated recommendations" (RecSys 2018): picks, one after the other, the item with the greatest
+    ``(1 - λ)·Σ relevance - λ·KL(p ‖ q)``, where *p* are the interests and *q* the topics of the list so far. Picked items
+    keep the order they came in: the set decides how near a list is to the interests, the order how soon the best is seen.
 
-SMOOTHING = 0.01
-"""Share of *p* mixed into *q*, so that a topic that is missing costs much and not everything."""
+    Candidates come best first; ``scores`` are scaled to [0, 1] over them. Without interests the first ones are picked.
+
+    >>> calibrated([1.0, 0.9, 0.8, 0.1], ["a", "a", "a", "b"], {"a": 0.5, "b": 0.5}, 2, trade_off=0.9)
+    [0, 3]
+    >>> calibrated([1.0, 0.9, 0.8, 0.1], ["a", "a", "a", "b"], {}, 2)
+    [0, 1]
+    """
+    shares = _shares(interests)
+    if not len(scores) or shares is None:
+        return list(range(min(limit, len(scores))))
+    relevance = _scaled(np.array(scores, dtype=np.float64))
+    member = np.array([[topic == name for name in interests] for topic in topics], dtype=np.float64)
+    counts = np.zeros(len(shares))
+    picked: list[int] = []
+    left = np.ones(len(relevance), dtype=bool)
+    while left.any() and len(picked) < limit:
+        costs = _divergence(shares, (counts + member) / (len(picked) + 1))
+        best = int(np.argmax(np.where(left, (1 - trade_off) * relevance - trade_off * costs, -np.inf)))
+        picked.append(best)
+        left[best] = False
+        counts += member[best]
+    return sorted(picked)
 
 
 def divergence(interests: Mapping[str, float], topics: Sequence[str | None]) -> float:
@@ -80,53 +111,25 @@ def divergence(interests: Mapping[str, float], topics: Sequence[str | None]) -> 
     >>> divergence({"a": 0.5, "b": 0.5}, ["a", "a"]) > 1
     True
     """
-    wanted = np.array(list(interests.values()), dtype=np.float64)
-    if not len(wanted) or wanted.sum() <= 0:
+    shares = _shares(interests)
+    if shares is None:
         return 0.0
-    wanted = wanted / wanted.sum()
     have = np.array([sum(topic == name for topic in topics) for name in interests]) / max(len(topics), 1)
-    return float(_divergence(wanted, have[None, :])[0])
+    return float(_divergence(shares, have[None, :])[0])
 
 
-def _divergence(wanted: np.ndarray, have: np.ndarray) -> np.ndarray:
-    mixed = (1 - SMOOTHING) * have + SMOOTHING * wanted
-    ratio = np.where(wanted > 0, np.log(np.where(wanted > 0, wanted, 1) / np.where(wanted > 0, mixed, 1)), 0)
-    result: np.ndarray = (wanted * ratio).sum(axis=1)
+def _shares(interests: Mapping[str, float]) -> np.ndarray | None:
+    """Interests that add up to 1; None for none."""
+    weights = np.array(list(interests.values()), dtype=np.float64)
+    if not len(weights) or weights.sum() <= 0:
+        return None
+    shares: np.ndarray = weights / weights.sum()
+    return shares
+
+
+def _divergence(shares: np.ndarray, have: np.ndarray) -> np.ndarray:
+    """``KL(p ‖ q̃)`` per row of ``have``."""
+    mixed = (1 - SMOOTHING) * have + SMOOTHING * shares
+    ratio = np.where(shares > 0, np.log(np.where(shares > 0, shares, 1) / np.where(shares > 0, mixed, 1)), 0)
+    result: np.ndarray = (shares * ratio).sum(axis=1)
     return result
-
-
-def calibrated(
-    scores: Sequence[float],
-    topics: Sequence[str | None],
-    interests: Mapping[str, float],
-    limit: int,
-    trade_off: float = TRADE_OFF,
-) -> list[int]:
-    """Places of the picked candidates, ascending. Candidates come best first.
-
-    ``scores`` are scaled to [0, 1] over the candidates. Without interests the first ones are picked.
-
-    >>> calibrated([1.0, 0.9, 0.8, 0.1], ["a", "a", "a", "b"], {"a": 0.5, "b": 0.5}, 2, trade_off=0.9)
-    [0, 3]
-    >>> calibrated([1.0, 0.9, 0.8, 0.1], ["a", "a", "a", "b"], {}, 2)
-    [0, 1]
-    """
-    given = np.array(scores, dtype=np.float64)
-    wanted = np.array(list(interests.values()), dtype=np.float64)
-    if not len(given) or wanted.sum() <= 0:
-        return list(range(min(limit, len(given))))
-    wanted = wanted / wanted.sum()
-    span = float(given.max() - given.min())
-    relevance = (given - given.min()) / span if span > 0 else np.ones_like(given)
-    names = list(interests)
-    member = np.array([[topic == name for name in names] for topic in topics], dtype=np.float64)
-    counts = np.zeros(len(names))
-    picked: list[int] = []
-    left = np.ones(len(given), dtype=bool)
-    while left.any() and len(picked) < limit:
-        costs = _divergence(wanted, (counts + member) / (len(picked) + 1))
-        best = int(np.argmax(np.where(left, (1 - trade_off) * relevance - trade_off * costs, -np.inf)))
-        picked.append(best)
-        left[best] = False
-        counts += member[best]
-    return sorted(picked)

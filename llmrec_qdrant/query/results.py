@@ -1,47 +1,62 @@
-"""TODO: llmrec_qdrant.query.results."""
+"""Points → answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qdrant_client import models
-
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
 from llmrec_qdrant.contracts.config import Leg
-from llmrec_qdrant.space.layout import ITEM_INTERNAL, Key
+from llmrec_qdrant.space.layout import COLLAB, DENSE, ITEM_INTERNAL, TFIDF, Key
+from llmrec_qdrant.space.points import Point
 
-__all__ = ["leg_scores", "recommendations", "users"]
+__all__ = ["by_popularity", "leg_scores", "reason", "recommendations", "users"]
+
+MAX_SHARED_WORDS = 4
+"""Words that one reason names."""
 
 
-def recommendations(points: Sequence[models.ScoredPoint], reason: str = "") -> list[Recommendation]:
-    """Scored item points as the caller sees them: own fields only."""
-    return [_recommendation(point, reason) for point in points]
+def recommendations(points: Sequence[Point], reason: str = "") -> list[Recommendation]:
+    """Item points as the caller sees them: the caller's own fields only."""
+    return [_recommendation(point, point.score, reason) for point in points]
 
 
-def _recommendation(point: models.ScoredPoint, reason: str) -> Recommendation:
-    payload = point.payload or {}
+def by_popularity(points: Sequence[Point], reason: str) -> list[Recommendation]:
+    """The same, scored by popularity."""
+    return [_recommendation(point, float(point.get(Key.POPULARITY, 0.0)), reason) for point in points]
+
+
+def _recommendation(point: Point, score: float, reason: str) -> Recommendation:
     return Recommendation(
-        id=payload.get(Key.ITEM_ID, str(point.id)),
-        score=float(point.score),
-        title=payload.get(Key.TITLE) or "",
-        payload={key: value for key, value in payload.items() if key not in ITEM_INTERNAL},
+        id=point.get(Key.ITEM_ID, point.id),
+        score=score,
+        title=point.get(Key.TITLE, ""),
+        payload={key: value for key, value in point.payload.items() if key not in ITEM_INTERNAL},
         reason=reason,
-        topics=payload.get(Key.TOPICS) or [],
+        topics=point.get(Key.TOPICS, []),
     )
 
 
-def users(points: Sequence[models.ScoredPoint]) -> list[SimilarUser]:
-    """Scored user points as the caller sees them."""
+def users(points: Sequence[Point]) -> list[SimilarUser]:
+    """User points as the caller sees them."""
     return [
-        SimilarUser(
-            id=(point.payload or {}).get(Key.USER_ID, str(point.id)),
-            score=float(point.score),
-            terms=(point.payload or {}).get(Key.TERMS) or [],
-        )
+        SimilarUser(id=point.get(Key.USER_ID, point.id), score=point.score, terms=point.get(Key.TERMS, []))
         for point in points
     ]
 
 
-def leg_scores(answers: Mapping[Leg, Sequence[models.ScoredPoint]], point: str) -> dict[str, float]:
+def leg_scores(lists: Mapping[Leg, Sequence[Point]], point: str) -> dict[str, float]:
     """Score per leg of one point, for the legs that proposed it."""
-    return {leg: float(scored.score) for leg, points in answers.items() for scored in points if str(scored.id) == point}
+    return {leg: scored.score for leg, points in lists.items() for scored in points if scored.id == point}
+
+
+def reason(scores: Mapping[str, float], point: Point, terms: Sequence[str]) -> str:
+    """Why an item is on the list, in words; ``scores`` per leg, ``terms`` the user's strongest words."""
+    has = set(point.get(Key.TERMS, []))
+    shared = [term for term in terms if term in has][:MAX_SHARED_WORDS]
+    reasons = {
+        TFIDF: f"shares words: {', '.join(shared)}" if shared else "",
+        COLLAB: "chosen next by people with this history",
+        DENSE: "close in meaning",
+    }
+    told = [reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if scores.get(leg, 0) > 0 and reasons[leg]]
+    return "; ".join(told) or "shares words"

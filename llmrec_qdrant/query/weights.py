@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.query.weights."""
+"""Leg weights → how often a request asks each leg."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from collections.abc import Mapping
 from llmrec_qdrant.contracts.config import LEGS, Leg
 from llmrec_qdrant.errors import InvalidInput, show
 
-__all__ = ["multiplicities"]
+__all__ = ["MAX_REPEATS", "multiplicities"]
+
+MAX_REPEATS = 6
+"""Times that one request asks a leg."""
+
+CLOSE_ENOUGH = 0.05
+"""Relative error of a leg's share below which the smallest numbers are taken."""
 
 
-MOST = 6
-"""Times that one request names a leg."""
+def multiplicities(weights: Mapping[Leg, float], largest: int = MAX_REPEATS) -> dict[Leg, int]:
+    """The smallest whole numbers, at most ``largest`` each, in the ratio of ``weights`` (within 5 % if possible).
 
-
-def _are_weights(given: object) -> bool:
-    if not isinstance(given, Mapping) or set(given) - set(LEGS) or not any(given.values()):
-        return False
-    numbers = [value for value in given.values() if isinstance(value, int | float)]
-    return len(numbers) == len(given) and all(0 <= value <= sys.float_info.max for value in numbers)
-
-
-def multiplicities(weights: Mapping[Leg, float], most: int = MOST) -> dict[Leg, int]:
-    """The smallest whole numbers, at most ``most`` each, in the ratio of ``weights`` (within 5 % if possible).
+    Raises :class:`InvalidInput`.
 
     >>> multiplicities({"dense": 0.5, "tfidf": 0.5, "collab": 1.0})
     {'dense': 1, 'tfidf': 1, 'collab': 2}
@@ -31,15 +28,25 @@ def multiplicities(weights: Mapping[Leg, float], most: int = MOST) -> dict[Leg, 
     {'dense': 1}
     """
     if not _are_weights(weights):
-        raise InvalidInput(f"weights are numbers of zero or more for {', '.join(LEGS)}, not {show(weights)}")
-    wanted = {leg: weights[leg] / max(weights.values()) for leg in LEGS if weights.get(leg, 0) > 0}
+        raise InvalidInput(
+            f"weights must give a number of zero or more per leg ({', '.join(LEGS)}), one of them above zero, "
+            f"not {show(weights)}"
+        )
+    shares = {leg: weights[leg] / max(weights.values()) for leg in LEGS if weights.get(leg, 0) > 0}
 
     def rounded(scale: int) -> dict[Leg, int]:
-        return {leg: max(1, round(share * scale)) for leg, share in wanted.items()}
+        return {leg: max(1, round(share * scale)) for leg, share in shares.items()}
 
     def error(scale: int) -> float:
         counts = rounded(scale)
-        return max(abs(counts[leg] / max(counts.values()) - share) / share for leg, share in wanted.items())
+        return max(abs(counts[leg] / max(counts.values()) - share) / share for leg, share in shares.items())
 
-    scales = range(1, most + 1)
-    return rounded(next((s for s in scales if error(s) <= 0.05), min(scales, key=error)))
+    scales = range(1, largest + 1)
+    return rounded(next((scale for scale in scales if error(scale) <= CLOSE_ENOUGH), min(scales, key=error)))
+
+
+def _are_weights(value: object) -> bool:
+    if not isinstance(value, Mapping) or set(value) - set(LEGS) or not any(value.values()):
+        return False
+    numbers = [weight for weight in value.values() if isinstance(weight, int | float)]
+    return len(numbers) == len(value) and all(0 <= weight <= sys.float_info.max for weight in numbers)

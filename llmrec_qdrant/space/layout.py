@@ -16,6 +16,7 @@ collection            versioned  holds
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -345,3 +346,26 @@ WORKERS_OWN = frozenset(
 
 FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.SET_ASIDE: False}
 """What a new source says of the work on it: all of it is still to do."""
+
+
+_NEW_ITEM: dict[str, Any] = {Key.TOPICS: [], Key.TOPIC_IDS: [], Key.TERMS: [], Key.POPULARITY: 0.0}
+_NEW_USER: dict[str, Any] = {
+    Key.INTERESTS: [], Key.RECENT: [], Key.TERMS: [], Key.STEER: {}, Key.N_EVENTS: 0, Key.UPDATED_AT: None,
+}  # fmt: skip
+
+
+def new_item(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The first payload of an item, from what a write owns.
+
+    All keys are there from the beginning, in the order people read them: Qdrant keeps the order of the first write.
+    """
+    last = {Key.TENANT: source.get(Key.TENANT, "")}
+    first = {key: value for key, value in source.items() if key not in last}
+    return {**first, **_NEW_ITEM, **last, **FRESH, Key.LEGS: []}
+
+
+def new_user(user: str, tenant: str, revision: str) -> dict[str, Any]:
+    """The first payload of a user, in the order people read it."""
+    return {
+        Key.USER_ID: user, Key.TENANT: tenant, **_NEW_USER, **FRESH, Key.REVISION: revision, Key.LEGS: [], Key.SEEN: [],
+    }  # fmt: skip

@@ -34,7 +34,7 @@ class Point:
     def of(cls, record: models.Record | models.ScoredPoint) -> Point:
         """A point from an answer of the Qdrant client."""
         vectors = record.vector if isinstance(record.vector, dict) else {}
-        score = record.score if isinstance(record, models.ScoredPoint) else 0.0
+        score = float(record.score) if isinstance(record, models.ScoredPoint) else 0.0
         return cls(str(record.id), flat(record.payload or {}), vectors, score)
 
     def get(self, key: str, default: Any = None) -> Any:

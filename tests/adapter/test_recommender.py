@@ -369,7 +369,7 @@ def test_a_list_may_hold_what_was_taken_last_and_nothing_else_of_the_past(rec: R
 @pytest.mark.parametrize("odd", ["last", "", 1, None, [], np.array([True, False]), object()])
 def test_what_says_nothing_of_seen_items_is_refused(rec: Recommender, odd: Any) -> None:
     for ask in (rec.recommend, rec.request, rec.shelves):
-        with pytest.raises(InvalidInput, match="exclude_seen is True, False or 'but_last', not"):
+        with pytest.raises(InvalidInput, match="exclude_seen must be True, False or 'but_last', not"):
             ask("nobody", exclude_seen=odd)
 
 
@@ -391,7 +391,7 @@ def test_filter_exclude_limit(rec: Recommender) -> None:
     for limit in (0, -1, 1001, True):
         with pytest.raises(InvalidInput, match="limit must be"):
             rec.recommend("ann", limit)
-    with pytest.raises(InvalidInput, match="exclude is a list"):
+    with pytest.raises(InvalidInput, match="exclude must be a list"):
         rec.recommend("ann", exclude="m3")
     with pytest.raises(InvalidInput, match="diversity"):
         rec.recommend("ann", diversity=2)
@@ -490,7 +490,7 @@ def test_options_of_the_wrong_kind_are_refused(rec: Recommender) -> None:
         with pytest.raises(InvalidInput):
             rec.recommend("ann", **options)  # type: ignore[arg-type]
     for single in (Item(id="a"), {"id": "a"}, "a", 5):
-        with pytest.raises(InvalidInput, match="give a list"):
+        with pytest.raises(InvalidInput, match="expected a list; wrap a single item or event"):
             rec.upsert_items(single)  # type: ignore[arg-type]
 
 
@@ -524,7 +524,7 @@ def test_tenants_do_not_see_each_other(where: dict[str, str]) -> None:
     assert len(red.similar_items("m1")) == 2 and len(red.recommend_from(["m1"])) == 2
     assert [one.id for one in red.similar_users("ann")] == ["bob"]
     assert (red.status().items, blue.status().items, red.status().events) == (3, 6, 5)
-    with pytest.raises(PartlyRejected, match="'blue' is not the tenant"):
+    with pytest.raises(PartlyRejected, match="'blue' is not 'red', the tenant"):
         red.upsert_items([Item(id="x", title="x", tenant="blue")])
     assert blue.delete_items(["m1"]) == 1 and red.status().items == 3
     assert red.forget_user("ann") == 3 and blue.status().events == 5

@@ -14,7 +14,7 @@ from llmrec_qdrant.cli.options import Limit
 from llmrec_qdrant.cli.printing import out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.query.requests import check_limit
+from llmrec_qdrant.query.options import check_limit
 
 from .options import Seed, SplitBy
 

@@ -11,7 +11,7 @@ from llmrec_qdrant.cli.app import Connected
 from llmrec_qdrant.cli.options import Limit
 from llmrec_qdrant.cli.printing import out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
-from llmrec_qdrant.query.requests import check_limit
+from llmrec_qdrant.query.options import check_limit
 
 from .evaluate import figure
 from .options import Seed

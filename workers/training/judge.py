@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts.config import Leg, SpaceConfig
 from llmrec_qdrant.operations.batching import batches
-from llmrec_qdrant.query.weights import MOST
+from llmrec_qdrant.query.weights import MAX_REPEATS
 from llmrec_qdrant.space.layout import DENSE, Space
 
 from ..encoding import registry
@@ -52,7 +52,7 @@ def heavier(weights: dict[Leg, float], times: float) -> dict[Leg, float]:
     """
     least = min((weight for leg, weight in weights.items() if leg != DENSE and weight > 0), default=0.0)
     own = weights.get(DENSE) or least
-    return {**weights, DENSE: max(own, min(own * times, MOST * least))}
+    return {**weights, DENSE: max(own, min(own * times, MAX_REPEATS * least))}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Calibration and steered requests: pure, by hand."""
+"""Diversity and calibration, by hand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,87 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from qdrant_client import models
 
-from llmrec_qdrant.operations import lists
-from llmrec_qdrant.query import requests
-from llmrec_qdrant.query.requests import LegQuery
-from llmrec_qdrant.query.rerank import calibrated, divergence
+from llmrec_qdrant.query.rerank import calibrate, calibrated, divergence, diversify
+from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
+
+# --- diversity -----------------------------------------------------------------------------------
+
+
+def at(number: int, score: float, *vector: float) -> Point:
+    return Point(str(number), vectors={"dense": list(vector)} if vector else {}, score=score)
+
+
+def picked(points: list[Point], diversity: float, limit: int = 10) -> list[str]:
+    return [point.id for point in diversify(points, diversity, limit)]
+
+
+# Relevance 1, 0.8, 0.5, 0; directions 0°, 0°, 90°, 45°.
+FOUR = [at(1, 10, 1, 0), at(2, 8, 2, 0), at(3, 5, 0, 1), at(4, 0, 3, 3)]
+
+
+def test_no_diversity_keeps_the_order() -> None:
+    assert picked(FOUR, 0.0) == ["1", "2", "3", "4"]
+
+
+def test_full_diversity_takes_the_farthest() -> None:
+    """First 1 (all gains are 0); then 3 (cosine 0 to 1); then 4 (0.71 to both) before 2 (1 to 1)."""
+    assert picked(FOUR, 1.0) == ["1", "3", "4", "2"]
+
+
+def test_half_diversity_by_hand() -> None:
+    """Gains: 1 first (0.5). Then 2: .4-.5=-.1, 3: .25-0=.25, 4: 0-.35=-.35, so 3. Then 2 (-.1), 4 (-.35)."""
+    assert picked(FOUR, 0.5) == ["1", "3", "2", "4"]
+
+
+def test_little_diversity_by_hand() -> None:
+    """Gains at 0.2 after 1 — 2: .64-.2=.44, 3: .4-0=.4 — so the order stays; at 0.3 — .56-.3=.26, .35 — it turns."""
+    assert picked(FOUR, 0.2)[:3] == ["1", "2", "3"]
+    assert picked(FOUR, 0.3)[:3] == ["1", "3", "2"]
+
+
+def test_a_limit_cuts_the_picks() -> None:
+    assert picked(FOUR, 1.0, limit=2) == ["1", "3"]
+    assert picked(FOUR, 0.0, limit=1) == ["1"]
+
+
+def test_points_without_a_vector_resemble_nothing() -> None:
+    """2 has no dense vector, 3 a zero one: both have similarity 0, 4 has 1."""
+    points = [at(1, 3, 1, 0), at(2, 2), at(3, 1, 0, 0), at(4, 2.5, 1, 0)]
+    assert picked(points, 1.0) == ["1", "2", "3", "4"]
+    assert picked([at(1, 2), at(2, 1)], 0.7) == ["1", "2"]
+
+
+def test_equal_scores_are_equally_relevant() -> None:
+    assert picked([at(1, 5, 1, 0), at(2, 5, 1, 0), at(3, 5, 0, 1)], 0.5) == ["1", "3", "2"]
+
+
+def test_nothing_to_diversify() -> None:
+    assert diversify([], 0.5, 10) == []
+
+
+def test_points_come_back_as_they_were() -> None:
+    assert all(point is FOUR[int(point.id) - 1] for point in diversify(FOUR, 0.5, 10))
+
+
+vectors = st.lists(st.floats(-1, 1), min_size=2, max_size=2)
+
+
+@given(st.lists(st.tuples(st.floats(-10, 10), vectors), max_size=8), st.floats(0, 1), st.integers(1, 10))
+def test_diversify_picks_each_point_once_up_to_the_limit(
+    given: list[tuple[float, list[float]]], diversity: float, limit: int
+) -> None:
+    ranked = sorted(given, key=lambda one: -one[0])
+    points = [at(number, score, *vector) for number, (score, vector) in enumerate(ranked)]
+    chosen = picked(points, diversity, limit)
+    assert len(chosen) == len(set(chosen)) == min(limit, len(points))
+    assert not chosen or ranked[int(chosen[0])][0] == ranked[0][0] or diversity == 1.0
+    if diversity == 0.0:
+        assert [ranked[int(one)][0] for one in chosen] == [score for score, _ in ranked[:limit]]
+
+
+# --- calibration ---------------------------------------------------------------------------------
 
 
 def test_divergence_by_hand() -> None:
@@ -51,11 +126,9 @@ def test_what_is_picked_first_is_not_shown_first() -> None:
 
 def test_a_diversified_list_keeps_its_order() -> None:
     """Its scores do not fall; what counts is the place."""
-    points = [
-        models.ScoredPoint(id=k, version=0, score=s, payload={"topic_ids": ["7"]}) for k, s in enumerate([3, 1, 2])
-    ]
-    assert [one.id for one in lists._calibrated(points, {"7": 1.0}, 2)] == [0, 1]
-    assert [one.id for one in lists._calibrated(points, {}, 2)] == [0, 1]
+    points = [Point(str(place), {Key.TOPIC_IDS: ["7"]}, score=score) for place, score in enumerate([3, 1, 2])]
+    assert [point.id for point in calibrate(points, {"7": 1.0}, 2)] == ["0", "1"]
+    assert [point.id for point in calibrate(points, {}, 2)] == ["0", "1"]
 
 
 def test_without_interests_or_trade_off_the_order_stays() -> None:
@@ -77,35 +150,3 @@ def test_picks_are_distinct_and_as_many_as_there_are(
     picked = calibrated(scores, topics, {"a": 0.6, "b": 0.4}, limit, trade_off)
     assert picked == sorted(set(picked))
     assert len(picked) == min(limit, len(candidates))
-
-
-LEGS = [LegQuery("dense", "p", "users"), LegQuery("tfidf", "p", "users")]
-
-
-def fused() -> models.QueryRequest:
-    return requests.fused(LEGS, weights={"dense": 1, "tfidf": 1}, filter=None, limit=10, depth=50)
-
-
-@pytest.mark.parametrize(("weight", "times"), [(1.4, 1), (2.0, 1), (3.0, 2), (4.0, 3)])
-def test_a_boosted_topic_is_asked_for_again(weight: float, times: int) -> None:
-    made = requests.steered(fused(), LEGS, {"7": weight}, None, 50)
-    assert isinstance(made.prefetch, list)
-    extra = made.prefetch[2:]
-    assert len(extra) == 2 * times
-    assert {one.filter.must[0].match.any[0] for one in extra} == {"7"}  # type: ignore[index,union-attr]
-    assert made.query == fused().query
-
-
-def test_a_lowered_topic_multiplies_the_fused_score() -> None:
-    body = requests.as_json(requests.steered(fused(), LEGS, {"7": 0.25, "8": 0.0}, None, 50))
-    condition = {"key": "topic_ids", "match": {"value": "7"}}
-    assert body["query"]["formula"] == {"mult": ["$score", {"sum": [1.0, {"mult": [-0.75, condition]}]}]}
-    assert [one["query"] for one in body["prefetch"]] == [{"fusion": "dbsf"}]
-    assert len(body["prefetch"][0]["prefetch"]) == 2
-
-
-def test_muted_topics_are_filtered() -> None:
-    assert requests.unmuted({"7": 1.0, "8": 2.0}) is None
-    assert requests.as_json(requests.unmuted({"7": 0.0, "8": 2.0})) == {
-        "must_not": [{"key": "topic_ids", "match": {"any": ["7"]}}]
-    }

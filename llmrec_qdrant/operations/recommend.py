@@ -1,0 +1,67 @@
+"""Items for a user."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.answers import Recommendation, Seen
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, plan_list, run_plan
+from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.users import StoredUser, read_user
+from llmrec_qdrant.query import requests, results
+from llmrec_qdrant.query.options import ListOptions, check_seen, left_out
+from llmrec_qdrant.query.steering import steered, unmuted
+from llmrec_qdrant.space.conditions import all_of
+
+__all__ = ["recommend", "request"]
+
+
+def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
+    """Items for a user; for a user without vectors the popular ones, and ``reason`` says so."""
+    check_seen(exclude_seen)
+    stored = yield from read_user(bound, user)
+    plan = _plan(bound, user, stored, options, exclude_seen)
+    if not plan.reason:
+        taste = Taste(stored.terms, stored.shares)
+        recommendations = yield from run_plan(bound, options, plan, taste)
+        if recommendations:
+            return recommendations
+        plan = _popular(plan.filter, options, f"nothing suits what is known of {user!r}")
+    points = yield from calls.query(bound.space.items, [plan.request])
+    return results.by_popularity(points[0], plan.reason)
+
+
+def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
+    """The exact body that :func:`recommend` sends."""
+    check_seen(exclude_seen)
+    stored = yield from read_user(bound, user)
+    return requests.as_json(_plan(bound, user, stored, options, exclude_seen).request)
+
+
+def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, exclude_seen: Seen) -> Plan:
+    excluded = left_out(stored.seen, stored.last, exclude_seen)
+    filter = all_of(item_filter(bound, options, excluded), unmuted(stored.steering))
+    plan = plan_list(bound, options, stored.queries(bound), filter)
+    if plan is None:
+        return _popular(filter, options, _why_not_personal(user, stored))
+    if any(weight not in {0, 1} for weight in stored.steering.values()):
+        depth = max(bound.config.prefetch, options.limit)
+        return replace(plan, request=steered(plan.request, plan.legs, stored.steering, filter, depth))
+    return plan
+
+
+def _popular(filter: models.Filter | None, options: ListOptions, why: str) -> Plan:
+    return Plan(requests.top(filter, options.limit), filter=filter, reason=f"popular: {why}")
+
+
+def _why_not_personal(user: str, stored: StoredUser) -> str:
+    if not stored.known:
+        return f"there are no events of {user!r} yet"
+    if not stored.legs:
+        return f"the events of {user!r} are not encoded yet"
+    return f"{user!r} has no vector for the legs of this list"

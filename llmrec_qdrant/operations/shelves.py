@@ -1,0 +1,66 @@
+"""One row of items per interest of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.answers import Interest, Seen, Shelf
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.interests import current_interests
+from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.users import StoredUser, read_user
+from llmrec_qdrant.query import requests, results
+from llmrec_qdrant.query.options import check_limit, check_seen, left_out
+from llmrec_qdrant.query.requests import LegQuery
+from llmrec_qdrant.space.conditions import all_of, equals, where
+from llmrec_qdrant.space.layout import DENSE, Key
+
+__all__ = ["shelves"]
+
+
+def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) -> Steps[list[Shelf]]:
+    """One row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
+
+    The dense leg asks for the interest's own vector instead of the mean of all interests. An item stands in one row.
+    """
+    check_limit(limit)
+    check_limit(rows)
+    check_seen(exclude_seen)
+    stored = yield from read_user(bound, user, vectors=True)
+    interests = yield from current_interests(bound, stored)
+    strongest = sorted(
+        (interest for interest in interests if interest.steer > 0),
+        key=lambda interest: -interest.weight * interest.steer,
+    )[:rows]
+    if not strongest:
+        return []
+    seen = bound.item_points(left_out(stored.seen, stored.last, exclude_seen))
+    batch = [_request(bound, stored, interest, limit, seen) for interest in strongest]
+    lists = yield from calls.query(bound.space.items, batch)
+    return [
+        Shelf(
+            interest=interest,
+            title=f"Because you follow {interest.label}",
+            items=results.recommendations(points),
+        )
+        for interest, points in zip(strongest, lists, strict=True)
+        if points
+    ]
+
+
+def _request(
+    bound: Bound, user: StoredUser, interest: Interest, limit: int, seen: Sequence[str]
+) -> models.QueryRequest:
+    inside = all_of(requests.combined(bound.tenant, None, seen), where(equals(Key.TOPIC_IDS, interest.topic)))
+    queries = [query for query in user.queries(bound) if bound.config.weights.get(query.leg, 0) > 0]
+    if not queries:
+        return requests.top(inside, limit)
+    if interest.topic in user.rows:
+        own = LegQuery(DENSE, models.NearestQuery(nearest=list(user.rows[interest.topic])))
+        queries = [own if query.leg == DENSE else query for query in queries]
+    return requests.fused(
+        queries, weights=bound.config.weights, filter=inside, limit=limit, depth=bound.config.prefetch
+    )

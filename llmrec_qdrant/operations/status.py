@@ -1,0 +1,52 @@
+"""What a space holds and what waits, counted in Qdrant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.answers import SpaceStatus
+from llmrec_qdrant.contracts.messages import Reconcile
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.conditions import all_of, equals, where
+from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
+
+__all__ = ["reconcile", "status"]
+
+_ASIDE = "aside"
+
+
+def status(bound: Bound) -> Steps[SpaceStatus]:
+    """Counts of everything and of what waits, from Qdrant alone."""
+    counts: dict[str, int] = {}
+    for field, kind, condition in _counted():
+        number = yield from calls.count(bound.space.alias(kind), all_of(bound.mine, condition))
+        counts[field] = counts.get(field, 0) + number
+    aside = counts.pop(_ASIDE)
+    return SpaceStatus(space=bound.space.name, model=bound.config.encoder_id, set_aside=aside, **counts)
+
+
+def _counted() -> Iterator[tuple[str, CollectionKind, models.Filter | None]]:
+    """Field of the status, collection, and which of its points count."""
+    kinds: tuple[CollectionKind, ...] = ("items", "users", "events", "texts")
+    for kind in kinds:
+        yield kind, kind, None
+    yield (
+        "items_unreadable",
+        "items",
+        models.Filter(must=[equals(Key.STALE, False)], must_not=[equals(Key.LEGS, DENSE)]),
+    )
+    yield "events_unfolded", "events", where(equals(Key.FOLDED, False))
+    for kind in kinds:
+        if kind != "events":
+            yield f"{kind}_stale", kind, where(conditions.stale())
+            yield _ASIDE, kind, where(conditions.set_aside())
+
+
+def reconcile(bound: Bound) -> Steps[bool]:
+    """Ask a worker to find everything that is stale; False if the queue did not take the message."""
+    return (yield from notify([Reconcile(space=bound.space.name, everything=True)]))

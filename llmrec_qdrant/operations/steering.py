@@ -1,0 +1,54 @@
+"""Mutes or boosts a topic for a user."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.answers import MAX_BOOST, MAX_BOOSTED, Interest
+from llmrec_qdrant.contracts.messages import RefreshUsers
+from llmrec_qdrant.errors import InvalidInput, show
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.events import mark_users
+from llmrec_qdrant.operations.interests import interests_of
+from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.operations.topics import find_topic
+from llmrec_qdrant.operations.users import read_user
+from llmrec_qdrant.operations.versions import on_every_version
+from llmrec_qdrant.space.conditions import only
+from llmrec_qdrant.space.layout import Key
+
+__all__ = ["steer"]
+
+
+def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Interest]]:
+    """Store with a user how much of a topic to recommend; weight 1 takes it back. Returns the user's interests.
+
+    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a weight out of range or for one boosted topic
+    too many.
+    """
+    value: object = weight
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BOOST:
+        raise InvalidInput(f"a weight must lie between 0 (muted) and {MAX_BOOST:g}, with 1 neutral, not {show(value)}")
+    known = yield from find_topic(bound, topic)
+    stored = yield from read_user(bound, user)
+    boosted = [other for other, weight in stored.steering.items() if weight > 1 and other != known.id]
+    if value > 1 and len(boosted) >= MAX_BOOSTED:
+        raise InvalidInput(f"{user!r} already boosts {MAX_BOOSTED} topics: set the weight of one of them to 1 first")
+    weights = {known.id: float(value)}
+    yield from on_every_version(bound.space, partial(_steer_at, bound, user, stored.point, weights))
+    if not stored.known:  # a user without events: the refresh notes that there is nothing to fold
+        yield from notify([RefreshUsers(space=bound.space.name, ids=[stored.point])])
+    return (yield from interests_of(bound, user))
+
+
+def _steer_at(bound: Bound, user: str, point: str, weights: dict[str, float], version: int) -> Steps[None]:
+    """Sets the weight of one topic alone, so that two calls at the same time keep each other's weights."""
+    space = bound.space.at(version)
+    stored = yield from calls.retrieve(space.users, [point], payload=False)
+    if not stored:
+        yield from mark_users(space, bound.tenant, {point: user})
+    inside = models.SetPayload(payload=weights, filter=only(point), key=Key.STEER)
+    yield from calls.update(space.users, [models.SetPayloadOperation(set_payload=inside)])

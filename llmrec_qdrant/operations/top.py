@@ -1,0 +1,34 @@
+"""Items for everybody: the popular ones, or the first by a field."""
+
+from __future__ import annotations
+
+from llmrec_qdrant.contracts.answers import Recommendation
+from llmrec_qdrant.errors import InvalidInput, show
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.plan import item_filter
+from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.query import requests, results
+from llmrec_qdrant.query.options import ListOptions
+from llmrec_qdrant.space.layout import Key
+
+__all__ = ["top"]
+
+ORDERED_KINDS = frozenset({"integer", "float", "datetime"})
+"""Kinds of fields that have an order."""
+
+
+def top(bound: Bound, by: str, options: ListOptions) -> Steps[list[Recommendation]]:
+    """Items by a field, highest or latest first.
+
+    Raises :class:`InvalidInput` for a field that is not a declared number or date.
+    """
+    fields = [Key.POPULARITY, *(name for name, kind in bound.config.fields.items() if kind in ORDERED_KINDS)]
+    if by not in fields:
+        raise InvalidInput(
+            f"items can be ordered by {', '.join(fields)}, not by {show(by)}: declare other numbers and dates in the "
+            "fields of the space"
+        )
+    request = requests.top(item_filter(bound, options), options.limit, by)
+    points = yield from calls.query(bound.space.items, [request])
+    return results.by_popularity(points[0], f"by {by}")

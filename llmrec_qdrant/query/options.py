@@ -1,0 +1,82 @@
+"""The options that lists of items share, checked when they are set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from llmrec_qdrant.contracts.answers import Seen
+from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.errors import InvalidInput, show
+from llmrec_qdrant.query.filters import FilterLike
+from llmrec_qdrant.query.weights import multiplicities
+
+__all__ = ["MAX_LIMIT", "ListOptions", "check_limit", "check_seen", "left_out"]
+
+MAX_LIMIT = 1_000
+"""Items in one list."""
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """Options of one list.
+
+    Raises :class:`InvalidInput`. The filter is checked later, against the fields of the space.
+    """
+
+    limit: int = 10
+    filter: FilterLike | None = None
+    exclude: Sequence[str] = ()
+    diversity: float = 0.0
+    weights: Mapping[Leg, float] | None = None
+    explain: bool = False
+    interests: Literal["auto"] | None = None
+
+    def __post_init__(self) -> None:
+        check_limit(self.limit)
+        diversity: object = self.diversity
+        if not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
+            raise InvalidInput(f"diversity must lie between 0 and 1, not {show(diversity)}")
+        exclude: object = self.exclude
+        if isinstance(exclude, str) or not isinstance(exclude, Iterable):
+            raise InvalidInput(f"exclude must be a list of item ids, not {show(exclude)}")
+        interests: object = self.interests
+        if interests not in {None, "auto"}:
+            raise InvalidInput(f"interests must be 'auto' or None, not {show(interests)}")
+        if self.weights is not None:
+            multiplicities(self.weights)
+
+
+def check_limit(limit: int) -> int:
+    """Return ``limit``.
+
+    Raises :class:`InvalidInput` unless it is a whole number from 1 to 1,000.
+    """
+    if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r}")
+    return limit
+
+
+def check_seen(exclude_seen: Seen) -> Seen:
+    """Return ``exclude_seen``.
+
+    Raises :class:`InvalidInput` unless it is True, False or ``"but_last"``.
+    """
+    value: object = exclude_seen
+    if isinstance(value, bool | np.bool_) or (isinstance(value, str) and value == "but_last"):
+        return exclude_seen
+    raise InvalidInput(f"exclude_seen must be True, False or 'but_last', not {show(value)}")
+
+
+def left_out(seen: Sequence[str], last: str | None, exclude_seen: Seen) -> list[str]:
+    """The seen items that a list leaves out; ``last`` is the item of the latest event.
+
+    >>> left_out(["ink", "printer"], "ink", "but_last")
+    ['printer']
+    """
+    if not exclude_seen:
+        return []
+    return [item for item in seen if exclude_seen != "but_last" or item != last]

@@ -1,0 +1,52 @@
+"""What a user set: topics that count more, less or not at all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from qdrant_client import models
+
+from llmrec_qdrant.query.requests import LegQuery
+from llmrec_qdrant.space.conditions import all_of, equals, none_of, one_of, where
+from llmrec_qdrant.space.layout import Key
+
+__all__ = ["steered", "unmuted"]
+
+
+def steered(
+    request: models.QueryRequest,
+    legs: Sequence[LegQuery],
+    steering: Mapping[str, float],
+    filter: models.Filter | None,
+    depth: int,
+) -> models.QueryRequest:
+    """A fused request in which topics count more or less; muted topics (weight 0) are removed by :func:`unmuted`.
+
+    Above 1: the legs are asked again for items of this topic, ``round(weight) - 1`` times, at least once, just as a leg's
+    weight is the number of times it is asked. Below 1: the fused score of the topic's items is multiplied by the weight.
+    """
+    prefetch = list(request.prefetch) if isinstance(request.prefetch, list) else []
+    for topic, weight in steering.items():
+        if weight > 1:
+            inside = all_of(filter, where(one_of(Key.TOPIC_IDS, [topic])))
+            prefetch += [query.prefetch(inside, depth) for query in legs for _ in range(max(1, round(weight) - 1))]
+    lowered = {topic: weight for topic, weight in steering.items() if 0 < weight < 1}
+    if not lowered:
+        return request.model_copy(update={"prefetch": prefetch})
+    inner = models.Prefetch(prefetch=prefetch, query=request.query, limit=max(depth, request.limit or 0))
+    return request.model_copy(update={"prefetch": [inner], "query": models.FormulaQuery(formula=_lowered(lowered))})
+
+
+def _lowered(steering: Mapping[str, float]) -> models.MultExpression:
+    """The fused score, times the weight of the topic that the item is in."""
+    parts: list[models.Expression] = [1.0]
+    parts += [
+        models.MultExpression(mult=[weight - 1.0, equals(Key.TOPIC_IDS, topic)]) for topic, weight in steering.items()
+    ]
+    return models.MultExpression(mult=["$score", models.SumExpression(sum=parts)])
+
+
+def unmuted(steering: Mapping[str, float]) -> models.Filter | None:
+    """Everything but the items of muted topics (weight 0); None if there are none."""
+    muted = [topic for topic, weight in steering.items() if weight == 0]
+    return none_of(one_of(Key.TOPIC_IDS, muted)) if muted else None

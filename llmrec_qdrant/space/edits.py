@@ -1,0 +1,50 @@
+"""The operations that turn a stored item or text into its new source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant.space.conditions import only
+from llmrec_qdrant.space.layout import FRESH, WORKERS_OWN, Key
+from llmrec_qdrant.space.points import Point, nested, set_payload
+
+__all__ = ["edits", "same_text"]
+
+
+def edits(stored: Point, source: Mapping[str, Any]) -> list[Any]:
+    """Operations after which a stored point has this source; what workers own stays.
+
+    ``source`` is the flat payload as a write owns it. A point whose text changes is marked stale before and after: Qdrant
+    carries out one operation at a time, and a crash in between must not leave a new text with old vectors.
+    """
+    before = {key: value for key, value in stored.payload.items() if key not in WORKERS_OWN}
+    if before == source:
+        return []
+    condition = only(stored.id)
+    gone = sorted(before.keys() - source.keys())
+    if any(not re.fullmatch(r"[\w-]+", key) for key in gone):  # no path of Qdrant names such a key
+        derived = {key: value for key, value in stored.payload.items() if key in WORKERS_OWN}
+        whole = models.SetPayload(payload=nested({**source, **derived, **FRESH}), filter=condition)
+        return [models.OverwritePayloadOperation(overwrite_payload=whole)]
+    operations: list[Any] = []
+    if same_text(before, source):
+        operations += set_payload(source, condition)
+    else:
+        operations += set_payload({Key.STALE: True}, condition)
+        operations += set_payload({**source, **FRESH}, condition)
+    if gone:
+        removal = models.DeletePayload(keys=gone, filter=condition)
+        operations.append(models.DeletePayloadOperation(delete_payload=removal))
+    return operations
+
+
+def same_text(stored: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    """Whether two flat payloads have the same text.
+
+    The digest alone does not say so: of two writes at the same time, the text of one and the digest of the other may stay.
+    """
+    return all(stored.get(key) == source.get(key) for key in (Key.SRC_HASH, Key.TITLE, Key.TEXT))

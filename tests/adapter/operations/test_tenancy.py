@@ -1,0 +1,153 @@
+"""Tenancy: in every request, in every prefetch, at any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from qdrant_client import models
+from qdrant_client.http.models import QueryResponse
+
+from llmrec_qdrant import InvalidInput, SpaceConfig
+from llmrec_qdrant.operations import recommend, search, similar, top
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.steps import Call, Send, Sleep
+from llmrec_qdrant.query import requests
+from llmrec_qdrant.query.options import ListOptions
+from llmrec_qdrant.space.ids import point_id, sparse_index
+from llmrec_qdrant.space.layout import Space
+
+ACME = {"key": "tenant", "match": {"value": "acme"}}
+BOUND = Bound(Space("movies"), SpaceConfig(fields={"year": "integer"}), "acme")
+
+
+class FakeQdrant:
+    """Answers an operation's calls from nothing, and keeps them."""
+
+    def __init__(self, *, empty: bool = False) -> None:
+        self.calls: list[Call] = []
+        self.empty = empty
+
+    def run(self, steps: Any) -> Any:
+        answer = None
+        try:
+            while True:
+                effect = steps.send(answer)
+                assert not isinstance(effect, Sleep)
+                answer = None if isinstance(effect, Send) else self.answer(effect)
+        except StopIteration as stop:
+            return stop.value
+
+    def answer(self, effect: Call) -> Any:
+        self.calls.append(effect)
+        if effect.method == "retrieve":
+            if self.empty:
+                return []
+            legs = {"legs": ["dense", "tfidf", "collab"], "seen": ["tt9"], "terms": ["space"], "stale": False}
+            return [models.Record(id=one, payload=legs) for one in effect.arguments["ids"]]
+        assert effect.method == "query_batch_points"
+        scored = models.ScoredPoint(id="1", version=0, score=0.0)
+        return [QueryResponse(points=[] if self.empty else [scored]) for _ in effect.arguments["requests"]]
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        return [
+            requests.as_json(request)
+            for one in self.calls
+            if one.method == "query_batch_points"
+            for request in one.arguments["requests"]
+        ]
+
+
+def leaves(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parts of a request that read the collection itself: each must carry the filter."""
+    inner = request.get("prefetch") or []
+    for one in inner:
+        yield from leaves(one)
+    if not inner:
+        yield request
+
+
+def required(filter: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Conditions that must hold, through any nesting of `must`."""
+    found: list[dict[str, Any]] = []
+    for condition in (filter or {}).get("must") or []:
+        found += required(condition) if "key" not in condition else [condition]
+    return found
+
+
+OPTIONS = ListOptions(limit=3, filter={"year": {"gte": 2000}}, exclude=["tt8"], explain=True)
+OPERATIONS: dict[str, Callable[[ListOptions], Any]] = {
+    "recommend": lambda options: recommend.recommend(BOUND, "alice", options, True),
+    "recommend_from": lambda options: similar.recommend_from(BOUND, ["tt1"], ["tt2"], options),
+    "similar_items": lambda options: similar.similar_items(BOUND, "tt1", options),
+    "similar_users": lambda options: similar.similar_users(BOUND, "alice", options.limit),
+    "search": lambda options: search.search(BOUND, "time travel", None, options),
+    "search for a user": lambda options: search.search(BOUND, "time travel", "alice", options),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("diversity", [0.0, 0.5])
+def test_every_part_of_every_request_asks_for_the_tenant(name: str, diversity: float) -> None:
+    qdrant = FakeQdrant()
+    qdrant.run(OPERATIONS[name](ListOptions(3, OPTIONS.filter, OPTIONS.exclude, diversity, explain=True)))
+    parts = [part for request in qdrant.requests for part in leaves(request)]
+    assert len(parts) >= 3
+    for part in parts:
+        assert ACME in required(part["filter"]), part
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"similar_users"}))
+def test_filter_and_exclusions_are_in_every_part_too(name: str) -> None:
+    qdrant = FakeQdrant()
+    qdrant.run(OPERATIONS[name](OPTIONS))
+    for request in qdrant.requests:
+        for part in leaves(request):
+            assert {"key": "year", "range": {"gte": 2000.0}} in required(part["filter"])
+            assert point_id("item", "tt8", "acme") in str(part["filter"])
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_points_are_looked_up_under_the_tenants_own_ids(name: str) -> None:
+    qdrant = FakeQdrant()
+    qdrant.run(OPERATIONS[name](OPTIONS))
+    mine = {
+        point_id(kind, external, "acme")  # type: ignore[arg-type]
+        for kind in ("item", "user", "query") for external in ("alice", "tt1", "tt2", "time travel")
+    }  # fmt: skip
+    looked_up = [one for call in qdrant.calls if call.method == "retrieve" for one in call.arguments["ids"]]
+    assert looked_up
+    assert set(looked_up) <= mine
+
+
+def test_items_in_the_order_of_a_field_are_the_tenants() -> None:
+    qdrant = FakeQdrant()
+    qdrant.run(top.top(BOUND, "year", OPTIONS))
+    (request,) = qdrant.requests
+    assert request["query"] == {"order_by": {"key": "year", "direction": "desc"}}
+    assert ACME in required(request["filter"]) and point_id("item", "tt8", "acme") in str(request["filter"])
+
+
+@pytest.mark.parametrize("by", ["lang", "tenant", "no such", 7])
+def test_items_have_no_order_by_words(by: Any) -> None:
+    with pytest.raises(InvalidInput, match="can be ordered by popularity, year, not by "):
+        FakeQdrant().run(top.top(BOUND, by, OPTIONS))
+
+
+def test_popular_items_are_the_tenants() -> None:
+    qdrant = FakeQdrant(empty=True)
+    assert qdrant.run(recommend.recommend(BOUND, "alice", OPTIONS, True)) == []
+    (request,) = qdrant.requests
+    assert request["query"] == {"order_by": {"key": "popularity", "direction": "desc"}}
+    assert ACME in required(request["filter"])
+
+
+def test_the_collab_leg_of_a_session_has_the_tenants_indices() -> None:
+    qdrant = FakeQdrant()
+    qdrant.run(similar.recommend_from(BOUND, ["tt1", "tt1"], ["tt2", "tt1"], ListOptions(3)))
+    collab, _ = [one for one in qdrant.requests[0]["prefetch"] if one["using"] == "collab"]
+    assert collab["query"] == {
+        "nearest": {"indices": [sparse_index("tt1", "acme"), sparse_index("tt2", "acme")], "values": [1.0, -1.0]}
+    }
