@@ -1,8 +1,8 @@
-"""The topics of a space as a worker holds them, and the rule that gives an item its topic. Reads, never fits.
+"""The topics of a space, and the rule that assigns one of them to an item. Reads topics, never fits them.
 
-A text belongs to the topic with the greatest ``2·cos(dense, centroid) + Σ tf(w) · weight(w)``, where the weight of a
-word is its pointwise mutual information with the topic times its relative IDF. New items, free texts and, after a
-fit, all items go by this one rule, so that what streams in lands where a fit would have put it.
+A text belongs to the topic with the greatest ``2·cos(dense, centroid) + Σ tf(w) · weight(w)``, where the weight of a word
+is its pointwise mutual information with the topic times its relative IDF. The one rule serves new items, free texts and,
+after a fit, all items, so that a new item lands where a fit would have put it.
 """
 
 from __future__ import annotations
@@ -59,54 +59,49 @@ class Topics:
     """The topics of one tenant, and the rule made of them."""
 
     def __init__(self, points: Sequence[TopicPoint] = ()) -> None:
-        self.points = sorted(points, key=lambda one: int(one.id))
-        self.by_id = {one.id: one for one in self.points}
-        columns: dict[int, int] = {}
-        for one in self.points:
-            for index in one.words:
-                columns.setdefault(index, len(columns))
-        self._columns = columns
-        rows = [columns[index] for one in self.points for index in one.words]
-        places = [place for place, one in enumerate(self.points) for _ in one.words]
-        values = [value for one in self.points for value in one.words.values()]
-        self._words = sparse.csr_matrix((values, (rows, places)), shape=(len(columns), len(self.points)))
-        size = next((len(one.dense) for one in self.points if one.dense is not None), 0)
-        self._dense = np.array([np.zeros(size) if one.dense is None else one.dense for one in self.points])
-        self._cuts = np.array([one.cut for one in self.points]).reshape(-1, 2)
+        self.points = sorted(points, key=lambda topic: int(topic.id))
+        self.by_id = {topic.id: topic for topic in self.points}
+        words = dict.fromkeys(index for topic in self.points for index in topic.words)
+        self._rows = {index: row for row, index in enumerate(words)}
+        rows = [self._rows[index] for topic in self.points for index in topic.words]
+        columns = [column for column, topic in enumerate(self.points) for _ in topic.words]
+        weights = [weight for topic in self.points for weight in topic.words.values()]
+        self._words = sparse.csr_matrix((weights, (rows, columns)), shape=(len(words), len(self.points)))
+        size = next((len(topic.dense) for topic in self.points if topic.dense is not None), 0)
+        self._dense = np.array([np.zeros(size) if topic.dense is None else topic.dense for topic in self.points])
+        self._cuts = np.array([topic.cut for topic in self.points]).reshape(-1, 2)
 
     def scores(self, dense: Sequence[Any], words: Sequence[models.SparseVector | None]) -> np.ndarray:
-        """(texts, topics); a missing vector is None."""
-        rows = [
-            (row, self._columns[index], value)
-            for row, vector in enumerate(words) if vector is not None
-            for index, value in zip(vector.indices, vector.values, strict=True) if index in self._columns
+        """Scores (texts, topics) of texts with these dense and tfidf vectors; a missing vector is None."""
+        entries = [
+            (text, self._rows[index], value)
+            for text, vector in enumerate(words) if vector is not None
+            for index, value in zip(vector.indices, vector.values, strict=True) if index in self._rows
         ]  # fmt: skip
-        shape = (len(words), len(self._columns))
-        place = ([one[0] for one in rows], [one[1] for one in rows])
-        bags = sparse.csr_matrix(([one[2] for one in rows], place), shape=shape)
-        found: np.ndarray = np.asarray((bags @ self._words).todense(), dtype=np.float64)
+        texts, rows, values = zip(*entries, strict=True) if entries else ((), (), ())
+        bags = sparse.csr_matrix((values, (texts, rows)), shape=(len(words), len(self._rows)))
+        scores: np.ndarray = np.asarray((bags @ self._words).todense(), dtype=np.float64)
         if self._dense.size:
             blank = np.zeros(self._dense.shape[1])
-            matrix = np.array([blank if one is None else one for one in dense])
-            found = found + DENSE_WEIGHT * normalised(matrix) @ self._dense.T
-        return found
+            matrix = np.array([blank if vector is None else vector for vector in dense])
+            scores = scores + DENSE_WEIGHT * normalised(matrix) @ self._dense.T
+        return scores
 
     def assign(self, dense: Sequence[Any], words: Sequence[models.SparseVector | None]) -> list[TopicPoint | None]:
         """The topic of each text; None for an outlier."""
         if not self.points or not len(words):
             return [None] * len(words)
         scores = self.scores(dense, words)
-        best = scores.argmax(axis=1)
-        chosen: list[TopicPoint | None] = []
-        for row, place in enumerate(best.tolist()):
-            known = dense[row] is not None or words[row] is not None
-            enough = scores[row, place] >= self._cuts[place][0 if dense[row] is not None else 1]
-            chosen.append(self.points[place] if known and enough else None)
-        return chosen
+        assigned: list[TopicPoint | None] = []
+        for text, best in enumerate(scores.argmax(axis=1).tolist()):
+            readable = dense[text] is not None or words[text] is not None
+            cut = self._cuts[best][0 if dense[text] is not None else 1]
+            assigned.append(self.points[best] if readable and scores[text, best] >= cut else None)
+        return assigned
 
 
 class SpaceTopics:
-    """The topics of a version of a space, tenant by tenant, each read when it is first asked for."""
+    """The topics of a version of a space; those of a tenant are read when first needed."""
 
     def __init__(self, read: Callable[[str], Sequence[TopicPoint]], fit: str = "", done: str = "") -> None:
         self._read = read
@@ -114,7 +109,7 @@ class SpaceTopics:
         self.fit = fit
         """The fit that items get their topics from."""
         self.done = done
-        """The last fit that is through: what users' interests are of."""
+        """The last finished fit, which users' interests are made of."""
 
     def of(self, tenant: str) -> Topics:
         """The rule of a tenant: its topics of the newest fit."""
@@ -129,29 +124,29 @@ class SpaceTopics:
             if len(self._rules) >= MAX_TENANTS:
                 self._rules.clear()
             points = self._read(tenant)
-            newest = [one for one in points if one.fit == self.fit] if self.fit != self.done else points
+            newest = [topic for topic in points if topic.fit == self.fit] if self.fit != self.done else points
             rule = Topics(newest)
-            light = {one.id: replace(one, words={}) for one in points}  # the rule holds them in arrays
-            rule.points = [light[one.id] for one in rule.points]
-            rule.by_id = {one.id: one for one in rule.points}
+            light = {topic.id: replace(topic, words={}) for topic in points}  # the rule holds the words in arrays
+            rule.points = [light[topic.id] for topic in rule.points]
+            rule.by_id = {topic.id: topic for topic in rule.points}
             self._rules[tenant] = rule, light
         return self._rules[tenant]
 
     def marks(
         self, tenants: Sequence[str], dense: Sequence[Any], words: Sequence[models.SparseVector | None]
     ) -> list[dict[str, Any]]:
-        """What the payload of each item says of its topic, among those of its tenant; nothing before the first fit."""
-        found: list[dict[str, Any]] = [{} for _ in tenants]
+        """Payload values that name the topic of each item, among those of its tenant; empty before the first fit."""
+        marks: list[dict[str, Any]] = [{} for _ in tenants]
         for tenant in dict.fromkeys(tenants) if self.fit else ():
-            rows = [row for row, owner in enumerate(tenants) if owner == tenant]
-            chosen = self.of(tenant).assign([dense[row] for row in rows], [words[row] for row in rows])
-            for row, topic in zip(rows, chosen, strict=True):
-                found[row] = mark(topic, self.fit)
-        return found
+            items = [item for item, owner in enumerate(tenants) if owner == tenant]
+            topics = self.of(tenant).assign([dense[item] for item in items], [words[item] for item in items])
+            for item, topic in zip(items, topics, strict=True):
+                marks[item] = mark(topic, self.fit)
+        return marks
 
 
 def mark(topic: TopicPoint | None, fit: str) -> dict[str, Any]:
-    """Payload of an item in a topic, or in none."""
+    """Payload values of an item in a topic, or in none."""
     return {Key.TOPICS: [topic.label] if topic else [], Key.TOPIC_IDS: [topic.id] if topic else [], Key.FIT: fit}
 
 

@@ -141,28 +141,23 @@ class Store:
     ) -> None:
         """Write vectors (point id → named vectors) of points that still exist and match ``guard``; nothing is created.
 
-        Qdrant refuses a whole batch in which one id is missing, so missing ids are dropped and the rest is sent again; a
-        point deleted in between costs one more round, bounded by the batch. ``then``: payload values and the points they go to, in the
-        same request; their own filters make them safe for missing points. ``before``: the same, ahead in a request that is not
-        waited for: Qdrant works in order, so it is done when the rest is, without a flush to disk of its own.
+        ``then``: payload values and the points they go to, in the same request; their own filters make them safe for missing
+        points. ``before``: the same, ahead in a request that is not waited for: Qdrant works in order, so it is done when the
+        rest is, without a flush to disk of its own.
         """
-        earlier = [operation for values, condition in before for operation in set_payload(values, condition)]
-        later = [operation for values, condition in then for operation in set_payload(values, condition)]
+        earlier, later = _payload_operations(before), _payload_operations(then)
         if earlier:
             self._patiently(earlier, wait=False)
-        left = [models.PointVectors(id=point, vector=dict(named)) for point, named in vectors.items()]
+        left = dict(vectors)
         while left or later:
-            write = [
-                models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=left, update_filter=guard))
-            ]
             try:
-                self._patiently([*(write if left else []), *later], wait=True)
+                self._patiently([*_vector_operations(left, guard), *later], wait=True)
                 return
-            except NotFound:
+            except NotFound:  # Qdrant refuses a whole batch in which one id is missing
                 if not left:
                     raise
-                alive = {point.id for point in self.retrieve([str(point.id) for point in left], payload=False)}
-                left = [point for point in left if str(point.id) in alive]
+                existing = {point.id for point in self.retrieve(left, payload=False)}
+                left = {point: named for point, named in left.items() if point in existing}
 
     def _patiently(self, operations: Sequence[Any], wait: bool) -> None:
         """Write; a short absence of Qdrant must not waste what was computed for it."""
@@ -174,6 +169,20 @@ class Store:
                 if tries == MAX_WRITE_TRIES - 1 or (error.retry_after or 0) > 5:
                     raise
                 time.sleep(pause(tries, error, 0.4, 2.0))
+
+
+def _payload_operations(
+    changes: Sequence[tuple[Mapping[str, Any], models.Filter]],
+) -> list[models.SetPayloadOperation]:
+    return [operation for values, condition in changes for operation in set_payload(values, condition)]
+
+
+def _vector_operations(
+    vectors: Mapping[str, Mapping[str, Any]], guard: models.Filter | None
+) -> list[models.UpdateVectorsOperation]:
+    points = [models.PointVectors(id=point, vector=dict(named)) for point, named in vectors.items()]
+    update = models.UpdateVectors(points=points, update_filter=guard) if points else None
+    return [models.UpdateVectorsOperation(update_vectors=update)] if update else []
 
 
 def pause(tries: int, error: QdrantUnavailable, first: float, longest: float) -> float:
@@ -300,50 +309,8 @@ def write_existing(
     points: Sequence[models.PointVectors],
     guard: models.Filter | None = None,
     payloads: Sequence[models.SetPayload] = (),
-    before: Sequence[models.SetPayload] = (),
 ) -> None:
-    """Update vectors of points that still exist and still fulfil ``guard`` (if any); nothing is ever created.
-
-    Qdrant refuses a whole batch in which one id is missing, so missing ones are dropped and the rest
-    is sent again; a point that is deleted in between costs one more round, bounded by the batch.
-    ``payloads`` follow in the same request; their own filters make them safe for missing points. ``before`` goes ahead
-    in a request of its own that nobody waits for: Qdrant does one after the other, so they are done when the rest is,
-    and it need not bring each of them to the disk by itself.
-    """
-    if before:
-        _patiently(client, collection, [models.SetPayloadOperation(set_payload=one) for one in before], wait=False)
-    left = list(points)
-    while True:
-        operations: list[Any] = []
-        if left:
-            update = models.UpdateVectors(points=left, update_filter=guard)
-            operations.append(models.UpdateVectorsOperation(update_vectors=update))
-        operations += [models.SetPayloadOperation(set_payload=one) for one in payloads]
-        if not operations:
-            return
-        try:
-            _patiently(client, collection, operations, wait=True)
-            return
-        except NotFound:
-            if not left:
-                raise
-            with translated():
-                found = client.retrieve(collection, [one.id for one in left], with_payload=False)
-            alive = {str(record.id) for record in found}
-            remaining = [one for one in left if str(one.id) in alive]
-            if len(remaining) == len(left):  # came back in between
-                continue
-            left = remaining
-
-
-def _patiently(client: QdrantClient, collection: str, operations: Sequence[Any], wait: bool) -> None:
-    """Write; what was computed for it would be lost if a short absence of Qdrant ended the task."""
-    for tries in range(MAX_WRITE_TRIES):
-        try:
-            with translated():
-                client.batch_update_points(collection, operations, wait=wait)
-            return
-        except QdrantUnavailable as error:
-            if tries == MAX_WRITE_TRIES - 1 or (error.retry_after or 0) > 5:
-                raise
-            time.sleep(pause(tries, error, 0.4, 2.0))
+    """See :meth:`Store.write_existing`."""
+    vectors: dict[str, Any] = {str(point.id): point.vector for point in points}
+    then = [(one.payload, one.filter) for one in payloads if one.filter is not None]
+    Store(client, collection).write_existing(vectors, guard, then)

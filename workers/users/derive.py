@@ -1,4 +1,4 @@
-"""A user's events → the user's vectors and payload. Reads nothing but the library it is given."""
+"""A user's events → the user's vectors and payload. Sends no requests."""
 
 from __future__ import annotations
 
@@ -72,16 +72,18 @@ def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources
         Key.TERMS: profile.terms,
         Key.N_EVENTS: n_events,
         Key.UPDATED_AT: now(),
-        Key.STALE: False,
-        Key.ATTEMPTS: 0,
         Key.LEGS: list(profile.vectors),
-        Key.SEEN: list(dict.fromkeys(item for event in events if (item := event.get(Key.ITEM_ID)))),
+        Key.SEEN: list(dict.fromkeys(event.payload[Key.ITEM_ID] for event in events if event.get(Key.ITEM_ID))),
         Key.LAST: _last_taken(used, past, library),
         Key.WAITING: _waiting(used, library),
-        Key.MODEL: config.encoder_id,
-        Key.FOLDING: made_with(config, sources.topics.done),
     }
-    return Derived(profile.vectors | ({INTERESTS: rows} if rows else {}), payload)
+    return Derived(profile.vectors | ({INTERESTS: rows} if rows else {}), payload | _done(sources))
+
+
+def _done(sources: Sources) -> dict[str, Any]:
+    """Payload values that end the work on a user, and say which model, settings and topics it was done with."""
+    folding = made_with(sources.config, sources.topics.done)
+    return {Key.STALE: False, Key.ATTEMPTS: 0, Key.MODEL: sources.config.encoder_id, Key.FOLDING: folding}
 
 
 def _past(event: Point, library: Library, config: SpaceConfig) -> Past:

@@ -1,9 +1,9 @@
-"""A user's events → interests: topics with a weight, a trend and the items that show them. Pure.
+"""A user's events → interests: topics with a weight, a trend and the items that are evidence for them. Pure.
 
-Every event speaks for its topic. Long-term, an event of age *a* days at *k* steps back counts
-``w · 0.98^k · 0.5^(a / half-life)``; the current session is what lies within half an hour of its neighbour, or
-carries the newest event's session id. Its share of the attention grows with what happened in it,
-``0.6 · m / (m + 1)`` for a session of weight *m*: one click changes little, three lead over a month of something else.
+Every event speaks for its topic. Long-term, an event of age *a* days, *k* steps back, counts
+``w · 0.98^k · 0.5^(a / half-life)``. The current session is what lies within half an hour of its neighbour, or carries the
+newest event's session id. Its share of the attention grows with what happened in it, ``0.6 · m / (m + 1)`` for a session of
+weight *m*: one click changes little, three lead over a month of something else.
 """
 
 from __future__ import annotations
@@ -25,28 +25,19 @@ from ..items.assign import TopicPoint
 __all__ = ["Act", "interests_of", "rows_of", "shares"]
 
 
-GAP = 1_800.0
+SESSION_GAP = 1_800.0
 """Seconds of silence that end a session."""
-
-
-STEP = 0.98
-
-
-SESSION = 0.6
-"""Most that the current session may weigh."""
-
-
-MOST = 8
-"""Interests kept."""
-
-
-LEAST = 0.03
-"""Share below which a topic is no interest."""
-
-
-EVIDENCE = 5
-
-
+MAX_SESSION_SHARE = 0.6
+"""Share of the attention that the current session approaches."""
+DECAY = 0.98
+"""Factor per step back."""
+RECENT_STEPS, RECENT_HALF_LIVES = 5, 4
+"""How many times faster the steps and the half-life decay in what counts as recent."""
+MAX_INTERESTS = 8
+MIN_SHARE = 0.03
+"""Share of the attention below which a topic is no interest."""
+MAX_EVIDENCE = 5
+"""Items shown per interest."""
 RISING, FADING = 1.3, 0.7
 """Recent share as a multiple of the long-term share."""
 
@@ -65,11 +56,11 @@ class Act:
 
 
 def _session(acts: Sequence[Act]) -> int:
-    """How many of the newest acts belong to the current session."""
+    """Number of acts in the current session, the newest ones."""
     count = 1
     while count < len(acts):
         newer, older = acts[count - 1], acts[count]
-        same = newer.session == older.session if newer.session or older.session else newer.ts - older.ts <= GAP
+        same = newer.session == older.session if newer.session or older.session else newer.ts - older.ts <= SESSION_GAP
         if not same:
             break
         count += 1
@@ -77,7 +68,7 @@ def _session(acts: Sequence[Act]) -> int:
 
 
 def _by_topic(acts: Sequence[Act], weights: np.ndarray) -> dict[str, float]:
-    """Share per topic; what speaks against a topic takes away from it, down to nothing."""
+    """Share per topic; dislikes subtract from their topic, down to nothing."""
     total: dict[str, float] = {}
     for act, weight in zip(acts, weights.tolist(), strict=True):
         if act.topic is not None:
@@ -88,22 +79,21 @@ def _by_topic(acts: Sequence[Act], weights: np.ndarray) -> dict[str, float]:
 
 
 def _decayed(acts: Sequence[Act], half_life: float, step: float) -> np.ndarray:
-    found: np.ndarray = np.array([act.weight for act in acts]) * decayed([act.ts for act in acts], half_life, step)
-    return found
+    weights: np.ndarray = np.array([act.weight for act in acts]) * decayed([act.ts for act in acts], half_life, step)
+    return weights
 
 
 def shares(acts: Sequence[Act], config: SpaceConfig) -> dict[str, float]:
     """Attention per topic, adding up to 1; ``acts`` are newest first."""
     if not acts:
         return {}
-    long = _by_topic(acts, _decayed(acts, config.half_life_days, STEP))
-    current = acts[: _session(acts)]
-    weights = np.array([act.weight for act in current])
-    now = _by_topic(current, weights)
-    weight = float(sum(w for act, w in zip(current, weights.tolist(), strict=True) if act.topic and w > 0))
-    part = SESSION * weight / (weight + 1) if now and len(current) < len(acts) else 0.0
-    topics = dict.fromkeys([*now, *long])
-    mixed = {topic: part * now.get(topic, 0.0) + (1 - part) * long.get(topic, 0.0) for topic in topics}
+    long = _by_topic(acts, _decayed(acts, config.half_life_days, DECAY))
+    session = acts[: _session(acts)]
+    current = _by_topic(session, np.array([act.weight for act in session]))
+    mass = float(sum(act.weight for act in session if act.topic and act.weight > 0))
+    part = MAX_SESSION_SHARE * mass / (mass + 1) if current and len(session) < len(acts) else 0.0
+    topics = dict.fromkeys([*current, *long])
+    mixed = {topic: part * current.get(topic, 0.0) + (1 - part) * long.get(topic, 0.0) for topic in topics}
     whole = sum(mixed.values())
     return {topic: value / whole for topic, value in mixed.items() if value > 0}
 
@@ -115,55 +105,55 @@ def _trend(recent: float, long: float) -> Literal["rising", "steady", "fading"]:
 
 
 def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]) -> list[Interest]:
-    """The strongest interests, at most ``MOST``, their weights adding up to 1."""
-    weights = {topic: share for topic, share in shares(acts, config).items() if topic in topics}
-    kept = sorted((topic for topic, share in weights.items() if share >= LEAST), key=lambda one: (-weights[one], one))
-    kept = kept[:MOST]
-    if not kept:
-        return []
-    whole = sum(weights[topic] for topic in kept)
-    weighed = _decayed(acts, config.half_life_days, STEP)
-    long = _by_topic(acts, weighed)
-    recent = _by_topic(acts, _decayed(acts, config.half_life_days / 4, STEP**5))
-    found: list[Interest] = []
-    for topic in kept:
-        evidence: dict[str, float] = {}
-        for act, weight in zip(acts, weighed.tolist(), strict=True):
-            if act.topic == topic and act.item is not None:
-                evidence[act.item] = evidence.get(act.item, 0.0) + weight
-        shown = sorted((item for item, weight in evidence.items() if weight > 0), key=lambda item: -evidence[item])
-        about = topics[topic]
-        found.append(
-            Interest(
-                topic=topic,
-                label=about.label,
-                keywords=list(about.keywords),
-                weight=round(weights[topic] / whole, 4),
-                trend=_trend(recent.get(topic, 0.0), long.get(topic, 0.0)),
-                items=shown[:EVIDENCE],
-                last_at=datetime.fromtimestamp(max(act.ts for act in acts if act.topic == topic), UTC),
-            )
+    """The strongest interests, at most ``MAX_INTERESTS``, their weights adding up to 1; ``acts`` are newest first."""
+    weights = {topic: share for topic, share in shares(acts, config).items() if topic in topics and share >= MIN_SHARE}
+    strongest = sorted(weights, key=lambda topic: (-weights[topic], topic))[:MAX_INTERESTS]
+    whole = sum(weights[topic] for topic in strongest)
+    decayed_weights = _decayed(acts, config.half_life_days, DECAY)
+    long = _by_topic(acts, decayed_weights)
+    recent = _by_topic(acts, _decayed(acts, config.half_life_days / RECENT_HALF_LIVES, DECAY**RECENT_STEPS))
+    return [
+        Interest(
+            topic=topic,
+            label=topics[topic].label,
+            keywords=list(topics[topic].keywords),
+            weight=round(weights[topic] / whole, 4),
+            trend=_trend(recent.get(topic, 0.0), long.get(topic, 0.0)),
+            items=_evidence(topic, acts, decayed_weights),
+            last_at=datetime.fromtimestamp(max(act.ts for act in acts if act.topic == topic), UTC),
         )
-    return found
+        for topic in strongest
+    ]
+
+
+def _evidence(topic: str, acts: Sequence[Act], weights: np.ndarray) -> list[str]:
+    """Items that speak for a topic, strongest first."""
+    total: dict[str, float] = {}
+    for act, weight in zip(acts, weights.tolist(), strict=True):
+        if act.topic == topic and act.item is not None:
+            total[act.item] = total.get(act.item, 0.0) + weight
+    positive = (item for item, weight in total.items() if weight > 0)
+    return sorted(positive, key=lambda item: -total[item])[:MAX_EVIDENCE]
 
 
 def rows_of(
-    found: Sequence[Interest], acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]
+    interests: Sequence[Interest], acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]
 ) -> list[list[float]] | None:
-    """One unit vector per interest: the decayed mean of its events, else the middle of its topic; None if one has neither."""
-    if not found:
-        return None
-    weighed = _decayed(acts, config.half_life_days, STEP)
+    """One unit vector per interest: the decayed mean of its events, else the centroid of its topic.
+
+    None without interests, or where an interest has neither: the vector of a user holds a row for each or none at all.
+    """
+    weights = _decayed(acts, config.half_life_days, DECAY).tolist()
     rows: list[list[float]] = []
-    for one in found:
-        total: Any = np.zeros(config.size)
-        for act, weight in zip(acts, weighed.tolist(), strict=True):
-            if act.topic == one.topic and weight > 0:
-                total = total + weight * sum(act.dense, np.zeros(config.size))
-        middle = topics[one.topic].dense
-        if not total.any() and middle is not None:
-            total = middle
-        if not np.any(total):
+    for interest in interests:
+        row: Any = np.zeros(config.size)
+        for act, weight in zip(acts, weights, strict=True):
+            if act.topic == interest.topic and weight > 0:
+                row = row + weight * sum(act.dense, np.zeros(config.size))
+        centroid = topics[interest.topic].dense
+        if not row.any() and centroid is not None:
+            row = centroid
+        if not np.any(row):
             return None
-        rows.append([float(x) for x in normalised(np.asarray(total))])
-    return rows
+        rows.append([float(x) for x in normalised(np.asarray(row))])
+    return rows or None

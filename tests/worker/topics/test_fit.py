@@ -1,4 +1,4 @@
-"""Topics and interests against values worked out by hand, and on a small catalogue whose topics are known."""
+"""Topics against values worked out by hand, and on a small catalogue whose topics are known."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.space.ids import sparse_index
-from workers.items import assign as topics_module
-from workers.items.assign import SpaceTopics, TopicPoint, Topics
+from workers.items.assign import TopicPoint, Topics
 from workers.items.embed import sparse as bag
 from workers.text import words as text_words
 from workers.topics import clusters, keywords, naming
 from workers.topics.fit import Sample, fit_sample, how_many, matched
 from workers.topics.naming import named
-from workers.users.interests import Act, interests_of, rows_of, shares
 
 COOKING = ["soup", "bread", "oven", "butter", "flour", "recipe", "kitchen"]
 SPACE = ["rocket", "orbit", "moon", "astronaut", "launch", "planet", "telescope"]
@@ -188,45 +184,6 @@ def test_how_many() -> None:
     assert [how_many(items) for items in (1, 64, 400, 10_000, 10**7)] == [2, 8, 20, 64, 64]
 
 
-def test_topics_of_one_tenant_are_not_those_of_another() -> None:
-    words = {sparse_index("soup"): 1.0}
-    cut = (0.0, 0.0)
-    points = {
-        "a": [TopicPoint("1", "a", "A", words=words, cut=cut)],
-        "b": [TopicPoint("2", "b", "B", words=words, cut=cut)],
-    }
-    space = SpaceTopics(lambda tenant: points.get(tenant, []), "f", "f")
-    found = space.marks(["a", "b", "c", "a"], [None] * 4, [bag(text_words.terms("soup"))] * 4)
-    assert [one["topic_ids"] for one in found] == [["1"], ["2"], [], ["1"]]
-    assert SpaceTopics(lambda tenant: []).marks(["a"], [None], [None]) == [{}], "before the first fit nothing is said"
-
-
-def test_items_get_the_newest_topics_and_users_know_also_those_before() -> None:
-    words, cut = {sparse_index("soup"): 1.0}, (0.0, 0.0)
-    old = TopicPoint("1", "", "old", words=words, cut=cut, fit="f")
-    new = TopicPoint("2", "", "new", words={sparse_index("soup"): 0.5}, cut=cut, fit="g")
-    space = SpaceTopics(lambda tenant: [old, new], "g", "f")
-    (found,) = space.marks([""], [None], [bag(text_words.terms("soup"))])
-    assert found == {"topics": ["new"], "topic_ids": ["2"], "topics_fit": "g"}
-    assert set(space.by_id("")) == {"1", "2"}
-
-
-def test_memory_holds_the_topics_of_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(topics_module, "MAX_TENANTS", 3)
-    asked: list[str] = []
-
-    def read(tenant: str) -> list[TopicPoint]:
-        asked.append(tenant)
-        return [TopicPoint("1", tenant, "A", words={1: 1.0})]
-
-    space = SpaceTopics(read, "f", "f")
-    for tenant in "abcabcdd":
-        space.of(tenant)
-    assert asked == list("abcd")
-    assert len(space._rules) <= 3
-    assert space.of("d").points[0].words == {}, "the words are in the arrays of the rule"
-
-
 # --- names by a language model -------------------------------------------------------------------
 
 
@@ -375,67 +332,3 @@ def test_nobody_is_asked_without_settings(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("LLMREC_LLM_MODEL", "m")
     monkeypatch.setenv("LLMREC_LLM_URL", "file:///etc/passwd")
     assert named([(["soup"], [])]) == [""]
-
-
-# --- interests -----------------------------------------------------------------------------------
-
-DAY = 86_400.0
-CONFIG = SpaceConfig(model="hash", size=2, half_life_days=10)
-KNOWN = {"1": TopicPoint("1", "", "soup"), "2": TopicPoint("2", "", "space", dense=np.array([0.0, 1.0]))}
-
-
-def act(day: float, topic: str | None, weight: float = 1.0, item: str | None = None, **more: object) -> Act:
-    return Act(day * DAY, weight, topic, item, **more)  # type: ignore[arg-type]
-
-
-def test_shares_halve_with_the_half_life() -> None:
-    """Old: 0.98 · 0.5 = 0.49. The session is the newest event, of weight 1: it counts 0.6 / 2 = 0.3."""
-    found = shares([act(10, "1"), act(0, "2")], CONFIG)
-    long = 1 / 1.49
-    assert found == pytest.approx({"1": 0.3 + 0.7 * long, "2": 0.7 * (1 - long)})
-
-
-def test_one_session_is_all_there_is() -> None:
-    assert shares([act(0, "1"), act(0, "2")], CONFIG) == pytest.approx({"1": 1 / 1.98, "2": 0.98 / 1.98})
-    assert shares([], CONFIG) == {}
-
-
-def test_a_new_topic_leads_after_three_events_and_not_after_one() -> None:
-    past = [act(day, "1") for day in range(40, 0, -1)]
-    leads = [
-        max(found, key=found.__getitem__) for n in range(1, 6) if (found := shares([act(41, "2")] * n + past, CONFIG))
-    ]
-    assert leads == ["1", "1", "2", "2", "2"]
-
-
-def test_a_session_is_named_or_ends_with_half_an_hour_of_silence() -> None:
-    named_one = [act(1, "1", session="b"), act(1, "2", session="a")]
-    near = [act(1, "1"), act(1 - 1_700 / DAY, "1"), act(0, "2")]
-    assert shares(named_one, CONFIG)["1"] == pytest.approx(0.3 + 0.7 / 1.98)
-    assert shares(near, CONFIG)["1"] > 0.4 + 0.6 * 0.6
-
-
-def test_dislikes_take_away() -> None:
-    assert shares([act(0, "1"), act(0, "2", -1.0)], CONFIG) == {"1": 1.0}
-
-
-def test_interests_tell_their_evidence_trend_and_last_event() -> None:
-    acts = [act(30, "2", 1, "b"), act(29, "2", 3, "c"), act(0, "1", 3, "a"), act(0, None, 1, "x"), act(0, "7", 1, "y")]
-    first, second = interests_of(acts, CONFIG, KNOWN)
-    assert (first.label, first.trend, first.items, first.last_at.timestamp()) == (
-        "space",
-        "steady",
-        ["c", "b"],
-        30 * DAY,
-    )
-    assert (second.label, second.trend, second.items) == ("soup", "fading", ["a"])
-    assert first.weight + second.weight == pytest.approx(1, abs=1e-3)
-
-
-def test_a_vector_per_interest_or_none() -> None:
-    east = (np.array([1.0, 0.0]),)
-    acts = [act(0, "1", dense=east), act(0, "2")]
-    found = interests_of(acts, CONFIG, KNOWN)
-    assert rows_of(found, acts, CONFIG, KNOWN) == [[1.0, 0.0], [0.0, 1.0]]  # the second from the middle of its topic
-    blind = [act(0, "1")]
-    assert rows_of(interests_of(blind, CONFIG, KNOWN), blind, CONFIG, KNOWN) is None
