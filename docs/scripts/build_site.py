@@ -91,12 +91,13 @@ def leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def _help(command: Any) -> str:
     text = re.sub(r"\[/?(?:bold|dim|italic)\]", "**", (command.help or "").replace("\b", "").strip())
-    return re.sub(r"\s*Examples?: (.*?)(?=\n\n|\Z)", _example, text, flags=re.DOTALL)
+    return re.sub(r"\s*Examples?(, [^:\n]*)?: (.*?)(?=\n\n|\nExample|\Z)", _example, text, flags=re.DOTALL)
 
 
 def _example(found: re.Match[str]) -> str:
-    lines = [line.strip() for line in found[1].splitlines()]
-    return "\n\n" + "\n".join(["```", *lines, "```"])
+    lines = [line.strip() for line in found[2].splitlines()]
+    reason = f"Example{found[1]}:\n\n" if found[1] else ""
+    return "\n\n" + reason + "\n".join(["```", *lines, "```"])
 
 
 def _usage(name: str, command: Any) -> str:
