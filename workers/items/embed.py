@@ -120,7 +120,7 @@ class _Embedding:
         ]
         self._delete_lost(encoded)
         self.store.write_existing(
-            {one.point.id: one.vectors for one in encoded if one.vectors},
+            {entry.point.id: entry.vectors for entry in encoded if entry.vectors},
             _unchanged(encoded),
             then=self._derived(encoded),
             before=self._readable(encoded),
@@ -130,16 +130,19 @@ class _Embedding:
         """Terms and topics: payload values point by point."""
         topics: list[dict[str, Any]] = [{}] * len(encoded)
         if self.topics is not None:
-            tenants = [one.point.get(Key.TENANT, "") for one in encoded]
-            topics = self.topics.marks(tenants, [one.dense for one in encoded], [one.words for one in encoded])
+            tenants = [entry.point.get(Key.TENANT, "") for entry in encoded]
+            topics = self.topics.marks(tenants, [entry.dense for entry in encoded], [entry.words for entry in encoded])
         shown = [{key: value for key, value in topic.items() if key != Key.FIT} for topic in topics]
-        return [({Key.TERMS: one.terms, **topic}, _unchanged([one])) for one, topic in zip(encoded, shown, strict=True)]
+        return [
+            ({Key.TERMS: entry.terms, **topic}, _unchanged([entry]))
+            for entry, topic in zip(encoded, shown, strict=True)
+        ]
 
     def _derived(self, encoded: Sequence[_Encoded]) -> list[tuple[dict[str, Any], models.Filter]]:
         """Payload values that points with the same legs share: one operation instead of one per point."""
         by_legs: dict[tuple[str, ...], list[_Encoded]] = {}
-        for one in encoded:
-            by_legs.setdefault(tuple(one.vectors), []).append(one)
+        for entry in encoded:
+            by_legs.setdefault(tuple(entry.vectors), []).append(entry)
         values = {Key.STALE: False, Key.ATTEMPTS: 0, Key.MODEL: self.config.encoder_id, Key.EMBEDDED_AT: now()}
         if self.topics is not None and self.topics.fit:
             values[Key.FIT] = self.topics.fit
@@ -148,11 +151,11 @@ class _Embedding:
     def _delete_lost(self, encoded: Sequence[_Encoded]) -> None:
         """Delete vectors that the source no longer gives, as after an edit that empties a text."""
         for leg in (DENSE, TFIDF):
-            lost = [one for one in encoded if leg in one.point.get(Key.LEGS, ()) and leg not in one.vectors]
+            lost = [entry for entry in encoded if leg in entry.point.get(Key.LEGS, ()) and leg not in entry.vectors]
             if lost:
                 self.store.delete_vectors([leg], _unchanged(lost))
 
 
 def _unchanged(encoded: Sequence[_Encoded]) -> models.Filter:
     """These points, as long as their sources are those that were encoded."""
-    return conditions.unchanged([one.point for one in encoded], Key.SRC_HASH)
+    return conditions.unchanged([entry.point for entry in encoded], Key.SRC_HASH)
