@@ -142,6 +142,25 @@ def clean_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return once(tmp_path_factory, "clean", install) / "bin" / "python"
 
 
+@pytest.fixture(scope="session")
+def whole_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment as `pip install 'llmrec-qdrant[workers]'` makes it.
+
+    To be quick it borrows the libraries of this environment: a `.pth` line names their folder. The `.pth` files in that
+    folder are not read, so an editable installation of this checkout does not come along.
+    """
+
+    def install(folder: Path) -> None:
+        _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+        python = folder / "bin" / "python"
+        _run(sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel))
+        (site,) = folder.glob("lib/python*/site-packages")
+        borrowed = [path for path in sys.path if path.endswith("site-packages")]
+        (site / "borrowed.pth").write_text("\n".join(borrowed) + "\n")
+
+    return once(tmp_path_factory, "whole", install) / "bin" / "python"
+
+
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

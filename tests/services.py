@@ -522,7 +522,7 @@ def redis_server() -> RedisServer | ExternalService:
 
 
 class CeleryWorker(Service):
-    """`celery -A workers.app worker` as a child process, run from the repository root.
+    """`celery -A workers.app worker` as a child process.
 
     Args:
         broker_url: becomes LLMREC_BROKER.
@@ -532,6 +532,8 @@ class CeleryWorker(Service):
         pool: `solo` (the default), `prefork` or `threads`.
         concurrency: processes or threads of the pool.
         app: the Celery application.
+        python: the interpreter, of another environment if need be.
+        folder: where it runs; the repository root by default.
     """
 
     name = "worker"
@@ -547,6 +549,8 @@ class CeleryWorker(Service):
         pool: str = "solo",
         concurrency: int = 1,
         app: str = "workers.app",
+        python: str | Path = sys.executable,
+        folder: Path = ROOT,
     ) -> None:
         super().__init__()
         self.broker_url = broker_url
@@ -555,6 +559,8 @@ class CeleryWorker(Service):
         self.pool = pool
         self.concurrency = concurrency
         self.app = app
+        self.python = python
+        self.folder = folder
         self._env = dict(env or {})
 
     @property
@@ -565,7 +571,7 @@ class CeleryWorker(Service):
     def _command(self) -> Sequence[str]:
         node = f"{self.pool}-{os.getpid()}-{id(self):x}@%h"  # two workers of one name would confuse each other
         return [
-            *(sys.executable, "-m", "celery", "-A", self.app, "worker"),
+            *(str(self.python), "-m", "celery", "-A", self.app, "worker"),
             *("--hostname", node, "--queues", ",".join(self.queues)),
             *("--pool", self.pool, "--concurrency", str(self.concurrency)),
             *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
@@ -582,7 +588,7 @@ class CeleryWorker(Service):
         )
 
     def _working_directory(self) -> Path:
-        return ROOT
+        return self.folder
 
     def _ready(self) -> bool:
         since_start = self.log[self._log_offset :]

@@ -28,7 +28,9 @@ from llmrec_qdrant.recommender import Recommender
 __all__ = ["run"]
 
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PACKAGE = Path(__file__).resolve().parents[1]
+EXAMPLES = next((folder for folder in (PACKAGE / "examples", PACKAGE.parent / "examples") if folder.is_dir()), PACKAGE)
+"""The sample data: inside the installed package, or beside it in a checkout."""
 
 PEOPLE = ("林-科幻", "maria-baker", "王-徒步", "sam-quant")
 
@@ -58,12 +60,10 @@ def demo(
 def run(folder: Path | None = None) -> None:
     """Load the sample data into an embedded Qdrant and show what comes of it.
 
-    Raises :class:`MissingDependency` outside a checkout, or without the workers.
+    Raises :class:`MissingDependency` where the workers are not installed.
     """
-    if not inline_available() or not (EXAMPLES / "items.jsonl").is_file():
-        raise MissingDependency(
-            "the demo needs the sample data and the workers: run `make demo` in a checkout of the repository"
-        )
+    if not inline_available():
+        raise MissingDependency("the demo needs the workers: install them with `pip install 'llmrec-qdrant[workers]'`")
     began = time.monotonic()
     with ExitStack() as stack:
         where = str(folder) if folder else stack.enter_context(tempfile.TemporaryDirectory(prefix="llmrec-demo-"))

