@@ -1,0 +1,59 @@
+"""The commands that answer with a list."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.commandline import Llmrec, one_sentence
+
+
+def test_recommend(filled: Llmrec) -> None:
+    listed = filled("recommend", "ann", "--limit", "2", "--explain", "--json").json
+    assert listed[0]["id"] == "m2"
+    assert len(listed) == 2
+    assert listed[0]["legs"] and listed[0]["reason"] and listed[0]["payload"] == {"year": 2015, "lang": "en"}
+    assert "m1" not in [one["id"] for one in listed]
+    everything = [one["id"] for one in filled("recommend", "ann", "--include-seen", "--json").json]
+    assert "m1" in everything
+    again = {one["id"] for one in filled("recommend", "bob", "--include-last", "--json").json}
+    assert "m2" in again and "m1" not in again
+    table = filled("recommend", "ann", "--explain").out
+    assert "The Martian" in table and "m2" in table
+    assert max(len(line) for line in table.splitlines()) <= 100
+    assert "\x1b" not in table
+
+
+def test_weights_and_exclusions(filled: Llmrec) -> None:
+    listed = filled("recommend", "ann", "--weights", "tfidf=1", "--explain", "--json").json
+    assert {leg for one in listed for leg in one["legs"]} == {"tfidf"}
+    ids = [one["id"] for one in filled("recommend", "ann", "--exclude", "m2", "--json").json]
+    assert ids and "m2" not in ids
+
+
+def test_an_unknown_user_gets_popular_items_and_is_told(filled: Llmrec) -> None:
+    ran = filled("recommend", "stranger")
+    assert ran.code == 0
+    above, table = ran.out.split("for stranger")
+    assert above.startswith("Popular: there are no events of 'stranger' yet")
+    assert "Interstellar" in table
+    assert filled("recommend", "stranger", "--json").json[0]["reason"].startswith("popular")
+
+
+def test_similar_search_request(filled: Llmrec) -> None:
+    assert filled("top", "--limit", "1", "--json").json[0]["reason"] == "by popularity"
+    assert "popularity" in filled("top", "--by", "year").out  # what the number in the list is
+    assert filled("similar", "m1", "--json").json[0]["id"] == "m2"
+    assert filled("similar-users", "ann", "--json").json[0]["id"] == "bob"
+    assert filled("search", "科幻电影", "--json").json[0]["id"] == "m4"
+    assert filled("search", "astronaut", "--user", "ann", "--json").json
+    body = filled("request", "ann", "--limit", "3").json
+    assert body["limit"] == 3
+    assert {one["lookup_from"]["collection"] for one in body["prefetch"]} == {"main_users"}
+    assert "The Martian" in filled("similar", "m1").out
+    assert "bob" in filled("similar-users", "ann").out
+    assert "流浪地球" in filled("search", "科幻电影").out
+
+
+@pytest.mark.parametrize("args", [["similar", "nope"], ["similar-users", "nope"]])
+def test_what_is_not_there(filled: Llmrec, args: list[str]) -> None:
+    assert "'nope'" in one_sentence(filled(*args))

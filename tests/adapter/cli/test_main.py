@@ -1,0 +1,129 @@
+"""Exit codes, errors in one sentence, and the help as a whole."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmrec_qdrant import Recommender
+from llmrec_qdrant.cli import main
+from tests.commandline import CLICKS, FILMS, Llmrec, lines, one_sentence
+from tests.services import ROOT
+
+
+def test_a_dead_qdrant(run: Llmrec) -> None:
+    line = one_sentence(run("status", "--url", "http://127.0.0.1:1", "--api-key", "hunter2"))
+    assert "Qdrant does not answer" in line
+    assert "hunter2" not in line
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["llmrec", "status", "--debug"])
+    with pytest.raises(Exception, match="no Qdrant is named"):
+        main.main()
+
+
+@pytest.mark.parametrize(
+    "args", [["recomend"], ["recommend"], ["recommend", "ann", "--limit", "many"], ["load", "films"]]
+)
+def test_wrong_usage(run: Llmrec, args: list[str]) -> None:
+    ran = run(*args)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, run: Llmrec) -> None:
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.delitem(sys.modules, "llmrec_qdrant.cli.app")
+    ran = run("status")
+    assert ran.code == 2
+    assert "pip install 'llmrec-qdrant[cli]'" in ran.err
+
+
+COMMANDS = [
+    ["init"], ["load", "items"], ["load", "events"], ["recommend"], ["similar"], ["similar-users"], ["search"],
+    ["status"], ["request"], ["reconcile"], ["forget"], ["delete"], ["demo"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_has_an_example(run: Llmrec, command: list[str]) -> None:
+    ran = run(*command, "--help")
+    assert ran.code == 0
+    plain = re.sub(r"\s+", " ", ran.out)
+    assert f"llmrec {' '.join(command)}" in plain
+    assert "Example" in plain
+
+
+def test_help_names_the_environment_and_the_exit_codes(run: Llmrec) -> None:
+    shown = re.sub(r"\s+", " ", run("--help").out)
+    for word in ("LLMREC_QDRANT_URL", "LLMREC_SPACE", "LLMREC_API_KEY", "Exit codes", "llmrec demo"):
+        assert word in shown
+    assert {one[0] for one in COMMANDS} <= set(re.findall(r"[a-z-]+", shown))
+
+
+@pytest.mark.slow
+def test_as_a_process(tmp_path: Path) -> None:
+    """Standard output is the document, whatever libraries print elsewhere."""
+    lines(tmp_path / "items.jsonl", FILMS)
+    where = ["--path", "data", "--json"]
+    for args in (["init", "--model", "hash", "--size", "32"], ["load", "items", "items.jsonl"], ["status"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "llmrec_qdrant.cli", *args, *where],
+            cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path)},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)
+        assert done.stderr == ""
+
+
+@pytest.mark.qdrant
+def test_on_a_server(run: Llmrec, qdrant_url: str, tmp_path: Path) -> None:
+    from tests.spaces import drop, fresh_name
+
+    where = ["--url", qdrant_url, "--space", fresh_name(), "--json"]
+    try:
+        assert run("init", "--model", "hash", "--size", "32", *where).code == 0
+        loaded = run("load", "items", lines(tmp_path / "items.jsonl", FILMS), *where)
+        assert loaded.json["status"]["items"] == 4
+        assert run("load", "events", lines(tmp_path / "events.jsonl", CLICKS), *where).code == 0
+        assert run("recommend", "ann", *where).json[0]["id"] == "m2"
+    finally:
+        drop(Recommender.connect(qdrant_url, space=where[3]))
+
+
+HEAVY = {
+    "celery",
+    "numba",
+    "pyarrow",
+    "scipy",
+    "sentence_transformers",
+    "sklearn",
+    "sqlalchemy",
+    "torch",
+    "transformers",
+}
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    """Help must appear at once, also with the workers installed."""
+    code = (
+        "import sys; sys.argv = ['llmrec', 'evaluate', '--help']\n"
+        "from llmrec_qdrant.cli.main import main\n"
+        "try: main()\n"
+        "finally: print(sorted(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert "hold out" in done.stdout
+    assert not HEAVY & set(ast.literal_eval(done.stderr))

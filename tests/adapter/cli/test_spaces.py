@@ -1,0 +1,45 @@
+"""``init``, ``status``, ``reconcile``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.commandline import Llmrec, one_sentence
+
+
+def test_init_is_idempotent_and_adds_fields(llmrec: Llmrec) -> None:
+    first = llmrec("init", "--json").json
+    assert first["config"]["model"] == "hash"
+    assert first["config"]["fields"] == {"year": "integer", "lang": "keyword"}
+    assert llmrec("init", "--json").json == first
+    more = llmrec("init", "--field", "kind", "--json").json
+    assert more["config"]["fields"] == {"year": "integer", "lang": "keyword", "kind": "keyword"}
+    shown = llmrec("init")
+    assert "year (integer)" in shown.out and "llmrec load items" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--model", "other", "--size", "32"], "size 64 ≠ 32"),
+        (["--pooling", "max"], "'pooling'"),
+        (["--field", "year:number"], "'fields.year'"),
+        (["--config", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_init_refuses(llmrec: Llmrec, options: list[str], reason: str) -> None:
+    assert reason in one_sentence(llmrec("init", *options))
+
+
+def test_init_finds_the_size_of_a_model(run: Llmrec) -> None:
+    made = run("init", "--path", "d", "--space", "s", "--model", "hash", "--size", "32", "--json").json
+    assert (made["config"]["size"], made["status"]["space"]) == (32, "s")
+
+
+def test_status_counts(filled: Llmrec) -> None:
+    found = filled("status", "--json").json
+    assert {name: found[name] for name in ("items", "users", "events", "texts")} == {
+        "items": 4, "users": 2, "events": 4, "texts": 1,
+    }  # fmt: skip
+    assert [found[name] for name in ("items_stale", "users_stale", "texts_stale", "events_unfolded")] == [0] * 4
+    assert "4" in filled("status").out
