@@ -36,6 +36,8 @@ from tests.services import (
     redis_server,
 )
 
+os.environ.setdefault("LLMREC_MODELS", str(ROOT / ".cache" / "models"))  # converted models stay for the next run
+
 settings.register_profile("untimed", deadline=None)  # no test depends on the speed of the machine
 settings.load_profile("untimed")
 

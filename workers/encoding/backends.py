@@ -18,8 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .int8 import Int8Bert
-from .packed import PackedBert, built_as_bert
+from .ctranslate import ConvertedModel, convertible
 
 __all__ = ["BUDGET", "Backend", "Forward", "ThroughModules", "batches", "builders"]
 
@@ -106,42 +105,39 @@ class ThroughModules:
         return vectors.float()
 
 
-def builders(model: Any, samples: Sequence[Tokens]) -> dict[str, Callable[[], Forward]]:
-    """Name → what builds this way to run a sentence-transformers model; float32, the reference, first.
+def builders(model: Any) -> dict[str, Callable[[], Forward]]:
+    """Name → function that builds this way of running a sentence-transformers model.
 
-    ``samples`` are texts on which 8-bit scales are measured.
+    ``fp32`` and ``int8`` go through CTranslate2 on a CPU where it knows the architecture; everything else goes through the
+    model's own code.
     """
     transformer, pooling, *rest = list(model)
-    bare = transformer.auto_model
-    if not (built_as_bert(bare) and pooling.pooling_mode in ("mean", "cls")):
-        return {
-            "fp32": lambda: ThroughModules(model),
-            "bf16": lambda: ThroughModules(model, torch.bfloat16),
-        }
-    how = pooling.pooling_mode
-    made: dict[str, Callable[[], Forward]] = {
-        "fp32": lambda: PackedBert(bare, how),
-        "bf16": lambda: PackedBert(bare, how, torch.bfloat16),
+    ways: dict[str, Callable[[], Forward]] = {
+        "fp32": lambda: ThroughModules(model),
+        "bf16": lambda: ThroughModules(model, torch.bfloat16),
     }
-    if bare.device.type == "cpu":
-        made["int8"] = lambda: Int8Bert(bare, how, samples)
-    return {name: _followed_by(rest, build) for name, build in made.items()} if rest else made
+    bare = transformer.auto_model
+    if bare.device.type != "cpu" or not convertible(bare) or pooling.pooling_mode not in ("mean", "cls"):
+        return ways
+    cores = torch.get_num_threads()
+
+    def converted(numbers: str) -> Forward:
+        return _followed_by(rest, ConvertedModel(bare, model.tokenizer, pooling.pooling_mode, numbers, cores))
+
+    return ways | {"fp32": lambda: converted("float32"), "int8": lambda: converted("int8")}
 
 
-def _followed_by(modules: Sequence[Any], build: Callable[[], Forward]) -> Callable[[], Forward]:
-    """What builds a forward pass that ends in the model's own last modules, such as a projection."""
+def _followed_by(modules: Sequence[Any], forward: Forward) -> Forward:
+    """A forward pass that ends in the model's own last modules, such as a projection."""
+    if not modules:
+        return forward
 
-    def whole() -> Forward:
-        forward = build()
-
-        @torch.inference_mode()
-        def call(texts: Tokens) -> Tensor:
-            features: dict[str, Any] = {"sentence_embedding": forward(texts)}
-            for module in modules:
-                features = module(features)
-            vectors: Tensor = features["sentence_embedding"]
-            return vectors
-
-        return call
+    @torch.inference_mode()
+    def whole(texts: Tokens) -> Tensor:
+        features: dict[str, Any] = {"sentence_embedding": forward(texts)}
+        for module in modules:
+            features = module(features)
+        vectors: Tensor = features["sentence_embedding"]
+        return vectors
 
     return whole

@@ -16,7 +16,7 @@ import torch
 
 from llmrec_qdrant.errors import InvalidInput
 
-from .backends import Backend, Forward, Tokens, batches, builders
+from .backends import Backend, Forward, ThroughModules, Tokens, builders
 from .samples import SAMPLES
 
 __all__ = ["AGREEMENT", "choose"]
@@ -47,14 +47,13 @@ def choose(model: Any, pinned: str = "auto") -> Backend:
     Raises :class:`InvalidInput` if the pinned one cannot run here.
     """
     tokens = model.tokenizer(SAMPLES, truncation=True, max_length=model.max_seq_length)["input_ids"]
-    learnt, checked = tokens[::2], tokens[1::2]  # scales are measured on one half, agreement on the other
-    ways = builders(model, [[learnt[i] for i in batch] for batch in batches([len(t) for t in learnt], 1024)])
+    ways = builders(model)
     device = torch.device(model.device)
     if pinned != "auto":
         return Backend(pinned, _pinned(ways, pinned), device)
-    reference = ways.pop("fp32")()
+    reference = ThroughModules(model)
     with ThreadPoolExecutor(1, initializer=_alone, initargs=(device,)) as pool:
-        name, forward = pool.submit(_fastest, reference, ways, checked, device).result()
+        name, forward = pool.submit(_fastest, reference, ways, tokens[1::2], device).result()
     return Backend(name, forward, device)
 
 
@@ -103,7 +102,7 @@ def _fastest(
 
 def _seconds(forward: Forward, texts: Sequence[Sequence[int]], device: torch.device, runs: int) -> float:
     """The best of some runs."""
-    clock = time.thread_time if device.type == "cpu" else time.perf_counter
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
     found = []
     for _ in range(runs):
         began = clock()

@@ -8,7 +8,6 @@ token taken from its place in the vocabulary by Zipf's law).
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import tempfile
@@ -23,7 +22,8 @@ import torch
 from huggingface_hub import cached_assets_path
 from safetensors.torch import load_file, save_file
 
-from .backends import Backend, builders
+from .backends import Backend, ThroughModules
+from .cache import digest
 
 __all__ = ["StaticTable", "distilled"]
 
@@ -60,7 +60,9 @@ def distilled(model: Any, size: int) -> StaticTable:
 
     The file lies among the assets in the cache folder of huggingface_hub (``HF_HOME``).
     """
-    folder = cached_assets_path("llmrec-qdrant", namespace="static", subfolder=_digest(model))
+    folder = cached_assets_path(
+        "llmrec-qdrant", namespace="static", subfolder=digest(f"{RECIPE} {model[1].pooling_mode}", model.state_dict())
+    )
     path = Path(folder) / "model.safetensors"
     if path.exists():
         table = load_file(path)["embeddings"]
@@ -68,15 +70,6 @@ def distilled(model: Any, size: int) -> StaticTable:
         table = _distil(model)
         _save(table, path)
     return StaticTable(table[:, :size].contiguous())
-
-
-def _digest(model: Any) -> str:
-    """What decides the vectors: the weights, the pooling and the recipe."""
-    found = hashlib.sha256(f"{RECIPE} {model[1].pooling_mode}".encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return found.hexdigest()[:32]
 
 
 def _distil(model: Any) -> torch.Tensor:
@@ -87,8 +80,9 @@ def _distil(model: Any) -> torch.Tensor:
     began = time.monotonic()
     around = tokenizer("")["input_ids"]
     before, after = around[: len(around) // 2], around[len(around) // 2 :]
-    forward = builders(model, [])["fp32"]()
-    rows = Backend("fp32", forward, torch.device(model.device)).encode([[*before, one, *after] for one in range(count)])
+    rows = Backend("fp32", ThroughModules(model), torch.device(model.device)).encode(
+        [[*before, one, *after] for one in range(count)]
+    )
     axes = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     _, vectors = np.linalg.eigh(axes.T @ axes)
     vectors = vectors[:, ::-1]

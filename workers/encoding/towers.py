@@ -37,7 +37,8 @@ from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
 from ..behaviour.fold import Past, pulls, sparse_index_of
 from ..behaviour.vectors import normalised
 from ..text.clean import clean
-from ..text.words import indexed, terms
+from ..text.weights import indexed
+from ..text.words import terms
 from .encoder import Encoder
 from .registry import Version
 

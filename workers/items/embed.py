@@ -24,6 +24,7 @@ from ..storage.attempts import attempt
 from ..storage.store import Store
 from ..text import clean
 from ..text import words as text_words
+from ..text.weights import indexed, keywords
 from .assign import SpaceTopics
 
 __all__ = ["Embedded", "embed", "source_text", "sparse"]
@@ -73,7 +74,7 @@ def source_text(payload: Mapping[str, Any]) -> str:
 
 def sparse(words: Sequence[text_words.Term]) -> models.SparseVector:
     """The tfidf vector: unit-norm sublinear term frequencies; Qdrant multiplies by IDF at query time."""
-    summed = text_words.indexed(words)
+    summed = indexed(words)
     return models.SparseVector(indices=list(summed), values=list(summed.values()))
 
 
@@ -115,7 +116,7 @@ class _Embedding:
     def _write(self, points: Sequence[Point], terms: Sequence[list[text_words.Term]], rows: np.ndarray) -> None:
         """Write a group; terms first, so that a point is complete when it is no longer stale."""
         encoded = [
-            _Encoded(point, row if row.any() else None, sparse(said) if said else None, text_words.keywords(said))
+            _Encoded(point, row if row.any() else None, sparse(said) if said else None, keywords(said))
             for point, said, row in zip(points, terms, rows, strict=True)
         ]
         self._delete_lost(encoded)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from scipy import sparse
@@ -21,26 +22,32 @@ from ..text.words import Term
 __all__ = ["Bags", "bags", "clustered", "company", "features", "idf", "merged", "smoothed", "word_vectors"]
 
 
-VOCABULARY = 20_000
-"""Words that are counted, the most frequent ones."""
+MAX_VOCABULARY = 20_000
+"""Words that are counted: those of the most texts."""
 
 
-RARE = 2
+MIN_TEXTS = 2
 """Texts in which a word must occur."""
 
 
-WORDS = 100
-"""Distinct words read of one text: pairs grow with the square."""
+MAX_WORDS = 100
+"""Distinct words read per text: pairs grow with the square."""
 
 
 DIMENSIONS = 100
+"""Of a word's vector."""
 
 
 NEIGHBOURS = 15
+"""Texts towards which a text moves."""
 
 
 ROUNDS = 3
 """Times that a text moves towards its neighbours."""
+
+
+MAX_MEGABYTES = 256
+"""Memory for the cosines that are held at once while neighbours are searched."""
 
 
 DENSE_SHARE = 0.5
@@ -84,26 +91,25 @@ def company(terms: Iterable[Term]) -> list[str]:
 
 
 def bags(texts: Sequence[Sequence[str]]) -> Bags:
-    """Count the stems of texts; words of fewer than ``RARE`` texts say nothing about company and are dropped."""
-    vocabulary: dict[str, int] = {}
-    rows: list[int] = []
-    columns: list[int] = []
-    values: list[float] = []
-    for row, text in enumerate(texts):
-        seen: dict[int, int] = {}
-        for stem in text:
-            column = vocabulary.setdefault(stem, len(vocabulary))
-            if column in seen or len(seen) < WORDS:
-                seen[column] = seen.get(column, 0) + 1
-        rows += [row] * len(seen)
-        columns += seen
-        values += (1.0 + np.log(list(seen.values()))).tolist() if seen else []
-    counts = sparse.csr_matrix((values, (rows, columns)), shape=(len(texts), max(len(vocabulary), 1)))
-    names = list(vocabulary) or [""]
-    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    kept = np.flatnonzero(frequency >= RARE)
-    kept = np.sort(kept[np.argsort(-frequency[kept], kind="stable")][:VOCABULARY])
-    return Bags(counts[:, kept].tocsr(), [names[column] for column in kept])
+    """Count the stems of texts; words of fewer than ``MIN_TEXTS`` texts are dropped, as they have no company to speak of."""
+    from sklearn.feature_extraction.text import CountVectorizer  # 1 s to import, only where topics are fitted
+
+    vectorizer = CountVectorizer(analyzer=_first_words, min_df=MIN_TEXTS, dtype=np.float64)
+    try:
+        counts = vectorizer.fit_transform(texts).tocsr()
+    except ValueError:  # scikit-learn refuses an empty vocabulary
+        return Bags(sparse.csr_matrix((len(texts), 0)), [])
+    counts.data = 1.0 + np.log(counts.data)
+    words = vectorizer.get_feature_names_out()
+    frequency = np.bincount(counts.indices, minlength=len(words))
+    kept = np.sort(np.argsort(-frequency, kind="stable")[:MAX_VOCABULARY])
+    return Bags(counts[:, kept], words[kept].tolist())
+
+
+def _first_words(text: Sequence[str]) -> list[str]:
+    """The occurrences of the first ``MAX_WORDS`` distinct words of a text."""
+    first = set(islice(dict.fromkeys(text), MAX_WORDS))
+    return [word for word in text if word in first]
 
 
 def idf(found: Bags) -> np.ndarray:
@@ -145,20 +151,15 @@ def features(found: Bags, dense: np.ndarray | None) -> np.ndarray:
 
 def smoothed(rows: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
     """Rows moved ``rounds`` times to the middle between themselves and the weighted mean of their nearest neighbours."""
-    size = len(rows)
-    near = min(NEIGHBOURS, size // 4)
+    from sklearn import config_context
+    from sklearn.neighbors import kneighbors_graph
+
+    near = min(NEIGHBOURS, len(rows) // 4)
     if near < 1:
         return rows
-    weights: list[np.ndarray] = []
-    columns: list[np.ndarray] = []
-    for start in range(0, size, 1_000):
-        block = rows[start : start + 1_000] @ rows.T
-        block[np.arange(len(block)), np.arange(start, start + len(block))] = -1
-        closest = np.argpartition(-block, near - 1, axis=1)[:, :near]
-        weights.append(np.maximum(np.take_along_axis(block, closest, axis=1), 0).ravel())
-        columns.append(closest.ravel())
-    shape = (np.concatenate(weights), (np.repeat(np.arange(size), near), np.concatenate(columns)))
-    graph = sparse.csr_matrix(shape, shape=(size, size))
+    with config_context(working_memory=MAX_MEGABYTES):
+        graph = kneighbors_graph(rows, near, mode="distance", metric="cosine")
+    graph.data = np.maximum(1 - graph.data, 0)
     graph = graph.maximum(graph.T)
     degree = np.asarray(graph.sum(axis=1)).ravel()
     graph = sparse.diags(1 / np.where(degree > 0, degree, 1)) @ graph

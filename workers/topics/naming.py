@@ -1,22 +1,24 @@
-"""Names for topics from a language model, where one is configured; without it keywords are the names.
+"""Names for topics from a language model; without one, keywords are the names.
 
-Any OpenAI-compatible endpoint: ``LLMREC_LLM_URL`` (ending in ``/v1``), ``LLMREC_LLM_MODEL``, ``LLMREC_LLM_KEY``.
-Titles are written by strangers, who may try to talk to the model. So all it can do is name: it has no tools, sees
-the texts of one tenant's topic, and what it says is cut to one short plain line, or dropped.
+Any OpenAI-compatible endpoint serves: ``LLMREC_LLM_URL`` (ending in ``/v1``), ``LLMREC_LLM_MODEL``, ``LLMREC_LLM_KEY``.
+Strangers write titles and may address the model in them. So the model can only name: it has no tools, sees the texts of
+one topic of one tenant, and its answer is cut to one short plain line or dropped.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import time
 import unicodedata
-import urllib.request
 from collections.abc import Sequence
-from http.client import HTTPException
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
+
+import httpx
 
 from llmrec_qdrant.contracts.answers import MAX_LABEL
 from llmrec_qdrant.settings import Settings
@@ -28,19 +30,23 @@ log = logging.getLogger("llmrec.worker")
 
 
 TIMEOUT = 30.0
-"""Seconds per topic."""
+"""Seconds for one topic: from the look-up of the host to the last byte of the answer."""
+
+
+MIN_TIMEOUT = 0.25
+"""Seconds that a topic gets even if the time for all topics is almost over."""
 
 
 PATIENCE = 120.0
-"""Seconds for all topics; the rest is named by keywords."""
+"""Seconds for all topics; the rest keep their keywords as names."""
 
 
-ANSWER = 65_536
-"""Bytes of an answer that are read."""
+MAX_ANSWER = 65_536
+"""Bytes of an answer; a longer one is dropped."""
 
 
-TITLE = 120
-"""Characters of an example that are sent."""
+MAX_TITLE = 120
+"""Characters of an example title that are sent."""
 
 
 TASK = (
@@ -50,20 +56,14 @@ TASK = (
 )
 
 
-class _Direct(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it would take the key along."""
-
-    def redirect_request(self, *args: Any, **more: Any) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_Direct)
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError, IndexError, TypeError, RecursionError)
+"""Whatever an endpoint that is away, slow or not what it should be can cause."""
 
 
 def named(topics: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[str]:
-    """A name for each (keywords, example titles), in the language of the titles; "" where there is none.
+    """A name for each (keywords, example titles), in the language of the titles; "" where the model gave none.
 
-    The first failure ends the asking: a model that is away must not hold up a fit.
+    The first failure ends the requests: a model that does not answer must not hold up a fit.
     """
     settings = Settings()
     if not settings.llm_url or not settings.llm_model or not topics:
@@ -74,46 +74,51 @@ def named(topics: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[str]:
     names: list[str] = []
     end = time.monotonic() + PATIENCE
     for words, titles in topics:
+        seconds = max(min(TIMEOUT, end - time.monotonic()), MIN_TIMEOUT)
         try:
-            names.append(_checked(_ask(settings, words, titles, min(end, time.monotonic() + TIMEOUT))))
-        except (OSError, ValueError, KeyError, IndexError, TypeError, HTTPException, RecursionError) as error:
+            names.append(_plain(_ask(settings, words, titles, seconds)))
+        except FAILURES as error:
             log.warning("the language model does not answer (%s); topics are named by keywords", type(error).__name__)
             break
     return names + [""] * (len(topics) - len(names))
 
 
-def _ask(settings: Settings, words: Sequence[str], titles: Sequence[str], end: float) -> str:
-    shown = {"keywords": list(words), "titles": [title[:TITLE] for title in titles]}
-    said = [
+def _ask(settings: Settings, words: Sequence[str], titles: Sequence[str], seconds: float) -> str:
+    """The model's answer on one topic. Raises one of ``FAILURES``."""
+    shown = {"keywords": list(words), "titles": [title[:MAX_TITLE] for title in titles]}
+    messages = [
         {"role": "system", "content": TASK},
         {"role": "user", "content": json.dumps(shown, ensure_ascii=False)},
     ]
-    body = {"model": settings.llm_model, "temperature": 0, "messages": said}
-    headers = {"Content-Type": "application/json"}
-    if settings.llm_key:
-        headers["Authorization"] = f"Bearer {settings.llm_key.get_secret_value()}"
+    body = {"model": settings.llm_model, "temperature": 0, "messages": messages}
     url = f"{(settings.llm_url or '').rstrip('/')}/chat/completions"
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with _opener.open(request, timeout=max(end - time.monotonic(), 0.1)) as answer:
-        return str(json.loads(_read(answer, end))["choices"][0]["message"]["content"])
+    headers = {"Authorization": f"Bearer {settings.llm_key.get_secret_value()}"} if settings.llm_key else {}
+    with ThreadPoolExecutor(1) as thread:  # the caller's thread may already run an event loop
+        answer = thread.submit(asyncio.run, _exchange(url, body, headers, seconds)).result()
+    return str(json.loads(answer)["choices"][0]["message"]["content"])
 
 
-def _read(answer: Any, end: float) -> bytes:
-    """The body, if it is neither long nor slow: a timeout of the socket begins anew with every byte."""
+async def _exchange(url: str, body: dict[str, Any], headers: dict[str, str], seconds: float) -> bytes:
+    """The body of the answer, at most ``MAX_ANSWER`` bytes, within a deadline over the whole exchange.
+
+    A timeout of httpx covers one read, so a server that drips could hold on for ever; a deadline of asyncio covers all.
+    A redirect is an error, and no proxy of the environment is used: both would hand the key to somebody else.
+    """
     data = b""
-    while part := answer.read1(ANSWER):
-        data += part
-        if len(data) > ANSWER:
-            raise ValueError("the answer is too long")
-        if time.monotonic() > end:
-            raise TimeoutError
+    client = httpx.AsyncClient(timeout=None, trust_env=False, headers={**headers, "Accept-Encoding": "identity"})
+    async with client, asyncio.timeout(seconds), client.stream("POST", url, json=body) as answer:
+        answer.raise_for_status()
+        async for part in answer.aiter_raw():
+            data += part
+            if len(data) > MAX_ANSWER:
+                raise ValueError("the answer is too long")
     return data
 
 
-def _checked(answer: str) -> str:
-    """One short plain line, or nothing: what a model says is shown to people, in a terminal and in the Web UI."""
+def _plain(answer: str) -> str:
+    """The answer as one short plain line, or "": people see it in a terminal and in the Web UI."""
     answer = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL)
     spaced = "".join(" " if c.isspace() else c for c in answer)
     name = " ".join("".join(c for c in spaced if unicodedata.category(c)[0] != "C").split()).strip("\"'“”「」《》*.。 ")
-    plain = 1 <= len(name) <= MAX_LABEL and any(c.isalpha() for c in name)
-    return name if plain and not re.search(r"[<>@{}\[\]\\]|://|www\.", name) else ""
+    readable = 1 <= len(name) <= MAX_LABEL and any(c.isalpha() for c in name)
+    return name if readable and not re.search(r"[<>@{}\[\]\\]|://|www\.", name) else ""

@@ -1,9 +1,8 @@
-"""Ways to run a model, each against the model's own code; tiny models made here, and the real one."""
+"""Ways to run a model, each against the model's own code; tiny models created here, and the real one."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,23 @@ import pytest
 import torch
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
-from tests.models import save_tiny, tiny
-from workers.encoding import probe
+from llmrec_qdrant.errors import SpaceMismatch
 from workers.encoding.backends import Backend, ThroughModules, batches, builders
 from workers.encoding.encoder import SentenceEncoder, sentence_model
-from workers.encoding.loading import load_encoder
-from workers.encoding.packed import PackedBert, built_as_bert
 
 TEXTS = [[2, 5, 6, 7, 8, 3], [2, 9, 3], [2, 9, 10, 11, 3], [2, 5, 3]]
 """Token ids with the special ones, of four lengths but one."""
 CPU = torch.device("cpu")
+REAL = [
+    "astronauts cross a wormhole in search of a new home for humanity",
+    "a cook opens a food truck",
+    "Stainless steel hex bolts M6 x 20, pack of 50, with nuts and washers",
+    "robots",
+    "An old fisherman, unlucky for eighty-four days, goes far out and hooks a marlin that tows his boat for two days. "
+    "Drama, classic, sea, Cuba",
+    "Amélie à Paris 😀🎬",
+    "The film Interstellar (星际穿越) by Nolan",
+] * 3
 
 
 def by_hand(model: Any, text: Sequence[int], pooling: str) -> np.ndarray:
@@ -30,12 +35,6 @@ def by_hand(model: Any, text: Sequence[int], pooling: str) -> np.ndarray:
     with torch.no_grad():
         states = model(input_ids=torch.tensor([list(text)])).last_hidden_state[0]
     return np.asarray(states[0] if pooling == "cls" else states.mean(dim=0))
-
-
-@pytest.fixture(params=["bert", "xlm-roberta", "distilbert"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A plain transformer folder of each architecture."""
-    return save_tiny(request.param, tmp_path)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -56,21 +55,6 @@ def test_other_ways_agree(folder: Path, way: str) -> None:
     texts = ["Robots learn to love", "a", "a garden grows", "robots"]
     exact, found = SentenceEncoder(config, "fp32").encode(texts), SentenceEncoder(config, way).encode(texts)
     assert (exact * found).sum(axis=1).min() > 0.98
-
-
-@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_without_padding_as_each_text_alone(kind: str, pooling: str) -> None:
-    model = tiny(kind)
-    assert built_as_bert(model)
-    rows = PackedBert(model, pooling)(TEXTS).numpy()
-    for row, text in zip(rows, TEXTS, strict=True):
-        assert row == pytest.approx(by_hand(model, text, pooling), abs=1e-6)
-    assert PackedBert(model, pooling)([TEXTS[1], TEXTS[3]]).numpy() == pytest.approx(rows[[1, 3]], abs=1e-6)
-
-
-def test_other_architectures_go_through_their_own_code() -> None:
-    assert not built_as_bert(tiny("distilbert"))
 
 
 def test_batches_keep_to_the_budget_and_hold_every_text_once() -> None:
@@ -97,83 +81,6 @@ def test_a_backend_returns_rows_in_the_order_of_the_texts() -> None:
     assert rows[:, 0].tolist() == [len(text) for text in given]
 
 
-class Fixed:
-    """A forward pass that turns each text's vector by a given cosine, after a pause on the clock it is timed by."""
-
-    def __init__(self, cosine: float) -> None:
-        self.row = torch.tensor([cosine, (1 - cosine**2) ** 0.5])
-
-    def __call__(self, texts: Sequence[Sequence[int]]) -> torch.Tensor:
-        return self.row.repeat(len(texts), 1)
-
-
-@pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, float]]:
-    """What each forward pass takes, instead of a clock."""
-    taken: dict[int, float] = {}
-    monkeypatch.setattr(probe, "_seconds", lambda forward, texts, device, runs: taken[id(forward)])
-    yield taken
-
-
-def chosen(ways: dict[str, tuple[Any, float]], seconds: dict[int, float]) -> str:
-    for forward, took in ways.values():
-        seconds[id(forward)] = took
-    (_, (reference, _)), *others = ways.items()
-
-    def build(forward: Any) -> Any:
-        if isinstance(forward, Exception):
-            raise forward
-        return forward
-
-    built = {name: lambda forward=forward: build(forward) for name, (forward, _) in others}
-    return probe._fastest(reference, built, TEXTS, CPU)[0]
-
-
-def test_the_fastest_that_agrees_is_chosen(seconds: dict[int, float]) -> None:
-    ways = {"fp32": (Fixed(1), 0.1), "bf16": (Fixed(0.9999), 0.05), "int8": (Fixed(0.998), 0.03)}
-    assert chosen(ways, seconds) == "int8"
-
-
-def test_what_disagrees_is_not_chosen_however_fast(seconds: dict[int, float]) -> None:
-    ways = {"fp32": (Fixed(1), 0.1), "bf16": (Fixed(0.9999), 0.05), "int8": (Fixed(0.99), 0.001)}
-    assert chosen(ways, seconds) == "bf16"
-
-
-def test_nan_is_no_agreement(seconds: dict[int, float]) -> None:
-    assert chosen({"fp32": (Fixed(1), 0.1), "bf16": (Fixed(float("nan")), 0.01)}, seconds) == "fp32"
-
-
-def test_what_is_slower_or_missing_is_not_chosen(seconds: dict[int, float], caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "llmrec.worker"):
-        ways = {
-            "fp32": (Fixed(1), 0.1),
-            "bf16": (Fixed(0.9999), 10.0),
-            "int8": (RuntimeError("no such kernel on this CPU"), 0.0),
-        }
-        assert chosen(ways, seconds) == "fp32"
-    assert "bf16 far slower" in caplog.text
-    assert "int8 not available (no such kernel on this CPU)" in caplog.text
-
-
-def test_a_pinned_way_that_does_not_exist_is_an_error(folder: Path) -> None:
-    with pytest.raises(InvalidInput, match="cannot run as 'int4' here, only as 'fp32', 'bf16'"):
-        SentenceEncoder(SpaceConfig(model=str(folder), size=32, max_tokens=16), "int4")
-
-
-# --- the real model -----------------------------------------------------------------------------------------
-
-REAL = [
-    "astronauts cross a wormhole in search of a new home for humanity",
-    "a cook opens a food truck",
-    "Stainless steel hex bolts M6 x 20, pack of 50, with nuts and washers",
-    "robots",
-    "An old fisherman, unlucky for eighty-four days, goes far out and hooks a marlin that tows his boat for two days. "
-    "Drama, classic, sea, Cuba",
-    "Amélie à Paris 😀🎬",
-    "The film Interstellar (星际穿越) by Nolan",
-] * 3
-
-
 @pytest.mark.model
 @pytest.mark.parametrize(
     ("way", "mean", "worst"), [("fp32", 0.999999, 0.99999), ("bf16", 0.9995, 0.999), ("int8", 0.995, 0.98)]
@@ -195,17 +102,6 @@ def test_in_int8_neighbours_change_no_more_than_a_rounding() -> None:
 
 
 @pytest.mark.model
-def test_the_choice_is_made_once_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LLMREC_ENCODER_BACKEND", raising=False)
-    first = load_encoder(SpaceConfig())
-    assert load_encoder(SpaceConfig(prefetch=7)) is first
-    assert isinstance(first, SentenceEncoder) and first.backend in {"fp32", "bf16", "int8"}
-    monkeypatch.setenv("LLMREC_ENCODER_BACKEND", "fp32")
-    pinned = load_encoder(SpaceConfig())
-    assert isinstance(pinned, SentenceEncoder) and pinned.backend == "fp32"
-
-
-@pytest.mark.model
 def test_modules_after_the_pooling_are_kept() -> None:
     from sentence_transformers.sentence_transformer.modules import Dense
 
@@ -213,7 +109,7 @@ def test_modules_after_the_pooling_are_kept() -> None:
     torch.manual_seed(0)
     model.append(Dense(in_features=384, out_features=16, activation_function=torch.nn.Tanh()))
     tokens = model.tokenizer(REAL[:3])["input_ids"]
-    found = builders(model, [])["fp32"]()(tokens)
+    found = builders(model)["fp32"]()(tokens)
     assert found.numpy() == pytest.approx(model.encode(REAL[:3], show_progress_bar=False), abs=1e-5)
     assert ThroughModules(model)(tokens).numpy() == pytest.approx(found.numpy(), abs=1e-5)
 
