@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from llmrec_qdrant.contracts.messages import Message
 from llmrec_qdrant.errors import MissingDependency
+from llmrec_qdrant.queues.none import INSTALL, NO_WORKERS
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["NO_WORKERS", "InlineQueue", "inline_available", "worker_module"]
+__all__ = ["REQUIRED", "InlineQueue", "inline_available", "worker_module"]
 
-INSTALL = "pip install 'llmrec-qdrant[workers]'"
 REQUIRED = (
     "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn", "snowballstemmer",
     "stopwordsiso", "torch", "transformers",
 )  # fmt: skip
 """Packages that the workers cannot run without; the extra ``[workers]`` installs them."""
-NO_WORKERS = (
-    "no broker is named and the workers are not installed here: pass broker='redis://…' and start a worker, or install "
-    f"them with `{INSTALL}`"
-)
 
 
 class InlineQueue:

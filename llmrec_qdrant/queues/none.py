@@ -1,12 +1,17 @@
-"""TODO: llmrec_qdrant.queues.none."""
+"""No queue: writes are stored, and their work waits until a worker reconciles the space."""
 
 from __future__ import annotations
 
 from llmrec_qdrant.contracts.messages import Message
 from llmrec_qdrant.errors import BrokerUnavailable
-from llmrec_qdrant.queues.inline import NO_WORKERS
 
-__all__ = ["NoQueue"]
+__all__ = ["INSTALL", "NO_WORKERS", "NoQueue"]
+
+INSTALL = "pip install 'llmrec-qdrant[workers]'"
+NO_WORKERS = (
+    "no broker is named and the workers are not installed here: pass broker='redis://…' and start a worker, or install "
+    f"them with `{INSTALL}`"
+)
 
 
 class NoQueue:
