@@ -44,7 +44,7 @@ from llmrec_qdrant.space.layout import DENSE
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers.dispatch import Worker
-from workers.evaluation.tune import search
+from workers.evaluation.search import search
 
 CUTS = (3, 5, 10)
 VALIDATION = 1_000

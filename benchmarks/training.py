@@ -36,10 +36,10 @@ from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers.dispatch import Worker
 from workers.encoding import registry
-from workers.evaluation.trial_space import Tell
+from workers.evaluation.report import Report
 from workers.reconcile import reconcile
 from workers.storage.store import SpaceStore
-from workers.training.learner import Recipe
+from workers.training.recipe import Recipe
 from workers.training.trainer import train
 
 TEST = 4_000
@@ -47,7 +47,7 @@ TEST = 4_000
 DEFAULT = SpaceConfig().weights
 
 
-def told() -> Tell:
+def told() -> Report:
     """Prints what is being done, now and then."""
     last: list[Any] = [0.0, ""]
 
@@ -120,14 +120,13 @@ def main() -> int:
         began = time.monotonic()
         recipe = Recipe.of(options.method, epochs=options.epochs)
         version = train(
-            rec.client,
-            rec._space.at(1),
+            SpaceStore(rec.client, rec._space.at(1)),
             rec.config,
             recipe,
             users=options.validation,
             exclude_seen=data.exclude_seen,
             split="time" if data.moments else "last",
-            tell=told(),
+            report=told(),
         )
         minutes = (time.monotonic() - began) / 60
         print(f"{version.name} in {minutes:.1f} min: {version.metrics}, offered: {version.offered}", flush=True)

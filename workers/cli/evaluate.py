@@ -16,6 +16,7 @@ from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.query.options import check_limit
 
+from ..storage.store import SpaceStore
 from .options import Seed, SplitBy
 
 __all__ = ["evaluate", "figure"]
@@ -49,8 +50,8 @@ def evaluate(
     held_out = _split(split, hide)
     with context.open() as rec, bar("evaluating", None, quiet=context.json) as update:
         measured = measuring.evaluate(
-            rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed, split=held_out,
-            tenant=context.tenant, tell=lambda stage, done, total: update(done, total, stage),
+            SpaceStore(rec.client, rec._space), rec.config, users=users, limit=check_limit(limit), seed=seed, split=held_out,
+            tenant=context.tenant, report=lambda stage, done, total: update(done, total, stage),
         )  # fmt: skip
     if context.json:
         rows = [asdict(row) for row in measured.rows]

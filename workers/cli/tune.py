@@ -13,6 +13,7 @@ from llmrec_qdrant.cli.printing import out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.query.options import check_limit
 
+from ..storage.store import SpaceStore
 from .evaluate import figure
 from .options import Seed
 
@@ -41,8 +42,8 @@ def tune(
     with context.open() as rec:
         with bar("tuning", None, quiet=context.json) as update:
             tuned = tuning.tune(
-                rec.client, rec._space, rec.config, users=users, limit=check_limit(limit), seed=seed,
-                tell=lambda stage, done, total: update(done, total, stage),
+                SpaceStore(rec.client, rec._space), rec.config, users=users, limit=check_limit(limit), seed=seed,
+                report=lambda stage, done, total: update(done, total, stage),
             )  # fmt: skip
         stored = tuned.better and not dry_run
         if stored:

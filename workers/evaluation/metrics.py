@@ -1,4 +1,4 @@
-"""TODO: workers.evaluation.metrics."""
+"""Measures of recommendation lists, their confidence intervals and tests, over users."""
 
 from __future__ import annotations
 
@@ -8,56 +8,66 @@ import numpy as np
 import pytrec_eval
 from scipy import stats
 
-__all__ = ["interval", "measures", "p_value"]
+__all__ = ["MEASURES", "MIN_USERS", "beats_noise", "interval", "measures", "p_value"]
 
-
-FEW = 3
-"""A user with so many events or fewer is cold."""
-
-
+MIN_USERS = 20
+"""Users in each half below which a comparison says nothing."""
 CONFIDENCE = 0.95
-
-
 RESAMPLES = 1_000
+"""Draws of the bootstrap and of the permutation test."""
+MEASURES = ("hr", "recall", "ndcg", "mrr", "map")
+"""Hit rate, recall, NDCG, mean reciprocal rank, mean average precision."""
+TREC_CUTS = {"hr": "success", "recall": "recall", "ndcg": "ndcg_cut", "map": "map_cut"}
+"""Measure → trec_eval's name of it at a cut-off."""
 
 
-NAMES = ("hr", "recall", "ndcg", "mrr", "map")
+def measures(lists: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], limit: int) -> dict[str, np.ndarray]:
+    """Measures of each list at ``limit``: name → float array (lists,).
 
+    ``targets`` holds the relevant items of each list. Hit rate is 1 if the list contains any of them.
 
-def measures(found: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]], limit: int) -> dict[str, np.ndarray]:
-    """Per list: HR (1 if anything wanted is in it), recall, NDCG, reciprocal rank and average precision, at ``limit``.
-
-    >>> hand = measures([["x", "b", "a"], ["x"]], [["a", "b"], ["a"]], 3)
-    >>> {name: values.round(3).tolist() for name, values in hand.items()}
+    >>> values = measures([["x", "b", "a"], ["x"]], [["a", "b"], ["a"]], 3)
+    >>> {name: array.round(3).tolist() for name, array in values.items()}
     {'hr': [1.0, 0.0], 'recall': [1.0, 0.0], 'ndcg': [0.693, 0.0], 'mrr': [0.5, 0.0], 'map': [0.583, 0.0]}
     """
-    truth = {f"{k}": dict.fromkeys(items, 1) for k, items in enumerate(wanted)}
-    runs = {f"{k}": {one: float(-place) for place, one in enumerate(some[:limit])} for k, some in enumerate(found)}
-    cuts = {"hr": "success", "recall": "recall", "ndcg": "ndcg_cut", "map": "map_cut"}
-    judge = pytrec_eval.RelevanceEvaluator(truth, {f"{cut}.{limit}" for cut in cuts.values()} | {"recip_rank"})
-    scored = judge.evaluate({name: run for name, run in runs.items() if run})
-    keys = {**{name: f"{cut}_{limit}" for name, cut in cuts.items()}, "mrr": "recip_rank"}
-    return {name: np.array([scored.get(f"{k}", {}).get(keys[name], 0.0) for k in range(len(found))]) for name in NAMES}
+    relevant = {f"{row}": dict.fromkeys(items, 1) for row, items in enumerate(targets)}
+    runs = {
+        f"{row}": {item: float(-rank) for rank, item in enumerate(listed[:limit])} for row, listed in enumerate(lists)
+    }
+    evaluator = pytrec_eval.RelevanceEvaluator(
+        relevant, {f"{cut}.{limit}" for cut in TREC_CUTS.values()} | {"recip_rank"}
+    )
+    scored = evaluator.evaluate({row: run for row, run in runs.items() if run})
+    keys = {**{name: f"{cut}_{limit}" for name, cut in TREC_CUTS.items()}, "mrr": "recip_rank"}
+    return {
+        name: np.array([scored.get(f"{row}", {}).get(keys[name], 0.0) for row in range(len(lists))])
+        for name in MEASURES
+    }
 
 
 def interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Bootstrap interval of the mean."""
+    """Bootstrap confidence interval (percentile) of the mean."""
     if len(values) < 2 or np.ptp(values) == 0:
         return float(values.mean()), float(values.mean())
-    found = stats.bootstrap(
+    bounds = stats.bootstrap(
         (values,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
+    return float(bounds.low), float(bounds.high)
 
 
-def p_value(one: np.ndarray, other: np.ndarray) -> float:
+def p_value(values: np.ndarray, others: np.ndarray) -> float:
     """Two-sided paired permutation test (Smucker et al. 2007) of the difference of two means over the same users."""
-    differences = one - other
+    differences = values - others
     if len(differences) < 2 or not differences.any():
         return 1.0
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (differences,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, vectorized=True,
         rng=np.random.default_rng(0),
     )  # fmt: skip
-    return float(found.pvalue)
+    return float(test.pvalue)
+
+
+def beats_noise(gains: np.ndarray) -> bool:
+    """Whether the mean gain per user exceeds its standard error (the one-standard-error rule, Breiman et al. 1984)."""
+    return bool(gains.mean() > gains.std() / len(gains) ** 0.5)

@@ -1,4 +1,4 @@
-"""TODO: workers.evaluation.splits."""
+"""Splits of the events of a space into a known past and held-out targets."""
 
 from __future__ import annotations
 
@@ -12,167 +12,137 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.clock import timestamp
 from llmrec_qdrant.space.layout import Key
 
-from ..behaviour.event_weights import event_weight
+from .histories import Histories, Who, who_of
 
 __all__ = ["Split", "Target", "hide_last", "hide_latest", "hide_next"]
 
 
 @dataclass(frozen=True)
 class Target:
-    """Somebody, and what they took after the moment from which their events are hidden."""
+    """A user, and the held-out items that a list for them should contain."""
 
     user: str
     tenant: str
     items: tuple[str, ...]
     events_before: int
+    """Events of the user before the held-out items."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Targets, and which events nobody may see."""
+    """Targets, and which events are held out. Times are Unix seconds."""
 
     targets: tuple[Target, ...]
-    hidden_from: Mapping[tuple[str, str], float]
-    """(tenant, user) → Unix seconds from which on their events are hidden."""
-    everybody_from: float = math.inf
-    """The same for all users."""
-    known_until: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """Until when a user's hidden events stand in their history nevertheless: nothing is fitted on them."""
+    hidden_from: Mapping[Who, float]
+    """The time from which a user's events are held out."""
+    cutoff: float = math.inf
+    """The time from which the events of all users are held out."""
+    known_until: Mapping[Who, float] = field(default_factory=dict)
+    """The time until which held-out events of a user still belong to their history; nothing is fitted on them."""
 
     @property
     def in_time(self) -> bool:
-        """Whether histories are fresher than what is fitted: times are compared between users."""
+        """Whether times are compared between users: histories are then newer than what is fitted."""
         return bool(self.known_until)
 
-    def recent(self, event: Mapping[str, Any]) -> bool:
-        """Whether the payload of an event is hidden from all that is fitted, and known of the user who is asked about."""
-        return self.hides(event) and timestamp(event[Key.TS]) < self.known_until.get(_who(event), -math.inf)
-
     def hides(self, event: Mapping[str, Any]) -> bool:
-        """Whether the payload of an event belongs to the future."""
-        since = self.hidden_from.get(_who(event), math.inf)
-        return timestamp(event[Key.TS]) >= min(since, self.everybody_from)
+        """Whether an event (its payload) is held out."""
+        since = self.hidden_from.get(who_of(event), math.inf)
+        return timestamp(event[Key.TS]) >= min(since, self.cutoff)
 
-
-def _who(event: Mapping[str, Any]) -> tuple[str, str]:
-    """(tenant, user) of the payload of an event."""
-    return event.get(Key.TENANT) or "", event[Key.USER_ID]
-
-
-@dataclass
-class _Histories:
-    """Per (tenant, user): items and when they were taken (for the first time, or ever), and the moments of all events."""
-
-    taken: dict[tuple[str, str], list[tuple[str, float]]]
-    moments: dict[tuple[str, str], list[float]]
-
-    def latest(self, share: float) -> float:
-        """The moment from which on ``share`` of all events lie; infinite without events."""
-        moments = sorted(moment for some in self.moments.values() for moment in some)
-        return moments[min(int(len(moments) * (1 - share)), len(moments) - 1)] if moments else math.inf
-
-    def target(self, who: tuple[str, str], items: Iterable[str], since: float) -> Target:
-        before = sum(moment < since for moment in self.moments[who])
-        return Target(who[1], who[0], tuple(sorted(items)), before)
-
-
-def _read(events: Iterable[Mapping[str, Any]], config: SpaceConfig, repeats: bool = False) -> _Histories:
-    taken: dict[tuple[str, str], dict[tuple[str, float], float]] = {}
-    moments: dict[tuple[str, str], list[float]] = {}
-    for event in events:
-        who = _who(event)
-        moment = timestamp(event[Key.TS])
-        moments.setdefault(who, []).append(moment)
-        item = event.get(Key.ITEM_ID)
-        if item and event_weight(event[Key.TYPE], event.get(Key.VALUE), config) > 0:
-            mine, key = taken.setdefault(who, {}), (item, moment if repeats else 0.0)
-            mine[key] = min(moment, mine.get(key, moment))
-    found = {who: [(item, moment) for (item, _), moment in mine.items()] for who, mine in taken.items()}
-    return _Histories(found, moments)
+    def recent(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event is held out of everything that is fitted, but belongs to the history of its user."""
+        return self.hides(event) and timestamp(event[Key.TS]) < self.known_until.get(who_of(event), -math.inf)
 
 
 def hide_last(
-    events: Iterable[Mapping[str, Any]],
-    config: SpaceConfig,
-    users: int,
-    seed: int = 0,
-    hide: int = 1,
-    *,
+    events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, hide: int = 1, *,
     repeats: bool = False,
-) -> Split:
-    """Leave-n-out: the ``hide`` items that users took last for the first time, and all their events since.
+) -> Split:  # fmt: skip
+    """Leave-n-out: hold out the ``hide`` items that each user took last for the first time, and all events since.
 
-    With ``repeats`` also what they had taken before: just the last they took.
-
-    They are hidden of everybody, though only random users are asked about: else the others tell what is new, and the
-    co-occurrence looks better than it is. Of items first taken at the same moment random ones come first: the order of
-    ids must not decide. A user needs an item from before the hidden ones.
+    With ``repeats`` the last items count even if they were taken before. The last items of *all* users are held out,
+    although only ``users`` random ones become targets: otherwise the co-occurrence is fitted on what the others took at
+    the same time. Items first taken at the same moment are shuffled, so that ids do not decide. A user needs an item
+    from before the held-out ones.
     """
-    found = _read(events, config, repeats)
-    targets: list[Target] = []
-    hidden: dict[tuple[str, str], float] = {}
-    able = sorted(
-        who for who, takes in found.taken.items() if len({moment for _, moment in takes}) > 1 and len(takes) > hide
+    histories = Histories.of(events, config, repeats)
+    candidates = sorted(
+        who for who, taken in histories.taken.items() if len({moment for _, moment in taken}) > 1 and len(taken) > hide
     )
-    random.Random(seed).shuffle(able)
-    for who in able:
-        chance = random.Random(f"{seed} {who}")
-        order = sorted(found.taken[who], key=lambda pair: (pair[1], pair[0]))
-        chance.shuffle(order)
-        order.sort(key=lambda pair: pair[1])
+    random.Random(seed).shuffle(candidates)
+    targets: list[Target] = []
+    hidden: dict[Who, float] = {}
+    for who in candidates:
+        order = _by_time(histories.taken[who], random.Random(f"{seed} {who}"))
         since = order[-hide][1]
         if order[0][1] < since:
             hidden[who] = since
             if len(targets) < users:
-                targets.append(found.target(who, {item for item, _ in order[-hide:]}, since))
+                targets.append(_target(histories, who, {item for item, _ in order[-hide:]}, since))
     return Split(tuple(targets), hidden)
 
 
 def hide_latest(
     events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, share: float = 0.1
 ) -> Split:
-    """Temporal: everybody's events from the moment on after which ``share`` of all events lie.
+    """Temporal split: hold out the latest ``share`` of all events.
 
-    Targets are the items that random users with a past took for the first time since.
+    Targets are the items that random users with a past took for the first time since then.
     """
-    found = _read(events, config)
-    since = found.latest(share)
-    new = {
-        who: [item for item, moment in takes if moment >= since]
-        for who, takes in found.taken.items()
-        if min(moment for _, moment in takes) < since
+    histories = Histories.of(events, config)
+    cutoff = histories.cutoff(share)
+    new_items = {
+        who: [item for item, moment in taken if moment >= cutoff]
+        for who, taken in histories.taken.items()
+        if min(moment for _, moment in taken) < cutoff
     }
-    able = sorted(who for who, items in new.items() if items)
-    chosen = random.Random(seed).sample(able, min(users, len(able)))
-    return Split(tuple(found.target(who, new[who], since) for who in chosen), {}, since)
+    chosen = _sample([who for who, items in new_items.items() if items], users, seed)
+    return Split(tuple(_target(histories, who, new_items[who], cutoff) for who in chosen), {}, cutoff)
 
 
 def hide_next(
-    events: Iterable[Mapping[str, Any]],
-    config: SpaceConfig,
-    users: int,
-    seed: int = 0,
-    share: float = 0.1,
-    *,
+    events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, share: float = 0.1, *,
     repeats: bool = False,
-) -> Split:
-    """What random users took at a random moment of the latest ``share`` of all events, on which nothing is fitted.
+) -> Split:  # fmt: skip
+    """Temporal split with fresh histories: nothing is fitted on the latest ``share`` of all events.
 
-    They are asked about as of then, with all they did before: models are as old as that share, and histories as fresh as
-    when a list is asked for. What users took *last* is another question: it is what they took nothing after. With ``repeats``
-    a target may be something its user took before. A user needs an event from before their target.
+    The target of a user is what they took at one random moment of that stretch; their history reaches up to that moment. So
+    the model is as old, and the history as fresh, as when a list is requested. (The *last* item is another question: the
+    item after which they took nothing.) With ``repeats`` a target may have been taken before. A user needs an event from before
+    their target.
     """
-    found = _read(events, config, repeats)
-    since = found.latest(share)
-    late: dict[tuple[str, str], float] = {}
-    for who, takes in found.taken.items():
-        moments = sorted({moment for _, moment in takes if moment >= since and moment > min(found.moments[who])})
+    histories = Histories.of(events, config, repeats)
+    cutoff = histories.cutoff(share)
+    asked_at: dict[Who, float] = {}
+    for who, taken in histories.taken.items():
+        first = min(histories.moments[who])
+        moments = sorted({moment for _, moment in taken if moment >= cutoff and moment > first})
         if moments:
-            late[who] = random.Random(f"{seed} {who}").choice(moments)
-    able = sorted(late)
-    chosen = random.Random(seed).sample(able, min(users, len(able)))
-    targets = tuple(
-        found.target(who, {item for item, moment in found.taken[who] if moment == late[who]}, late[who])
+            asked_at[who] = random.Random(f"{seed} {who}").choice(moments)
+    chosen = _sample(asked_at, users, seed)
+    targets = [
+        _target(
+            histories, who, {item for item, moment in histories.taken[who] if moment == asked_at[who]}, asked_at[who]
+        )
         for who in chosen
-    )
-    return Split(targets, {}, since, {who: late[who] for who in chosen})
+    ]
+    return Split(tuple(targets), {}, cutoff, {who: asked_at[who] for who in chosen})
+
+
+def _by_time(taken: Iterable[tuple[str, float]], chance: random.Random) -> list[tuple[str, float]]:
+    """(item, time) pairs by time; those of the same time in random order."""
+    order = sorted(taken, key=lambda pair: (pair[1], pair[0]))
+    chance.shuffle(order)
+    order.sort(key=lambda pair: pair[1])
+    return order
+
+
+def _sample(candidates: Iterable[Who], users: int, seed: int) -> list[Who]:
+    ordered = sorted(candidates)
+    return random.Random(seed).sample(ordered, min(users, len(ordered)))
+
+
+def _target(histories: Histories, who: Who, items: Iterable[str], since: float) -> Target:
+    tenant, user = who
+    return Target(user, tenant, tuple(sorted(items)), histories.events_before(who, since))

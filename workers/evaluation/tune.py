@@ -1,212 +1,126 @@
-"""Settings of a space, chosen on what its users took last.
-
-One setting after the other (coordinate search) takes each of a few values in a trial space, and keeps the one with the
-best NDCG on half of the users; the other half, which nothing was chosen on, says what that is worth. Only settings
-that were seen to matter are looked at; why not others: docs/decisions/tuning.md.
-"""
+"""Tuning: chooses settings of a space on half of its users and confirms them on the other half, in a trial space."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from qdrant_client import QdrantClient
 
-from llmrec_qdrant.contracts.config import LEGS, Leg, SpaceConfig
+from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations import spaces
-from llmrec_qdrant.operations.steps import drive
-from llmrec_qdrant.queues.none import NoQueue
-from llmrec_qdrant.space.layout import Key, Space
+from llmrec_qdrant.space.layout import Key
 
 from ..items import collab
 from ..storage.store import SpaceStore
-from .evaluate import ndcg_of
-from .metrics import interval, p_value
+from .metrics import MIN_USERS, beats_noise, interval, p_value
+from .report import Report, no_report
+from .search import Step, search
 from .splits import Target, hide_last
-from .trial_space import Tell, fold, payloads, trial, unheard
+from .trial_copy import event_payloads
+from .trial_lists import fold_users, ndcg_of
+from .trial_space import trial
 
-__all__ = ["LEAST", "LEG_WEIGHTS", "Step", "Tuning", "more_than_luck", "search", "settings", "tune"]
-
-
-LEAST = 20
-"""Users on either side below which a choice would be chance."""
-
-
-_RATIOS = (
-    (1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1), (2, 1, 2), (3, 1, 1),
-    (3, 1, 2), (4, 1, 2), (4, 2, 1), (6, 1, 2),
-)  # fmt: skip
-
-
-LEG_WEIGHTS: Sequence[dict[Leg, float]] = [dict(zip(LEGS, map(float, one), strict=True)) for one in _RATIOS]
-
-
-VALUES: dict[str, Sequence[Any]] = {
-    "weights": LEG_WEIGHTS,
-    "collab_decay": (0.3, 0.5, 0.7, 0.9),
-    "position_decay": (0.3, 0.5, 0.7, 0.9),
-    "half_life_days": (7.0, 30.0, 90.0, 365.0),
-    "collab_distance": (0.25, 0.5, 1.0, 1.5),
-    "prefetch": (100, 200, 400),
-}
-
-
-FACTORS = (0.0, 0.5, 2.0)
-"""What the weight of a type of event is multiplied by."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One setting that was looked at, the value that was kept, and the NDCG with it."""
-
-    name: str
-    value: Any
-    ndcg: float
-    tried: int
+__all__ = ["Tuning", "tune"]
 
 
 @dataclass
 class Tuning:
-    """What was chosen, and what it is worth on users nothing was chosen on."""
+    """The settings that were chosen, and what they gain on held-out users."""
 
     limit: int
+    """Length of the lists."""
     chosen_on: int
+    """Users on whom the settings were chosen."""
     given: SpaceConfig
-    """What the space had."""
+    """The configuration of the space."""
     config: SpaceConfig
+    """The chosen configuration."""
     steps: list[Step] = field(default_factory=list)
     before: float = 0.0
-    """NDCG of the configuration the space had, on the users that nothing was chosen on."""
+    """NDCG of ``given`` on the held-out users."""
     after: float = 0.0
+    """NDCG of ``config`` on the held-out users."""
     low: float = 0.0
-    """Bootstrap interval (95 %) of the gain."""
+    """Bounds of the bootstrap interval (95 %) of the gain."""
     high: float = 0.0
     p: float = 1.0
     confirmed_on: int = 0
+    """Held-out users."""
     better: bool = False
-    """Whether the choice holds on them: it is worth storing."""
+    """Whether the gain on the held-out users exceeds its standard error: the choice is worth storing."""
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The settings that are other than before."""
+        """Settings that differ from the space's."""
         return {name: value for name, value in self.config if value != getattr(self.given, name)}
 
     def onto(self, config: SpaceConfig) -> SpaceConfig:
-        """What was chosen, and nothing else, on top of what the space has by now."""
+        """``config``, which may have changed meanwhile, with the chosen settings and no others."""
         given, chosen = self.given.event_weights, self.config.event_weights
-        kinds = {kind: weight for kind, weight in chosen.items() if weight != given.get(kind)}
-        weights = {"event_weights": {**config.event_weights, **kinds}}
+        changed = {event_type: weight for event_type, weight in chosen.items() if weight != given.get(event_type)}
+        weights = {"event_weights": {**config.event_weights, **changed}}
         return config.model_copy(update={**self.changes, **weights})
 
 
-def settings(config: SpaceConfig, kinds: Sequence[str] = ()) -> Iterator[tuple[str, list[SpaceConfig]]]:
-    """What to look at, in order: a name, and for it the configurations beside ``config``."""
-    for name, values in VALUES.items():
-        yield name, [config.model_copy(update={name: one}) for one in values if one != getattr(config, name)]
-    for kind in kinds if len(kinds) > 1 else ():  # of a single type the weight cancels out
-        now = config.event_weights.get(kind, 1.0)
-        yield (
-            f"event_weights.{kind}",
-            [
-                config.model_copy(update={"event_weights": {**config.event_weights, kind: now * factor}})
-                for factor in FACTORS
-            ],
-        )
-
-
-def search(
-    config: SpaceConfig,
-    measure: Callable[[SpaceConfig], np.ndarray],
-    kinds: Sequence[str] = (),
-    tell: Tell = unheard,
-) -> Iterator[tuple[Step, SpaceConfig]]:
-    """Coordinate search: each setting at its best in turn, and leg weights again at the end, since all depend on them.
-
-    ``measure`` gives a value per user, large where the list is good. Another value is kept only where its mean gain is
-    more than its standard error (the one-standard-error rule, Breiman et al. 1984): of many values that are equally
-    good one always looks better by chance. Yields what was kept after each setting.
-    """
-    kept = measure(config)
-    names = [name for name, _ in settings(config, kinds)]
-    for number, name in enumerate([*names, "weights"]):
-        tried = [
-            one
-            for one in dict(settings(config, kinds))[name]
-            if not kinds or any(one.event_weights.get(kind, 1.0) > 0 for kind in kinds)
-        ]
-        found = [(measure(one), one) for one in tried]
-        best, better = max(found, key=lambda pair: float(pair[0].mean()), default=(kept, config))
-        if more_than_luck(best - kept):
-            kept, config = best, better
-        tell("choosing", number + 1, len(names) + 1)
-        yield Step(name, _read(config, name), float(kept.mean()), len(tried)), config
-
-
-def more_than_luck(gain: np.ndarray) -> bool:
-    """Whether a gain per user is above zero by more than its standard error."""
-    return bool(gain.mean() > gain.std() / len(gain) ** 0.5)
-
-
-def _read(config: SpaceConfig, name: str) -> Any:
-    first, _, kind = name.partition(".")
-    return config.event_weights.get(kind, 1.0) if kind else getattr(config, first)
-
-
-class _Bench:
-    """Measures configurations in a trial space; what a changed setting decides is made anew."""
-
-    def __init__(self, client: QdrantClient, made: Space, config: SpaceConfig, limit: int) -> None:
-        self._client, self._made, self._limit = client, made, limit
-        self._first, self._fitting = config.folding, config.fitting
-        self._folded: dict[Target, str] = {}
-
-    def ndcg(self, config: SpaceConfig, targets: Sequence[Target]) -> np.ndarray:
-        """NDCG of each target's list."""
-        drive(spaces.create(self._made, config), self._client, NoQueue())
-        if config.fitting != self._fitting:
-            collab.fit(SpaceStore(self._client, self._made), config)
-            self._fitting = config.fitting
-        old = [one for one in targets if self._folded.get(one, self._first) != config.folding]
-        fold(self._client, self._made, config, old, unheard)
-        self._folded.update(dict.fromkeys(old, config.folding))
-        return ndcg_of(self._client, self._made, targets, self._limit)
-
-
 def tune(
-    client: QdrantClient,
-    space: Space,
+    store: SpaceStore,
     config: SpaceConfig,
     *,
     users: int = 800,
     limit: int = 10,
     seed: int = 0,
-    tell: Tell = unheard,
+    report: Report = no_report,
 ) -> Tuning:
-    """Choose settings on half of ``users`` random users, and confirm them on the other half. The space is only read.
+    """Choose settings on half of ``users`` random users and confirm them on the other half. The space is only read.
 
     Raises :class:`InvalidInput` with fewer than 40 users who took two items.
     """
-    split = hide_last(payloads(client, space), config, users, seed)
-    targets = split.targets
-    if len(targets) < 2 * LEAST:
+    split = hide_last(event_payloads(store), config, users, seed)
+    half = len(split.targets) // 2
+    if half < MIN_USERS:
         raise InvalidInput(
-            f"space {space.name!r} has {len(targets)} users who took two items at different times: choosing settings "
-            f"takes {2 * LEAST} or more; the defaults are meant for such spaces"
+            f"space {store.name!r} has {len(split.targets)} users who took two items at different times; tuning needs "
+            f"{2 * MIN_USERS}: collect more events, and keep the defaults until then"
         )
-    choosing, confirming = targets[: len(targets) // 2], targets[len(targets) // 2 :]
-    with trial(client, space, config, split, tell) as made:
-        kinds = sorted({event[Key.TYPE] for event in payloads(client, made)})
-        bench = _Bench(client, made, config, limit)
+    choosing, confirming = split.targets[:half], split.targets[half:]
+    with trial(store, config, split, report) as copy:
+        event_types = sorted({event[Key.TYPE] for event in event_payloads(copy)})
+        bench = SettingsBench(copy, config, limit)
         result = Tuning(limit, len(choosing), config, config, confirmed_on=len(confirming))
-        for step, kept in search(config, lambda one: bench.ndcg(one, choosing), kinds, tell):
+        for step, kept in search(config, lambda candidate: bench.ndcg(candidate, choosing), event_types, report):
             result.steps.append(step)
             result.config = kept
         before, after = bench.ndcg(config, confirming), bench.ndcg(result.config, confirming)
+    _confirm(result, before, after)
+    return result
+
+
+def _confirm(result: Tuning, before: np.ndarray, after: np.ndarray) -> None:
+    """Note the gain on the held-out users."""
     result.before, result.after = float(before.mean()), float(after.mean())
-    result.better = more_than_luck(after - before)
+    result.better = beats_noise(after - before)
     result.low, result.high = interval(after - before)
     result.p = p_value(after, before)
-    return result
+
+
+class SettingsBench:
+    """Measures configurations in a trial space; refits and refolds what a changed setting decides, and nothing else."""
+
+    def __init__(self, copy: SpaceStore, config: SpaceConfig, limit: int) -> None:
+        self._copy, self._limit = copy, limit
+        self._first, self._fitting = config.folding, config.fitting
+        self._folded: dict[Target, str] = {}
+
+    def ndcg(self, config: SpaceConfig, targets: Sequence[Target]) -> np.ndarray:
+        """NDCG of the list of each target under ``config``, float array (targets,)."""
+        self._copy.run(spaces.create(self._copy.space, config))
+        if config.fitting != self._fitting:
+            collab.fit(self._copy, config)
+            self._fitting = config.fitting
+        outdated = [target for target in targets if self._folded.get(target, self._first) != config.folding]
+        fold_users(self._copy, config, outdated)
+        self._folded.update(dict.fromkeys(outdated, config.folding))
+        return ndcg_of(self._copy, targets, self._limit)

@@ -26,7 +26,7 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import CollectionKind, Space
 from llmrec_qdrant.space.points import Point, set_payload
 
-__all__ = ["SpaceStore", "Store", "count", "pause", "remote", "scroll", "spaces", "write_existing"]
+__all__ = ["SpaceStore", "Store", "count", "pause", "remote", "run", "scroll", "spaces", "write_existing"]
 
 T = TypeVar("T")
 
@@ -34,6 +34,11 @@ PAGE = 1_000
 """Points per page of a scroll."""
 MAX_WRITE_TRIES = 6
 """Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant restarts."""
+
+
+def run(client: QdrantClient, steps: Steps[T]) -> T:
+    """Run an operation of the adapter that sends no messages."""
+    return drive(steps, client, NoQueue())
 
 
 class Store:
@@ -47,7 +52,7 @@ class Store:
         return f"Store({self.collection!r})"
 
     def _run(self, steps: Steps[T]) -> T:
-        return drive(steps, self._client, NoQueue())
+        return run(self._client, steps)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -207,7 +212,7 @@ class SpaceStore:
 
     def run(self, steps: Steps[T]) -> T:
         """Run an operation of the adapter that sends no messages."""
-        return drive(steps, self.client, NoQueue())
+        return run(self.client, steps)
 
     def of(self, kind: CollectionKind) -> Store:
         """The collection of a kind."""
@@ -264,7 +269,7 @@ class SpaceStore:
 
 def spaces(client: QdrantClient) -> list[SpaceStore]:
     """Every space on this Qdrant."""
-    aliases = drive(calls.aliases(), client, NoQueue())
+    aliases = run(client, calls.aliases())
     return [SpaceStore(client, space) for alias in sorted(aliases) if (space := Space.of_alias(alias)) is not None]
 
 

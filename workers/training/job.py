@@ -28,10 +28,10 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import Space
 
 from ..encoding import registry
-from ..evaluation.trial_space import Tell, unheard
+from ..evaluation.report import Report, no_report
 from ..reconcile import somebody_trains
 from ..storage import store
-from .learner import Recipe
+from .recipe import Recipe
 from .trainer import train
 
 __all__ = ["Superseded", "read", "recipe", "work"]
@@ -67,7 +67,7 @@ def work(
     client: QdrantClient,
     space: Space,
     config: SpaceConfig,
-    tell: Tell = unheard,
+    tell: Report = no_report,
     take: bool = False,
 ) -> TrainingJob | None:
     """Do the training of this version of a space, if nobody is at it; with ``take`` even if somebody was a moment ago.
@@ -93,9 +93,9 @@ def work(
                 tell(what, done, total)
 
             version = train(
-                client, space, config, recipe(job), users=job.users, exclude_seen=job.exclude_seen, split=job.split,
+                store.SpaceStore(client, space), config, recipe(job), users=job.users, exclude_seen=job.exclude_seen, split=job.split,
                 until=_moment(job.asked_at),
-                folder=registry.folder() / f".run-{job.run}", tell=told,
+                folder=registry.folder() / f".run-{job.run}", report=told,
             )  # fmt: skip
         return _write(client, space, lease.job, stage="done", version=version.name, offered=version.offered, holder="")
     except Superseded:

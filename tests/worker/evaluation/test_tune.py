@@ -1,4 +1,4 @@
-"""Choosing settings, where the best ones are known; and what becomes of a space whose settings change."""
+"""Choosing settings where the best ones are known, and what becomes of a space whose settings change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on, store_of
 from workers.dispatch import Worker
-from workers.evaluation.tune import Tuning, search, settings, tune
+from workers.evaluation.tune import Tuning, tune
 from workers.reconcile import reconcile
 
 CONFIG = SpaceConfig(model="hash", size=32)
@@ -23,51 +23,6 @@ CONFIG = SpaceConfig(model="hash", size=32)
 def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
     with space_on(request, CONFIG) as made:
         yield made
-
-
-def test_the_search_finds_what_is_best_in_every_setting() -> None:
-    """A measure with one known maximum, within the values that are looked at."""
-
-    def measure(config: SpaceConfig) -> np.ndarray:
-        cost = (
-            abs(config.collab_decay - 0.9)
-            + abs(config.position_decay - 0.3)
-            + abs(config.half_life_days - 90) / 100
-            + abs(config.weights["collab"] - 6)
-            + abs(config.event_weights["view"] - 0.5)
-            + abs(config.prefetch - 100) / 1000
-        )
-        return np.array([-cost, -2 * cost])
-
-    *_, (last, found) = search(CONFIG, measure, ["like", "view"])
-    assert (found.collab_decay, found.position_decay, found.half_life_days, found.prefetch) == (0.9, 0.3, 90.0, 100)
-    assert (found.weights["collab"], found.event_weights["view"], found.event_weights["like"]) == (6.0, 0.5, 2.0)
-    assert last.name == "weights" and last.ndcg == measure(found).mean()
-
-
-def test_where_nothing_is_better_nothing_changes() -> None:
-    steps = list(search(CONFIG, lambda config: np.full(9, 0.5), ["like", "view"]))
-    assert all(config == CONFIG for _, config in steps)
-    assert {step.name: step.value for step, _ in steps}["collab_decay"] == CONFIG.collab_decay
-
-
-def test_of_many_values_that_are_equally_good_none_is_taken_for_its_luck() -> None:
-    """Independent noise per configuration: one of the values always looks better than what the space has."""
-    chance = np.random.default_rng(0)
-    *_, (last, found) = search(CONFIG, lambda config: chance.normal(0, 1, 400))
-    noise = np.random.default_rng(0)
-    most = max(noise.normal(0, 1, 400).mean() for _ in range(30))
-    changed = [name for name in settings_of(found) if settings_of(found)[name] != settings_of(CONFIG)[name]]
-    assert len(changed) <= 3 and last.ndcg <= most + 0.1
-
-
-def settings_of(config: SpaceConfig) -> dict[str, object]:
-    return {name: getattr(config, name) for name, _ in settings(CONFIG)}
-
-
-def test_the_weight_of_a_single_type_of_event_is_not_looked_at() -> None:
-    assert not [name for name, _ in settings(CONFIG, ["view"]) if name.startswith("event_weights")]
-    assert {name for name, _ in settings(CONFIG, ["view", "like"])} >= {"event_weights.view", "event_weights.like"}
 
 
 def chained(rec: Recommender) -> None:
@@ -86,7 +41,7 @@ def chained(rec: Recommender) -> None:
 def test_a_space_is_tuned_without_being_touched(rec: Recommender) -> None:
     chained(rec)
     before = (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
-    found = tune(rec.client, rec._space, CONFIG, users=40)
+    found = tune(store_of(rec), CONFIG, users=40)
     assert found.chosen_on == found.confirmed_on == 20
     assert found.steps[-1].ndcg >= found.steps[0].ndcg
     assert found.config.weights["collab"] >= CONFIG.weights["collab"]
@@ -99,7 +54,7 @@ def test_too_few_users_are_refused(rec: Recommender) -> None:
     rec.upsert_items([Item(id="a", title="a"), Item(id="b", title="b")])
     rec.track([Event(user="u", item=item, type="view", ts=k) for k, item in enumerate("ab")])
     with pytest.raises(InvalidInput, match="has 1 users who took two items"):
-        tune(rec.client, rec._space, CONFIG)
+        tune(store_of(rec), CONFIG)
 
 
 @pytest.mark.slow
@@ -147,15 +102,15 @@ def test_a_gain_that_may_be_luck_is_not_confirmed(rec: Recommender, monkeypatch:
         return np.full(20, 0.5) + (gain[side[-1]] if config.prefetch == 100 else 0)
 
     side = ["choosing"]
-    monkeypatch.setattr("workers.evaluation.tune._Bench.ndcg", ndcg)
+    monkeypatch.setattr("workers.evaluation.tune.SettingsBench.ndcg", ndcg)
     monkeypatch.setattr(
         "workers.evaluation.tune.search", lambda *given: side.append("confirming") or iter([(None, chosen)])
     )
-    found = tune(rec.client, rec._space, CONFIG, users=40)
+    found = tune(store_of(rec), CONFIG, users=40)
     assert found.after > found.before and found.low < 0 < found.high
     assert not found.better
     gain["confirming"] = np.tile([0.1, 0.0], 10)
-    assert tune(rec.client, rec._space, CONFIG, users=40).better
+    assert tune(store_of(rec), CONFIG, users=40).better
 
 
 def test_what_somebody_changed_meanwhile_stays() -> None:

@@ -1,0 +1,36 @@
+"""What lists are compared with: the most popular items."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from llmrec_qdrant.query.requests import MAX_LIMIT
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.recommender import Recommender
+
+from ..behaviour.cooccurrence import Interactions
+from ..storage.store import SpaceStore
+from .histories import Who
+from .splits import Target
+
+__all__ = ["most_popular"]
+
+
+def most_popular(
+    copy: SpaceStore, targets: Sequence[Target], interactions: Interactions, limit: int
+) -> list[list[str]]:
+    """For each target, what an unknown user is recommended, without the items that the target's user took."""
+    popular = {tenant: _for_unknown_user(copy, tenant) for tenant in {target.tenant for target in targets}}
+    taken: dict[Who, set[str]] = {}
+    for user, item in zip(interactions.users.tolist(), interactions.items.tolist(), strict=True):
+        taken.setdefault(interactions.owners[user], set()).add(interactions.names[item][1])
+    return [
+        [item for item in popular[target.tenant] if item not in taken.get((target.tenant, target.user), set())][:limit]
+        for target in targets
+    ]
+
+
+def _for_unknown_user(copy: SpaceStore, tenant: str) -> list[str]:
+    recommender = Recommender(copy.client, NoQueue(), copy.name, tenant or None)
+    return [item.id for item in recommender.recommend(f"unknown {uuid.uuid4()}", MAX_LIMIT)]

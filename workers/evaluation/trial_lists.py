@@ -1,0 +1,101 @@
+"""Users and lists of a trial space: folds the users of targets and requests their recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from llmrec_qdrant.contracts.answers import Recommendation
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.query.requests import MAX_LIMIT
+from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Key
+
+from ..reconcile import create_users
+from ..storage.store import SpaceStore
+from ..users import refresh
+from .heartbeat import beat
+from .metrics import measures
+from .report import Report, no_report
+from .splits import Target
+
+__all__ = ["fold_users", "lists", "ndcg_of"]
+
+USERS_PER_BATCH = 64
+THREADS = 4
+"""Concurrent requests to a server."""
+SPARE_PLACES = 20
+"""Places requested beyond the limit, so that ties at the end of a list can be ordered."""
+SAME_SCORE = 1e-6
+"""Relative difference up to which two scores are a tie."""
+
+
+def fold_users(copy: SpaceStore, config: SpaceConfig, targets: Sequence[Target], report: Report = no_report) -> None:
+    """Compute the vectors of the targets' users under ``config``."""
+    done = 0
+    for batch in batches(targets, USERS_PER_BATCH):
+        owners = {
+            point_id("user", target.user, target.tenant or None): {Key.USER_ID: target.user, Key.TENANT: target.tenant}
+            for target in batch
+        }
+        beat(copy)
+        create_users(copy, owners)
+        refresh.refresh(copy, config, list(owners))
+        done += len(batch)
+        report("folding users", done, len(targets))
+
+
+def lists(
+    copy: SpaceStore, targets: Sequence[Target], limit: int, report: Report = no_report, stage: str = "", **options: Any
+) -> list[list[str]]:
+    """Item ids that :meth:`Recommender.recommend` lists for each target; ``options`` are passed on to it.
+
+    Qdrant returns items of equal score in any order. Here ties are ordered by a digest of the item, so that a measurement can
+    be repeated.
+    """
+    beat(copy)
+    recommenders = {
+        target.tenant: Recommender(copy.client, NoQueue(), copy.name, target.tenant or None) for target in targets
+    }
+    for recommender in recommenders.values():
+        _ = recommender.config  # read once, before several threads need it
+
+    def request(target: Target) -> list[str]:
+        wider = min(limit + SPARE_PLACES, MAX_LIMIT)
+        listed = recommenders[target.tenant].recommend(target.user, wider, **options)
+        return [item.id for item in ordered(listed)][:limit]
+
+    result: list[list[str]] = []
+    with ThreadPoolExecutor(THREADS if copy.serves_threads else 1) as pool:
+        for listed in pool.map(request, targets):
+            result.append(listed)
+            report(stage, len(result), len(targets))
+    return result
+
+
+def ordered(listed: Iterable[Recommendation]) -> list[Recommendation]:
+    """The list with neighbours of equal score in an order that depends on their ids only."""
+    result: list[Recommendation] = []
+    ties: list[Recommendation] = []
+    for item in listed:
+        if ties and abs(item.score - ties[0].score) > SAME_SCORE * max(1.0, abs(ties[0].score)):
+            result += sorted(ties, key=_digest)
+            ties = []
+        ties.append(item)
+    return result + sorted(ties, key=_digest)
+
+
+def _digest(item: Recommendation) -> str:
+    """A pseudo-random rank: ids may say how old or how popular an item is."""
+    return point_id("item", item.id)
+
+
+def ndcg_of(copy: SpaceStore, targets: Sequence[Target], limit: int, **options: Any) -> np.ndarray:
+    """NDCG of the list of each target, float array (targets,); ``options`` are those of ``recommend``."""
+    return measures(lists(copy, targets, limit, **options), [target.items for target in targets], limit)["ndcg"]

@@ -1,0 +1,41 @@
+"""The model a space has, measured once per training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.space.layout import DENSE
+
+from ..evaluation.splits import Split
+from ..evaluation.trial_space import trial
+from ..storage.store import SpaceStore
+from .comparison import Outcome
+from .evaluator import Evaluator, Halves
+
+__all__ = ["measure_baseline"]
+
+FILE = "baseline.json"
+
+
+def measure_baseline(
+    store: SpaceStore, config: SpaceConfig, split: Split, evaluator: Evaluator, folder: Path
+) -> Outcome:
+    """Outcome of the current model; a resumed training reads it from its folder."""
+    path = folder / FILE
+    identity = {
+        "model": f"{config.encoder_id} {evaluator.exclude_seen}",
+        "users": [target.user for target in split.targets],
+    }
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if identity.items() <= stored.items():
+        return Outcome(np.array(stored[DENSE]), np.array(stored["fused"]), stored["weights"])
+    with trial(store, config, split, evaluator.report) as copy:
+        outcome = evaluator.outcome(copy, [evaluator.weights], Halves.of(split.targets))
+    figures = {DENSE: outcome.dense.tolist(), "fused": outcome.fused.tolist(), "weights": outcome.weights}
+    path.write_text(json.dumps({**identity, **figures}), encoding="utf-8")
+    return outcome

@@ -1,0 +1,67 @@
+"""One batch of examples, with its candidates and what is no negative among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .examples import Examples
+
+__all__ = ["Batch", "batch_of", "candidates", "known_positives"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples of a training set; see :class:`Examples` for the ragged histories."""
+
+    chosen: np.ndarray
+    """Numbers of the examples."""
+    sources: np.ndarray
+    weights: np.ndarray
+    starts: np.ndarray
+    targets: Tensor
+    recency: Tensor
+
+
+def batch_of(examples: Examples, chosen: np.ndarray) -> Batch:
+    """The examples with these numbers."""
+    begins, ends = examples.starts[chosen], examples.starts[chosen + 1]
+    lengths = ends - begins
+    starts = np.cumsum(lengths) - lengths
+    places = np.repeat(begins - starts, lengths) + np.arange(lengths.sum())
+    return Batch(
+        chosen=chosen,
+        sources=examples.sources[places],
+        weights=np.ascontiguousarray(examples.weights[:, places]),
+        starts=starts,
+        targets=torch.from_numpy(examples.targets[chosen]),
+        recency=torch.from_numpy(examples.recency[chosen]),
+    )
+
+
+def candidates(targets: Tensor, items: int, limit: int) -> Tensor:
+    """Items that compete in a step, in rising order: all, or the targets and ``limit`` random others."""
+    if items <= limit:
+        return torch.arange(items)
+    chosen: Tensor = torch.unique(torch.cat([targets, torch.randint(items, (limit,))]))
+    return chosen
+
+
+def known_positives(examples: Examples, chosen: np.ndarray, items: Tensor, exclude_seen: bool) -> Tensor:
+    """Bool (examples, items): other items that the user took, which are no negatives.
+
+    ``items`` are in rising order. Without ``exclude_seen`` an item of the history stays a negative: it could have been taken again,
+    and another was.
+    """
+    mask = torch.zeros(len(chosen), len(items), dtype=torch.bool)
+    names = items.numpy()
+    for row, example in enumerate(chosen.tolist()):
+        taken = examples.taken[examples.owners[example]]
+        if not exclude_seen:
+            taken = np.setdiff1d(taken, examples.sources[examples.starts[example] : examples.starts[example + 1]])
+        places = np.searchsorted(names, taken).clip(max=len(names) - 1)
+        mask[row, places[names[places] == taken]] = True
+    return mask

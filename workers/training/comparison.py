@@ -1,0 +1,52 @@
+"""Whether a trained model is better than the one a space has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.space.layout import DENSE
+
+from ..evaluation.metrics import beats_noise, interval, p_value
+
+__all__ = ["Outcome", "compare"]
+
+ONE_SIDED = 0.9
+"""Confidence of a two-sided interval whose lower bound is that of a one-sided test at 5 %."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """NDCG of one model on held-out users, float arrays (users,)."""
+
+    dense: np.ndarray
+    """By the dense leg alone."""
+    fused: np.ndarray
+    """By all legs."""
+    weights: dict[Leg, float]
+    """Leg weights of the fused query, chosen on other users."""
+
+
+def compare(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
+    """Metrics of a version, and whether it is better.
+
+    It is better if its dense leg gains at the 5 % level, one-sided, and its fused lists do not lose more than a standard error.
+    """
+    dense, fused = after.dense - before.dense, after.fused - before.fused
+    better = interval(dense, ONE_SIDED)[0] > 0 and not beats_noise(-fused)
+    metrics = {
+        "at": limit,
+        f"{DENSE} before": round(float(before.dense.mean()), 4),
+        DENSE: round(float(after.dense.mean()), 4),
+        "fused before": round(float(before.fused.mean()), 4),
+        "fused": round(float(after.fused.mean()), 4),
+        "gain of fused, 95 %": [round(bound, 4) for bound in interval(fused)],
+        f"gain of {DENSE}, 95 %": [round(bound, 4) for bound in interval(dense)],
+        "p": round(p_value(after.fused, before.fused), 4),
+        "leg weights before": before.weights,
+        "leg weights": after.weights,
+    }
+    return metrics, better

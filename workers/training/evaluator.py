@@ -1,0 +1,84 @@
+"""Measures models by the lists they lead to, in a trial space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.query.weights import MAX_REPEATS
+from llmrec_qdrant.space.layout import DENSE
+
+from ..evaluation.metrics import beats_noise
+from ..evaluation.report import Report, no_report
+from ..evaluation.search import LEG_WEIGHTS
+from ..evaluation.splits import Target
+from ..evaluation.trial_lists import ndcg_of
+from ..storage.store import SpaceStore
+from .comparison import Outcome
+
+__all__ = ["Evaluator", "Halves", "boosted"]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Targets on which a model and its leg weights are chosen, and held-out ones that confirm the choice."""
+
+    choosing: Sequence[Target]
+    confirming: Sequence[Target]
+
+    @classmethod
+    def of(cls, targets: Sequence[Target]) -> Halves:
+        """The first half, and the rest."""
+        half = len(targets) // 2
+        return cls(targets[:half], targets[half:])
+
+
+def boosted(weights: dict[Leg, float], factor: float) -> dict[Leg, float]:
+    """Leg weights with the dense leg multiplied, up to the greatest ratio that a request can express.
+
+    A dense leg of weight 0 starts from the smallest other weight: once trained, it is another leg.
+    """
+    smallest = min((weight for leg, weight in weights.items() if leg != DENSE and weight > 0), default=0.0)
+    own = weights.get(DENSE) or smallest
+    return {**weights, DENSE: max(own, min(own * factor, MAX_REPEATS * smallest))}
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Requests lists the way they will be requested after a roll-out."""
+
+    weights: dict[Leg, float]
+    """Leg weights of the space."""
+    trained_weights: dict[Leg, float]
+    """Leg weights while epochs are compared: the same with a boosted dense leg."""
+    limit: int
+    exclude_seen: bool
+    report: Report = no_report
+
+    def ndcg(self, copy: SpaceStore, targets: Sequence[Target], weights: Mapping[Leg, float]) -> np.ndarray:
+        """NDCG of the list of each target, float array (targets,)."""
+        return ndcg_of(copy, targets, self.limit, weights=dict(weights), exclude_seen=self.exclude_seen)
+
+    def outcome(self, copy: SpaceStore, start: Sequence[dict[Leg, float]], halves: Halves) -> Outcome:
+        """Measure a model on the held-out half, with leg weights chosen on the other half."""
+        weights = self.best_weights(copy, start, halves.choosing)
+        dense = self.ndcg(copy, halves.confirming, {DENSE: 1.0})
+        return Outcome(dense, self.ndcg(copy, halves.confirming, weights), weights)
+
+    def best_weights(
+        self, copy: SpaceStore, start: Sequence[dict[Leg, float]], targets: Sequence[Target]
+    ) -> dict[Leg, float]:
+        """The best of the ``start`` weights, unless others beat it by more than a standard error."""
+        measured = [(self.ndcg(copy, targets, weights), weights) for weights in start]
+        first, best = max(measured, key=lambda pair: pair[0].mean())
+        highest = first.mean()
+        others = [weights for weights in LEG_WEIGHTS if weights not in start]
+        for done, weights in enumerate(others, 1):
+            values = self.ndcg(copy, targets, weights)
+            self.report("weighing the legs", done, len(others))
+            if values.mean() > highest and beats_noise(values - first):
+                best, highest = weights, values.mean()
+        return best

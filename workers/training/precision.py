@@ -1,0 +1,31 @@
+"""Where a training computes, and in which number format."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+
+__all__ = ["device", "mixed_precision"]
+
+
+def device() -> str:
+    """``cuda`` where there is a GPU, otherwise ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def mixed_precision(on: str) -> AbstractContextManager[object]:
+    """Autocast to bfloat16 on a device that has it in hardware."""
+    return torch.autocast(on, torch.bfloat16, enabled=_has_bfloat16(on))
+
+
+def _has_bfloat16(on: str) -> bool:
+    """Whether the hardware multiplies bfloat16; a CPU that emulates it is a hundred times slower.
+
+    Read from the hardware, never measured: under load a measurement can differ from one process to the next, and a training that is
+    resumed would compute other bits.
+    """
+    if on != "cpu":
+        return True
+    instructions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in instructions)

@@ -1,0 +1,42 @@
+"""Everything that the next step of a training depends on, as one table of tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..encoding.towers import under
+
+__all__ = ["flatten", "restore"]
+
+MODEL, OPTIMIZER = "model.", "optimizer."
+"""Prefixes of the tensors' names."""
+
+
+def flatten(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights of the model and state of the optimizer, by name."""
+    tensors = {f"{MODEL}{name}": tensor.detach().cpu().contiguous() for name, tensor in _distinct(model).items()}
+    for number, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            tensors[f"{OPTIMIZER}{number}.{name}"] = torch.as_tensor(value).cpu().contiguous()
+    return tensors
+
+
+def restore(tensors: dict[str, Tensor], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Load what :func:`flatten` returned into a model and an optimizer of the same shape."""
+    model.load_state_dict(under(MODEL, tensors), strict=False)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in under(OPTIMIZER, tensors).items():
+        number, _, value = name.partition(".")
+        state.setdefault(int(number), {})[value] = tensor.clone()
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _distinct(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Each tensor once, under its first name: safetensors refuses shared memory."""
+    first_names: dict[int, str] = {}
+    return {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if first_names.setdefault(tensor.data_ptr() or id(tensor), name) == name
+    }

@@ -1,0 +1,116 @@
+"""Batches of text pairs that the encoder learns from, with hard negatives."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import numpy as np
+
+from .catalogue import Catalogue
+from .examples import Examples
+from .learner import batch_rows
+from .recipe import Recipe
+
+__all__ = ["Pair", "PairBatches", "behaviour_pairs", "near_items", "same_text_pairs"]
+
+Pair = tuple[int, int]
+"""Rows of the catalogue: the anchor and its right answer."""
+NEIGHBOURS = (5, 40)
+"""Ranks of the neighbours of a right answer that serve as hard negatives: the nearest ones are often right too."""
+MIN_WORDS = 3
+"""Words of a text that is paired with itself."""
+DROPPED_WORDS = 1 / 3
+NOBODY: frozenset[int] = frozenset()
+
+
+def behaviour_pairs(examples: Examples) -> list[Pair]:
+    """The newest source of each history, if it has a positive weight, and the item taken next; each pair once."""
+    newest = examples.starts[:-1]
+    liked = examples.weights[0][newest] > 0
+    pairs = zip(examples.sources[newest[liked]].tolist(), examples.targets[liked].tolist(), strict=True)
+    return sorted({pair for pair in pairs if pair[0] != pair[1]})
+
+
+def same_text_pairs(catalogue: Catalogue) -> list[Pair]:
+    """Every distinct text of three words or more, paired with itself."""
+    rows = {text: row for row, text in reversed(list(enumerate(catalogue.texts))) if len(text.split()) >= MIN_WORDS}
+    return sorted((row, row) for row in rows.values())
+
+
+def near_items(rows: np.ndarray) -> np.ndarray:
+    """For each item, rows of items near it: int array (items, neighbours), by dense unit vectors."""
+    first, last = NEIGHBOURS
+    last = min(last, len(rows) - 1)
+    parts = []
+    for start in range(0, len(rows), 1_024):
+        order = np.argsort(-(rows[start : start + 1_024] @ rows.T), axis=1)
+        parts.append(order[:, 1 + first : 1 + last])
+    return np.concatenate(parts)
+
+
+class PairBatches:
+    """Columns of texts for each step: anchors, right answers and, with ``near``, one hard negative per pair.
+
+    No batch holds two pairs of which the right answer of one is also right for the other. With the method ``texts`` anchors
+    are the answers without a third of their words.
+    """
+
+    def __init__(self, recipe: Recipe, catalogue: Catalogue, pairs: list[Pair], near: np.ndarray | None = None) -> None:
+        self._recipe, self._catalogue, self._pairs, self._near = recipe, catalogue, pairs, near
+        self._answers_of = _by_first(pairs)
+        self._anchors_of = _by_first((answer, anchor) for anchor, answer in pairs)
+
+    def __len__(self) -> int:
+        """Batches in an epoch, at least 1."""
+        return max(1, -(-len(self._pairs) // self._recipe.batch))
+
+    def batch(self, number: int) -> list[list[str]]:
+        """Columns of the batch of a step."""
+        chance = random.Random(f"{self._recipe.seed} {number}")
+        pairs = self._compatible(batch_rows(len(self._pairs), self._recipe.batch, number, self._recipe.seed))
+        texts = self._catalogue.texts
+        anchors, answers = [texts[anchor] for anchor, _ in pairs], [texts[answer] for _, answer in pairs]
+        if self._recipe.method == "texts":
+            return [[_without_some_words(text, chance) for text in anchors], answers]
+        if self._near is None:
+            return [anchors, answers]
+        in_batch = {anchor for anchor, _ in pairs}
+        return [anchors, answers, [texts[self._hard_negative(pair, in_batch, chance)] for pair in pairs]]
+
+    def _compatible(self, places: np.ndarray) -> list[Pair]:
+        kept: list[Pair] = []
+        anchors: set[int] = set()
+        answers: set[int] = set()
+        for place in places.tolist():
+            anchor, answer = self._pairs[place]
+            if self._answers_of[anchor] & answers or self._anchors_of[answer] & anchors:
+                continue
+            kept.append((anchor, answer))
+            anchors.add(anchor)
+            answers.add(answer)
+        return kept
+
+    def _hard_negative(self, pair: Pair, anchors: set[int], chance: random.Random) -> int:
+        """An item near the right answer that is wrong for every anchor of the batch; a random item if there is none."""
+        assert self._near is not None
+        near = [
+            item
+            for item in self._near[pair[1]].tolist()
+            if item not in pair and not self._anchors_of.get(item, NOBODY) & anchors
+        ]
+        return chance.choice(near) if near else chance.randrange(self._catalogue.items)
+
+
+def _by_first(pairs: Iterable[Pair]) -> dict[int, set[int]]:
+    """First of a pair → all its seconds."""
+    seconds: dict[int, set[int]] = {}
+    for first, second in pairs:
+        seconds.setdefault(first, set()).add(second)
+    return seconds
+
+
+def _without_some_words(text: str, chance: random.Random) -> str:
+    words = text.split()
+    kept = [word for word in words if chance.random() > DROPPED_WORDS]
+    return " ".join(kept or words[:1])
