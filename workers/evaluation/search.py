@@ -55,7 +55,7 @@ def settings(config: SpaceConfig, event_types: Sequence[str] = ()) -> Iterator[t
     for event_type in event_types if len(event_types) > 1 else ():
         weight = config.event_weights.get(event_type, 1.0)
         tried = [{**config.event_weights, event_type: weight * factor} for factor in EVENT_WEIGHT_FACTORS]
-        yield f"event_weights.{event_type}", [config.model_copy(update={"event_weights": one}) for one in tried]
+        yield f"event_weights.{event_type}", [config.model_copy(update={"event_weights": weights}) for weights in tried]
 
 
 def search(

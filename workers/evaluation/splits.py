@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from llmrec_qdrant.space.layout import Key
 
 from .histories import Histories, Who, who_of
 
-__all__ = ["Split", "Target", "hide_last", "hide_latest", "hide_next"]
+__all__ = ["Halves", "Split", "Target", "hide_last", "hide_latest", "hide_next"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,20 @@ class Target:
     items: tuple[str, ...]
     events_before: int
     """Events of the user before the held-out items."""
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Targets on which something is chosen, and held-out ones that confirm the choice."""
+
+    choosing: Sequence[Target]
+    confirming: Sequence[Target]
+
+    @classmethod
+    def of(cls, targets: Sequence[Target]) -> Halves:
+        """The first half, and the rest."""
+        half = len(targets) // 2
+        return cls(targets[:half], targets[half:])
 
 
 @dataclass(frozen=True)

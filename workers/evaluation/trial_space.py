@@ -49,8 +49,8 @@ def trial(
     """
     if not split.targets:
         raise InvalidInput(
-            f"space {store.name!r} has no user who took two of its items at different times, one of them before the "
-            "held-out events: load items and more events, or hold out less"
+            f"space {store.name!r} has no user who took two items it holds at different times, one of them before "
+            "the held-out events: load items and more events, or hold out less"
         )
     running(store.client)
     copy = SpaceStore(store.client, Space(f"{store.name[:45]}-trial-{uuid.uuid4().hex[:8]}"))

@@ -18,7 +18,7 @@ from ..storage.store import SpaceStore
 from .metrics import MIN_USERS, beats_noise, interval, p_value
 from .report import Report, no_report
 from .search import Step, search
-from .splits import Target, hide_last
+from .splits import Halves, Split, Target, hide_last
 from .trial_copy import event_payloads
 from .trial_lists import fold_users, ndcg_of
 from .trial_space import trial
@@ -79,23 +79,26 @@ def tune(
     Raises :class:`InvalidInput` with fewer than 40 users who took two items.
     """
     split = hide_last(event_payloads(store), config, users, seed)
-    half = len(split.targets) // 2
-    if half < MIN_USERS:
+    halves = _halves(store, split)
+    with trial(store, config, split, report) as copy:
+        event_types = sorted({event[Key.TYPE] for event in event_payloads(copy)})
+        bench = SettingsBench(copy, config, limit)
+        result = Tuning(limit, len(halves.choosing), config, config, confirmed_on=len(halves.confirming))
+        for step, kept in search(config, lambda candidate: bench.ndcg(candidate, halves.choosing), event_types, report):
+            result.steps.append(step)
+            result.config = kept
+        before, after = bench.ndcg(config, halves.confirming), bench.ndcg(result.config, halves.confirming)
+    _confirm(result, before, after)
+    return result
+
+
+def _halves(store: SpaceStore, split: Split) -> Halves:
+    if len(split.targets) < 2 * MIN_USERS:
         raise InvalidInput(
             f"space {store.name!r} has {len(split.targets)} users who took two items at different times; tuning needs "
             f"{2 * MIN_USERS}: collect more events, and keep the defaults until then"
         )
-    choosing, confirming = split.targets[:half], split.targets[half:]
-    with trial(store, config, split, report) as copy:
-        event_types = sorted({event[Key.TYPE] for event in event_payloads(copy)})
-        bench = SettingsBench(copy, config, limit)
-        result = Tuning(limit, len(choosing), config, config, confirmed_on=len(confirming))
-        for step, kept in search(config, lambda candidate: bench.ndcg(candidate, choosing), event_types, report):
-            result.steps.append(step)
-            result.config = kept
-        before, after = bench.ndcg(config, confirming), bench.ndcg(result.config, confirming)
-    _confirm(result, before, after)
-    return result
+    return Halves.of(split.targets)
 
 
 def _confirm(result: Tuning, before: np.ndarray, after: np.ndarray) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.space.layout import DENSE
 
-from ..evaluation.splits import Split
+from ..evaluation.splits import Halves, Split
 from ..evaluation.trial_space import trial
 from ..storage.store import SpaceStore
 from .comparison import Outcome
-from .evaluator import Evaluator, Halves
+from .evaluator import Evaluator
 
 __all__ = ["measure_baseline"]
 

@@ -15,12 +15,12 @@ from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.space.layout import DENSE
 
 from ..encoding import registry
-from ..evaluation.splits import Target
+from ..evaluation.splits import Halves, Target
 from ..evaluation.trial_lists import fold_users
 from ..storage.store import SpaceStore, Store
 from .catalogue import Catalogue
 from .comparison import Outcome
-from .evaluator import Evaluator, Halves
+from .evaluator import Evaluator
 from .learner import Learner
 
 __all__ = ["Candidate"]

@@ -14,26 +14,12 @@ from llmrec_qdrant.space.layout import DENSE
 from ..evaluation.metrics import beats_noise
 from ..evaluation.report import Report, no_report
 from ..evaluation.search import LEG_WEIGHTS
-from ..evaluation.splits import Target
+from ..evaluation.splits import Halves, Target
 from ..evaluation.trial_lists import ndcg_of
 from ..storage.store import SpaceStore
 from .comparison import Outcome
 
-__all__ = ["Evaluator", "Halves", "boosted"]
-
-
-@dataclass(frozen=True)
-class Halves:
-    """Targets on which a model and its leg weights are chosen, and held-out ones that confirm the choice."""
-
-    choosing: Sequence[Target]
-    confirming: Sequence[Target]
-
-    @classmethod
-    def of(cls, targets: Sequence[Target]) -> Halves:
-        """The first half, and the rest."""
-        half = len(targets) // 2
-        return cls(targets[:half], targets[half:])
+__all__ = ["Evaluator", "boosted"]
 
 
 def boosted(weights: dict[Leg, float], factor: float) -> dict[Leg, float]:

@@ -25,7 +25,7 @@ from ..encoding import registry
 from ..evaluation.heartbeat import beat
 from ..evaluation.metrics import MIN_USERS
 from ..evaluation.report import Report, no_report
-from ..evaluation.splits import Split, hide_last, hide_next
+from ..evaluation.splits import Halves, Split, hide_last, hide_next
 from ..evaluation.trial_copy import event_payloads
 from ..evaluation.trial_space import trial
 from ..storage.store import SpaceStore
@@ -34,7 +34,7 @@ from .candidate import Candidate
 from .checkpoint import Checkpoints, Progress
 from .comparison import Outcome, compare
 from .epochs import Epochs
-from .evaluator import Evaluator, Halves, boosted
+from .evaluator import Evaluator, boosted
 from .examples import digest
 from .factory import LearnerFactory, base_of
 from .learner import Learner
