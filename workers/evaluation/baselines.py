@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from llmrec_qdrant.query.requests import MAX_LIMIT
+from llmrec_qdrant.query.options import MAX_LIMIT
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.recommender import Recommender
 

@@ -11,7 +11,7 @@ import numpy as np
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.batching import batches
-from llmrec_qdrant.query.requests import MAX_LIMIT
+from llmrec_qdrant.query.options import MAX_LIMIT
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.ids import point_id
