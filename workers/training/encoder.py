@@ -17,7 +17,7 @@ from .examples import Examples
 from .learner import Learner
 from .precision import device
 from .recipe import Recipe
-from .text_pairs import PairBatches, behaviour_pairs, near_items, same_text_pairs
+from .text_pairs import NO_NEIGHBOURS, PairBatches, behaviour_pairs, near_items, same_text_pairs
 
 __all__ = ["EncoderLearner"]
 
@@ -85,5 +85,5 @@ class EncoderLearner(Learner):
 def _batches(recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples) -> PairBatches:
     if recipe.method == "texts":
         return PairBatches(recipe, catalogue, same_text_pairs(catalogue))
-    near = near_items(rows[: catalogue.items]) if recipe.hard else np.empty((0, 0))
-    return PairBatches(recipe, catalogue, behaviour_pairs(examples), near if len(near) else None)
+    near = near_items(rows[: catalogue.items]) if recipe.hard else NO_NEIGHBOURS
+    return PairBatches(recipe, catalogue, behaviour_pairs(examples), near)

@@ -12,7 +12,7 @@ from .examples import Examples
 from .learner import batch_rows
 from .recipe import Recipe
 
-__all__ = ["Pair", "PairBatches", "behaviour_pairs", "near_items", "same_text_pairs"]
+__all__ = ["NO_NEIGHBOURS", "Pair", "PairBatches", "behaviour_pairs", "near_items", "same_text_pairs"]
 
 Pair = tuple[int, int]
 """Rows of the catalogue: the anchor and its right answer."""
@@ -21,6 +21,7 @@ NEIGHBOURS = (5, 40)
 MIN_WORDS = 3
 """Words of a text that is paired with itself."""
 DROPPED_WORDS = 1 / 3
+NO_NEIGHBOURS = np.empty((0, 0), dtype=np.int64)
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -56,7 +57,9 @@ class PairBatches:
     are the answers without a third of their words.
     """
 
-    def __init__(self, recipe: Recipe, catalogue: Catalogue, pairs: list[Pair], near: np.ndarray | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, catalogue: Catalogue, pairs: list[Pair], near: np.ndarray = NO_NEIGHBOURS
+    ) -> None:
         self._recipe, self._catalogue, self._pairs, self._near = recipe, catalogue, pairs, near
         self._answers_of = _by_first(pairs)
         self._anchors_of = _by_first((answer, anchor) for anchor, answer in pairs)
@@ -73,7 +76,7 @@ class PairBatches:
         anchors, answers = [texts[anchor] for anchor, _ in pairs], [texts[answer] for _, answer in pairs]
         if self._recipe.method == "texts":
             return [[_without_some_words(text, chance) for text in anchors], answers]
-        if self._near is None:
+        if not len(self._near):
             return [anchors, answers]
         in_batch = {anchor for anchor, _ in pairs}
         return [anchors, answers, [texts[self._hard_negative(pair, in_batch, chance)] for pair in pairs]]
@@ -93,7 +96,6 @@ class PairBatches:
 
     def _hard_negative(self, pair: Pair, anchors: set[int], chance: random.Random) -> int:
         """An item near the right answer that is wrong for every anchor of the batch; a random item if there is none."""
-        assert self._near is not None
         near = [
             item
             for item in self._near[pair[1]].tolist()
