@@ -308,7 +308,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert "no topics yet: llmrec topics fit" in llmrec("topics")
     found = json.loads(llmrec("topics", "fit", "--number", "3", "--json"))["topics"]
     space = next(one["id"] for one in found if set(one["keywords"]) <= set(WORDS["s"]))
-    assert "is called Space films" in llmrec("topics", "rename", space, "Space films")
+    assert "is now called Space films" in llmrec("topics", "rename", space, "Space films")
     assert "Space films ✎" in llmrec("topics")
     shown = llmrec("interests", "ann")
     title = next(one.title for one in items() if one.id == "s1")  # what shows an interest is named by its title
