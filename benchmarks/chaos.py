@@ -74,7 +74,7 @@ class Clock(CeleryWorker):
         return [sys.executable, "-m", "celery", "-A", self.app, "beat", "--scheduler", scheduler, "--loglevel", "INFO"]
 
     def _ready(self) -> bool:
-        return "beat: Starting" in self.log[self._log_offset :]
+        return "maxinterval" in self.log[self._log_offset :]  # the end of the banner
 
 
 @dataclass
