@@ -1,0 +1,5 @@
+"""Fixtures of loading."""
+
+from tests.loading import rec
+
+__all__ = ["rec"]
