@@ -21,12 +21,13 @@ from llmrec_qdrant.contracts.messages import (
     Train,
 )
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
+from llmrec_qdrant.operations.retry import pause_after
 from llmrec_qdrant.settings import Settings
 
 from .app import app
 from .dispatch import Worker
 from .evaluation.trial_space import running
-from .storage.store import pause, spaces
+from .storage.store import spaces
 
 __all__ = ["perform", "publish", "sweep"]
 
@@ -99,7 +100,7 @@ def _register(kind: type[Message]) -> None:
         try:
             perform(kind, data)
         except QdrantUnavailable as error:
-            seconds = pause(self.request.retries, error, 1.0, 30.0)
+            seconds = pause_after(error, self.request.retries, first=1.0, longest=30.0)
             log.warning("%s; trying %s again in %.0f s", error, kind.task, seconds)
             raise self.retry(exc=error, countdown=seconds) from error
 

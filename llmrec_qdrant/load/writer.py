@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,7 @@ from llmrec_qdrant.load.columns import LoadKind
 from llmrec_qdrant.load.rejects import Rejects
 from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Row
+from llmrec_qdrant.operations.retry import retrying
 from llmrec_qdrant.recommender import Recommender
 
 __all__ = ["Writer"]
@@ -26,7 +25,12 @@ MAX_WAIT_SECONDS = 60.0
 """How long a load waits for a Qdrant that went away."""
 
 FIRST_PAUSE_SECONDS = 0.5
-"""Before the second attempt; doubled before each further one, up to 8 s."""
+"""Before the second attempt; doubled before each further one."""
+
+MAX_PAUSE_SECONDS = 8.0
+
+MAX_TRIES = 16
+"""Enough for :data:`MAX_WAIT_SECONDS` of pauses."""
 
 ReadRow = tuple[Row, Any]
 """A row, and the item or event that was read from it."""
@@ -76,22 +80,19 @@ class Writer:
 
     def _store(self, entities: Sequence[Any]) -> Receipt:
         """Store, waiting up to :data:`MAX_WAIT_SECONDS` for a Qdrant that went away."""
-        pause, waited = FIRST_PAUSE_SECONDS, 0.0
-        while True:
-            began = time.monotonic()
-            try:
-                return self._try_to_store(entities)
-            except QdrantUnavailable as error:
-                waited += time.monotonic() - began
-                if waited >= MAX_WAIT_SECONDS:
-                    raise QdrantUnavailable(
-                        f"{error}; what was loaded is safe: run the same command again to continue"
-                    ) from error
-                if pause == FIRST_PAUSE_SECONDS:
-                    self.notice(f"{error}; waiting for it, up to {MAX_WAIT_SECONDS:.0f} s")
-                delay = pause * random.uniform(0.5, 1.5)
-                time.sleep(delay)
-                waited, pause = waited + delay, min(pause * 2, 8.0)
+        patiently = retrying(
+            first=FIRST_PAUSE_SECONDS,
+            longest=MAX_PAUSE_SECONDS,
+            attempts=MAX_TRIES,
+            seconds=MAX_WAIT_SECONDS,
+            on_first_pause=lambda error: self.notice(f"{error}; waiting for it, up to {MAX_WAIT_SECONDS:.0f} s"),
+        )
+        try:
+            return patiently(self._try_to_store, entities)
+        except QdrantUnavailable as error:
+            raise QdrantUnavailable(
+                f"{error}; what was loaded is safe: run the same command again to continue"
+            ) from error
 
     def _try_to_store(self, entities: Sequence[Any]) -> Receipt:
         """After the first message that the queue refused no more are sent: each costs seconds, and reconcile finds all."""

@@ -96,7 +96,15 @@ def test_asks_for_light_packages_only(wheel: Path) -> None:
         metadata = Parser().parsestr(archive.read("llmrec_qdrant-0.1.0.dist-info/METADATA").decode())
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert sorted(line.replace(" ", "") for line in required) == sorted(
-        ["grpcio", "httpx", "numpy", "pydantic-settings", "pydantic<3,>=2.11", "qdrant-client<1.18,>=1.17.1"]
+        [
+            "grpcio",
+            "httpx",
+            "numpy",
+            "pydantic-settings",
+            "pydantic<3,>=2.11",
+            "qdrant-client<1.18,>=1.17.1",
+            "tenacity",
+        ]
     )
     assert metadata.get_all("Provides-Extra") == ["all", "celery", "cli", "load", "workers"]
     assert metadata["License-Expression"] == "Apache-2.0"

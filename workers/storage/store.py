@@ -6,8 +6,6 @@ client arrive as errors of this package, points as :class:`~llmrec_qdrant.space.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,9 +13,10 @@ from typing import Any, TypeVar
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.errors import NotFound, QdrantUnavailable
+from llmrec_qdrant.errors import NotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.calls import Selector
+from llmrec_qdrant.operations.retry import retrying
 from llmrec_qdrant.operations.spaces import load_config
 from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.operations.translate import translated
@@ -26,7 +25,7 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import CollectionKind, Space
 from llmrec_qdrant.space.points import Point, set_payload
 
-__all__ = ["SpaceStore", "Store", "count", "pause", "remote", "run", "scroll", "spaces", "write_existing"]
+__all__ = ["SpaceStore", "Store", "count", "remote", "run", "scroll", "spaces", "write_existing"]
 
 T = TypeVar("T")
 
@@ -166,14 +165,8 @@ class Store:
 
     def _patiently(self, operations: Sequence[Any], wait: bool) -> None:
         """Write; a short absence of Qdrant must not waste what was computed for it."""
-        for tries in range(MAX_WRITE_TRIES):
-            try:
-                self._run(calls.update(self.collection, operations, wait))
-                return
-            except QdrantUnavailable as error:
-                if tries == MAX_WRITE_TRIES - 1 or (error.retry_after or 0) > 5:
-                    raise
-                time.sleep(pause(tries, error, 0.4, 2.0))
+        patiently = retrying(first=0.4, longest=2.0, attempts=MAX_WRITE_TRIES)
+        patiently(lambda: self._run(calls.update(self.collection, operations, wait)))
 
 
 def _payload_operations(
@@ -188,11 +181,6 @@ def _vector_operations(
     points = [models.PointVectors(id=point, vector=dict(named)) for point, named in vectors.items()]
     update = models.UpdateVectors(points=points, update_filter=guard) if points else None
     return [models.UpdateVectorsOperation(update_vectors=update)] if update else []
-
-
-def pause(tries: int, error: QdrantUnavailable, first: float, longest: float) -> float:
-    """Seconds before the next try: what Qdrant asked for, else ``first`` doubling up to ``longest``, with jitter."""
-    return error.retry_after or min(first * 2.0**tries, longest) * random.uniform(0.5, 1.0)
 
 
 class SpaceStore:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from llmrec_qdrant import Event, Item, QdrantRefused, QdrantUnavailable, Receipt, Recommender
-from llmrec_qdrant.load import writer
 from llmrec_qdrant.testing import MemoryQueue
 from tests.loading import (
     CLICKS,
@@ -71,7 +71,7 @@ class Failing:
 
 def test_a_restart_of_qdrant_is_waited_for(rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(writer.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     monkeypatch.setattr(rec, "load_events", Failing(rec, 3))
     notices: list[str] = []
     result, _ = load_text(rec, tmp_path, as_jsonl(CLICKS), kind="events", notice=notices.append)
@@ -82,7 +82,7 @@ def test_a_restart_of_qdrant_is_waited_for(rec: Recommender, tmp_path: Path, mon
 
 def test_patience_ends(rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(writer.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     monkeypatch.setattr(rec, "load_events", Failing(rec, 1_000))
     with pytest.raises(QdrantUnavailable, match="run the same command again"):
         load_text(rec, tmp_path, as_jsonl(CLICKS), kind="events")

@@ -100,6 +100,6 @@ def test_a_short_absence_of_qdrant_costs_no_encoding(rec: Recommender, monkeypat
         return real(*args, **kwargs)
 
     monkeypatch.setattr(rec.client, "batch_update_points", write)
-    monkeypatch.setattr("workers.storage.store.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     embed_all(rec, "a")
     assert calls == [1] and item(rec, "a").get(Key.STALE) is False

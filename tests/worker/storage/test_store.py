@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from llmrec_qdrant.space.points import new_point
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on, store_of
 from workers.storage import store as store_module
-from workers.storage.store import SpaceStore, Store, pause, spaces
+from workers.storage.store import SpaceStore, Store, spaces
 
 CONFIG = SpaceConfig(model="hash", size=4)
 EAST = [1.0, 0.0, 0.0, 0.0]
@@ -110,18 +111,11 @@ def test_a_qdrant_that_stays_away_ends_the_write(items: Store, monkeypatch: pyte
         raise QdrantUnavailable("away")
 
     monkeypatch.setattr(items._client, "batch_update_points", away)
-    monkeypatch.setattr(store_module.time, "sleep", waits.append)
+    monkeypatch.setattr(time, "sleep", waits.append)
     with pytest.raises(QdrantUnavailable):
         items.write_existing({_id("a"): {DENSE: EAST}})
     assert len(tries) == store_module.MAX_WRITE_TRIES == len(waits) + 1
     assert sum(waits) < 8
-
-
-def test_pauses_double_up_to_a_limit_and_obey_the_server() -> None:
-    for tries in range(6):
-        longest = min(0.4 * 2**tries, 2.0)
-        assert longest / 2 <= pause(tries, QdrantUnavailable("busy"), 0.4, 2.0) <= longest
-    assert pause(0, QdrantUnavailable("busy", retry_after=3.0), 0.4, 2.0) == 3.0
 
 
 def test_pages_hold_every_matching_point_once(items: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,59 @@
+"""Tries again while Qdrant is away: pauses that grow, differ between processes, and obey Qdrant where it names a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+
+from llmrec_qdrant.errors import QdrantUnavailable
+
+__all__ = ["pause_after", "retrying"]
+
+
+def pause_after(error: QdrantUnavailable, tries: int, first: float, longest: float) -> float:
+    """Seconds before the next try: what Qdrant asked for, else ``first`` doubling up to ``longest``, with jitter.
+
+    ``tries`` counts those that failed before this one.
+
+    >>> pause_after(QdrantUnavailable("busy", retry_after=3.0), 0, first=0.4, longest=2.0)
+    3.0
+    """
+    return error.retry_after or min(first * 2.0**tries, longest) * random.uniform(0.5, 1.0)
+
+
+def retrying(
+    *,
+    first: float,
+    longest: float,
+    attempts: int,
+    seconds: float = float("inf"),
+    max_asked: float = 5.0,
+    on_first_pause: Callable[[QdrantUnavailable], None] = lambda error: None,
+) -> Retrying:
+    """Calls a function until it does not raise :class:`QdrantUnavailable`: ``retrying(…)(function, *arguments)``.
+
+    ``first`` and ``longest`` are pauses in seconds. The last error is raised after ``attempts`` calls, after ``seconds``, or at
+    once if Qdrant asks for more than ``max_asked`` seconds. ``on_first_pause`` gets the first error that is waited for.
+    """
+
+    def worth_waiting(error: BaseException) -> bool:
+        return isinstance(error, QdrantUnavailable) and (error.retry_after or 0.0) <= max_asked
+
+    def pause(state: RetryCallState) -> float:
+        return pause_after(_error(state), state.attempt_number - 1, first, longest)
+
+    return Retrying(
+        retry=retry_if_exception(worth_waiting),
+        wait=pause,
+        stop=stop_after_attempt(attempts) | stop_after_delay(seconds),
+        before_sleep=lambda state: on_first_pause(_error(state)) if state.attempt_number == 1 else None,
+        reraise=True,
+    )
+
+
+def _error(state: RetryCallState) -> QdrantUnavailable:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, QdrantUnavailable)  # nothing else is waited for
+    return error
