@@ -13,10 +13,12 @@ from llmrec_qdrant.contracts.answers import (
 )
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Event, Item
+from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.errors import (
     BrokerUnavailable,
     InvalidFilter,
     InvalidInput,
+    JobFailed,
     LlmrecError,
     MissingDependency,
     NotFound,
@@ -31,9 +33,11 @@ from llmrec_qdrant.errors import (
     WorkPending,
     WorkPendingWarning,
 )
+from llmrec_qdrant.operations.handles import AsyncJob, Job
 from llmrec_qdrant.recommender import Recommender
 
 __all__ = [
+    "AsyncJob",
     "AsyncRecommender",
     "BrokerUnavailable",
     "Event",
@@ -41,6 +45,9 @@ __all__ = [
     "InvalidFilter",
     "InvalidInput",
     "Item",
+    "Job",
+    "JobFailed",
+    "JobStatus",
     "LlmrecError",
     "MissingDependency",
     "NotFound",

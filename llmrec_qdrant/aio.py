@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
@@ -24,45 +25,24 @@ from llmrec_qdrant.contracts.answers import (
 )
 from llmrec_qdrant.contracts.config import Leg, SpaceConfig
 from llmrec_qdrant.contracts.entities import Event
-from llmrec_qdrant.contracts.jobs import Hide, Method, Migration, TrainingJob
+from llmrec_qdrant.contracts.jobs import Hide, JobStatus, Method, TrainOptions, TuneOptions
 from llmrec_qdrant.operations.batching import as_list
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.events import EventLike
+from llmrec_qdrant.operations.handles import AsyncJob
 from llmrec_qdrant.operations.items import ItemLike
 from llmrec_qdrant.operations.steps import Steps, drive_async
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.queues.base import JobQueue
-from llmrec_qdrant.queues.inline import InlineQueue
+from llmrec_qdrant.queues.inline import InlineQueue, OnProgress, watched
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.space.layout import Key, Space
 
-__all__ = ["AsyncJob", "AsyncRecommender"]
+__all__ = ["AsyncRecommender"]
 
 
 T = TypeVar("T")
-
-
-class AsyncJob:
-    """:class:`~llmrec_qdrant.recommender.Job` for asyncio."""
-
-    def __init__(self, rec: AsyncRecommender, version: int) -> None:
-        self._rec = rec
-        self.version = version
-
-    async def progress(self) -> Migration:
-        """As :meth:`Job.progress`."""
-        return await self._rec._drive(operations.reembed.progress(await self._rec._bound(), self.version))
-
-    async def wait(
-        self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
-    ) -> Migration:
-        """As :meth:`Job.wait`, without blocking the event loop."""
-        inline = isinstance(self._rec._queue, InlineQueue)
-        bound = await self._rec._bound()
-        found = await self._rec._drive(operations.reembed.wait(bound, self.version, timeout, tell, inline))
-        self._rec._config = None
-        return found
 
 
 class AsyncRecommender:
@@ -137,6 +117,18 @@ class AsyncRecommender:
         return Bound(self._space, self._config, self._tenant)
 
     @property
+    def _inline(self) -> bool:
+        return isinstance(self._queue, InlineQueue)
+
+    def _forget_config(self) -> None:
+        self._config = None
+
+    async def _handle(self, steps: Steps[JobStatus]) -> AsyncJob:
+        status = await self._drive(steps)
+        self._forget_config()  # a job that has ended may have changed it
+        return AsyncJob(self._drive, self._space, status, self._inline, self._forget_config)
+
+    @property
     def client(self) -> AsyncQdrantClient | QdrantClient:
         """The Qdrant client, for whatever the adapter has no word for."""
         return self._client
@@ -171,23 +163,17 @@ class AsyncRecommender:
 
     async def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> AsyncJob:
         """As :meth:`Recommender.reembed`."""
-        bound = await self._bound()
-        wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
-        return AsyncJob(self, await self._drive(operations.reembed.start(bound, wanted)))
+        return await self._handle(operations.reembed.start(self._space, config, changes, self._inline))
 
     async def rollback(self) -> int:
         """As :meth:`Recommender.rollback`."""
-        number = await self._drive(operations.reembed.rollback(await self._bound()))
+        number = await self._drive(operations.reembed.rollback(self._space))
         self._config = None
         return number
 
-    async def cancel_reembed(self) -> int | None:
-        """As :meth:`Recommender.cancel_reembed`."""
-        return await self._drive(operations.reembed.cancel(await self._bound()))
-
     async def clean_up(self) -> list[int]:
         """As :meth:`Recommender.clean_up`."""
-        return await self._drive(operations.reembed.clean_up(await self._bound()))
+        return await self._drive(operations.reembed.clean_up(self._space))
 
     async def upsert_items(self, items: Iterable[ItemLike], *, notify: bool = True) -> Receipt:
         """As :meth:`Recommender.upsert_items`."""
@@ -209,7 +195,7 @@ class AsyncRecommender:
         """As :meth:`Recommender.forget_user`."""
         return await self._drive(operations.events.forget_user(await self._bound(), user))
 
-    # --- training --------------------------------------------------------------------------------
+    # --- jobs ------------------------------------------------------------------------------------
 
     async def train(
         self,
@@ -220,26 +206,37 @@ class AsyncRecommender:
         exclude_seen: bool = True,
         split: Hide = "last",
         seed: int = 0,
-    ) -> TrainingJob:
+    ) -> AsyncJob:
         """As :meth:`Recommender.train`."""
-        wanted = {
-            "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
-        }  # fmt: skip
-        return await self._drive(operations.training.start(await self._bound(), wanted))
+        options = TrainOptions(
+            method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
+        )
+        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline))
 
-    async def training(self) -> TrainingJob | None:
-        """As :meth:`Recommender.training`."""
-        return await self._drive(operations.training.progress(await self._bound()))
+    async def fit_topics(self, topics: int | None = None) -> AsyncJob:
+        """As :meth:`Recommender.fit_topics`."""
+        return await self._handle(operations.topics.fit_topics(await self._bound(), topics, self._inline))
 
-    async def cancel_training(self) -> bool:
-        """As :meth:`Recommender.cancel_training`."""
-        return await self._drive(operations.training.cancel(await self._bound()))
+    async def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> AsyncJob:
+        """As :meth:`Recommender.tune`."""
+        options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
+        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline))
+
+    async def jobs(self, limit: int = 20) -> list[JobStatus]:
+        """As :meth:`Recommender.jobs`."""
+        return await self._drive(operations.jobs.list_jobs((await self._bound()).space, limit))
+
+    async def job(self, id: str) -> AsyncJob:
+        """As :meth:`Recommender.job`."""
+        return await self._handle(operations.jobs.look((await self._bound()).space, id))
+
+    @contextmanager
+    def watch(self, on_progress: OnProgress) -> Iterator[None]:
+        """As :meth:`Recommender.watch`; not awaited. ``on_progress`` is called from the thread that does the work."""
+        with watched(self._queue, on_progress):
+            yield
 
     # --- topics and interests ------------------------------------------------------------------
-
-    async def fit_topics(self, topics: int | None = None) -> bool:
-        """As :meth:`Recommender.fit_topics`."""
-        return await self._drive(operations.topics.fit_topics(await self._bound(), topics))
 
     async def topics(self) -> list[Topic]:
         """As :meth:`Recommender.topics`."""

@@ -17,6 +17,7 @@
     │   ├── ServerTooOld              the Qdrant server is older than this version needs
     │   ├── BrokerUnavailable         Redis did not take the message (the data itself is stored)
     │   └── WorkPending               no worker has answered in time; the work stays recorded in Qdrant
+    ├── JobFailed                     a job ended without a result: it failed or was cancelled
     └── MissingDependency (ImportError)   an optional part is not installed; the message has the command
 
 Each message says what failed, the value, and how to mend it.
@@ -32,6 +33,7 @@ __all__ = [
     "BrokerUnavailable",
     "InvalidFilter",
     "InvalidInput",
+    "JobFailed",
     "LlmrecError",
     "MissingDependency",
     "NotFound",
@@ -137,6 +139,10 @@ class BrokerUnavailable(ServiceError):
 
 class WorkPending(ServiceError):
     """No worker answered in time. The work stays recorded in Qdrant and will be done."""
+
+
+class JobFailed(LlmrecError):
+    """A job ended without a result: it failed or was cancelled."""
 
 
 class MissingDependency(LlmrecError, ImportError):

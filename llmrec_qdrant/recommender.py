@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, Self, TypeVar
 
 from qdrant_client import QdrantClient
@@ -23,53 +24,24 @@ from llmrec_qdrant.contracts.answers import (
 )
 from llmrec_qdrant.contracts.config import Leg, SpaceConfig
 from llmrec_qdrant.contracts.entities import Event
-from llmrec_qdrant.contracts.jobs import Hide, Method, Migration, TrainingJob
+from llmrec_qdrant.contracts.jobs import Hide, JobStatus, Method, TrainOptions, TuneOptions
 from llmrec_qdrant.operations.batching import as_list
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.events import EventLike
+from llmrec_qdrant.operations.handles import Job
 from llmrec_qdrant.operations.items import ItemLike
 from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.queues.base import JobQueue
-from llmrec_qdrant.queues.inline import InlineQueue
+from llmrec_qdrant.queues.inline import InlineQueue, OnProgress, watched
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.space.layout import Key, Space
 
-__all__ = ["Job", "Recommender"]
+__all__ = ["Recommender"]
 
 
 T = TypeVar("T")
-
-
-class Job:
-    """A re-embedding under way. Losing the handle loses nothing: the state lies in Qdrant."""
-
-    def __init__(self, rec: Recommender, version: int) -> None:
-        self._rec = rec
-        self.version = version
-
-    def progress(self) -> Migration:
-        """How far it is, counted in Qdrant.
-
-        Raises :class:`NotFound` if it was cancelled.
-        """
-        return self._rec._drive(operations.reembed.progress(self._rec._bound(), self.version))
-
-    def wait(
-        self, timeout: float | None = None, tell: Callable[[Migration], None] = lambda progress: None
-    ) -> Migration:
-        """Wait until the new version is live or has failed; without a broker this does the work.
-
-        Raises :class:`WorkPending` after ``timeout`` seconds.
-        """
-        inline = isinstance(self._rec._queue, InlineQueue)
-        found = self._rec._drive(operations.reembed.wait(self._rec._bound(), self.version, timeout, tell, inline))
-        self._rec._config = None
-        return found
-
-    def __repr__(self) -> str:
-        return f"Job(space={self._rec.space!r}, version={self.version})"
 
 
 class Recommender:
@@ -140,6 +112,18 @@ class Recommender:
         return Bound(self._space, self._config, self._tenant)
 
     @property
+    def _inline(self) -> bool:
+        return isinstance(self._queue, InlineQueue)
+
+    def _forget_config(self) -> None:
+        self._config = None
+
+    def _handle(self, steps: Steps[JobStatus]) -> Job:
+        status = self._drive(steps)
+        self._forget_config()  # a job that has ended may have changed it
+        return Job(self._drive, self._space, status, self._inline, self._forget_config)
+
+    @property
     def client(self) -> QdrantClient:
         """The Qdrant client, for whatever the adapter has no word for."""
         return self._client
@@ -186,32 +170,27 @@ class Recommender:
     # --- another model -----------------------------------------------------------------------
 
     def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> Job:
-        """Move the space to other vectors, such as ``model="…", size=768``, without a reader noticing.
+        """Move the space to other settings, such as ``model="…", size=768``, without a reader noticing.
 
-        A new version fills beside the live one; when it holds the same and is encoded, one alias call switches
-        to it. Returns a handle; the work goes on without it. Asking for the same again resumes.
-        Raises :class:`SpaceMismatch` while another re-embedding is under way.
+        A new version fills beside the live one; when it holds the same and is encoded, one alias call switches to it. The
+        result names ``version`` and ``model``. Where the live version has these settings, the job is done at once.
+        Asking for the same again while it is under way returns the same job.
+        Raises :class:`SpaceMismatch` while a re-embedding to other settings is under way.
         """
-        bound = self._bound()
-        wanted = SpaceConfig.parse({**bound.config.model_dump(), **changes} if config is None else config)
-        return Job(self, self._drive(operations.reembed.start(bound, wanted)))
+        return self._handle(operations.reembed.start(self._space, config, changes, self._inline))
 
     def rollback(self) -> int:
         """Switch back to the version before the last re-embedding; returns its number.
 
         Raises :class:`NotFound` if it was cleaned up.
         """
-        number = self._drive(operations.reembed.rollback(self._bound()))
+        number = self._drive(operations.reembed.rollback(self._space))
         self._config = None
         return number
 
-    def cancel_reembed(self) -> int | None:
-        """Stop a re-embedding under way; returns its version, None if there was none."""
-        return self._drive(operations.reembed.cancel(self._bound()))
-
     def clean_up(self) -> list[int]:
         """Delete versions that are neither live nor filling; returns them. There is no rollback afterwards."""
-        return self._drive(operations.reembed.clean_up(self._bound()))
+        return self._drive(operations.reembed.clean_up(self._space))
 
     # --- writes ------------------------------------------------------------------------------
 
@@ -242,7 +221,7 @@ class Recommender:
         """Delete a user with all events and texts; returns how many events there were."""
         return self._drive(operations.events.forget_user(self._bound(), user))
 
-    # --- training --------------------------------------------------------------------------------
+    # --- jobs --------------------------------------------------------------------------------
 
     def train(
         self,
@@ -253,33 +232,62 @@ class Recommender:
         exclude_seen: bool = True,
         split: Hide = "last",
         seed: int = 0,
-    ) -> TrainingJob:
-        """Have a model trained on this space's behaviour and texts; without a broker it is done when this returns.
+    ) -> Job:
+        """Train a model on this space's behaviour and texts; without a broker it is trained when this returns.
 
-        The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…, weights=…)`` rolls it
-        out, with the leg weights it was chosen with (``llmrec models --json`` names both; ``llmrec reembed`` takes them).
-        ``exclude_seen``: how lists are going to be asked for. ``split``: what is hidden to choose on, what each user took
-        last or the last tenth of all events, where the times of events say when they were: then newer ones teach more. The same
-        call while it is under way goes on with it. Raises :class:`SpaceMismatch` while another is under way.
+        The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…, weights=…)`` rolls
+        it out with the leg weights it was chosen with. The result holds ``version``, ``offered`` (it beats the model the
+        space has) and ``metrics``.
+        ``exclude_seen``: whether your lists leave out what a user took before. ``split``: what is held out, the last item of
+        each user or the last tenth of all events; the latter fits where event times are comparable between users, and
+        newer events then teach more.
+        Asking for the same again while it is under way returns the same job.
+        Raises :class:`SpaceMismatch` while another training is under way.
         """
-        wanted = {
-            "method": method, "epochs": epochs, "users": users, "exclude_seen": exclude_seen, "split": split, "seed": seed,
-        }  # fmt: skip
-        return self._drive(operations.training.start(self._bound(), wanted))
+        options = TrainOptions(
+            method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
+        )
+        return self._handle(operations.jobs.start(self._bound().space, options, self._inline))
 
-    def training(self) -> TrainingJob | None:
-        """How far the last training is; None if there never was one."""
-        return self._drive(operations.training.progress(self._bound()))
+    def fit_topics(self, topics: int | None = None) -> Job:
+        """Discover the topics of the space; ``topics`` fixes how many, otherwise the data decides.
 
-    def cancel_training(self) -> bool:
-        """Give up a training under way; False if there was none."""
-        return self._drive(operations.training.cancel(self._bound()))
+        The result holds the number of ``topics``. A newer request replaces the one under way.
+        """
+        return self._handle(operations.topics.fit_topics(self._bound(), topics, self._inline))
+
+    def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> Job:
+        """Choose leg weights, decays and event weights on half of ``users`` sampled users; store what the held-out half confirms.
+
+        Lists of ``limit`` items are compared. The result holds ``changes`` (setting → value), NDCG ``before`` and ``after``
+        on the held-out users, the 95 % interval of the gain from ``low`` to ``high``, and whether it was ``stored``;
+        ``dry_run`` stores nothing.
+        Raises :class:`SpaceMismatch` while tuning with other options is under way.
+        """
+        options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
+        return self._handle(operations.jobs.start(self._bound().space, options, self._inline))
+
+    def jobs(self, limit: int = 20) -> list[JobStatus]:
+        """The latest jobs of the space, newest first."""
+        return self._drive(operations.jobs.list_jobs(self._bound().space, limit))
+
+    def job(self, id: str) -> Job:
+        """A job by its id.
+
+        Raises :class:`NotFound`.
+        """
+        return self._handle(operations.jobs.look(self._bound().space, id))
+
+    @contextmanager
+    def watch(self, on_progress: OnProgress) -> Iterator[None]:
+        """Within the block, report the work done in this process: ``on_progress(stage, done, total)``, ``total`` may be None.
+
+        Work of Celery workers is not seen here: use :meth:`Job.wait`.
+        """
+        with watched(self._queue, on_progress):
+            yield
 
     # --- topics and interests ------------------------------------------------------------------
-
-    def fit_topics(self, topics: int | None = None) -> bool:
-        """Have the topics of the space found (as many as given, or as the items show); False if no worker was told."""
-        return self._drive(operations.topics.fit_topics(self._bound(), topics))
 
     def topics(self) -> list[Topic]:
         """The topics of the space, largest first; empty before :meth:`fit_topics`."""

@@ -14,6 +14,8 @@ from llmrec_qdrant import (
     Interest,
     InvalidInput,
     Item,
+    Job,
+    JobStatus,
     LlmrecError,
     NotFound,
     PartlyRejected,
@@ -28,7 +30,6 @@ from llmrec_qdrant import (
 )
 from llmrec_qdrant.contracts.answers import Failure, Rejected
 from llmrec_qdrant.contracts.config import Leg
-from llmrec_qdrant.contracts.jobs import Migration, TrainingJob
 from llmrec_qdrant.queues.base import JobQueue
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.testing import MemoryQueue
@@ -56,10 +57,13 @@ def space(rec: Recommender) -> None:
 
 
 def knowing(rec: Recommender) -> None:
-    assert_type(rec.train("towers", epochs=2), TrainingJob)
-    assert_type(rec.training(), TrainingJob | None)
-    assert_type(rec.cancel_training(), bool)
-    assert_type(rec.fit_topics(), bool)
+    assert_type(rec.train("towers", epochs=2), Job)
+    assert_type(rec.tune(users=400, dry_run=True), Job)
+    assert_type(rec.jobs(limit=5), list[JobStatus])
+    assert_type(rec.job("train-1").result, dict[str, Any])
+    assert_type(rec.fit_topics(), Job)
+    with rec.watch(lambda stage, done, total: print(stage, done, total)):
+        rec.reconcile()
     rec.fit_topics(20)
     assert_type(rec.topics(), list[Topic])
     assert_type(rec.rename_topic("7", "space films"), Topic)
@@ -84,10 +88,10 @@ def writing(rec: Recommender) -> None:
 
 def moving(rec: Recommender) -> None:
     job = rec.reembed(model="some/model", size=768)
-    assert_type(job.progress(), Migration)
-    assert_type(job.wait(timeout=60), Migration)
+    assert_type(job.progress(), JobStatus)
+    assert_type(job.wait(timeout=60, on_progress=lambda status: print(status.stage, status.done)), JobStatus)
+    assert_type(job.cancel(), bool)
     assert_type(rec.rollback(), int)
-    assert_type(rec.cancel_reembed(), int | None)
     assert_type(rec.clean_up(), list[int])
     assert_type(rec.failures(), list[Failure])
     assert_type(rec.retry(), int)

@@ -12,27 +12,33 @@ from llmrec_qdrant.contracts.messages import (
     EmbedItems,
     EmbedTexts,
     FitCollab,
-    FitTopics,
     Message,
-    Migrate,
     Reconcile,
     RefreshUsers,
-    Train,
+    RunJob,
 )
 from llmrec_qdrant.errors import SpaceNotFound
+from llmrec_qdrant.queues.inline import OnProgress
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Space
 
-from . import migrate
 from .items import assign, collab
 from .items.embed import embed
 from .items.followers import mark_authors, wake_waiting
+from .jobs import run_job
 from .reconcile import reconcile
 from .storage.store import SpaceStore, Store
-from .topics import job, record
 from .users.refresh import refresh
 
 __all__ = ["Worker"]
+
+STAGES: dict[type[Message], str] = {
+    EmbedItems: "encoding items",
+    EmbedTexts: "encoding texts",
+    RefreshUsers: "refreshing users",
+    FitCollab: "rebuilding the collab leg",
+}
+"""What is reported while a message is done."""
 
 
 class Worker:
@@ -41,24 +47,24 @@ class Worker:
     def __init__(self, client: QdrantClient) -> None:
         self._client = client
 
-    def drain(self, messages: Iterable[Message]) -> None:
+    def drain(self, messages: Iterable[Message], on_progress: OnProgress | None = None) -> None:
         """Do these messages and all that follow from them, first come, first served."""
-        queue = deque(messages)
+        queue, done = deque(messages), 0
         while queue:
-            queue.extend(self.run(queue.popleft()))
+            message = queue.popleft()
+            queue.extend(self.run(message, on_progress))
+            done += _size(message)
+            if on_progress is not None and _size(message):
+                on_progress(STAGES[type(message)], done, done + sum(_size(waiting) for waiting in queue))
 
-    def run(self, message: Message) -> list[Message]:
+    def run(self, message: Message, on_progress: OnProgress | None = None) -> list[Message]:
         """Do one message; returns the messages that follow from it. Doing it twice changes nothing."""
         space = SpaceStore(self._client, Space(message.space))
         match message:
             case EmbedItems() | EmbedTexts() | RefreshUsers() | FitCollab():
                 return [following for version in space.versions() for following in _points(version, message)]
-            case FitTopics(topics=number, resume=resume):
-                return _fit_topics(space, number, resume)
-            case Train():
-                _train(space)
-            case Migrate():
-                return migrate.advance(self._client, space.space)
+            case RunJob(job=job):
+                return run_job(space, job, on_progress)
             case Reconcile(everything=everything):
                 return list(reconcile(space, everything))
         return []
@@ -98,36 +104,10 @@ def _embed_texts(space: SpaceStore, ids: list[str]) -> list[Message]:
     return [*again, RefreshUsers(space=space.name, ids=authors)] if authors else again
 
 
-def _fit_topics(space: SpaceStore, number: int | None, resume: bool) -> list[Message]:
-    """Fit the live version, then what the others lack of it; users follow, as their interests are made of topics."""
-    versions = space.versions()
-    client, places = space.client, [version.space for version in versions]
-    live = places[0]
-    for version in versions:
-        at = version.space
-        if at != live and _any_stale(version.items):
-            continue  # still filling: it gets its topics before the switch
-        with suppress(SpaceNotFound, record.Superseded):
-            run = record.read(client, at)
-            if at == live and not resume:
-                record.begin(client, at, number)
-            elif record.lost(client, at):
-                record.begin(client, at, run.topics, again=True)
-            elif run.stage == "fitting":
-                return []  # another worker is fitting
-            elif record.outdated(client, at, live):
-                record.begin(client, at, record.read(client, live).topics)
-            if not job.advance(client, places, at, version.config()):
-                return [FitTopics(space=space.name, resume=True)]
-    return [Reconcile(space=space.name, everything=True)]
-
-
-def _train(space: SpaceStore) -> None:
-    from .training import job as trainings  # loads torch, which most workers never need
-
-    live = space.versions()[0]
-    trainings.work(live.client, live.space, live.config())
-
-
 def _any_stale(store: Store) -> bool:
     return store.count(conditions.where(conditions.stale())) > 0
+
+
+def _size(message: Message) -> int:
+    """Points that a message names."""
+    return len(getattr(message, "ids", ()))

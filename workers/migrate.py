@@ -1,252 +1,242 @@
-"""Fills a new version of a space from the live one and switches to it.
+"""The job that re-embeds a space: fills a new version from the live one and switches to it.
 
-A pass goes over items, texts and users, first for what the new version lacks or has differently, then for
-what it has too much. Every point is brought into line by :func:`align`, which reads both sides until they agree.
-The first pass copies everything; later ones find what a writer left behind when it died between two versions.
-When a pass finds no difference and everything has been encoded, the new version is checked and switched to.
+A pass goes over items, texts and users, first for what the new version lacks or has differently, then for what it has too
+much (:mod:`workers.storage.align`). The first pass copies everything; later ones find what a writer left behind when it died between
+two versions. When a pass finds no difference and everything is encoded, the new version is checked and switched to.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.contracts.messages import FitCollab, FitTopics, Message, Migrate, Reconcile
-from llmrec_qdrant.operations import reembed
-from llmrec_qdrant.operations.reembed import State
-from llmrec_qdrant.operations.spaces import load_config
-from llmrec_qdrant.operations.steps import Steps, drive
-from llmrec_qdrant.operations.translate import translated
-from llmrec_qdrant.operations.versions import switch, versions
-from llmrec_qdrant.queues.none import NoQueue
-from llmrec_qdrant.space import conditions, layout
-from llmrec_qdrant.space.conditions import NEVER
-from llmrec_qdrant.space.edits import edits
-from llmrec_qdrant.space.layout import COLLAB, DENSE, FRESH, WORKERS_OWN, CollectionKind, Key, Space, new_item, new_user
-from llmrec_qdrant.space.points import Point, new_point
+from llmrec_qdrant.contracts.jobs import ReembedOptions
+from llmrec_qdrant.contracts.messages import FitCollab, Reconcile
+from llmrec_qdrant.errors import JobFailed
+from llmrec_qdrant.operations import reembed as operations
+from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.operations.job_records import COMMITTED
+from llmrec_qdrant.operations.reembed import VERSION, VersionState
+from llmrec_qdrant.operations.versions import drop, switch, versions
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
 
 from .encoding.loading import load_encoder
 from .items.collab_due import read_collab_fit
 from .items.embed import source_text
-from .storage import store
+from .storage.align import PAGE, align, is_query
+from .storage.lease import Done, Lease, More, Outcome
 from .storage.store import SpaceStore
+from .topics import job as topics_job
 from .topics import record as topics_record
 from .users.derive import made_with
 
-__all__ = ["advance", "align"]
-
+__all__ = ["reembed"]
 
 log = logging.getLogger("llmrec.worker")
 
-
 KINDS: tuple[CollectionKind, ...] = ("items", "texts", "users")
-
-
-PAGE = 256
-"""Points per step."""
-
-
 SECONDS = 2.0
 """Work per message: other messages wait for it where one worker serves every queue."""
-
-
 SAMPLE = 32
 """Vectors compared with the encoder before the switch."""
+MIN_COSINE = 0.98
+"""Cosine of a stored vector and a new one of the same text; encoders in half precision differ a little."""
+POSITION = "position"
+"""Name in the cursor of a job: where the pass stands."""
 
 
-def advance(client: QdrantClient, space: Space) -> list[Message]:
-    """Work on the version that is being filled for some seconds; returns what follows."""
+@dataclass(frozen=True)
+class Position:
+    """Where a pass stands."""
 
-    def run(steps: Steps[Any]) -> Any:
-        return drive(steps, client, NoQueue())
+    kind: CollectionKind = "items"
+    backwards: bool = False
+    """False: looking for what the new version lacks; True: for what it has too much."""
+    offset: str | None = None
+    differences: int = 0
+    """Differences that this pass found; the pass that finds none ends the filling."""
 
-    found = run(versions(space))
-    for number in found.others:
-        state = run(reembed.read_state(space, number))
-        if state is None or state.stage not in {"filling", "switching"}:
+    @classmethod
+    def of(cls, cursor: Mapping[str, Any]) -> Position:
+        """The position that a worker before this one kept."""
+        return cls(**(cursor.get(POSITION) or {}))
+
+    def after(self, offset: object, differences: int) -> Position | None:
+        """Past one page; None at the end of the pass."""
+        found = replace(
+            self, offset=None if offset is None else str(offset), differences=self.differences + differences
+        )
+        if offset is not None:
+            return found
+        if not self.backwards:
+            return replace(found, backwards=True)
+        later = KINDS[KINDS.index(self.kind) + 1 :]
+        return replace(found, kind=later[0], backwards=False) if later else None
+
+
+def reembed(lease: Lease, store: SpaceStore) -> Outcome:
+    """Handle a job of kind ``reembed``."""
+    changes = ReembedOptions.parse(lease.options).changes
+    number = store.run(operations.version_of(store.space, lease.id))
+    if number is None and VERSION in lease.cursor:
+        raise JobFailed(f"version {lease.cursor[VERSION]} was deleted while it was being filled")
+    if number is None and changes:
+        number = _make(lease, store, changes)
+    live = store.run(versions(store.space)).live
+    if number is None:
+        return Done(store.run(operations.result_of(store.space, live)))
+    state = store.run(operations.read_state(store.space, number))
+    if number == live or (state is not None and state.stage == "done"):
+        return _end(store, number)
+    if state is not None and state.stage == "switching":
+        return _switch(lease, store, number)
+    return _fill(lease, store, store.at(live), store.at(number))
+
+
+def _make(lease: Lease, store: SpaceStore, changes: Mapping[str, Any]) -> int:
+    """Create the new version, with the live settings of this moment and the changes; older versions go."""
+    found = store.run(versions(store.space))
+    for other in found.others:
+        store.run(drop(store.space, other))
+    config = SpaceConfig.parse({**store.config().model_dump(), **changes})
+    number = found.live + 1
+    lease.report("creating version", 0, 1)
+    lease.save()
+    state = VersionState(job=lease.id, started_at=now())
+    store.run(operations.make_version(store.space, number, config, state))
+    lease.advance(**{VERSION: number})
+    return number
+
+
+# --- filling --------------------------------------------------------------------------------------
+
+
+def _fill(lease: Lease, store: SpaceStore, old: SpaceStore, new: SpaceStore) -> Outcome:
+    """Work on the version for some seconds."""
+    position: Position | None = Position.of(lease.cursor)
+    end = time.monotonic() + SECONDS
+    number = new.space.version or 0
+    lease.keep(**{VERSION: number})
+    while time.monotonic() < end:
+        before = position or Position()
+        position = _step(old, new, before)
+        if position is not None:
+            lease.advance(**{POSITION: asdict(position)})
+            lease.check()
             continue
-        old, new = space.at(found.live), space.at(number)
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            state, finished = _step(client, old, new, state)
-            if not finished:
-                run(reembed.write_state(space, number, state))
-                continue
-            following = _what_is_missing(client, old, new, state)
-            if following is not None:
-                run(reembed.write_state(space, number, State(started_at=state.started_at)))
-                return following
-            return _switch(client, space, number, state)
-        return [Migrate(space=space.name)]
-    return []
+        lease.keep(**{POSITION: asdict(Position())})
+        more = More() if before.differences else _missing(lease, old, new)
+        return more or _check_and_switch(lease, store, number)
+    lease.report("copying", *store.run(operations.measure(store.space, number)))
+    return More()
 
 
-def _step(client: QdrantClient, old: Space, new: Space, state: State) -> tuple[State, bool]:
-    """One page; True when the pass is through."""
-    here, there = (new, old) if state.backwards else (old, new)
-    with translated():
-        page, offset = client.scroll(
-            here.collection(state.kind), limit=PAGE, offset=state.cursor, with_payload=[Key.USER_ID, Key.SRC_HASH]
-        )
-        twins = client.retrieve(
-            there.collection(state.kind), [record.id for record in page], with_payload=[Key.SRC_HASH]
-        )
-    ids = [str(record.id) for record in page if not _is_query(state.kind, record)]
-    if state.backwards:  # whatever both sides have was compared on the way forwards
-        known = {str(record.id) for record in twins}
-        ids = [one for one in ids if one not in known]
-    differences = state.differences + align(client, old, new, state.kind, ids)
-    state = replace(state, cursor=None if offset is None else str(offset), differences=differences)
-    if offset is not None:
-        return state, False
-    if not state.backwards:
-        return replace(state, backwards=True), False
-    later = KINDS[KINDS.index(state.kind) + 1 :]
-    if later:
-        return replace(state, kind=later[0], backwards=False), False
-    return state, True
+def _step(old: SpaceStore, new: SpaceStore, position: Position) -> Position | None:
+    """One page; None at the end of the pass."""
+    here, there = (new, old) if position.backwards else (old, new)
+    page, offset = here.of(position.kind).scroll(
+        limit=PAGE, offset=position.offset, payload=[Key.USER_ID, Key.SRC_HASH]
+    )
+    ids = [point.id for point in page if not is_query(position.kind, point)]
+    if position.backwards:  # what both sides have was compared on the way forwards
+        twins = {point.id for point in there.of(position.kind).retrieve(ids, payload=False)}
+        ids = [point for point in ids if point not in twins]
+    return position.after(offset, align(old, new, position.kind, ids))
 
 
-def _is_query(kind: CollectionKind, record: models.Record) -> bool:
-    """Texts of searches are encoded when they are searched for again; nobody owns them."""
-    return kind == "texts" and not (record.payload or {}).get(Key.USER_ID)
-
-
-def align(client: QdrantClient, old: Space, new: Space, kind: CollectionKind, ids: Sequence[str]) -> int:
-    """Bring these points of the new version into line with the old one; returns how many differed.
-
-    Writers go on writing to both sides, old one first. So it reads old, then new, mends the difference, and
-    reads again, until a reading shows none: whatever a writer did in between is then on both sides, and a
-    point deleted in between does not come back.
-    """
-    left = list(ids)
-    differed: set[str] = set()
-    while left:
-        with translated():
-            there = client.retrieve(
-                old.collection(kind), left, with_payload=True, with_vectors=[COLLAB] if kind == "items" else False
-            )
-            here = client.retrieve(new.collection(kind), left, with_payload=True)
-        wanted = {str(record.id): record for record in there}
-        present = {str(record.id): record for record in here}
-        fresh = [_copy(kind, record) for point, record in wanted.items() if point not in present]
-        gone = [point for point in present if point not in wanted]
-        changes: list[Any] = []
-        changed: list[str] = []
-        for point, record in wanted.items():
-            if point in present and kind != "users":
-                operations = edits(Point.of(present[point]), _source(record))
-                changes += operations
-                changed += [point] if operations else []
-        if fresh:
-            with translated():
-                client.upsert(new.collection(kind), fresh, wait=True, update_filter=NEVER)
-        if changes:
-            with translated():
-                client.batch_update_points(new.collection(kind), changes, wait=True)
-        if gone:
-            with translated():
-                client.delete(new.collection(kind), models.PointIdsList(points=list(gone)), wait=True)
-        left = [*(str(point.id) for point in fresh), *changed, *gone]
-        differed.update(left)
-    return len(differed)
-
-
-def _source(record: models.Record) -> dict[str, Any]:
-    return {key: value for key, value in Point.of(record).payload.items() if key not in WORKERS_OWN}
-
-
-def _copy(kind: CollectionKind, record: models.Record) -> models.PointStruct:
-    point = Point.of(record)
-    if kind == "users":
-        start = new_user(point.payload[Key.USER_ID], point.get(Key.TENANT, ""), point.get(Key.REVISION, ""))
-        return new_point(point.id, start | {Key.STEER: point.get(Key.STEER, {})})
-    source = _source(record)
-    if kind != "items":
-        return new_point(point.id, {**source, **FRESH, Key.LEGS: []})
-    collab = point.sparse(COLLAB)
-    popular = {Key.POPULARITY: point.get(Key.POPULARITY, 0.0)}
-    return new_point(point.id, new_item(source) | popular, {COLLAB: collab} if collab is not None else {})
-
-
-def _what_is_missing(client: QdrantClient, old: Space, new: Space, state: State) -> list[Message] | None:
+def _missing(lease: Lease, old: SpaceStore, new: SpaceStore) -> Outcome | None:
     """What must happen before the switch; None if nothing."""
-    if state.differences:
-        return [Migrate(space=new.name)]  # one more pass, to see that nothing differs
-    if any(_never_done(client, old, new, kind) for kind in KINDS):
-        return []  # reconcile has announced it; the next look comes back here
-    if read_collab_fit(SpaceStore(client, old)) and not read_collab_fit(SpaceStore(client, new)):
-        return [FitCollab(space=new.name), Migrate(space=new.name)]
-    if topics_record.outdated(client, new, old):
-        return [FitTopics(space=new.name, resume=True), Migrate(space=new.name)]
-    if _without_interests(client, new):
-        return [Reconcile(space=new.name), Migrate(space=new.name)]
+    lease.report("encoding", *new.run(operations.measure(new.space.at(None), new.space.version or 0)))
+    if any(_is_behind(old, new, kind) for kind in KINDS):
+        return More(at_once=False)  # the reconciler announces what is stale, and then this job
+    if read_collab_fit(old) and not read_collab_fit(new):
+        return More([FitCollab(space=new.name)])
+    if topics_record.outdated(new, old):
+        return _fit_topics(lease, old, new)
+    if _lacks_interests(new):
+        return More([Reconcile(space=new.name)])
     return None
 
 
-def _never_done(client: QdrantClient, old: Space, new: Space, kind: CollectionKind) -> bool:
+def _fit_topics(lease: Lease, old: SpaceStore, new: SpaceStore) -> Outcome:
+    try:
+        topics_job.fit_version(lease, old, new)
+    except topics_record.Superseded:  # the next look sees what has become of it
+        return More(at_once=False)
+    return More()
+
+
+def _is_behind(old: SpaceStore, new: SpaceStore, kind: CollectionKind) -> bool:
     """Whether readers of the new version would miss something that readers of the old one find.
 
     Points that are stale for a new edit do not count: they have vectors, as in the old version.
     """
     since = Key.UPDATED_AT if kind == "users" else Key.EMBEDDED_AT
-    empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=since))
-    with translated():
-        waiting, _ = client.scroll(
-            new.collection(kind),
-            scroll_filter=conditions.where(conditions.stale(), empty),
-            limit=PAGE,
-            with_payload=[Key.USER_ID],
-        )
-        ids = [record.id for record in waiting if not _is_query(kind, record)]
-        twins = client.retrieve(old.collection(kind), ids, with_payload=[since])
-    return len(waiting) == PAGE or any((record.payload or {}).get(since) for record in twins)
+    never = models.IsEmptyCondition(is_empty=models.PayloadField(key=since))
+    waiting, _ = new.of(kind).scroll(conditions.where(conditions.stale(), never), limit=PAGE, payload=[Key.USER_ID])
+    ids = [point.id for point in waiting if not is_query(kind, point)]
+    twins = old.of(kind).retrieve(ids, [since])
+    return len(waiting) == PAGE or any(point.get(since) for point in twins)
 
 
-def _without_interests(client: QdrantClient, new: Space) -> bool:
+def _lacks_interests(new: SpaceStore) -> bool:
     """Whether a user of the new version was last refreshed before it had topics."""
-    current = made_with(drive(load_config(new), client, NoQueue()), topics_record.read(client, new).done)
+    current = made_with(new.config(), topics_record.read(new).done)
     never = models.IsEmptyCondition(is_empty=models.PayloadField(key=Key.UPDATED_AT))
-    outdated = models.Filter(
-        must_not=[never, conditions.equals(Key.FOLDING, current), conditions.equals(Key.SET_ASIDE, True)]
-    )
-    return store.count(client, new.users, outdated) > 0
+    outdated = conditions.none_of(never, conditions.equals(Key.FOLDING, current), conditions.set_aside())
+    return new.users.count(outdated) > 0
 
 
-def _switch(client: QdrantClient, space: Space, number: int, state: State) -> list[Message]:
-    reason = _wrong_vectors(client, space.at(number))
+# --- switching ------------------------------------------------------------------------------------
+
+
+def _check_and_switch(lease: Lease, store: SpaceStore, number: int) -> Outcome:
+    reason = _wrong_vectors(store.at(number))
     if reason:
-        log.error("version %d of %s is not switched to: %s", number, space.name, reason)
-        drive(reembed.write_state(space, number, replace(state, stage="failed", reason=reason)), client, NoQueue())
-        return []
-    drive(reembed.write_state(space, number, replace(state, stage="switching")), client, NoQueue())
-    drive(switch(space, number), client, NoQueue())
-    drive(reembed.write_state(space, number, replace(state, stage="done")), client, NoQueue())
-    return []
+        store.run(drop(store.space, number))
+        raise JobFailed(f"version {number} was not switched to, and was deleted: {reason}")
+    return _switch(lease, store, number)
 
 
-def _wrong_vectors(client: QdrantClient, space: Space) -> str:
+def _switch(lease: Lease, store: SpaceStore, number: int) -> Outcome:
+    """Switch; from the moment that this is recorded on, the job can no longer be cancelled."""
+    lease.report(COMMITTED, 0, 1)
+    lease.save()
+    state = store.run(operations.read_state(store.space, number)) or VersionState(job=lease.id)
+    store.run(operations.write_state(store.space, number, replace(state, stage="switching")))
+    store.run(switch(store.space, number))
+    return _end(store, number)
+
+
+def _end(store: SpaceStore, number: int) -> Outcome:
+    state = store.run(operations.read_state(store.space, number))
+    if state is not None:
+        store.run(operations.write_state(store.space, number, replace(state, stage="done")))
+    return Done(store.run(operations.result_of(store.space, number)))
+
+
+def _wrong_vectors(space: SpaceStore) -> str:
     """Compares a random sample with the encoder; a sentence if they differ."""
-    with translated():
-        config: SpaceConfig = layout.read_metadata(space, client.get_collection(space.items).config.metadata)
-        done = conditions.where(conditions.equals(Key.STALE, False), conditions.equals(Key.LEGS, DENSE))
-        sample = client.query_points(
-            space.items, query=models.SampleQuery(sample=models.Sample.RANDOM), query_filter=done, limit=SAMPLE,
-            with_payload=True, with_vectors=[DENSE],
-        ).points  # fmt: skip
+    encoded = conditions.where(conditions.equals(Key.STALE, False), conditions.equals(Key.LEGS, DENSE))
+    request = models.QueryRequest(
+        query=models.SampleQuery(sample=models.Sample.RANDOM), filter=encoded, limit=SAMPLE, with_payload=True,
+        with_vector=[DENSE],
+    )  # fmt: skip
+    (sample,) = space.items.query([request])
     if not sample:
         return ""
-    rows = load_encoder(config).encode([source_text(point.payload or {}) for point in sample])
-    stored = np.array([point.vector[DENSE] for point in sample if isinstance(point.vector, dict)])
+    rows = load_encoder(space.config()).encode([source_text(point.payload) for point in sample])
+    stored = np.array([point.vectors[DENSE] for point in sample])
     cosines = (rows * stored).sum(axis=1) / np.maximum(np.linalg.norm(stored, axis=1), 1e-9)
-    if cosines.min() > 0.98:
+    worst = int(cosines.argmin())
+    if cosines[worst] > MIN_COSINE:
         return ""
-    worst = sample[int(cosines.argmin())]
-    return f"the vector of item {(worst.payload or {}).get(Key.ITEM_ID)!r} has cosine {cosines.min():.3f} with its text"
+    return f"the vector of item {sample[worst].get(Key.ITEM_ID)!r} has cosine {cosines[worst]:.3f} with its text"

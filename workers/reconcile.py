@@ -7,50 +7,43 @@ bounded amount, so Redis holds little however much there is to do; the end of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from qdrant_client import models
 
-from llmrec_qdrant.contracts.jobs import TrainingJob
+from llmrec_qdrant.contracts.jobs import FitTopicsOptions
 from llmrec_qdrant.contracts.messages import (
     MAX_BATCH,
     EmbedItems,
     EmbedTexts,
     FitCollab,
-    FitTopics,
     Message,
-    Migrate,
     RefreshUsers,
-    Train,
+    RunJob,
 )
-from llmrec_qdrant.operations import training
+from llmrec_qdrant.operations import job_records, reembed
 from llmrec_qdrant.operations.batching import batches
-from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.operations.events import USERS_PER_MESSAGE, mark_users
 from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
-from llmrec_qdrant.operations.reembed import read_state
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import CollectionKind, Key
 
 from .items import collab_due
 from .storage.attempts import lease_end
+from .storage.lease import announcements
 from .storage.revision import mark_users_stale
 from .storage.store import SpaceStore, Store
 from .topics import marking
 from .topics import record as topics_record
 from .users.derive import made_with
 
-__all__ = ["create_users", "reconcile", "somebody_trains"]
+__all__ = ["create_users", "reconcile"]
 
 MAX_MESSAGES = {"items": 24, "texts": 100, "users": 100}
 """Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
-TRAIN_LEASE = 60.0
-"""Seconds without a heartbeat after which another worker takes up a training."""
-MIGRATE_LEASE = 15.0
-"""Seconds without a heartbeat after which another message takes up the filling of a version."""
 
 
 def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
@@ -69,7 +62,10 @@ def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
     for ids in _stale(versions, "users", everything):
         yield RefreshUsers(space=space.name, ids=ids)
     yield from _collab(versions)
-    yield from _jobs(versions, everything)
+    yield from _topics(versions)
+    yield from announcements(space, everything)
+    if versions[1:]:
+        space.run(reembed.drop_orphans(space.space))
 
 
 def _collab(versions: Sequence[SpaceStore]) -> Iterator[FitCollab]:
@@ -81,24 +77,6 @@ def _collab(versions: Sequence[SpaceStore]) -> Iterator[FitCollab]:
     changed = sorted({item for version in fitted for item in collab_due.due(version)})
     if changed:
         yield FitCollab(space=versions[0].name, ids=changed[:MAX_BATCH])
-
-
-def _jobs(versions: Sequence[SpaceStore], everything: bool) -> Iterator[Message]:
-    """Long jobs that nobody is working on."""
-    live = versions[0]
-    yield from _topics(versions)
-    job = live.run(training.read(live.space))
-    if job is not None and job.under_way and not somebody_trains(job):
-        yield Train(space=live.name)
-    if versions[1:] and (everything or not _migrating(versions[1:])):
-        yield Migrate(space=live.name)
-
-
-def _migrating(others: Sequence[SpaceStore]) -> bool:
-    """Whether a worker is filling a version: a second chain of messages would only repeat what the first does."""
-    states = [other.run(read_state(other.space, other.space.version or 0)) for other in others]
-    since = lease_end(-MIGRATE_LEASE)
-    return any(state is not None and state.stage == "filling" and state.written_at > since for state in states)
 
 
 def _stale(
@@ -140,7 +118,7 @@ def _mark_users_of_unfolded_events(space: SpaceStore) -> None:
 
 def _mark_users_of_other_settings(space: SpaceStore) -> None:
     """The configuration of the space has changed since their vectors were made, or its topics have."""
-    fit = topics_record.read(space.client, space.space).done
+    fit = topics_record.read(space).done
     current = conditions.equals(Key.FOLDING, made_with(space.config(), fit))
     others = models.Filter(
         must=[conditions.equals(Key.STALE, False)], must_not=[current, conditions.equals(Key.SET_ASIDE, True)]
@@ -157,21 +135,29 @@ def create_users(space: SpaceStore, owners: Mapping[str, Mapping[str, Any]]) -> 
         space.run(mark_users(space.space, tenant or None, users))
 
 
-def _topics(versions: Sequence[SpaceStore]) -> Iterator[FitTopics]:
-    """A fit that was interrupted, items that it left out, a version without topics, a catalogue that has grown."""
-    client, live = versions[0].client, versions[0].space
-    for version in versions:
-        at = version.space
-        filling = at != live and version.items.count(conditions.where(conditions.stale())) > 0
-        if topics_record.unfinished(client, at) or (topics_record.outdated(client, at, live) and not filling):
-            yield FitTopics(space=live.name, resume=True)
+def _topics(versions: Sequence[SpaceStore]) -> Iterator[RunJob]:
+    """A job for what a fit of topics has left out, for a version without topics, for a catalogue that has grown."""
+    live, *others = versions
+    records = live.run(job_records.list_records(live.space))
+    fits = [record for record in records if record.kind == "fit-topics"]
+    if any(record.active for record in fits):
+        return
+    topics = topics_record.read(live).topics
+    if fits and fits[0].state == "done" and topics_record.interrupted(live):
+        yield _fit(live, FitTopicsOptions(topics=fits[0].options["topics"]))
+        return
+    filling = any(record.active and record.kind == "reembed" for record in records)
+    for version in [live] if filling else [live, *others]:
+        encoded = version.items.count(conditions.where(conditions.stale())) == 0
+        if topics_record.unfinished(version) or (topics_record.outdated(version, live) and encoded):
+            yield _fit(live, FitTopicsOptions(topics=topics, repair=True))
             return
-        if marking.lately_edited(client, at):
-            marking.mend_labels(client, at)
-    if topics_record.due(client, live):
-        yield FitTopics(space=live.name, topics=topics_record.read(client, live).topics)
+        if marking.lately_edited(version):
+            marking.mend_labels(version)
+    if topics_record.due(live):
+        yield _fit(live, FitTopicsOptions(topics=topics))
 
 
-def somebody_trains(job: TrainingJob) -> bool:
-    """Whether there was a heartbeat within the lease."""
-    return bool(job.holder) and job.beat > iso(datetime.now(UTC) - timedelta(seconds=TRAIN_LEASE))
+def _fit(space: SpaceStore, options: FitTopicsOptions) -> RunJob:
+    record = space.run(job_records.request(space.space, "fit-topics", options.model_dump()))
+    return RunJob(space=space.name, job=record.id)

@@ -13,12 +13,10 @@ from llmrec_qdrant.contracts.messages import (
     EmbedItems,
     EmbedTexts,
     FitCollab,
-    FitTopics,
     Message,
-    Migrate,
     Reconcile,
     RefreshUsers,
-    Train,
+    RunJob,
 )
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
 from llmrec_qdrant.operations.retry import pause_after
@@ -44,10 +42,8 @@ OUTCOMES: dict[type[Message], str] = {
     EmbedTexts: "encoded {count:,} texts",
     RefreshUsers: "refreshed {count:,} users",
     FitCollab: "rebuilt the collab leg of {count:,} items",
-    FitTopics: "fitted topics",
-    Migrate: "moved a re-embedding one step on",
     Reconcile: "found pending work, {following:,} messages",
-    Train: "trained",
+    RunJob: "worked on job {job}",
 }
 """What the log says of each message that was worked off."""
 
@@ -61,8 +57,8 @@ def client() -> Any:
 
 def publish(message: Message) -> None:
     """Send a message that follows from another. One that only asks for another look expires."""
-    expires = 30.0 if isinstance(message, Reconcile | Migrate) else None
-    app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue, expires=expires)
+    expires = 30.0 if isinstance(message, Reconcile | RunJob) else None
+    app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), expires=expires)
 
 
 def perform(kind: type[Message], data: dict[str, Any]) -> None:
@@ -91,7 +87,13 @@ def _log_outcome(message: Message, following: int, seconds: float) -> None:
         outcome = "rebuilt the collab leg of all items"
     level = logging.DEBUG if isinstance(message, Reconcile) and not following else logging.INFO
     count = len(getattr(message, "ids", ()))
-    log.log(level, "%s: %s in %.1f s", message.space, outcome.format(count=count, following=following), seconds)
+    log.log(
+        level,
+        "%s: %s in %.1f s",
+        message.space,
+        outcome.format(count=count, following=following, job=getattr(message, "job", "")),
+        seconds,
+    )
 
 
 def _register(kind: type[Message]) -> None:

@@ -11,9 +11,9 @@ from llmrec_qdrant.cli.encoders import dimension_of, leg_weights
 from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
 from llmrec_qdrant.cli.printing import out, print_json, print_status, say, table_of
 from llmrec_qdrant.cli.progress import bar
-from llmrec_qdrant.contracts.jobs import Migration
-from llmrec_qdrant.operations.reembed import live_with
-from llmrec_qdrant.recommender import Job
+from llmrec_qdrant.contracts.jobs import JobStatus
+from llmrec_qdrant.operations.handles import Job
+from llmrec_qdrant.recommender import Recommender
 
 
 @app.command()
@@ -72,47 +72,45 @@ def reembed(
     """
     with context.open() as rec:
         if cancel or clean_up:
-            gone: Any = rec.cancel_reembed() if cancel else rec.clean_up()
+            gone: Any = _cancelled(rec) if cancel else rec.clean_up()
             print_json({"deleted": gone}) if context.json else say(f"deleted: {gone or 'nothing'}")
             return
         options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         if model and size is None:
             given["size"] = dimension_of(given)
-        if given and (number := rec._drive(live_with(rec._bound(), given))):
-            same = {"version": number, "model": rec.config.encoder_id, "state": "live"}
-            print_json(same) if context.json else say(
-                f"version {number} ({same['model']}) is live already: nothing to do"
-            )
-            return
-        if model and (weights := leg_weights(rec, model)):
+        if model and model != rec.config.model and (weights := leg_weights(rec, model)):
             given["weights"] = weights
-        job = rec.reembed(**given)
+        with (
+            bar("re-embedding", None, quiet=context.json) as update,
+            rec.watch(lambda stage, done, total: update(done, total, stage)),
+        ):
+            job = rec.reembed(**given)
         found = _watch(job, context) if wait else job.progress()
     if context.json:
         print_json(found.model_dump(mode="json"))
     else:
         say(
-            f"version {found.version} ({found.model}) is {found.state}: {found.items_done:,} of {found.items_total:,} "
-            f"items, {found.users_done:,} of {found.users_total:,} users, {found.set_aside:,} set aside {found.reason}"
+            f"{found.id} is {found.state}: {found.result or f'{found.done:,.0f} of {found.total or 0:,.0f}'} {found.reason}"
         )
         if "weights" in given:
             say(
                 f"leg weights of this model: {', '.join(f'{leg} {weight:g}' for leg, weight in given['weights'].items())}"
             )
-        if found.state == "live":
+        if found.state == "done":
             say("back: llmrec rollback; when all is well: llmrec reembed --clean-up")
     if found.state == "failed":
         raise typer.Exit(1)
 
 
-def _watch(job: Job, context: Connected) -> Migration:
+def _cancelled(rec: Recommender) -> list[str]:
+    """Ids of the re-embeddings that were cancelled."""
+    return [job.id for job in rec.jobs() if job.kind == "reembed" and job.active and rec.job(job.id).cancel()]
+
+
+def _watch(job: Job, context: Connected) -> JobStatus:
     with bar("re-embedding", None, quiet=context.json) as update:
-
-        def tell(found: Migration) -> None:
-            update(found.items_done + found.users_done, found.items_total + found.users_total)
-
-        return job.wait(tell=tell)
+        return job.wait(on_progress=lambda found: update(found.done, found.total, found.stage))
 
 
 @app.command()

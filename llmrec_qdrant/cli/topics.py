@@ -49,13 +49,16 @@ def fit_topics(
     Example: llmrec topics fit --space movies
     """
     with context.open() as rec:
-        with bar("finding topics", None, quiet=context.json):
-            told = rec.fit_topics(number)
-        found = rec.topics()
+        with (
+            bar("discovering topics", None, quiet=context.json) as update,
+            rec.watch(lambda stage, done, total: update(done, total, stage)),
+        ):
+            job = rec.fit_topics(number)
+        status, found = job.progress(), rec.topics()
     if context.json:
-        print_json({"told": told, "topics": [one.model_dump(mode="json") for one in found]})
+        print_json({"job": status.model_dump(mode="json"), "topics": [one.model_dump(mode="json") for one in found]})
     elif context.has_broker:
-        say("a worker has been asked; watch `llmrec topics`" if told else "no worker could be asked: is Redis up?")
+        say(f"job {job.id} is {status.state}; look with `llmrec jobs`")
     else:
         print_topics(found)
 

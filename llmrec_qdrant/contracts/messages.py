@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.contracts.messages."""
+"""Messages to the workers. Each is a hint: the state lies in Qdrant, so a lost or doubled message changes only latency."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from llmrec_qdrant.contracts.answers import MAX_TOPICS
 from llmrec_qdrant.contracts.checks import Contract
 
 __all__ = [
     "EmbedItems",
     "EmbedTexts",
     "FitCollab",
-    "FitTopics",
     "Message",
-    "Migrate",
     "Reconcile",
     "RefreshUsers",
-    "Train",
+    "RunJob",
 ]
 
 
@@ -34,6 +31,10 @@ class Message(Contract):
 
     v: Literal[1] = 1
     space: str = Field(min_length=1, max_length=100)
+
+    def destination(self) -> str:
+        """The queue it is sent to."""
+        return self.queue
 
 
 PointIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)]
@@ -71,29 +72,16 @@ class FitCollab(Message):
     ids: list[str] = Field([], max_length=MAX_BATCH, description="Item points; left out: every item.")
 
 
-class FitTopics(Message):
-    """Find the topics of all items, name them, and give every item its topic."""
+class RunJob(Message):
+    """Take up a job of the space, where no worker is at it."""
 
-    task = "llmrec.fit_topics"
+    task = "llmrec.run_job"
     queue = "batch"
-    topics: int | None = Field(None, ge=2, le=MAX_TOPICS, description="How many; left out: as many as the items show.")
-    resume: bool = Field(
-        False, description="Go on with the last fit where it was interrupted; nothing to do if it was not."
-    )
+    job: str = Field(min_length=1, max_length=100, description="Id of the job, such as `train-7`.")
 
-
-class Train(Message):
-    """Take up the training that the space was asked for, where nobody is at it."""
-
-    task = "llmrec.train"
-    queue = "encode"
-
-
-class Migrate(Message):
-    """Take the filling version of a space one step further."""
-
-    task = "llmrec.migrate"
-    queue = "batch"
+    def destination(self) -> str:
+        """Trainings go where the encoders run: they want the same hardware."""
+        return "encode" if self.job.startswith("train-") else self.queue
 
 
 class Reconcile(Message):
@@ -108,9 +96,7 @@ MESSAGES: tuple[type[Message], ...] = (
     EmbedItems,
     EmbedTexts,
     FitCollab,
-    FitTopics,
-    Migrate,
     Reconcile,
     RefreshUsers,
-    Train,
+    RunJob,
 )

@@ -10,9 +10,12 @@ from llmrec_qdrant.contracts.answers import Interest, Recommendation, Topic
 from llmrec_qdrant.contracts.checks import Contract
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Event, Item
+from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.contracts.messages import MESSAGES
 
-SCHEMAS: tuple[type[Contract], ...] = (Item, Event, Recommendation, Topic, Interest, SpaceConfig, *MESSAGES)
+SCHEMAS: tuple[type[Contract], ...] = (
+    Item, Event, Recommendation, Topic, Interest, SpaceConfig, JobStatus, *MESSAGES,
+)  # fmt: skip
 
 
 def schema_texts() -> dict[str, str]:

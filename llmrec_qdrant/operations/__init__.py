@@ -5,6 +5,7 @@ from llmrec_qdrant.operations import (
     failures,
     interests,
     items,
+    jobs,
     recommend,
     reembed,
     search,
@@ -15,7 +16,6 @@ from llmrec_qdrant.operations import (
     steering,
     top,
     topics,
-    training,
     versions,
 )
 
@@ -24,6 +24,7 @@ __all__ = [
     "failures",
     "interests",
     "items",
+    "jobs",
     "recommend",
     "reembed",
     "search",
@@ -34,6 +35,5 @@ __all__ = [
     "steering",
     "top",
     "topics",
-    "training",
     "versions",
 ]

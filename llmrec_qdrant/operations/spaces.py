@@ -119,7 +119,7 @@ def _build(space: Space, config: SpaceConfig) -> Steps[None]:
         alias = space.alias(kind)
         collection = aliases.get(alias, space.versioned(kind))
         yield from build_collection(kind, collection, config)
-        if kind != "events" and alias not in aliases:
+        if kind not in layout.PLAIN and alias not in aliases:
             operation = models.CreateAlias(collection_name=collection, alias_name=alias)
             missing.append(models.CreateAliasOperation(create_alias=operation))
     if missing:

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from llmrec_qdrant.contracts.answers import MAX_LABEL, MAX_TOPICS, Topic
-from llmrec_qdrant.contracts.messages import FitTopics
+from llmrec_qdrant.contracts.jobs import FitTopicsOptions, JobStatus
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
-from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations import calls, jobs
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import now
-from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.versions import on_every_version
 from llmrec_qdrant.space.conditions import equals, where
 from llmrec_qdrant.space.layout import TOPICS_EDITED, Key
@@ -89,8 +89,8 @@ def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None
     yield from calls.update_payload(space.items, {Key.TOPICS: [label]}, where(equals(Key.TOPIC_IDS, topic)))
 
 
-def fit_topics(bound: Bound, number: int | None) -> Steps[bool]:
-    """Ask a worker to discover the topics; False if the queue did not take the message."""
+def fit_topics(bound: Bound, number: int | None, inline: bool) -> Steps[JobStatus]:
+    """A job that discovers the topics of the space; see :func:`llmrec_qdrant.operations.jobs.start`."""
     if number is not None and (type(number) is not int or not 2 <= number <= MAX_TOPICS):
         raise InvalidInput(f"topics must be a whole number from 2 to {MAX_TOPICS}, or None, not {show(number)}")
-    return (yield from notify([FitTopics(space=bound.space.name, topics=number)]))
+    return (yield from jobs.start(bound.space, FitTopicsOptions(topics=number), inline))

@@ -54,7 +54,9 @@ class CeleryQueue:
     def send(self, message: Message) -> None:
         """Publish one message; tries once and gives up within seconds."""
         try:
-            self._app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.queue, retry=False)
+            self._app.send_task(
+                message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), retry=False
+            )
         except Exception as error:  # whatever it is, the message was not taken
             raise BrokerUnavailable(
                 f"Redis at {mask_url(self._broker)} did not take the message ({type(error).__name__}): "

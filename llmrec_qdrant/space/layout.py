@@ -10,6 +10,7 @@ collection            versioned  holds
 ``{space}_topics``    alias      one point per topic
 ``{space}_texts``     alias      one point per free text (search, review, query), two legs
 ``{space}_events``    no         one point per event, payload only: the source of all users
+``{space}_jobs``      no         one point per job, payload only; see ``space/job_record.py``
 ====================  =========  ==========================================================
 """
 
@@ -24,12 +25,14 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
+from llmrec_qdrant.space.job_record import JOB_INDEXES
 
 __all__ = [
     "COLLAB",
     "DENSE",
     "INTERESTS",
     "KINDS",
+    "PLAIN",
     "TFIDF",
     "CollectionKind",
     "Key",
@@ -57,10 +60,14 @@ COLLAB: Literal["collab"] = "collab"
 INTERESTS = "interests"
 
 
-CollectionKind = Literal["items", "users", "topics", "texts", "events"]
+CollectionKind = Literal["items", "users", "topics", "texts", "events", "jobs"]
 
 
-KINDS: tuple[CollectionKind, ...] = ("items", "users", "topics", "texts", "events")
+KINDS: tuple[CollectionKind, ...] = ("items", "users", "topics", "texts", "events", "jobs")
+
+
+PLAIN: frozenset[CollectionKind] = frozenset({"events", "jobs"})
+"""Kinds without versions."""
 
 
 class Key:
@@ -183,7 +190,7 @@ class Space:
 
     def versioned(self, kind: CollectionKind, version: int = 1) -> str:
         """The collection of a version; events are never versioned."""
-        return self.alias(kind) if kind == "events" else f"{self.alias(kind)}_v{version}"
+        return self.alias(kind) if kind in PLAIN else f"{self.alias(kind)}_v{version}"
 
     @property
     def items(self) -> str:
@@ -209,6 +216,11 @@ class Space:
     def events(self) -> str:
         """Events: the source of all users."""
         return self.alias("events")
+
+    @property
+    def jobs(self) -> str:
+        """Jobs."""
+        return self.alias("jobs")
 
 
 def _dense(config: SpaceConfig) -> models.VectorParams:
@@ -244,7 +256,7 @@ def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]
             return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
         case "topics":
             return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
-        case "events":
+        case "events" | "jobs":
             return {"vectors_config": {}}
 
 
@@ -264,11 +276,14 @@ _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
         Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
         Key.SRC_HASH: "keyword",
     },
+    "jobs": {},
 }  # fmt: skip
 
 
 def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
     """Payload key → index schema; to be created before any data."""
+    if kind == "jobs":
+        return dict(JOB_INDEXES)
     own: dict[str, Any] = dict(_BUILT_IN[kind])
     tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
     work: dict[str, Any] = {Key.LEASE: "datetime", Key.SET_ASIDE: "bool"} if Key.STALE in own else {}
@@ -285,15 +300,11 @@ COLLAB_FIT = "collab_fit"
 
 
 TOPICS_FIT = "topics_fit"
-"""Metadata of the items collection: how far the last fit of topics is; see workers/topic_runs.py."""
+"""Metadata of the items collection: how far the last fit of topics is; see workers/topics/record.py."""
 
 
 TOPICS_EDITED = "topics_edited"
 """Metadata of the items collection: when somebody last gave a topic a label."""
-
-
-TRAINING = "training_job"
-"""Metadata of the items collection: what is being trained, by whom last; see workers/trainings.py."""
 
 
 TRIAL = "trial"
@@ -301,7 +312,7 @@ TRIAL = "trial"
 
 
 MIGRATION = "migration"
-"""Metadata of the items collection: how far its filling by re-embedding is."""
+"""Metadata of the items collection of a version: which job fills it, and whether it is ready; see operations/reembed.py."""
 
 
 def metadata(config: SpaceConfig) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def test_embedded_qdrant_works_beside_the_event_loop() -> None:
             assert {one.id for one in listed[0]} <= {f"i{k}" for k in range(5, 12, 2)}
             assert await rec.similar_users("ann") == []
             job = await rec.reembed(size=16)
-            assert (await job.wait(60)).state == "live"
+            assert (await job.wait(60)).state == "done" and job.result["version"] == 2
+            assert [one.id for one in await rec.jobs()] == [job.id] == [(await rec.job(job.id)).id]
             assert (await rec.recommend("ann", 1))[0].id in {"i5", "i7", "i9", "i11"}
             assert await rec.delete_items(["i1"]) == 1
             assert await rec.forget_user("ann") == 2

@@ -172,10 +172,10 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "cancel_reembed", "cancel_training", "clean_up", "close", "connect", "create", "delete_items", "failures", "fit_topics", "forget_user",
-        "from_env", "interests", "load_events", "recommend", "recommend_from", "reconcile", "reembed", "rename_topic",
+        "clean_up", "close", "connect", "create", "delete_items", "failures", "fit_topics", "forget_user",
+        "from_env", "interests", "job", "jobs", "load_events", "recommend", "recommend_from", "reconcile", "reembed", "rename_topic",
         "request", "retry", "rollback", "search", "shelves", "similar_items", "similar_users", "status", "steer", "top",
-        "topics", "track", "train", "training", "upsert_items",
+        "topics", "track", "train", "tune", "upsert_items", "watch",
     ]  # fmt: skip
 
 
@@ -183,12 +183,12 @@ def test_both_recommenders_have_the_same_methods() -> None:
 def test_both_recommenders_take_the_same_parameters(name: str) -> None:
     one, two = (inspect.signature(getattr(owner, name)) for owner in (Recommender, AsyncRecommender))
     assert one.parameters == two.parameters
-    assert one.return_annotation == two.return_annotation or name == "reembed"
+    assert one.return_annotation == two.return_annotation or name in {"fit_topics", "job", "reembed", "train", "tune"}
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_asynchronous_methods_are_awaited(name: str) -> None:
-    made_at_once = name in {"connect", "from_env"}
+    made_at_once = name in {"connect", "from_env", "watch"}
     assert inspect.iscoroutinefunction(getattr(AsyncRecommender, name)) is not made_at_once
     assert not inspect.iscoroutinefunction(getattr(Recommender, name))
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
-from llmrec_qdrant.contracts.messages import FitTopics, RefreshUsers
+from llmrec_qdrant import Event, Item, JobFailed, Recommender, SpaceConfig
+from llmrec_qdrant.contracts.messages import RefreshUsers, RunJob
 from llmrec_qdrant.operations.steps import drive
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
+from llmrec_qdrant.testing import MemoryQueue
 from tests.integration.test_topics import CONFIG, NOW, filled, items, views
 from tests.spaces import store_of
 from workers import migrate
@@ -27,7 +28,8 @@ from workers.items import assign, embed
 from workers.reconcile import reconcile
 from workers.storage import store
 from workers.topics import fit as topics_fit
-from workers.topics import job as topic_runs
+from workers.topics import job as topics_job
+from workers.topics import sample
 
 WRITES = ("upsert", "batch_update_points", "set_payload", "delete", "delete_vectors", "update_collection")
 
@@ -113,7 +115,7 @@ def test_a_fit_killed_at_any_write_is_finished_by_the_reconciler(
         if before["stage"] != "done":  # it may be at work elsewhere: nobody touches it for a while
             assert assign.read_fit(store_of(rec))["stage"] != "done"
         with monkeypatch.context() as patched:
-            patched.setattr("workers.topics.record.LEASE", 0.0)
+            patched.setattr("workers.storage.lease.LEASE", 0.0)
             rec.reconcile()
             rec.reconcile()
         check(rec)
@@ -200,7 +202,7 @@ def store_silently(rec: Recommender, item: Item) -> None:
 def test_a_topic_that_grows_beyond_the_sample_has_its_true_size(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topic_runs, "SAMPLE", 40)
+    monkeypatch.setattr(sample, "MAX_SAMPLE", 40)
     monkeypatch.setattr(store, "PAGE", 20)
     rec.fit_topics(3)
     assert sum(one.size for one in rec.topics()) == sum(
@@ -253,7 +255,7 @@ def test_a_number_that_was_asked_for_is_kept_by_later_fits(rec: Recommender) -> 
 
 def test_two_versions_number_their_topics_alike(rec: Recommender) -> None:
     """Steering names a topic by its id: on the version one goes back to it must mean the same."""
-    assert rec.reembed(size=16).wait(120).state == "live"
+    assert rec.reembed(size=16).wait(120).state == "done"
     rec.fit_topics(5)
     rec.upsert_items([Item(id=f"x{k}", title=f"violin cello piano opera{k % 3}") for k in range(40)])
     rec.fit_topics(4)
@@ -277,7 +279,7 @@ def test_nobody_is_without_interests_when_a_new_version_goes_live(
         return switch(space, number)
 
     monkeypatch.setattr(migrate, "switch", watched)
-    assert rec.reembed(size=16).wait(120).state == "live"
+    assert rec.reembed(size=16).wait(120).state == "done"
     assert seen == [[True]]
 
 
@@ -289,22 +291,25 @@ def test_topics_that_cannot_be_fitted_are_not_tried_for_ever(rec: Recommender, m
         tries += 1
         raise RuntimeError("no")
 
-    monkeypatch.setattr(topic_runs, "fit_sample", broken)
-    monkeypatch.setattr("workers.topics.record.LEASE", 0.0)
-    with pytest.raises(RuntimeError):
-        rec.fit_topics(2)
+    monkeypatch.setattr(topics_job, "fit_sample", broken)
+    job = rec.fit_topics(2)
     for _ in range(6):
-        with suppress(RuntimeError):
-            rec.reconcile()
-    assert (tries, assign.read_fit(store_of(rec))["stage"]) == (3, "failed")
+        rec.reconcile()
+    status = job.progress()
+    assert (tries, status.state, status.reason) == (3, "failed", "RuntimeError: no")
+    with pytest.raises(JobFailed, match="fit-topics-2 failed: RuntimeError: no"):
+        _ = job.result
     monkeypatch.undo()
-    rec.fit_topics(3)
+    assert rec.fit_topics(3).result == {"topics": 3}
     check(rec)
 
 
 def test_users_are_found_whose_refresh_was_lost(rec: Recommender) -> None:
     """The message that follows a fit may be lost, and so may the process that was to send it."""
-    Worker(rec.client).run(FitTopics(space=rec.space, topics=2))  # what follows from it is lost
+    inline, rec._queue = rec._queue, MemoryQueue()
+    job = rec.fit_topics(2)
+    rec._queue = inline
+    Worker(rec.client).run(RunJob(space=rec.space, job=job.id))  # what follows from it is lost
     assert any(isinstance(one, RefreshUsers) for one in reconcile(store_of(rec), everything=False))
     rec.reconcile()
     check(rec)

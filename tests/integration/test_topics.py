@@ -154,7 +154,7 @@ def test_steering_acts_at_once_and_lasts(rec: Recommender) -> None:
     assert [one.interest.topic for one in rec.shelves("ann")] == [cooking]
     rec.track(views("ann", "s9", at=NOW + 30 * 86_400))
     rec.fit_topics(3)
-    assert rec.reembed(size=16).wait(120).state == "live"
+    assert rec.reembed(size=16).wait(120).state == "done"
     assert "s" not in {one.id[0] for one in rec.recommend("ann", 40)}
     rec.steer("ann", space, 1)
     assert "s" in {one.id[0] for one in rec.recommend("ann", 40)}

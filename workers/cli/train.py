@@ -11,9 +11,7 @@ import typer
 from llmrec_qdrant.cli.app import Connected
 from llmrec_qdrant.cli.printing import out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
-from llmrec_qdrant.contracts.jobs import TrainingJob
-from llmrec_qdrant.operations import training
-from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.space.layout import DENSE
 
 from .options import Seed, SplitBy
@@ -76,60 +74,45 @@ def train(
 
     Example: llmrec train; llmrec models; llmrec reembed --model movies-towers-1
     """
-    wanted = {
+    wanted: dict[str, Any] = {
         "method": method.value, "epochs": epochs, "users": users, "exclude_seen": not seen, "split": split.value, "seed": seed,
     }  # fmt: skip
     with context.open() as rec:
         if cancel:
-            given_up = rec.cancel_training()
+            given_up = any(rec.job(one.id).cancel() for one in rec.jobs() if one.kind == "train" and one.active)
             print_json({"cancelled": given_up}) if context.json else say(
                 "given up" if given_up else "nothing is trained"
             )
             return
         if status:
-            job = rec.training()
-        elif context.has_broker:
-            job = rec._drive(training.start(rec._bound(), wanted))
+            job = next((one for one in rec.jobs() if one.kind == "train"), None)
         else:
-            job = _here(rec, wanted, context)
+            with (
+                bar("training", None, context.json) as update,
+                rec.watch(lambda stage, done, total: update(done, total, stage)),
+            ):
+                job = rec.train(**wanted).progress()
     if context.json:
         print_json(job.model_dump(mode="json") if job else None)
     else:
         _print(job)
-    if job and job.stage == "failed" and not status:
+    if job and job.state == "failed" and not status:
         raise typer.Exit(1)
 
 
-def _here(rec: Recommender, wanted: dict[str, Any], context: Connected) -> TrainingJob | None:
-    """In this process, as there is no worker."""
-    from ..training import job as trainings
-
-    job = rec._drive(training.start(rec._bound(), wanted, tell=False))
-    with bar("training", None, context.json) as update:
-        trainings.work(
-            rec.client,
-            rec._drive(training.live(rec._space)),
-            rec.config,
-            tell=lambda what, done, total: update(done, total),
-            take=True,
-        )
-    return rec.training() or job
-
-
-def _print(job: TrainingJob | None) -> None:
+def _print(job: JobStatus | None) -> None:
     if job is None:
         say("nothing was trained yet: llmrec train")
-    elif job.stage == "done":
-        worth = "better than the model the space has" if job.offered else "no better than the model the space has"
-        say(
-            f"{job.version} is {worth}: llmrec models"
-            + (f"; llmrec reembed --model {job.version}" if job.offered else "")
-        )
-    elif job.stage == "failed":
+    elif job.result is not None:
+        version, offered = job.result["version"], job.result["offered"]
+        worth = "better than the model the space has" if offered else "no better than the model the space has"
+        say(f"{version} is {worth}: llmrec models" + (f"; llmrec reembed --model {version}" if offered else ""))
+    elif job.state == "failed":
         say(f"the training failed: {job.reason}", "red")
     else:
-        share = f" {job.steps:,} of {job.total:,} steps" if job.total else ""
-        say(f"{job.method}: {job.stage}{share} {job.says} {job.reason}".rstrip() + "; watch `llmrec train --status`")
+        share = f" {job.done:,.0f} of {job.total:,.0f} steps" if job.total else ""
+        text = f"{job.id}: {job.state} {job.stage}{share} {job.note} {job.reason}"
+        say(" ".join(text.split()) + "; watch `llmrec train --status`")
 
 
 def models(

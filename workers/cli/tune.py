@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +12,6 @@ from llmrec_qdrant.cli.printing import out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.query.options import check_limit
 
-from ..storage.store import SpaceStore
 from .evaluate import figure
 from .options import Seed
 
@@ -37,43 +35,31 @@ def tune(
 
     Example: llmrec tune --dry-run
     """
-    from ..evaluation import tune as tuning
-
     with context.open() as rec:
-        with bar("tuning", None, quiet=context.json) as update:
-            tuned = tuning.tune(
-                SpaceStore(rec.client, rec._space), rec.config, users=users, limit=check_limit(limit), seed=seed,
-                report=lambda stage, done, total: update(done, total, stage),
-            )  # fmt: skip
-        stored = tuned.better and not dry_run
-        if stored:
-            rec._config = None  # tuning takes a while: change what the space has by now
-            rec.create(tuned.onto(rec.config))
-    if context.json:
-        print_json({"changes": tuned.changes, **_figures(tuned), "stored": stored})
-    else:
-        _print(tuned, stored)
+        with (
+            bar("tuning", None, quiet=context.json) as update,
+            rec.watch(lambda stage, done, total: update(done, total, stage)),
+        ):
+            job = rec.tune(users=users, limit=check_limit(limit), seed=seed, dry_run=dry_run)
+        job.wait()
+        tuned = job.result
+    print_json(tuned) if context.json else _print(tuned)
 
 
-def _figures(tuned: Any) -> dict[str, Any]:
-    names = ("limit", "chosen_on", "confirmed_on", "before", "after", "low", "high", "p")
-    return {**{name: getattr(tuned, name) for name in names}, "steps": [asdict(step) for step in tuned.steps]}
-
-
-def _print(tuned: Any, stored: bool) -> None:
-    metric = f"NDCG@{tuned.limit}"
+def _print(tuned: dict[str, Any]) -> None:
+    metric = f"NDCG@{tuned['limit']}"
     names = (metric, "values tried")
-    table = table_of(f"chosen on {tuned.chosen_on:,} users", ("setting", "chosen", *names), right=names)
-    for step in tuned.steps:
-        table.add_row(step.name, _value(step.value), figure(step.ndcg), f"{step.tried}")
+    table = table_of(f"chosen on {tuned['chosen_on']:,} users", ("setting", "chosen", *names), right=names)
+    for step in tuned["steps"]:
+        table.add_row(step["name"], _value(step["value"]), figure(step["ndcg"]), f"{step['tried']}")
     out.print(table)
     say(
-        f"on {tuned.confirmed_on:,} held-out users: {metric} {tuned.before:.4f} → {tuned.after:.4f} "
-        f"(gain {tuned.low:+.4f} to {tuned.high:+.4f}, 95 %; p {tuned.p:.3f})"
+        f"on {tuned['confirmed_on']:,} held-out users: {metric} {tuned['before']:.4f} → {tuned['after']:.4f} "
+        f"(gain {tuned['low']:+.4f} to {tuned['high']:+.4f}, 95 %; p {tuned['p']:.3f})"
     )
-    if stored:
+    if tuned["stored"]:
         say("stored with the space")
-    elif tuned.better:
+    elif tuned["better"]:
         say("nothing stored: --dry-run")
     else:
         say("no gain beyond chance on held-out users: the space keeps its settings", "yellow")

@@ -231,6 +231,11 @@ class SpaceStore:
         """Events; not versioned."""
         return self.of("events")
 
+    @cached_property
+    def jobs(self) -> Store:
+        """Jobs; not versioned."""
+        return self.of("jobs")
+
     def at(self, version: int | None) -> SpaceStore:
         """The same space, one version of it."""
         return SpaceStore(self.client, self.space.at(version))

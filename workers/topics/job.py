@@ -1,182 +1,125 @@
-"""A fit of topics from beginning to end, whatever happens in between: read a sample, fit, write topics, mark items.
+"""The job that fits topics: the live version first, then what the other versions lack of it.
 
-How far it is stands in the metadata of the items collection. A fit has a name of its own; whoever begins another one
-writes that name over it, so the fit asked for last wins, and the one before gives up at its next step. Every topic
-and every item carries the name of the fit it is of. So whatever was missed (a worker that died, an item that was
-encoded beside the fit with the topics of before) shows, and :mod:`workers.reconcile` has it done.
+A fit reads a sample of each tenant's items, clusters it, writes the topics and marks every item. A worker that takes a job up
+in the middle of the clustering begins that fit again, under a new name; marking goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
-from qdrant_client import QdrantClient, models
-
-from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.operations.batching import batches
-from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.contracts.jobs import FitTopicsOptions
+from llmrec_qdrant.contracts.messages import Reconcile
+from llmrec_qdrant.errors import SpaceNotFound
+from llmrec_qdrant.operations import reembed
 from llmrec_qdrant.operations.spaces import build_collection
-from llmrec_qdrant.operations.steps import drive
-from llmrec_qdrant.operations.translate import translated
-from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space import conditions
-from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import DENSE, TFIDF, Key, Space
+from llmrec_qdrant.space.layout import Key
 
 from ..items import assign
-from ..items.assign import TopicPoint
-from ..items.embed import source_text
-from ..storage import store
+from ..storage.lease import Done, JobLost, Lease, More, Outcome
 from ..storage.store import SpaceStore
-from ..text import words
-from .fit import EXAMPLE, Fitted, Sample, fit_sample, how_many
-from .marking import LEGS, _finish, _mark, _vector
-from .record import Run, _still, _write, read, tenants
+from .fit import fit_sample, how_many
+from .marking import finish, mark
+from .record import Run, Superseded, begin, check, is_sound, outdated, read, tenants, write
+from .sample import read_sample
+from .writing import write_topics
 
-__all__ = ["advance"]
+__all__ = ["fit_topics", "fit_version"]
 
-
-log = logging.getLogger("llmrec.worker")
-
-
-SAMPLE = 20_000
-"""Items clustered per tenant; all others follow by the rule of :mod:`workers.topics`."""
+RUN = "run"
+"""Name in the cursor of a job: the fit of the live version that it began."""
 
 
-TERMS = 300
-"""Words read of one item."""
+def fit_topics(lease: Lease, store: SpaceStore) -> Outcome:
+    """Handle a job of kind ``fit-topics``."""
+    options = FitTopicsOptions.parse(lease.options)
+    live, *others = store.versions()
+    try:
+        if not _fit_live(lease, live, options):
+            return More()
+    except Superseded:
+        raise JobLost from None
+    for version in others:
+        if _filling(version):
+            continue  # the re-embedding fits it before the switch
+        with suppress(SpaceNotFound, Superseded):
+            if not fit_version(lease, live, version):
+                return More()
+    return Done({"topics": live.topics.count()}, [Reconcile(space=store.name, everything=True)])
 
 
-def advance(client: QdrantClient, places: Sequence[Space], space: Space, config: SpaceConfig) -> bool:
-    """Take the fit of one version on, the live one standing first in ``places``; True when it is through.
+def _filling(version: SpaceStore) -> bool:
+    state = version.run(reembed.read_state(version.space, version.space.version or 1))
+    stale = version.items.count(conditions.where(conditions.stale()))
+    return stale > 0 or (state is not None and state.stage != "done")
 
-    Raises :class:`Superseded`.
+
+def _fit_live(lease: Lease, live: SpaceStore, options: FitTopicsOptions) -> bool:
+    run = read(live)
+    if not options.repair and run.run != lease.cursor.get(RUN):
+        run = begin(live, options.topics)
+        lease.keep(**{RUN: run.run})
+        lease.save()
+        return _complete(lease, live, live, run)
+    return fit_version(lease, live, live)
+
+
+def fit_version(lease: Lease, live: SpaceStore, version: SpaceStore) -> bool:
+    """Complete the fit of a version, beginning one where it must; False if there was no time to mark all items.
+
+    Raises :class:`Superseded` if somebody else begins another fit of this version.
     """
-    run = read(client, space)
+    run = read(version)
+    if run.stage == "fitting" or (run.stage and not is_sound(version, run)):
+        run = begin(version, run.topics)
+    elif outdated(version, live):
+        run = begin(version, read(live).topics)
+    if version.space == live.space:
+        lease.keep(**{RUN: run.run})
+    return _complete(lease, live, version, run)
+
+
+def _complete(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> bool:
     if run.stage == "fitting":
-        run = _fit(client, places, space, config, run)
+        run = _fit(lease, live, version, run)
+        lease.advance()
+        lease.save()
     if run.stage not in {"marking", "done"}:
         return True
-    if not _mark(client, space, run):
+    if not mark(lease, version, run):
         return False
     if run.stage == "marking":
-        _finish(client, space, run)
+        finish(version, run)
     return True
 
 
-def _fit(client: QdrantClient, places: Sequence[Space], space: Space, config: SpaceConfig, run: Run) -> Run:
+def _fit(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> Run:
     """Cluster tenant by tenant and write the topics. A version that is not live takes over what the live one has."""
-    for kind in ("items", "topics"):
-        drive(build_collection(kind, space.collection(kind), config), client, NoQueue())
-    live = places[0]
-    run = replace(
-        run, last=max(read(client, one).last for one in places), of="" if space == live else read(client, live).done
-    )
-    run = replace(run, made=0)
-    owners = tenants(client, space)
-    for tenant in owners:
-        old = assign.read_points(SpaceStore(client, live), tenant)
-        run = replace(run, last=max([run.last, *(int(one.id) for one in old)]))
-        sample = _read(client, space, config, tenant, live)
-        had = sum(one.size for one in old)
-        grown = how_many(_count(client, space, tenant)) - how_many(had) if had else 0
-        made, last = fit_sample(sample, run.topics, old, max(0, grown), run.last)
-        _still(client, space, run)
-        run = _write(client, space, replace(run, last=last, made=run.made + len(made)))
-        _write_topics(client, space, live, run, tenant, made)
-    _still(client, space, run)
-    return _write(client, space, replace(run, stage="marking", tenants=len(owners)))
+    config = version.config()
+    for store in (version.items, version.topics):
+        version.run(build_collection("items" if store is version.items else "topics", store.collection, config))
+    is_live = version.space == live.space
+    last = max(read(place).last for place in version.at(None).versions())
+    run = replace(run, made=0, last=last, of="" if is_live else read(live).done)
+    owners = tenants(version)
+    for number, tenant in enumerate(owners):
+        lease.report("fitting topics", number, len(owners))
+        run = _fit_tenant(live, version, run, tenant)
+    check(version, run)
+    return write(version, replace(run, stage="marking", tenants=len(owners)))
 
 
-def _count(client: QdrantClient, space: Space, tenant: str) -> int:
-    return store.count(client, space.items, conditions.where(conditions.equals(Key.TENANT, tenant)))
-
-
-def _read(client: QdrantClient, space: Space, config: SpaceConfig, tenant: str, live: Space) -> Sample:
-    """A sample of a tenant's items; point ids are digests, so the first ones are a random choice."""
-    terms: list[list[words.Term]] = []
-    sample = Sample(terms, [], [], [], [], tenant)
-    mine = conditions.where(conditions.equals(Key.TENANT, tenant), conditions.equals(Key.STALE, False))
-    wanted = [Key.TITLE, Key.TEXT, Key.TOPIC_IDS, Key.ITEM_ID]
-    for page in store.scroll(client, space.items, mine, wanted, LEGS):
-        before = _topics_of(client, live, page) if live != space else {}
-        for record in page:
-            payload = record.payload or {}
-            terms.append(words.terms(source_text(payload), config.stemmer)[:TERMS])
-            dense = _vector(record, DENSE)
-            sample.dense.append(None if dense is None else np.asarray(dense, dtype=np.float32))
-            sample.words.append(_vector(record, TFIDF))
-            sample.titles.append((payload.get(Key.TITLE) or payload.get(Key.ITEM_ID) or "")[:EXAMPLE])
-            had = before.get(str(record.id)) if live != space else payload.get(Key.TOPIC_IDS)
-            sample.before.append(had[0] if had else None)
-        if len(terms) >= SAMPLE:
-            break
-    return sample
-
-
-def _topics_of(client: QdrantClient, space: Space, page: Sequence[models.Record]) -> dict[str, list[str]]:
-    with translated():
-        found = client.retrieve(space.items, [record.id for record in page], with_payload=[Key.TOPIC_IDS])
-    return {str(record.id): (record.payload or {}).get(Key.TOPIC_IDS) or [] for record in found}
-
-
-def _write_topics(
-    client: QdrantClient, space: Space, live: Space, run: Run, tenant: str, made: Sequence[Fitted]
-) -> None:
-    """Write the topics of a tenant. The label of one that exists is not touched: somebody may be editing it."""
-    there = {one.id: one for one in assign.read_points(SpaceStore(client, space), tenant)}
-    named = there if space == live else {one.id: one for one in assign.read_points(SpaceStore(client, live), tenant)}
-    fresh = [_named(one, named) for one in made if one.topic.id not in there]
-    for some in batches(fresh, 50):
-        points = [
-            models.PointStruct(id=_point(one), vector=_vectors(one.topic), payload=_payload(one, run.run, True))
-            for one in some
-        ]
-        with translated():
-            client.upsert(space.topics, points, wait=True)
-    kept = [one for one in made if one.topic.id in there]
-    for some in batches(kept, 50):
-        vectors = [models.PointVectors(id=_point(one), vector=found) for one in some if (found := _vectors(one.topic))]
-        payloads = [
-            models.SetPayload(
-                payload=_payload(one, run.run, False), filter=conditions.where(conditions.has_id(_point(one)))
-            )
-            for one in some
-        ]
-        store.write_existing(client, space.topics, vectors, None, payloads)
-    blind = [_point(one) for one in kept if one.topic.dense is None and there[one.topic.id].dense is not None]
-    if blind:
-        with translated():
-            client.delete_vectors(
-                space.topics, [DENSE], models.FilterSelector(filter=conditions.where(conditions.has_id(*blind)))
-            )
-
-
-def _named(one: Fitted, named: Mapping[str, TopicPoint]) -> Fitted:
-    twin = named.get(one.topic.id)
-    return replace(one, topic=replace(one.topic, label=twin.label, label_by=twin.label_by)) if twin else one
-
-
-def _point(one: Fitted) -> str:
-    return point_id("topic", one.topic.id)
-
-
-def _vectors(topic: TopicPoint) -> dict[str, Any]:
-    found: dict[str, Any] = {} if topic.dense is None else {DENSE: topic.dense.tolist()}
-    if topic.words:
-        found[TFIDF] = models.SparseVector(indices=list(topic.words), values=list(topic.words.values()))
-    return found
-
-
-def _payload(one: Fitted, run: str, label: bool) -> dict[str, Any]:
-    topic = one.topic
-    named = {Key.LABEL: topic.label, Key.LABEL_BY: topic.label_by} if label else {}
-    return {
-        Key.TOPIC_ID: topic.id, Key.TENANT: topic.tenant, **named, Key.KEYWORDS: list(topic.keywords),
-        Key.EXAMPLES: one.examples, Key.SIZE: one.size, Key.CUT: [round(value, 6) for value in topic.cut],
-        Key.FIT: run, Key.UPDATED_AT: now(),
-    }  # fmt: skip
+def _fit_tenant(live: SpaceStore, version: SpaceStore, run: Run, tenant: str) -> Run:
+    old = assign.read_points(live, tenant)
+    run = replace(run, last=max([run.last, *(int(topic.id) for topic in old)]))
+    sample = read_sample(version, live, tenant)
+    items = version.items.count(conditions.where(conditions.equals(Key.TENANT, tenant)))
+    before = sum(topic.size for topic in old)
+    grown = how_many(items) - how_many(before) if before else 0
+    fitted, last = fit_sample(sample, run.topics, old, max(0, grown), run.last)
+    check(version, run)
+    run = write(version, replace(run, last=last, made=run.made + len(fitted)))
+    write_topics(version, live, run, tenant, fitted)
+    return run

@@ -1,123 +1,103 @@
-"""TODO: workers.topics.marking."""
+"""Gives every item the topic it is nearest to, and completes a fit: sizes and labels."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from qdrant_client import QdrantClient, models
-
 from llmrec_qdrant.operations.clock import iso
-from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.space import conditions
-from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, Key, Space
+from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, Key
+from llmrec_qdrant.space.points import Point, set_payload
 
 from ..items import assign
-from ..storage import store
+from ..storage.lease import Lease
 from ..storage.store import SpaceStore
-from .record import FACET, LEASE, Run, _still, _unmarked, _write
+from .record import MAX_FACET, Run, check, unmarked, write
 
-__all__ = ["lately_edited", "mend_labels"]
+__all__ = ["LEGS", "finish", "lately_edited", "mark", "mend_labels"]
 
 log = logging.getLogger("llmrec.worker")
 
 LEGS = (DENSE, TFIDF)
 """What items are clustered and marked by."""
-
-
 SECONDS = 60.0
-"""Marking per message: Redis hands a message out again after ten minutes."""
+"""Marking per message: other messages wait for it where one worker serves every queue."""
+LABEL_AGE = 300.0
+"""Seconds for which a worker may remember a label that was changed since."""
 
 
-def _sizes(client: QdrantClient, space: Space, tenant: str) -> dict[str, int]:
-    """Items per topic."""
-    mine = conditions.where(conditions.equals(Key.TENANT, tenant))
-    with translated():
-        hits = client.facet(space.items, key=Key.TOPIC_IDS, facet_filter=mine, limit=FACET, exact=True).hits
-    return {str(hit.value): hit.count for hit in hits}
-
-
-def _mark(client: QdrantClient, space: Space, run: Run) -> bool:
+def mark(lease: Lease, space: SpaceStore, run: Run) -> bool:
     """Give every item its topic, as long as its text is the one that was read; False if there was no time for all."""
     end = time.monotonic() + SECONDS
-    for page in store.scroll(client, space.items, _unmarked(run), [Key.TENANT, Key.SRC_HASH], LEGS):
-        _still(client, space, run)
-        known = assign.load(SpaceStore(client, space))  # page by page: a label may have changed
-        payloads = [record.payload or {} for record in page]
-        owners = [payload.get(Key.TENANT) or "" for payload in payloads]
-        marks = known.marks(owners, [_vector(one, DENSE) for one in page], [_vector(one, TFIDF) for one in page])
-        groups: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for payload, found in zip(payloads, marks, strict=True):
-            groups.setdefault(str(found), (found, []))[1].append(payload[Key.SRC_HASH])
-        operations = [
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(
-                    payload=found, filter=conditions.where(conditions.one_of(Key.SRC_HASH, hashes))
-                )
-            )
-            for found, hashes in groups.values()
-        ]
-        with translated():
-            client.batch_update_points(space.items, operations, wait=True)
+    done, total = 0, space.items.count(unmarked(run))
+    for page in space.items.pages(unmarked(run), [Key.TENANT, Key.SRC_HASH], LEGS):
+        check(space, run)
+        space.items.update(_marks(space, page))
+        done += len(page)
+        lease.advance()
+        lease.report("marking items", done, total)
         if time.monotonic() > end:
-            _write(client, space, run)
             return False
     return True
 
 
-def _finish(client: QdrantClient, space: Space, run: Run) -> None:
-    """What is left of other fits goes, sizes and labels are put right, and the fit is through."""
-    _still(client, space, run)
-    others = models.Filter(must_not=[conditions.equals(Key.FIT, run.run)])
-    with translated():
-        client.delete(space.topics, models.FilterSelector(filter=others), wait=True)
-        hits = client.facet(space.topics, key=Key.TENANT, limit=FACET).hits
-    for tenant in [str(hit.value) for hit in hits]:
-        _write_sizes(client, space, tenant)
-    mend_labels(client, space)
-    items = store.count(client, space.items)
-    _still(client, space, run)
-    _write(client, space, replace(run, stage="done", done=run.run, items=items, tries=0))
-    log.info("fitted %d topics of %s", run.made, space.items)
+def _marks(space: SpaceStore, page: Sequence[Point]) -> list[Any]:
+    """Operations that give these items their topics; items with the same topics share one."""
+    topics = assign.load(space)  # page by page: a label may have changed
+    owners = [point.get(Key.TENANT, "") for point in page]
+    dense, words = [point.dense(DENSE) for point in page], [point.sparse(TFIDF) for point in page]
+    groups: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    for point, values in zip(page, topics.marks(owners, dense, words), strict=True):
+        groups.setdefault(str(values), (values, []))[1].append(point.payload[Key.SRC_HASH])
+    return [
+        operation
+        for values, hashes in groups.values()
+        for operation in set_payload(values, conditions.where(conditions.one_of(Key.SRC_HASH, hashes)))
+    ]
 
 
-def _write_sizes(client: QdrantClient, space: Space, tenant: str) -> None:
-    sizes = _sizes(client, space, tenant)
+def finish(space: SpaceStore, run: Run) -> None:
+    """Delete the topics of other fits, write sizes and labels, and note that the fit is complete."""
+    check(space, run)
+    space.topics.delete(conditions.none_of(conditions.equals(Key.FIT, run.run)))
+    for tenant in space.topics.facet(Key.TENANT, limit=MAX_FACET):
+        _write_sizes(space, run, tenant)
+    mend_labels(space)
+    items = space.items.count()
+    check(space, run)
+    write(space, replace(run, stage="done", done=run.run, items=items))
+    log.info("fitted %d topics of %s", run.made, space.items.collection)
+
+
+def _write_sizes(space: SpaceStore, run: Run, tenant: str) -> None:
+    """Write how many items each topic has; topics of a fit that was begun since are left alone."""
     mine = conditions.where(conditions.equals(Key.TENANT, tenant))
-    for page in store.scroll(client, space.topics, mine, [Key.TOPIC_ID]):
-        operations = [
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(
-                    payload={Key.SIZE: sizes.get((record.payload or {})[Key.TOPIC_ID], 0)},
-                    filter=conditions.where(conditions.has_id(str(record.id))),
-                )
-            )
-            for record in page
-        ]
-        with translated():
-            client.batch_update_points(space.topics, operations, wait=True)
+    sizes = space.items.facet(Key.TOPIC_IDS, mine, limit=MAX_FACET, exact=True)
+    for page in space.topics.pages(mine, [Key.TOPIC_ID]):
+        operations: list[Any] = []
+        for point in page:
+            own = conditions.where(conditions.has_id(point.id), conditions.equals(Key.FIT, run.run))
+            operations += set_payload({Key.SIZE: sizes.get(point.payload[Key.TOPIC_ID], 0)}, own)
+        space.topics.update(operations)
 
 
-def mend_labels(client: QdrantClient, space: Space) -> None:
-    """A worker may have had a label in memory while an admin changed it: give such items the label their topic has."""
+def mend_labels(space: SpaceStore) -> None:
+    """Give items the label their topic has: a worker may have remembered another while an admin changed it."""
     edited = conditions.where(conditions.equals(Key.LABEL_BY, "admin"))
-    for page in store.scroll(client, space.topics, edited, [Key.TOPIC_ID, Key.LABEL]):
-        for payload in (record.payload or {} for record in page):
-            mine, label = conditions.equals(Key.TOPIC_IDS, payload[Key.TOPIC_ID]), payload[Key.LABEL]
-            other = models.Filter(must=[mine], must_not=[conditions.equals(Key.TOPICS, label)])
-            with translated():
-                client.set_payload(space.items, {Key.TOPICS: [label]}, points=other, wait=True)
+    for page in space.topics.pages(edited, [Key.TOPIC_ID, Key.LABEL]):
+        for point in page:
+            label = point.payload[Key.LABEL]
+            mine = conditions.equals(Key.TOPIC_IDS, point.payload[Key.TOPIC_ID])
+            other = conditions.where(mine, conditions.none_of(conditions.equals(Key.TOPICS, label)))
+            space.items.set_payload({Key.TOPICS: [label]}, other)
 
 
-def lately_edited(client: QdrantClient, space: Space) -> bool:
-    """Whether a worker may still have a label in memory that was changed."""
-    with translated():
-        stamp = (client.get_collection(space.items).config.metadata or {}).get(TOPICS_EDITED) or {}
-    return str(stamp.get("at") or "") > iso(datetime.now(UTC) - timedelta(seconds=LEASE))
-
-
-def _vector(record: models.Record, leg: str) -> Any:
-    return record.vector.get(leg) if isinstance(record.vector, dict) else None
+def lately_edited(space: SpaceStore) -> bool:
+    """Whether a worker may still remember a label that was changed."""
+    stamp = space.items.metadata().get(TOPICS_EDITED) or {}
+    return str(stamp.get("at") or "") > iso(datetime.now(UTC) - timedelta(seconds=LABEL_AGE))

@@ -21,9 +21,9 @@ from llmrec_qdrant.contracts.messages import (
     EmbedTexts,
     FitCollab,
     Message,
-    Migrate,
     Reconcile,
     RefreshUsers,
+    RunJob,
 )
 
 MOMENT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)  # Unix second 1,700,000,000
@@ -426,11 +426,9 @@ def test_messages_hold_names_and_ids_and_never_texts() -> None:
         "EmbedItems": ["ids", "space", "v"],
         "EmbedTexts": ["ids", "space", "v"],
         "FitCollab": ["ids", "space", "v"],
-        "FitTopics": ["resume", "space", "topics", "v"],
-        "Migrate": ["space", "v"],
         "Reconcile": ["everything", "space", "v"],
         "RefreshUsers": ["ids", "space", "v"],
-        "Train": ["space", "v"],
+        "RunJob": ["job", "space", "v"],
     }
 
 
@@ -440,12 +438,15 @@ def test_names_and_queues_of_the_tasks() -> None:
         "llmrec.embed_items": "encode",
         "llmrec.embed_texts": "refresh",
         "llmrec.fit_collab": "batch",
-        "llmrec.fit_topics": "batch",
-        "llmrec.migrate": "batch",
         "llmrec.reconcile": "batch",
         "llmrec.refresh_users": "refresh",
-        "llmrec.train": "encode",
+        "llmrec.run_job": "batch",
     }
+
+
+def test_trainings_go_where_the_encoders_run() -> None:
+    assert RunJob(space="s", job="train-7").destination() == "encode"
+    assert RunJob(space="s", job="fit-topics-7").destination() == "batch"
 
 
 @pytest.mark.parametrize("model", [EmbedItems, EmbedTexts, RefreshUsers])
@@ -463,11 +464,13 @@ def test_the_collab_leg_is_rebuilt_whole_or_for_some_items() -> None:
     assert refusal(FitCollab, space="s", ids=["x"] * 1001).startswith("FitCollab: 'ids': list should have at most 1000")
 
 
-@pytest.mark.parametrize("model", [Migrate])
-def test_a_message_about_a_whole_space(model: Any) -> None:
-    assert model(space="s").model_dump(mode="json") == {"v": 1, "space": "s"}
-    assert refusal(model, space="") == (f"{model.__name__}: 'space': string should have at least 1 character (got '')")
-    assert refusal(model, space="s", v=2) == f"{model.__name__}: 'v': input should be 1 (got 2)"
+def test_a_message_about_a_job() -> None:
+    assert RunJob(space="s", job="tune-1").model_dump(mode="json") == {"v": 1, "space": "s", "job": "tune-1"}
+    assert refusal(RunJob, space="", job="tune-1") == (
+        "RunJob: 'space': string should have at least 1 character (got '')"
+    )
+    assert refusal(RunJob, space="s") == "RunJob: 'job': field required"
+    assert refusal(RunJob, space="s", job="tune-1", v=2) == "RunJob: 'v': input should be 1 (got 2)"
 
 
 def test_reconcile_says_whether_leases_count() -> None:

@@ -14,16 +14,15 @@ from llmrec_qdrant import InvalidInput
 from llmrec_qdrant.contracts.answers import Interest, Recommendation, Topic
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Event, Item
+from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.contracts.messages import (
     EmbedItems,
     EmbedTexts,
     FitCollab,
-    FitTopics,
     Message,
-    Migrate,
     Reconcile,
     RefreshUsers,
-    Train,
+    RunJob,
 )
 from llmrec_qdrant.contracts.schema import schema_texts, write_schemas
 from tests.services import ROOT
@@ -37,14 +36,13 @@ CONTRACTS: dict[str, Any] = {
     "embed_texts": EmbedTexts,
     "event": Event,
     "fit_collab": FitCollab,
-    "fit_topics": FitTopics,
-    "train": Train,
     "interest": Interest,
     "item": Item,
-    "migrate": Migrate,
     "recommendation": Recommendation,
     "reconcile": Reconcile,
     "refresh_users": RefreshUsers,
+    "run_job": RunJob,
+    "job_status": JobStatus,
     "space_config": SpaceConfig,
     "topic": Topic,
 }

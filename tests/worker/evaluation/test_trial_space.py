@@ -184,7 +184,7 @@ def test_another_model_in_the_middle_of_it(rec: Recommender, monkeypatch: pytest
 
     def report(stage: str, done: float, total: float) -> None:
         if not reports:
-            assert rec.reembed(size=16).wait(120).state == "live"
+            assert rec.reembed(size=16).wait(120).state == "done"
         reports.append(stage)
 
     assert evaluate(store_of(rec), CONFIG, report=report).users == 3

@@ -87,7 +87,7 @@ def test_changed_settings_outlive_a_reembedding(rec: Recommender) -> None:
     chained(rec)
     job = rec.reembed(size=16)
     rec.create(rec.config.model_copy(update={"position_decay": 0.2}))
-    assert job.wait(120).state == "live"
+    assert job.wait(120).state == "done"
     assert (rec.config.size, rec.config.position_decay) == (16, 0.2)
 
 

@@ -27,7 +27,7 @@ def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path
     assert version.offered, version.metrics
     assert version.metrics["dense"] > version.metrics["dense before"] + 0.3
     assert version.base["model"] == "hash" and version.size == 32 + 8 + 64 + 64 and len(version.data) == 64
-    assert rec.reembed(model=version.name, size=version.size).wait(120).state == "live"
+    assert rec.reembed(model=version.name, size=version.size).wait(120).state == "done"
     (user,) = rec.client.retrieve(rec._space.users, [point_id("user", "u3")], with_vectors=True)
     (item,) = rec.client.retrieve(rec._space.items, [point_id("item", "i9")], with_vectors=True)
     assert user.payload["model"] == item.payload["model"] == rec.config.encoder_id  # type: ignore[index]

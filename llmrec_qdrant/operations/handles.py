@@ -1,0 +1,130 @@
+"""Handles of jobs, for the synchronous and the asynchronous recommender. The state lies in Qdrant, so losing one loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from llmrec_qdrant.contracts.jobs import JobKind, JobStatus
+from llmrec_qdrant.errors import JobFailed, WorkPending
+from llmrec_qdrant.operations import jobs
+from llmrec_qdrant.operations.jobs import OnStatus
+from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.space.layout import Space
+
+__all__ = ["AsyncJob", "Job"]
+
+T = TypeVar("T")
+
+
+class Driver(Protocol):
+    """Runs operations to their end."""
+
+    def __call__(self, steps: Steps[T], /) -> T:
+        """Run one."""
+
+
+class AsyncDriver(Protocol):
+    """Runs operations to their end without blocking the event loop."""
+
+    def __call__(self, steps: Steps[T], /) -> Awaitable[T]:
+        """Run one."""
+
+
+class _Handle:
+    """What both handles know without asking Qdrant."""
+
+    def __init__(self, space: Space, status: JobStatus, inline: bool, ended: Callable[[], None]) -> None:
+        self._space, self._status, self._inline, self._ended = space, status, inline, ended
+
+    @property
+    def id(self) -> str:
+        """The id, such as ``train-7``."""
+        return self._status.id
+
+    @property
+    def kind(self) -> JobKind:
+        """``reembed``, ``train``, ``fit-topics`` or ``tune``."""
+        return self._status.kind
+
+    def _seen(self, status: JobStatus) -> JobStatus:
+        self._status = status
+        if not status.active:
+            self._ended()  # the configuration of the space may have changed
+        return status
+
+    def _result(self) -> dict[str, Any]:
+        status = self._status
+        if status.active:
+            raise WorkPending(f"job {status.id} is {status.state}: call wait() first")
+        if status.result is None:
+            raise JobFailed(
+                f"job {status.id} {'failed' if status.state == 'failed' else 'was cancelled'}: {status.reason}"
+            )
+        return status.result
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(space={self._space.name!r}, id={self.id!r}, state={self._status.state!r})"
+
+
+class Job(_Handle):
+    """A job of a space: a re-embedding, a training, a fit of topics or tuning."""
+
+    def __init__(self, drive: Driver, space: Space, status: JobStatus, inline: bool, ended: Callable[[], None]) -> None:
+        super().__init__(space, status, inline, ended)
+        self._drive = drive
+
+    def progress(self) -> JobStatus:
+        """How far it is now.
+
+        Raises :class:`NotFound` once its record was deleted, which happens after fifty newer jobs of its kind.
+        """
+        return self._seen(self._drive(jobs.look(self._space, self.id)))
+
+    def wait(self, timeout: float | None = None, on_progress: OnStatus | None = None) -> JobStatus:
+        """Wait until it has ended, and return its last status; ``on_progress`` receives each status on the way.
+
+        Raises :class:`WorkPending` after ``timeout`` seconds; the job goes on.
+        """
+        return self._seen(self._drive(jobs.wait(self._space, self.id, timeout, on_progress, self._inline)))
+
+    def cancel(self) -> bool:
+        """Stop it; its worker stops within seconds. False if it has ended, or is about to."""
+        return self._drive(jobs.cancel(self._space, self.id))
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What it produced.
+
+        Raises :class:`WorkPending` while it is under way, :class:`JobFailed` if it failed or was cancelled.
+        """
+        if self._status.active:
+            self.progress()
+        return self._result()
+
+
+class AsyncJob(_Handle):
+    """:class:`Job` for asyncio."""
+
+    def __init__(
+        self, drive: AsyncDriver, space: Space, status: JobStatus, inline: bool, ended: Callable[[], None]
+    ) -> None:
+        super().__init__(space, status, inline, ended)
+        self._drive = drive
+
+    async def progress(self) -> JobStatus:
+        """As :meth:`Job.progress`."""
+        return self._seen(await self._drive(jobs.look(self._space, self.id)))
+
+    async def wait(self, timeout: float | None = None, on_progress: OnStatus | None = None) -> JobStatus:
+        """As :meth:`Job.wait`, without blocking the event loop."""
+        return self._seen(await self._drive(jobs.wait(self._space, self.id, timeout, on_progress, self._inline)))
+
+    async def cancel(self) -> bool:
+        """As :meth:`Job.cancel`."""
+        return await self._drive(jobs.cancel(self._space, self.id))
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """As :attr:`Job.result`, of the status last seen: await :meth:`wait` or :meth:`progress` first."""
+        return self._result()

@@ -1,0 +1,168 @@
+"""Records of jobs: ask for one, read it, change it.
+
+A job is a record in ``{space}_jobs``. Every write is a compare-and-set on the record's revision, so of two that write at
+once one wins and the other notices. A new job is inserted under the next number of its kind, which only one can do; and
+only once the job before it has ended. So there is at most one active job per kind and space, without a lock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.jobs import JobKind
+from llmrec_qdrant.contracts.messages import Reconcile, RunJob
+from llmrec_qdrant.errors import NotFound, SpaceMismatch
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.space.conditions import NEVER, equals, has_id, where
+from llmrec_qdrant.space.job_record import REVISION, JobRecord
+from llmrec_qdrant.space.layout import Space
+from llmrec_qdrant.space.points import nested, new_point
+
+__all__ = [
+    "COMMITTED", "active", "cancel", "find", "list_records", "read", "record_done", "replace", "request", "start",
+]  # fmt: skip
+
+KEPT = 50
+"""Finished jobs per kind that are kept."""
+PAGE = 1_000
+IDLE_ROUNDS = 3
+"""Looks for work in this process without a change of the job before it is left to others."""
+COMMITTED = "switching"
+"""Stage of a re-embedding that can no longer be cancelled: readers are about to see the new version."""
+NEWEST_WINS: frozenset[JobKind] = frozenset({"fit-topics"})
+"""Kinds of which a new request replaces the one under way; of others it is refused."""
+
+
+def read(space: Space, job: str) -> Steps[JobRecord | None]:
+    """The record of a job."""
+    points = yield from calls.retrieve(space.jobs, [JobRecord.point_of(job)])
+    return JobRecord.of(points[0]) if points else None
+
+
+def find(space: Space, job: str) -> Steps[JobRecord]:
+    """The record of a job.
+
+    Raises :class:`NotFound`.
+    """
+    record = yield from read(space, job)
+    if record is None:
+        raise NotFound(f"space {space.name!r} has no job {job!r}: `llmrec jobs` lists them")
+    return record
+
+
+def list_records(space: Space, limit: int | None = None) -> Steps[list[JobRecord]]:
+    """Jobs, newest first."""
+    points, _ = yield from calls.scroll(space.jobs, limit=PAGE)
+    records = sorted((JobRecord.of(point) for point in points), key=lambda record: record.created_at, reverse=True)
+    return records[:limit]
+
+
+def active(space: Space, kind: JobKind) -> Steps[JobRecord | None]:
+    """The job of a kind that waits or runs."""
+    records = yield from list_records(space)
+    return next((record for record in records if record.kind == kind and record.active), None)
+
+
+def replace(space: Space, before: JobRecord, after: JobRecord) -> Steps[JobRecord | None]:
+    """Store ``after`` in place of ``before``; None if somebody else has changed the record since."""
+    after = after.model_copy(update={"revision": uuid.uuid4().hex})
+    unchanged = where(has_id(before.point), equals(REVISION, before.revision))
+    write = models.SetPayload(payload=nested(after.payload()), filter=unchanged)
+    yield from calls.update(space.jobs, [models.OverwritePayloadOperation(overwrite_payload=write)])
+    stored = yield from read(space, before.id)
+    return after if stored is not None and stored.revision == after.revision else None
+
+
+# --- asking for one -------------------------------------------------------------------------------
+
+
+def request(space: Space, kind: JobKind, options: Mapping[str, Any]) -> Steps[JobRecord]:
+    """The job of this kind with these options that is under way, or a new one that waits.
+
+    Raises :class:`SpaceMismatch` while one with other options is under way, unless the newest request wins.
+    """
+    while True:
+        records = yield from list_records(space)
+        mine = [record for record in records if record.kind == kind]
+        under_way = next((record for record in mine if record.active), None)
+        if under_way is None:
+            number = 1 + max((record.number for record in mine), default=0)
+            record = yield from _insert(space, JobRecord.new(kind, number, options, now()))
+            if record is not None:
+                yield from _prune(space, mine)
+                return record
+        elif under_way.options == dict(options):
+            return under_way
+        elif kind in NEWEST_WINS:
+            yield from cancel(space, under_way.id, "replaced by a newer request")
+        else:
+            raise SpaceMismatch(
+                f"job {under_way.id} of space {space.name!r} is under way with other options ({under_way.options}): wait "
+                f"for it, or stop it with `llmrec jobs cancel {under_way.id}`"
+            )
+
+
+def _insert(space: Space, record: JobRecord) -> Steps[JobRecord | None]:
+    """Store a new record; None if its number is taken."""
+    record = record.model_copy(update={"revision": uuid.uuid4().hex})
+    yield from calls.upsert(space.jobs, [new_point(record.point, record.payload())], only_if=NEVER)
+    stored = yield from find(space, record.id)
+    return stored if stored.created_at == record.created_at else None
+
+
+def _prune(space: Space, older: list[JobRecord]) -> Steps[None]:
+    gone = [record.point for record in older if not record.active][KEPT:]
+    if gone:
+        yield from calls.delete(space.jobs, where(has_id(*gone)))
+
+
+def start(space: Space, kind: JobKind, options: Mapping[str, Any], inline: bool) -> Steps[JobRecord]:
+    """Ask for a job and announce it. ``inline``: this process does the work, and it is done when this returns."""
+    record = yield from request(space, kind, options)
+    yield from notify([RunJob(space=space.name, job=record.id)])
+    if inline:
+        yield from _work_here(space, record)
+    return (yield from find(space, record.id))
+
+
+def _work_here(space: Space, record: JobRecord) -> Steps[None]:
+    """Look for work until the job has ended, or somebody else has it and it does not change."""
+    idle = 0
+    current = yield from find(space, record.id)
+    while current.active and idle < IDLE_ROUNDS:
+        yield from notify([Reconcile(space=space.name, everything=True)])
+        before, current = current, (yield from find(space, record.id))
+        idle = 0 if current.revision != before.revision else idle + 1
+
+
+def record_done(space: Space, kind: JobKind, options: Mapping[str, Any], result: Mapping[str, Any]) -> Steps[JobRecord]:
+    """A job that has nothing to do."""
+    record = yield from request(space, kind, options)
+    while record.active:
+        at = now()
+        done = record.claimed("", at).finished(result, at)
+        yield from replace(space, record, done)
+        record = yield from find(space, record.id)
+    return record
+
+
+# --- stopping it --------------------------------------------------------------------------------
+
+
+def cancel(space: Space, job: str, reason: str = "cancelled") -> Steps[bool]:
+    """Stop a job; False if it has ended, or is past the point where it can be stopped. Its worker stops within seconds.
+
+    Raises :class:`NotFound`.
+    """
+    while True:
+        record = yield from find(space, job)
+        if not record.active or record.stage == COMMITTED:
+            return False
+        if (yield from replace(space, record, record.cancelled(reason, now()))):
+            return True

@@ -1,0 +1,96 @@
+"""Operations on jobs of every kind: start one, look at it, wait for it, cancel it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from llmrec_qdrant.contracts.jobs import FitTopicsOptions, JobKind, JobStatus, TrainOptions, TuneOptions
+from llmrec_qdrant.contracts.messages import Reconcile
+from llmrec_qdrant.errors import SpaceNotFound, WorkPending
+from llmrec_qdrant.operations import job_records, reembed
+from llmrec_qdrant.operations.steps import Sleep, Steps, notify
+from llmrec_qdrant.operations.versions import drop
+from llmrec_qdrant.space.job_record import JobRecord
+from llmrec_qdrant.space.layout import Space
+
+__all__ = ["OnStatus", "cancel", "list_jobs", "look", "start", "wait"]
+
+POLL = 0.5
+"""Seconds between two looks at a job."""
+
+OnStatus = Callable[[JobStatus], None]
+Options = TrainOptions | FitTopicsOptions | TuneOptions
+KINDS: dict[type[Any], JobKind] = {TrainOptions: "train", FitTopicsOptions: "fit-topics", TuneOptions: "tune"}
+
+
+def start(space: Space, options: Options, inline: bool) -> Steps[JobStatus]:
+    """Start a job, or return the one under way with the same options. ``inline``: it has ended when this returns.
+
+    Raises :class:`SpaceMismatch` while a training or tuning with other options is under way; a fit of topics is replaced.
+    """
+    kind = KINDS[type(options)]
+    record = yield from job_records.start(space, kind, options.model_dump(mode="json"), inline)
+    return record.status()
+
+
+def list_jobs(space: Space, limit: int) -> Steps[list[JobStatus]]:
+    """Jobs, newest first."""
+    records = yield from job_records.list_records(space, limit)
+    return [record.status() for record in records]
+
+
+def look(space: Space, job: str) -> Steps[JobStatus]:
+    """The status of a job; the progress of a running re-embedding is counted in Qdrant.
+
+    Raises :class:`NotFound`.
+    """
+    record = yield from job_records.find(space, job)
+    return (yield from _counted(space, record)).status()
+
+
+def _counted(space: Space, record: JobRecord) -> Steps[JobRecord]:
+    number = record.cursor.get(reembed.VERSION)
+    if record.kind != "reembed" or not record.active or number is None:
+        return record
+    try:
+        done, total = yield from reembed.measure(space, number)
+    except SpaceNotFound:  # dropped meanwhile
+        return record
+    return record.model_copy(update={"done": done, "total": total})
+
+
+def wait(space: Space, job: str, timeout: float | None, on_progress: OnStatus | None, inline: bool) -> Steps[JobStatus]:
+    """Wait until a job has ended. ``inline``: looking for work also does it.
+
+    Raises :class:`WorkPending` after ``timeout`` seconds, :class:`NotFound` for a job that does not exist.
+    """
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        status = yield from look(space, job)
+        if on_progress is not None:
+            on_progress(status)
+        if not status.active:
+            return status
+        if end is not None and time.monotonic() > end:
+            raise WorkPending(
+                f"job {job} is {status.state} after {timeout:g} s ({status.stage or 'no worker has taken it up'}): it goes "
+                "on while workers run; call wait() again, or look with progress()"
+            )
+        if inline:
+            yield from notify([Reconcile(space=space.name, everything=True)])
+        yield Sleep(POLL)
+
+
+def cancel(space: Space, job: str) -> Steps[bool]:
+    """Stop a job; the unfinished version of a re-embedding is deleted. False if it has ended or is about to.
+
+    Raises :class:`NotFound`.
+    """
+    cancelled = yield from job_records.cancel(space, job)
+    if cancelled:
+        number = yield from reembed.version_of(space, job)
+        if number is not None:
+            yield from drop(space, number)
+    return cancelled

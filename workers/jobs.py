@@ -1,0 +1,85 @@
+"""Runs a job: takes its lease, hands it to the handler of its kind, and notes how that ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from llmrec_qdrant.contracts.jobs import JobKind
+from llmrec_qdrant.contracts.messages import Message, RunJob
+from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, SpaceNotFound
+from llmrec_qdrant.queues.inline import OnProgress
+
+from .storage.lease import Done, JobLost, Lease, Outcome, take
+from .storage.store import SpaceStore
+
+__all__ = ["Handler", "handler", "run_job"]
+
+log = logging.getLogger("llmrec.worker")
+
+Handler = Callable[[Lease, SpaceStore], Outcome]
+"""Does a job, or a slice of it, under its lease."""
+
+
+def handler(kind: JobKind) -> Handler:
+    """Who does jobs of this kind. Imported when there is one: training brings torch, and most workers never train."""
+    if kind == "train":
+        from .training.job import train_model as handle
+    elif kind == "tune":
+        from .evaluation.job import tune_settings as handle
+    elif kind == "fit-topics":
+        from .topics.job import fit_topics as handle
+    else:
+        from .migrate import reembed as handle
+    return handle
+
+
+def run_job(store: SpaceStore, job: str, on_progress: OnProgress | None = None) -> list[Message]:
+    """Take up a job, where no worker is at it; returns the messages that follow.
+
+    An input that cannot work fails the job; another error counts as an attempt. Raises :class:`QdrantUnavailable` and
+    :class:`SpaceNotFound`: the job goes on when Qdrant is back.
+    """
+    lease = take(store, job, on_progress)
+    if lease is None:
+        return []
+    try:
+        return _run(lease, store)
+    except JobLost:
+        log.info("job %s of %s was cancelled, or another worker has it", job, store.name)
+        return []
+
+
+def _run(lease: Lease, store: SpaceStore) -> list[Message]:
+    try:
+        with lease.beating():
+            outcome = handler(lease.record.kind)(lease, store)
+    except JobLost:
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        with suppress(LlmrecError, JobLost):
+            lease.release("interrupted")
+        raise
+    except (QdrantUnavailable, SpaceNotFound) as error:
+        with suppress(LlmrecError):  # Qdrant may still be away: then the lease runs out
+            lease.release(str(error))
+        raise
+    except LlmrecError as error:
+        log.error("job %s of %s fails: %s", lease.id, store.name, error)
+        lease.fail(str(error))
+        return []
+    except Exception as error:
+        log.exception("job %s of %s was interrupted", lease.id, store.name)
+        lease.release(f"{type(error).__name__}: {error}", forgiven=False)
+        return []
+    return _conclude(lease, store, outcome)
+
+
+def _conclude(lease: Lease, store: SpaceStore, outcome: Outcome) -> list[Message]:
+    if isinstance(outcome, Done):
+        lease.finish(outcome.result)
+        return list(outcome.messages)
+    lease.release()
+    again = [RunJob(space=store.name, job=lease.id)] if outcome.at_once else []
+    return [*outcome.messages, *again]

@@ -1,0 +1,78 @@
+"""Brings points of a new version into line with the live one while writers go on writing to both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant.space.conditions import NEVER, only
+from llmrec_qdrant.space.edits import edits
+from llmrec_qdrant.space.layout import COLLAB, FRESH, WORKERS_OWN, CollectionKind, Key, new_item, new_user
+from llmrec_qdrant.space.points import Point, new_point
+
+from .store import SpaceStore
+
+__all__ = ["PAGE", "align", "is_query"]
+
+PAGE = 256
+"""Points per step."""
+
+
+def is_query(kind: CollectionKind, point: Point) -> bool:
+    """Whether a point is the text of a search: it is encoded when it is searched for again, and nobody owns it."""
+    return kind == "texts" and not point.get(Key.USER_ID)
+
+
+def align(old: SpaceStore, new: SpaceStore, kind: CollectionKind, ids: Sequence[str]) -> int:
+    """Bring these points of the new version into line with the old one; returns how many differed.
+
+    Writers go on writing to both sides, old one first. So this reads old, then new, mends the difference, and reads again,
+    until a reading shows none: whatever a writer did in between is then on both sides, and a point deleted in between does
+    not come back.
+    """
+    left = list(ids)
+    differed: set[str] = set()
+    while left:
+        wanted = {point.id: point for point in old.of(kind).retrieve(left, vectors=_copied_vectors(kind))}
+        present = {point.id: point for point in new.of(kind).retrieve(left)}
+        left = _mend(new, kind, wanted, present)
+        differed.update(left)
+    return len(differed)
+
+
+def _mend(new: SpaceStore, kind: CollectionKind, wanted: dict[str, Point], present: dict[str, Point]) -> list[str]:
+    """Write one difference; returns the ids that differed."""
+    missing = [point for point in wanted if point not in present]
+    extra = [point for point in present if point not in wanted]
+    changes = {} if kind == "users" else {
+        point: edits(present[point], _source(wanted[point])) for point in wanted if point in present
+    }  # fmt: skip
+    changed = [point for point, operations in changes.items() if operations]
+    new.of(kind).upsert([_copy(kind, wanted[point]) for point in missing], only_if=NEVER)
+    new.of(kind).update([operation for operations in changes.values() for operation in operations])
+    if extra:
+        new.of(kind).delete(only(*extra))
+    return [*missing, *changed, *extra]
+
+
+def _copied_vectors(kind: CollectionKind) -> bool | Sequence[str]:
+    return [COLLAB] if kind == "items" else False
+
+
+def _source(point: Point) -> dict[str, Any]:
+    return {key: value for key, value in point.payload.items() if key not in WORKERS_OWN}
+
+
+def _copy(kind: CollectionKind, point: Point) -> models.PointStruct:
+    """The point as the new version begins with it: its source, and nothing that depends on the encoder."""
+    if kind == "users":
+        start = new_user(point.payload[Key.USER_ID], point.get(Key.TENANT, ""), point.get(Key.REVISION, ""))
+        return new_point(point.id, start | {Key.STEER: point.get(Key.STEER, {})})
+    source = _source(point)
+    if kind != "items":
+        return new_point(point.id, {**source, **FRESH, Key.LEGS: []})
+    collab = point.sparse(COLLAB)
+    popularity = {Key.POPULARITY: point.get(Key.POPULARITY, 0.0)}
+    return new_point(point.id, new_item(source) | popularity, {} if collab is None else {COLLAB: collab})

@@ -1,0 +1,82 @@
+"""Writes the topics of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
+from llmrec_qdrant.space.points import new_point
+
+from ..items import assign
+from ..items.assign import TopicPoint
+from ..storage.store import SpaceStore
+from .fit import Fitted
+from .record import Run
+
+__all__ = ["write_topics"]
+
+BATCH = 50
+"""Topics per write."""
+
+
+def write_topics(version: SpaceStore, live: SpaceStore, run: Run, tenant: str, fitted: Sequence[Fitted]) -> None:
+    """Write the topics of a tenant. The label of an existing topic is left alone: somebody may be editing it."""
+    existing = _by_id(version, tenant)
+    named = existing if version.space == live.space else _by_id(live, tenant)
+    for batch in batches([topic for topic in fitted if topic.topic.id not in existing], BATCH):
+        version.topics.upsert([_new(_named(topic, named), run) for topic in batch])
+    same = [topic for topic in fitted if topic.topic.id in existing]
+    for batch in batches(same, BATCH):
+        vectors = {_point(topic): found for topic in batch if (found := _vectors(topic.topic))}
+        then = [(_payload(topic, run), conditions.only(_point(topic))) for topic in batch]
+        version.topics.write_existing(vectors, then=then)
+    blind = [
+        _point(topic) for topic in same if topic.topic.dense is None and existing[topic.topic.id].dense is not None
+    ]
+    if blind:
+        version.topics.delete_vectors([DENSE], conditions.only(*blind))
+
+
+def _by_id(space: SpaceStore, tenant: str) -> dict[str, TopicPoint]:
+    return {topic.id: topic for topic in assign.read_points(space, tenant)}
+
+
+def _new(fitted: Fitted, run: Run) -> models.PointStruct:
+    topic = fitted.topic
+    labels = {Key.LABEL: topic.label, Key.LABEL_BY: topic.label_by}
+    return new_point(_point(fitted), {**labels, **_payload(fitted, run)}, _vectors(topic))
+
+
+def _named(fitted: Fitted, named: Mapping[str, TopicPoint]) -> Fitted:
+    """With the label that the same topic has in the live version."""
+    twin = named.get(fitted.topic.id)
+    if twin is None:
+        return fitted
+    return replace(fitted, topic=replace(fitted.topic, label=twin.label, label_by=twin.label_by))
+
+
+def _point(fitted: Fitted) -> str:
+    return point_id("topic", fitted.topic.id)
+
+
+def _vectors(topic: TopicPoint) -> dict[str, Any]:
+    vectors: dict[str, Any] = {} if topic.dense is None else {DENSE: topic.dense.tolist()}
+    if topic.words:
+        vectors[TFIDF] = models.SparseVector(indices=list(topic.words), values=list(topic.words.values()))
+    return vectors
+
+
+def _payload(fitted: Fitted, run: Run) -> dict[str, Any]:
+    topic = fitted.topic
+    return {
+        Key.TOPIC_ID: topic.id, Key.TENANT: topic.tenant, Key.KEYWORDS: list(topic.keywords), Key.EXAMPLES: fitted.examples,
+        Key.SIZE: fitted.size, Key.CUT: [round(value, 6) for value in topic.cut], Key.FIT: run.run, Key.UPDATED_AT: now(),
+    }  # fmt: skip
