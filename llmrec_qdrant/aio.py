@@ -116,7 +116,6 @@ class AsyncRecommender:
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant)
 
-    @property
     def _inline(self) -> bool:
         return isinstance(self._queue, InlineQueue)
 
@@ -163,7 +162,7 @@ class AsyncRecommender:
 
     async def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> AsyncJob:
         """As :meth:`Recommender.reembed`."""
-        return await self._handle(operations.reembed.start(self._space, config, changes, self._inline))
+        return await self._handle(operations.reembed.start(self._space, config, changes, self._inline()))
 
     async def rollback(self) -> int:
         """As :meth:`Recommender.rollback`."""
@@ -211,16 +210,16 @@ class AsyncRecommender:
         options = TrainOptions(
             method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
         )
-        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline))
+        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
 
     async def fit_topics(self, topics: int | None = None) -> AsyncJob:
         """As :meth:`Recommender.fit_topics`."""
-        return await self._handle(operations.topics.fit_topics(await self._bound(), topics, self._inline))
+        return await self._handle(operations.topics.fit_topics(await self._bound(), topics, self._inline()))
 
     async def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> AsyncJob:
         """As :meth:`Recommender.tune`."""
         options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
-        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline))
+        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
 
     async def jobs(self, limit: int = 20) -> list[JobStatus]:
         """As :meth:`Recommender.jobs`."""

@@ -111,7 +111,6 @@ class Recommender:
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant)
 
-    @property
     def _inline(self) -> bool:
         return isinstance(self._queue, InlineQueue)
 
@@ -177,7 +176,7 @@ class Recommender:
         Asking for the same again while it is under way returns the same job.
         Raises :class:`SpaceMismatch` while a re-embedding to other settings is under way.
         """
-        return self._handle(operations.reembed.start(self._space, config, changes, self._inline))
+        return self._handle(operations.reembed.start(self._space, config, changes, self._inline()))
 
     def rollback(self) -> int:
         """Switch back to the version before the last re-embedding; returns its number.
@@ -247,14 +246,14 @@ class Recommender:
         options = TrainOptions(
             method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
         )
-        return self._handle(operations.jobs.start(self._bound().space, options, self._inline))
+        return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def fit_topics(self, topics: int | None = None) -> Job:
         """Discover the topics of the space; ``topics`` fixes how many, otherwise the data decides.
 
         The result holds the number of ``topics``. A newer request replaces the one under way.
         """
-        return self._handle(operations.topics.fit_topics(self._bound(), topics, self._inline))
+        return self._handle(operations.topics.fit_topics(self._bound(), topics, self._inline()))
 
     def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> Job:
         """Choose leg weights, decays and event weights on half of ``users`` sampled users; store what the held-out half confirms.
@@ -265,7 +264,7 @@ class Recommender:
         Raises :class:`SpaceMismatch` while tuning with other options is under way.
         """
         options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
-        return self._handle(operations.jobs.start(self._bound().space, options, self._inline))
+        return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def jobs(self, limit: int = 20) -> list[JobStatus]:
         """The latest jobs of the space, newest first."""

@@ -133,6 +133,7 @@ AMBIGUOUS = {
 
 ALLOWED = {
     "llmrec_qdrant/space/layout.py": PAYLOAD_KEYS | METADATA_KEYS,
+    "llmrec_qdrant/space/job_record.py": {"attempts"},  # the layout of a job's record
     "llmrec_qdrant/contracts/entities.py": PAYLOAD_KEYS,  # RESERVED, checked below
 }
 

@@ -34,7 +34,7 @@ class AsyncDriver(Protocol):
 class _Handle:
     """What both handles know without asking Qdrant."""
 
-    def __init__(self, space: Space, status: JobStatus, inline: bool, ended: Callable[[], None]) -> None:
+    def __init__(self, space: Space, status: JobStatus, inline: Callable[[], bool], ended: Callable[[], None]) -> None:
         self._space, self._status, self._inline, self._ended = space, status, inline, ended
 
     @property
@@ -70,7 +70,9 @@ class _Handle:
 class Job(_Handle):
     """A job of a space: a re-embedding, a training, a fit of topics or tuning."""
 
-    def __init__(self, drive: Driver, space: Space, status: JobStatus, inline: bool, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, drive: Driver, space: Space, status: JobStatus, inline: Callable[[], bool], ended: Callable[[], None]
+    ) -> None:
         super().__init__(space, status, inline, ended)
         self._drive = drive
 
@@ -86,7 +88,7 @@ class Job(_Handle):
 
         Raises :class:`WorkPending` after ``timeout`` seconds; the job goes on.
         """
-        return self._seen(self._drive(jobs.wait(self._space, self.id, timeout, on_progress, self._inline)))
+        return self._seen(self._drive(jobs.wait(self._space, self.id, timeout, on_progress, self._inline())))
 
     def cancel(self) -> bool:
         """Stop it; its worker stops within seconds. False if it has ended, or is about to."""
@@ -107,7 +109,7 @@ class AsyncJob(_Handle):
     """:class:`Job` for asyncio."""
 
     def __init__(
-        self, drive: AsyncDriver, space: Space, status: JobStatus, inline: bool, ended: Callable[[], None]
+        self, drive: AsyncDriver, space: Space, status: JobStatus, inline: Callable[[], bool], ended: Callable[[], None]
     ) -> None:
         super().__init__(space, status, inline, ended)
         self._drive = drive
@@ -118,7 +120,7 @@ class AsyncJob(_Handle):
 
     async def wait(self, timeout: float | None = None, on_progress: OnStatus | None = None) -> JobStatus:
         """As :meth:`Job.wait`, without blocking the event loop."""
-        return self._seen(await self._drive(jobs.wait(self._space, self.id, timeout, on_progress, self._inline)))
+        return self._seen(await self._drive(jobs.wait(self._space, self.id, timeout, on_progress, self._inline())))
 
     async def cancel(self) -> bool:
         """As :meth:`Job.cancel`."""

@@ -37,6 +37,7 @@ def public_names(owner: type) -> list[str]:
 def test_the_public_names() -> None:
     """A change here is a change of the product: mention it in the changelog."""
     assert llmrec_qdrant.__all__ == [
+        "AsyncJob",
         "AsyncRecommender",
         "BrokerUnavailable",
         "Event",
@@ -44,6 +45,9 @@ def test_the_public_names() -> None:
         "InvalidFilter",
         "InvalidInput",
         "Item",
+        "Job",
+        "JobFailed",
+        "JobStatus",
         "LlmrecError",
         "MissingDependency",
         "NotFound",
@@ -100,7 +104,7 @@ def test_the_tree_of_errors() -> None:
         "QdrantUnavailable": (errors.ServiceError,), "QdrantRefused": (errors.ServiceError,),
         "Unauthorized": (errors.ServiceError,), "ServerTooOld": (errors.ServiceError,),
         "BrokerUnavailable": (errors.ServiceError,), "WorkPending": (errors.ServiceError,),
-        "MissingDependency": (LlmrecError, ImportError),
+        "JobFailed": (LlmrecError,), "MissingDependency": (LlmrecError, ImportError),
     }  # fmt: skip
     assert {name: getattr(llmrec_qdrant, name).__bases__ for name in drawn} == drawn
     assert set(drawn) | {"LlmrecError", "WorkPendingWarning"} == {*errors.__all__, "PartlyRejected"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import Event, Item, NotFound, Recommender, SpaceConfig, SpaceMismatch
-from llmrec_qdrant.contracts.messages import EmbedItems
+from llmrec_qdrant import Event, Item, Job, JobFailed, NotFound, Recommender, SpaceConfig, SpaceMismatch
+from llmrec_qdrant.contracts.messages import EmbedItems, RunJob
 from llmrec_qdrant.operations.steps import drive
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
@@ -17,8 +17,9 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
 from tests.spaces import fresh_name, store_of
-from workers import migrate
+from workers import migrate, reconcile
 from workers.dispatch import Worker
+from workers.storage import lease
 
 CONFIG = SpaceConfig(model="hash", size=32)
 ITEMS = [Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} number {k}") for k in range(30)]
@@ -45,6 +46,11 @@ def live(rec: Recommender) -> int:
     return drive(versions(rec._space), rec.client, NoQueue()).live
 
 
+def take_up(rec: Recommender, job: Job) -> None:
+    """A worker does one slice of a job."""
+    Worker(rec.client).run(RunJob(space=rec.space, job=job.id))
+
+
 def contents(rec: Recommender, number: int) -> dict[str, dict[str, Any]]:
     """Point by point what a version holds, without stamps."""
     found: dict[str, dict[str, Any]] = {}
@@ -61,8 +67,9 @@ def contents(rec: Recommender, number: int) -> dict[str, dict[str, Any]]:
 
 def test_another_dimension_without_a_reader_noticing(rec: Recommender) -> None:
     before = [one.id for one in rec.recommend("u1", 5, weights={"collab": 1})]
-    done = rec.reembed(size=48).wait()
-    assert (done.state, done.version, done.items_done, done.items_total, done.users_done) == ("live", 2, 30, 30, 6)
+    job = rec.reembed(size=48)
+    assert job.wait().state == "done"
+    assert job.result == {"version": 2, "model": rec.config.encoder_id, "items": 30, "users": 6, "items_set_aside": 0}
     assert live(rec) == 2 and rec.config.size == 48
     assert [one.id for one in rec.recommend("u1", 5, weights={"collab": 1})] == before
     (point,) = rec.client.retrieve(rec._space.items, [point_id("item", "i3")], with_vectors=["dense"])
@@ -89,13 +96,13 @@ def test_the_new_version_equals_one_built_from_scratch(rec: Recommender) -> None
 def test_writes_during_the_filling_reach_both_sides(rec: Recommender) -> None:
     worker, rec._queue = Worker(rec.client), MemoryQueue()
     job = rec.reembed(size=48)
-    migrate.advance(rec.client, rec._space)
+    take_up(rec, job)
     rec.upsert_items([Item(id="i1", title="edited while moving"), Item(id="new", title="new while moving")])
     rec.delete_items(["i2"])
     rec.track([Event(user="late", item="i3", type="view", ts=5), Event(user="late", type="search", text="war", ts=6)])
     rec.forget_user("u0")
     for _ in range(10):
-        if job.progress().state == "live":
+        if job.progress().state == "done":
             break
         from workers.reconcile import reconcile
 
@@ -115,8 +122,7 @@ def test_writes_during_the_filling_reach_both_sides(rec: Recommender) -> None:
 
 def test_what_a_dying_writer_left_on_one_side_is_mended(rec: Recommender) -> None:
     worker, rec._queue = Worker(rec.client), MemoryQueue()
-    rec.reembed(size=48)
-    migrate.advance(rec.client, rec._space)
+    take_up(rec, rec.reembed(size=48))
     rec.client.delete(rec._space.versioned("items", 1), points_selector=[point_id("item", "i4")])  # and then it died
     from workers.reconcile import reconcile
 
@@ -145,11 +151,11 @@ def test_each_version_keeps_leg_weights_of_its_own(rec: Recommender) -> None:
     before = rec.config.weights
     queue, rec._queue = rec._queue, MemoryQueue()
     heavy = {"dense": 4.0, "tfidf": 1.0, "collab": 2.0}
-    assert rec.reembed(size=48, weights=heavy).version == 2
+    first = rec.reembed(size=48, weights=heavy)
     rec.create({**rec.config.model_dump(), "fields": {"year": "integer"}})
     job = rec.reembed(size=48, weights=heavy)  # it resumes, though the configuration has changed
     rec._queue = queue
-    assert job.version == 2 and job.wait().state == "live"
+    assert job.id == first.id and job.wait().state == "done" and job.result["version"] == 2
     assert rec.config.weights == heavy and rec.config.fields == {"year": "integer"}
     rec.create({**rec.config.model_dump(), "fields": {"year": "integer", "genre": "keyword"}})
     rec.rollback()
@@ -165,12 +171,23 @@ def test_each_version_keeps_leg_weights_of_its_own(rec: Recommender) -> None:
 
 def test_only_one_at_a_time_and_the_same_again_resumes(rec: Recommender) -> None:
     rec._queue = MemoryQueue()
-    assert rec.reembed(size=48).version == 2
-    assert rec.reembed(size=48).version == 2
-    with pytest.raises(SpaceMismatch, match="already being re-embedded"):
+    job = rec.reembed(size=48)
+    assert rec.reembed(size=48).id == job.id == "reembed-1"
+    with pytest.raises(SpaceMismatch, match=r"job reembed-1 of .* is under way with other options"):
         rec.reembed(size=16)
-    assert rec.cancel_reembed() == 2 and rec.cancel_reembed() is None
-    assert live(rec) == 1 and rec.reembed(size=16).version == 2
+    take_up(rec, job)
+    assert drive(versions(rec._space), rec.client, NoQueue()).all == (1, 2)
+    assert job.cancel() and not job.cancel()
+    assert drive(versions(rec._space), rec.client, NoQueue()).all == (1,)
+    with pytest.raises(JobFailed, match="reembed-1 was cancelled: cancelled"):
+        _ = job.result
+    assert rec.reembed(size=16).id == "reembed-2"
+
+
+def test_settings_that_are_live_already_are_a_job_that_is_done(rec: Recommender) -> None:
+    job = rec.reembed(size=32)
+    assert job.progress().state == "done" and job.result["version"] == 1
+    assert live(rec) == 1 and [one.id for one in rec.jobs()] == ["reembed-1"]
 
 
 def test_a_text_is_encoded_once_per_model(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,8 +217,8 @@ def test_a_poison_item_is_set_aside_and_the_job_finishes(rec: Recommender, monke
             return super().encode(texts)
 
     monkeypatch.setattr(embed, "load_encoder", lambda config: Allergic(config.size))
-    done = rec.reembed(size=48).wait()
-    assert (done.state, done.set_aside) == ("live", 1)
+    job = rec.reembed(size=48)
+    assert job.wait().state == "done" and job.result["items_set_aside"] == 1
     (point,) = rec.client.retrieve(rec._space.items, [point_id("item", "i7")])
     assert (point.payload or {})["set_aside_why"].startswith("RuntimeError: this text breaks the tokenizer (in ")
     monkeypatch.undo()
@@ -288,8 +305,7 @@ def test_a_look_announces_a_point_once_though_two_versions_wait_for_it(rec: Reco
 
     queue, inline = MemoryQueue(), rec._queue
     rec._queue = queue
-    rec.reembed(size=48)
-    migrate.advance(rec.client, rec._space)
+    take_up(rec, rec.reembed(size=48))
     rec.upsert_items([Item(id=f"i{k}", title=f"another text {k}") for k in range(30)])
     announced = [one for message in reconcile(store_of(rec)) if isinstance(message, EmbedItems) for one in message.ids]
     assert len(announced) == len(set(announced)) == 30
@@ -306,7 +322,8 @@ def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
     from workers.storage.store import SpaceStore
 
     rec._queue = MemoryQueue()
-    rec.reembed(size=48)
+    job = rec.reembed(size=48)
+    take_up(rec, job)
     fitted: list[int | None] = []
     real = collab.fit
 
@@ -314,7 +331,7 @@ def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
         real(space, config)
         fitted.append(space.space.version)
         if space.space.version == 1:
-            rec.cancel_reembed()
+            job.cancel()
 
     monkeypatch.setattr(collab, "fit", fit)
     Worker(rec.client).run(FitCollab(space=rec._space.name))
@@ -324,24 +341,24 @@ def test_fitting_passes_over_a_version_that_is_dropped_meanwhile(
 def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llmrec_qdrant.contracts.messages import Migrate
-    from workers import reconcile
-    from workers import reconcile as looking
-
     inline, rec._queue = rec._queue, MemoryQueue()
-    rec.reembed(size=48)
+    job = rec.reembed(size=48)
     monkeypatch.setattr(migrate, "SECONDS", 0.0)
 
     def announced() -> int:
         messages = reconcile.reconcile(store_of(rec), everything=False)
-        return sum(isinstance(message, Migrate) for message in messages)
+        return sum(isinstance(message, RunJob) for message in messages)
 
-    assert announced() == 1  # nobody has begun
-    migrate.advance(rec.client, rec._space)
-    monkeypatch.setattr(migrate, "SECONDS", 0.01)
-    migrate.advance(rec.client, rec._space)
-    assert announced() == 0  # somebody is at it
-    monkeypatch.setattr(looking, "MIGRATE_LEASE", 0.0)
-    assert announced() == 1  # and has died since
+    assert announced() == 0  # the request has announced it a moment ago
+    with monkeypatch.context() as patched:
+        patched.setattr(lease, "ANNOUNCE", 0.0)
+        assert announced() == 1  # nobody has begun
+    for seconds in (0.0, 0.01):
+        monkeypatch.setattr(migrate, "SECONDS", seconds)
+        take_up(rec, job)
+        assert announced() == 0  # the message that follows from the slice is under way
+    monkeypatch.setattr(lease, "ANNOUNCE", 0.0)
+    assert announced() == 1  # and was lost
     rec._queue = inline
     rec.reconcile()
+    assert job.wait(60).state == "done"
