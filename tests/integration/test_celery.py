@@ -11,7 +11,7 @@ import redis
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
 from llmrec_qdrant.contracts.answers import SpaceStatus
-from llmrec_qdrant.operations import training
+from llmrec_qdrant.operations import job_records
 from llmrec_qdrant.operations.steps import drive
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import TRIAL
@@ -153,22 +153,19 @@ def test_a_worker_killed_while_it_trains_is_followed_by_another(qdrant_url: str,
                 for n in range(60) for step in range(4)
             )  # fmt: skip
             wait_for(app, settled)
-            asked = app.train(epochs=200, users=60)
+            job = app.train(epochs=200, users=60)
             end = time.monotonic() + 120
-            while not (job := app.training()) or not job.steps:
-                assert time.monotonic() < end, job
+            while not (status := job.progress()).note:
+                assert time.monotonic() < end, status
                 time.sleep(0.1)
             first.kill()
         redis.Redis.from_url(own.url).flushall()
-        place = app._space.at(1)
-        silent = job.model_copy(update={"beat": "2024-01-01T00:00:00.000000+00:00", "epochs": 1})
-        drive(training.write(place, silent), app._client, NoQueue())  # instead of waiting for a minute
+        record = drive(job_records.find(app._space, job.id), app._client, NoQueue())
+        silent = {"heartbeat_at": "2024-01-01T00:00:00.000000Z", "options": {**record.options, "epochs": 1}}
+        drive(job_records.replace(app._space, record, record.model_copy(update=silent)), app._client, NoQueue())
         with CeleryWorker(own.url, qdrant_url, env=models):
             app.reconcile()
-            end = time.monotonic() + 120
-            while (job := app.training() or job).under_way:
-                assert time.monotonic() < end, job
-                time.sleep(0.1)
-        assert (job.stage, job.run) == ("done", asked.run), job
-        assert (tmp_path / "models" / job.version / "version.json").is_file()
+            status = job.wait(timeout=120)
+        assert status.state == "done", status
+        assert (tmp_path / "models" / job.result["version"] / "version.json").is_file()
         drop(app)

@@ -24,6 +24,7 @@ from llmrec_qdrant.testing import HashEncoder, MemoryQueue
 from tests.spaces import fresh_name, store_of
 from workers.dispatch import Worker
 from workers.reconcile import reconcile
+from workers.storage import lease
 from workers.storage.store import SpaceStore
 
 NAMES = [f"i{k}" for k in range(6)]
@@ -128,13 +129,16 @@ class Space(RuleBasedStateMachine):
     @rule(really=st.integers(0, 4))
     def cancel(self, really: int) -> None:
         if not really:
-            self.rec.cancel_reembed()
+            for job in self.rec.jobs():
+                self.rec.job(job.id).cancel()
 
     @rule()
     def settle(self) -> None:
         """Workers are left alone until nothing is left to do; then every version must be right."""
-        for _ in range(6):
-            Worker(self.rec.client).drain(reconcile(store_of(self.rec)))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(lease, "LEASE", 0.0)  # the leases of dead workers run out
+            for _ in range(6):
+                Worker(self.rec.client).drain(reconcile(store_of(self.rec)))
         for number in drive(versions(self.rec._space), self.rec.client, NoQueue()).all:
             self._check(number)
 

@@ -80,7 +80,7 @@ def test_another_training_waits_for_the_one_under_way_or_its_end(served: Recomme
     served._queue = MemoryQueue()
     first = served.train(users=60)
     assert served.train(users=60).id == first.id
-    with pytest.raises(SpaceMismatch, match="job train-1 of space .* is under way with other options"):
+    with pytest.raises(SpaceMismatch, match=r"job train-1 of space .* is under way with other options"):
         served.train("texts")
     assert first.cancel() and not first.cancel()
     with pytest.raises(JobFailed, match="train-1 was cancelled"):
