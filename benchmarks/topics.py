@@ -28,8 +28,8 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from llmrec_qdrant.cli.printing import out
 from llmrec_qdrant.contracts.config import SpaceConfig
 from workers.encoding.loading import load_encoder
-from workers.items.assign import Topics
 from workers.items.embed import sparse
+from workers.items.topic_rule import Topics
 from workers.text import words as text_words
 from workers.topics import keywords
 from workers.topics.fit import Sample, fit_sample

@@ -1,103 +1,31 @@
-"""The topics of a space, and the rule that assigns one of them to an item. Reads topics, never fits them.
+"""The topics of a space as a process remembers them, tenant by tenant, and the marks they leave on items.
 
-A text belongs to the topic with the greatest ``2·cos(dense, centroid) + Σ tf(w) · weight(w)``, where the weight of a word
-is its pointwise mutual information with the topic times its relative IDF. The one rule serves new items, free texts and,
-after a fit, all items, so that a new item lands where a fit would have put it.
+Reads topics, never fits them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from qdrant_client import models
-from scipy import sparse
 
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, TOPICS_FIT, Key
 from llmrec_qdrant.space.points import Point
 
-from ..behaviour.vectors import normalised
 from ..storage.store import SpaceStore
+from .topic_rule import TopicPoint, Topics, mark
 
-__all__ = ["SpaceTopics", "TopicPoint", "Topics", "load", "read_fit", "read_points"]
+__all__ = ["SpaceTopics", "load", "read_fit", "read_points"]
 
-
-DENSE_WEIGHT = 2.0
-"""Weight of the dense cosine beside the words."""
 MAX_TENANTS = 64
 """Tenants per space whose topics a process remembers."""
 MAX_SPACES = 32
 """Spaces whose topics a process remembers."""
-
-
-@dataclass(frozen=True)
-class TopicPoint:
-    """One topic."""
-
-    id: str
-    tenant: str
-    label: str
-    label_by: str = "keywords"
-    keywords: tuple[str, ...] = ()
-    dense: np.ndarray | None = None
-    """Mean direction of its items; None: the model cannot read them."""
-    words: Mapping[int, float] = field(default_factory=dict)
-    """Sparse index of a word → weight."""
-    cut: tuple[float, float] = (-np.inf, -np.inf)
-    """Score below which an item is an outlier: with a dense vector, and without."""
-    fit: str = ""
-    """The fit that wrote it."""
-    size: int = 0
-    """Items in it when it was last fitted."""
-
-
-class Topics:
-    """The topics of one tenant, and the rule made of them."""
-
-    def __init__(self, points: Sequence[TopicPoint] = ()) -> None:
-        self.points = sorted(points, key=lambda topic: int(topic.id))
-        self.by_id = {topic.id: topic for topic in self.points}
-        words = dict.fromkeys(index for topic in self.points for index in topic.words)
-        self._rows = {index: row for row, index in enumerate(words)}
-        rows = [self._rows[index] for topic in self.points for index in topic.words]
-        columns = [column for column, topic in enumerate(self.points) for _ in topic.words]
-        weights = [weight for topic in self.points for weight in topic.words.values()]
-        self._words = sparse.csr_matrix((weights, (rows, columns)), shape=(len(words), len(self.points)))
-        size = next((len(topic.dense) for topic in self.points if topic.dense is not None), 0)
-        self._dense = np.array([np.zeros(size) if topic.dense is None else topic.dense for topic in self.points])
-        self._cuts = np.array([topic.cut for topic in self.points]).reshape(-1, 2)
-
-    def scores(self, dense: Sequence[Any], words: Sequence[models.SparseVector | None]) -> np.ndarray:
-        """Scores (texts, topics) of texts with these dense and tfidf vectors; a missing vector is None."""
-        entries = [
-            (text, self._rows[index], value)
-            for text, vector in enumerate(words) if vector is not None
-            for index, value in zip(vector.indices, vector.values, strict=True) if index in self._rows
-        ]  # fmt: skip
-        texts, rows, values = zip(*entries, strict=True) if entries else ((), (), ())
-        bags = sparse.csr_matrix((values, (texts, rows)), shape=(len(words), len(self._rows)))
-        scores: np.ndarray = np.asarray((bags @ self._words).todense(), dtype=np.float64)
-        if self._dense.size:
-            blank = np.zeros(self._dense.shape[1])
-            matrix = np.array([blank if vector is None else vector for vector in dense])
-            scores = scores + DENSE_WEIGHT * normalised(matrix) @ self._dense.T
-        return scores
-
-    def assign(self, dense: Sequence[Any], words: Sequence[models.SparseVector | None]) -> list[TopicPoint | None]:
-        """The topic of each text; None for an outlier."""
-        if not self.points or not len(words):
-            return [None] * len(words)
-        scores = self.scores(dense, words)
-        assigned: list[TopicPoint | None] = []
-        for text, best in enumerate(scores.argmax(axis=1).tolist()):
-            readable = dense[text] is not None or words[text] is not None
-            cut = self._cuts[best][0 if dense[text] is not None else 1]
-            assigned.append(self.points[best] if readable and scores[text, best] >= cut else None)
-        return assigned
 
 
 class SpaceTopics:
@@ -143,11 +71,6 @@ class SpaceTopics:
             for item, topic in zip(items, topics, strict=True):
                 marks[item] = mark(topic, self.fit)
         return marks
-
-
-def mark(topic: TopicPoint | None, fit: str) -> dict[str, Any]:
-    """Payload values of an item in a topic, or in none."""
-    return {Key.TOPICS: [topic.label] if topic else [], Key.TOPIC_IDS: [topic.id] if topic else [], Key.FIT: fit}
 
 
 def read_fit(space: SpaceStore) -> dict[str, Any]:

@@ -19,13 +19,12 @@ from llmrec_qdrant.operations.calls import Selector
 from llmrec_qdrant.operations.retry import retrying
 from llmrec_qdrant.operations.spaces import load_config
 from llmrec_qdrant.operations.steps import Steps, drive
-from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import CollectionKind, Space
 from llmrec_qdrant.space.points import Point, set_payload
 
-__all__ = ["SpaceStore", "Store", "count", "remote", "run", "scroll", "spaces", "write_existing"]
+__all__ = ["SpaceStore", "Store", "run", "spaces"]
 
 T = TypeVar("T")
 
@@ -264,51 +263,3 @@ def spaces(client: QdrantClient) -> list[SpaceStore]:
     """Every space on this Qdrant."""
     aliases = run(client, calls.aliases())
     return [SpaceStore(client, space) for alias in sorted(aliases) if (space := Space.of_alias(alias)) is not None]
-
-
-# --- being replaced by the classes above ---
-
-
-def remote(client: QdrantClient) -> bool:
-    """Whether this is a server, which serves many threads; embedded Qdrant serves one."""
-    return not hasattr(client, "_client") or type(client._client).__name__ != "QdrantLocal"
-
-
-def scroll(
-    client: QdrantClient,
-    collection: str,
-    condition: models.Filter | None,
-    payload: Sequence[str] | bool | models.PayloadSelectorExclude,
-    vectors: bool | Sequence[str] = False,
-) -> Iterator[list[models.Record]]:
-    """Pages of all matching points, in the order of their ids; memory holds one page."""
-    offset: Any = None
-    while True:
-        with translated():
-            page, offset = client.scroll(
-                collection, scroll_filter=condition, limit=PAGE, offset=offset,
-                with_payload=list(payload) if isinstance(payload, Sequence) else payload, with_vectors=list(vectors) if isinstance(vectors, Sequence) else vectors,
-            )  # fmt: skip
-        if page:
-            yield page
-        if offset is None:
-            return
-
-
-def count(client: QdrantClient, collection: str, condition: models.Filter | None = None) -> int:
-    """Exact number of matching points."""
-    with translated():
-        return client.count(collection, count_filter=condition, exact=True).count
-
-
-def write_existing(
-    client: QdrantClient,
-    collection: str,
-    points: Sequence[models.PointVectors],
-    guard: models.Filter | None = None,
-    payloads: Sequence[models.SetPayload] = (),
-) -> None:
-    """See :meth:`Store.write_existing`."""
-    vectors: dict[str, Any] = {str(point.id): point.vector for point in points}
-    then = [(one.payload, one.filter) for one in payloads if one.filter is not None]
-    Store(client, collection).write_existing(vectors, guard, then)

@@ -19,7 +19,7 @@ from llmrec_qdrant.contracts.answers import MAX_TOPICS
 from llmrec_qdrant.space.ids import sparse_index
 
 from ..behaviour.vectors import normalised
-from ..items.assign import TopicPoint, Topics
+from ..items.topic_rule import TopicPoint, Topics
 from ..text import words as text_words
 from . import clusters, keywords
 from .naming import named

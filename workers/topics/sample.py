@@ -19,7 +19,7 @@ from .marking import LEGS
 __all__ = ["read_sample"]
 
 MAX_SAMPLE = 20_000
-"""Items clustered per tenant; all others follow by the rule of :mod:`workers.items.assign`."""
+"""Items clustered per tenant; all others follow by the rule of :mod:`workers.items.topic_rule`."""
 MAX_TERMS = 300
 """Words read of one item."""
 

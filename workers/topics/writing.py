@@ -16,7 +16,7 @@ from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
 from llmrec_qdrant.space.points import new_point
 
 from ..items import assign
-from ..items.assign import TopicPoint
+from ..items.topic_rule import TopicPoint
 from ..storage.store import SpaceStore
 from .fit import Fitted
 from .record import Run

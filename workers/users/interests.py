@@ -20,7 +20,7 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 
 from ..behaviour.event_weights import decayed
 from ..behaviour.vectors import normalised
-from ..items.assign import TopicPoint
+from ..items.topic_rule import TopicPoint
 
 __all__ = ["Act", "interests_of", "rows_of", "shares"]
 

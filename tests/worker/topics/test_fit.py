@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from workers.items.assign import TopicPoint, Topics
 from workers.items.embed import sparse as bag
+from workers.items.topic_rule import TopicPoint, Topics
 from workers.text import words as text_words
 from workers.topics import clusters, keywords, naming
 from workers.topics.fit import Sample, fit_sample, how_many, matched

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from workers.items.assign import TopicPoint
+from workers.items.topic_rule import TopicPoint
 from workers.users.interests import Act, interests_of, rows_of, shares
 
 DAY = 86_400.0
