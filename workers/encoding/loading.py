@@ -31,7 +31,7 @@ def _cached(key: tuple[Any, ...], backend: str) -> Encoder:
         return HashEncoder(config.size)
     trained = registry.find(config.model)
     if trained and trained[0].method == "towers":
-        from .towers import TowerEncoder  # brings torch, and most spaces have no trained model
+        from .tower_encoder import TowerEncoder  # brings torch, and most spaces have no trained model
 
         return TowerEncoder(config, *trained, load_encoder)
     return SentenceEncoder(config, backend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..encoding.towers import under
+from ..encoding.tower_encoder import under
 
 __all__ = ["flatten", "restore"]
 

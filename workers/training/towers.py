@@ -13,8 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..encoding import known as known_texts
 from ..encoding import towers
-from ..encoding.towers import Bags, Known
+from ..encoding.known import Known
+from ..encoding.tower_encoder import save_towers, under
+from ..encoding.towers import Bags
 from .batch import Batch, batch_of, candidates, known_positives
 from .catalogue import Catalogue
 from .examples import Examples
@@ -69,9 +72,9 @@ class TowerLearner(Learner):
     def _read_texts(self, catalogue: Catalogue, cooccurrence: sparse.csr_matrix, stemmer: str) -> None:
         """Everything the towers know of the sources beside their vectors."""
         width = self._recipe.width
-        self._read = towers.Read.of(catalogue.texts, stemmer)
-        items = towers.Read(self._read.words[: self._count], self._read.digests[: self._count])
-        codes = towers.codes(catalogue.indexes, width)
+        self._read = known_texts.Read.of(catalogue.texts, stemmer)
+        items = known_texts.Read(self._read.words[: self._count], self._read.digests[: self._count])
+        codes = known_texts.codes(catalogue.indexes, width)
         digests, behaviour, own = by_text(items.digests, sketches(cooccurrence, codes), codes)
         taken = np.concatenate([*self._examples.taken, np.empty(0, np.int64)])
         users = np.bincount(taken, minlength=self._count)
@@ -153,7 +156,7 @@ class TowerLearner(Learner):
     def load(self, state: dict[str, Tensor]) -> None:
         """Continue from a state."""
         super().load(state)
-        self._average.load_state_dict(towers.under(AVERAGE, state))
+        self._average.load_state_dict(under(AVERAGE, state))
 
     # --- result -------------------------------------------------------------------------------
 
@@ -188,7 +191,7 @@ class TowerLearner(Learner):
     def save(self, folder: Path) -> None:
         """The towers, and what they know."""
         model, known, _ = self._finished()
-        towers.save(folder, model, towers.DECAYS, known)
+        save_towers(folder, model, towers.DECAYS, known)
 
 
 def _groups(model: towers.Towers) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ import torch
 from scipy import sparse
 
 from llmrec_qdrant.space.ids import sparse_index
-from workers.encoding.towers import GAIN, Bags, Known, Read, Towers, known_digest
+from workers.encoding.known import Known, Read, known_digest
+from workers.encoding.towers import GAIN, Bags, Towers
 from workers.text.clean import clean
 
 TEXTS = ["red lamp", "red chair", "blue chair", "blue vase", "green vase", "lamp"]

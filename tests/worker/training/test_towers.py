@@ -11,8 +11,9 @@ from scipy import sparse
 
 from llmrec_qdrant import SpaceConfig
 from tests.catalogues import CONFIG, ITEMS, catalogue, event
+from workers.encoding.known import codes
 from workers.encoding.loading import load_encoder
-from workers.encoding.towers import Bags, Towers, codes
+from workers.encoding.towers import Bags, Towers
 from workers.training.batch import batch_of
 from workers.training.examples import Examples, build
 from workers.training.recipe import Recipe

@@ -14,7 +14,7 @@ from llmrec_qdrant.space.ids import point_id
 from tests.trainings import CONFIG, follow, run
 from workers.encoding import registry
 from workers.encoding.loading import load_encoder
-from workers.encoding.towers import _read
+from workers.encoding.tower_encoder import read_towers
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
     older = {name: one for name, one in load_file(weights).items() if name != "towers.view"}
     save_file(older, weights)
     with pytest.raises(InvalidInput, match="older release: train it anew"):
-        _read(weights.parent)
+        read_towers(weights.parent)
 
 
 def test_too_few_users_are_refused(served: Recommender) -> None:
