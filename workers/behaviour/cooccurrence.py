@@ -1,4 +1,4 @@
-"""TODO: workers.behaviour.cooccurrence."""
+"""Which items follow which in users' histories: a sparse matrix, in blocks of rows. Pure: arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ __all__ = ["Interactions", "cooccurrence", "sparse_rows", "strengths"]
 
 
 WINDOW = 10
-"""Steps between two items that still count as following each other."""
+"""Greatest distance, in events of one user, at which an item still follows another."""
 
 
 BACKWARD = 0.3
-"""Weight of the opposite direction."""
+"""Weight of the opposite direction, relative to the direction of time."""
 
 
-WIDTH = 200
-"""Sources kept per item."""
+MAX_SOURCES = 200
+"""Sources kept per item, strongest first."""
 
 
 PAIRS = 20_000_000
-"""Pairs of events held at once: memory stays below a gigabyte however many events there are."""
+"""Pairs of events held at once: this bounds memory to a gigabyte, however many events there are."""
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Positive events as columns, by user and time: row *k* says that ``users[k]`` took ``items[k]``."""
+    """Positive events as columns, sorted by user and time: ``users[k]`` took ``items[k]``."""
 
     users: np.ndarray
     items: np.ndarray
@@ -100,7 +100,7 @@ def _rows_of(
     for row in range(matrix.shape[0]):
         start, end = matrix.indptr[row], matrix.indptr[row + 1]
         columns, values = matrix.indices[start:end], matrix.data[start:end]
-        order = np.lexsort((columns, -values))[:WIDTH]
+        order = np.lexsort((columns, -values))[:MAX_SOURCES]
         merged: dict[int, float] = {}
         for k in order:
             tenant, item = names[columns[k]]

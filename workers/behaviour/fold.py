@@ -1,4 +1,4 @@
-"""TODO: workers.behaviour.fold."""
+"""Events of a user → the legs of their profile. Pure: no server, no encoder."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .vectors import centred, normalised
 __all__ = ["Past", "Profile", "UserTower", "fold", "pulls", "recency"]
 
 
-TFIDF_WIDTH = 512
-"""Entries kept in a user's tfidf vector."""
+MAX_TFIDF_ENTRIES = 512
+"""Entries kept in a user's tfidf vector, strongest first."""
 
 
-WORDS = 24
+MAX_TERMS = 24
 """Readable words kept per user."""
 
 
 AVERSION = 1.0
-"""Most that dislikes may weigh together, as a share of all likes: else a user turns into the opposite of their dislikes."""
+"""Greatest total weight of dislikes, relative to all likes: beyond it, a user would become the opposite of their dislikes."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class Past:
 
 
 class UserTower(Protocol):
-    """Makes a user's dense vector in its own way: see workers/towers.py."""
+    """Computes the dense vector of a user: see ``encoding/tower_encoder.py``."""
 
     def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:
-        """From events, newest first; None if they say nothing."""
+        """The vector from events, newest first; None if they say nothing."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A user's legs; a leg without anything in it is None."""
+    """The legs of a user; an empty leg is None."""
 
     dense: list[float] | None = None
     tfidf: models.SparseVector | None = None
@@ -80,30 +80,33 @@ def fold(
 ) -> Profile:
     """The legs of a user from events, newest first.
 
-    dense: Σ w·v, scaled to norm 1; or what a trained user ``tower`` makes of the events. tfidf: Σ w·tf, the strongest entries, scaled to norm 1. collab:
-    item → Σ w, with a decay of its own, scaled to norm 1. A sum of nothing, or one that cancels out, gives no leg.
+    - dense: Σ w·v, scaled to norm 1, or the vector of a trained user ``tower``
+    - tfidf: Σ w·tf, its strongest entries, scaled to norm 1
+    - collab: item → Σ w, with a decay of its own, scaled to norm 1
+
+    A sum that is empty or cancels out gives no leg.
     """
     recent = list(past[: config.history])
-    moments, said = [one.ts for one in recent], np.array([one.weight for one in recent])
+    moments, said = [act.ts for act in recent], np.array([act.weight for act in recent])
     pairs = list(zip(recent, pulls(moments, said, config, config.position_decay).tolist(), strict=True))
     steps = list(zip(recent, pulls(moments, said, config, config.collab_decay).tolist(), strict=True))
     return Profile(
         dense=tower.user(recent, config) if tower else _fold_dense(pairs, config),
-        tfidf=_as_sparse(_summed((bag, w) for one, w in pairs for bag in one.tfidf), TFIDF_WIDTH),
+        tfidf=_as_sparse(_summed((bag, w) for act, w in pairs for bag in act.tfidf), MAX_TFIDF_ENTRIES),
         collab=_as_sparse(
-            _summed(({sparse_index_of(one.item): 1.0}, w) for one, w in steps if one.item is not None), config.history
+            _summed(({sparse_index_of(act.item): 1.0}, w) for act, w in steps if act.item is not None), config.history
         ),
         terms=_strongest(pairs, vocabulary or Vocabulary()),
     )
 
 
 def pulls(moments: Sequence[float], said: np.ndarray, config: SpaceConfig, decay: float) -> np.ndarray:
-    """What each event adds, newest first: what it ``said``, less by its age; dislikes bounded."""
+    """Weight of each event, newest first: what it ``said``, decayed by its age, with dislikes bounded."""
     return _bounded(recency(moments, config, decay) * said)
 
 
 def _bounded(weights: np.ndarray) -> np.ndarray:
-    """The weights, negative ones scaled down where they outweigh ``AVERSION`` of the positive ones.
+    """The weights; negative ones are scaled down if they outweigh ``AVERSION`` of the positive ones.
 
     >>> _bounded(np.array([2.0, -1.0, -3.0])).tolist()
     [2.0, -0.5, -1.5]
@@ -129,8 +132,8 @@ def qualified_item(item: str, tenant: str) -> str:
 
 def _fold_dense(pairs: Iterable[tuple[Past, float]], config: SpaceConfig) -> list[float] | None:
     total = np.zeros(config.size, dtype=np.float64)
-    for one, weight in pairs:
-        for vector in one.dense:
+    for act, weight in pairs:
+        for vector in act.dense:
             total += weight * vector
     if config.similarity == "pearson":
         total = centred(total)
@@ -156,13 +159,13 @@ def _as_sparse(total: Mapping[int, float], width: int) -> models.SparseVector | 
 
 
 def _strongest(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:
-    """Words of an interest: the square root of the weights, so that the last event alone does not fill the list."""
+    """The words of the heaviest events; square roots of the weights keep the last event from filling the list."""
     total: dict[str, float] = {}
-    for one, weight in pairs:
-        for word in one.words:
+    for act, weight in pairs:
+        for word in act.words:
             total[word] = (
                 total.get(word, 0.0)
-                + math.copysign(abs(weight) ** 0.5, weight) * vocabulary.idf(word) / max(len(one.words), 1) ** 0.5
+                + math.copysign(abs(weight) ** 0.5, weight) * vocabulary.idf(word) / max(len(act.words), 1) ** 0.5
             )
     ranked = sorted((word for word, weight in total.items() if weight > 0), key=lambda word: (-total[word], word))
-    return ranked[:WORDS]
+    return ranked[:MAX_TERMS]

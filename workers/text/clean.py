@@ -1,4 +1,4 @@
-"""TODO: workers.text.clean."""
+"""Raw text → plain text on one line, at a cost that does not depend on its length."""
 
 from __future__ import annotations
 
