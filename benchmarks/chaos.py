@@ -36,6 +36,7 @@ from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable
 from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import flat
 from llmrec_qdrant.testing import HashEncoder
 from tests.services import CeleryWorker, QdrantServer, RedisServer, Service
 from workers.storage.attempts import LEASE
@@ -265,10 +266,10 @@ def check(rec: Recommender, oracle: Oracle, size: int) -> tuple[dict[str, int], 
             np.array(point.vector.get("dense") or np.zeros(size)) if isinstance(point.vector, dict) else np.zeros(size)
         )
         expected = encoder.encode([text])[0]
-        if point.payload[Key.TITLE] != text or point.payload[Key.STALE] or np.abs(vector - expected).max() > 1e-4:
+        if point.payload[Key.TITLE] != text or flat(point.payload)[Key.STALE] or np.abs(vector - expected).max() > 1e-4:
             note("wrong", f"item {name}: {point.payload} wanted {text!r}")
     points = everything(rec, rec._space.users, ["dense"])
-    users = {point.payload[Key.USER_ID]: point.payload for point in points}
+    users = {point.payload[Key.USER_ID]: flat(point.payload) for point in points}
     vectors = {
         point.payload[Key.USER_ID]: point.vector.get("dense") for point in points if isinstance(point.vector, dict)
     }

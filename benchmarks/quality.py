@@ -39,12 +39,14 @@ from llmrec_qdrant.contracts.answers import Seen
 from llmrec_qdrant.contracts.config import LEGS
 from llmrec_qdrant.contracts.messages import FitCollab, RefreshUsers
 from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.space.conditions import only
 from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import DENSE
+from llmrec_qdrant.space.layout import DENSE, Key
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers.dispatch import Worker
 from workers.evaluation.search import search
+from workers.storage.store import SpaceStore
 
 CUTS = (3, 5, 10)
 VALIDATION = 1_000
@@ -193,9 +195,7 @@ def refresh(rec: Recommender, users: Sequence[str]) -> None:
     worker = Worker(rec.client)
     ids = [point_id("user", user) for user in users]
     for batch in batches(ids, 64):
-        rec.client.set_payload(
-            rec._space.users, {"stale": True}, points=models.Filter(must=[models.HasIdCondition(has_id=list(batch))])
-        )
+        SpaceStore(rec.client, rec._space).users.set_payload({Key.STALE: True}, only(*batch))
         worker.run(RefreshUsers(space=rec.space, ids=list(batch)))
 
 

@@ -24,8 +24,10 @@ from benchmarks.chaos import Clock, everything
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig, WorkPendingWarning
 from llmrec_qdrant.contracts.messages import FitCollab
 from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import flat
 from tests.services import CeleryWorker, QdrantServer, RedisServer
 from workers.dispatch import Worker
+from workers.storage.store import SpaceStore
 from workers.text.idf import MAX_AGE
 
 WORDS = ["space", "war", "garden", "love", "robot", "river", "cooking", "piano", "科幻", "爱情", "美食", "历史"]
@@ -91,7 +93,7 @@ def contents(rec: Recommender) -> dict[str, tuple[dict[str, Any], dict[str, Any]
     found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for collection, key in ((rec._space.items, Key.ITEM_ID), (rec._space.users, Key.USER_ID)):
         for point in everything(rec, collection, True):
-            payload = {name: value for name, value in (point.payload or {}).items() if name not in STAMPS}
+            payload = {name: value for name, value in flat(point.payload or {}).items() if name not in STAMPS}
             found[f"{key} {payload[key]}"] = payload, point.vector if isinstance(point.vector, dict) else {}
     return found
 
@@ -173,7 +175,7 @@ def main() -> int:
 def fold_again(rec: Recommender) -> None:
     """Rebuild the collab leg and every user from the events."""
     Worker(rec.client).run(FitCollab(space=rec.space))
-    rec.client.set_payload(rec._space.users, {Key.STALE: True}, points=models.Filter())
+    SpaceStore(rec.client, rec._space).users.set_payload({Key.STALE: True}, models.Filter())
     settle(rec)
 
 

@@ -28,6 +28,7 @@ from llmrec_qdrant.contracts.config import LEGS
 from llmrec_qdrant.query.requests import LegQuery, combined, fused
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.points import Point
 from tests.services import QdrantServer
 from workers.evaluation.metrics import interval, p_value
 
@@ -98,7 +99,7 @@ def vectors(rec: Recommender, users: Sequence[str]) -> dict[str, list[LegQuery]]
 def asked(rec: Recommender, user: str, sets: Sequence[list[LegQuery]]) -> list[str]:
     """One request with all the legs of all sets."""
     (point,) = rec.client.retrieve("films_users", [point_id("user", user)], with_payload=[Key.SEEN])
-    seen = combined(None, None, [point_id("item", one) for one in (point.payload or {})[Key.SEEN]])
+    seen = combined(None, None, [point_id("item", one) for one in Point.of(point).payload[Key.SEEN]])
     config = rec.config
     requests = [fused(legs, weights=config.weights, filter=seen, limit=LIMIT, depth=config.prefetch) for legs in sets]
     prefetch = [one for request in requests for one in request.prefetch or []]  # type: ignore[union-attr]

@@ -155,7 +155,7 @@ def roll_out_and_read(rec: Recommender, data: Data, test: Sequence[Case], versio
 def roll_out(rec: Recommender, version: registry.Version) -> None:
     """As workers do it, but without users: those of the test come when their pasts do, and no others are asked about."""
     everything = models.Filter()
-    rec.client.set_payload(rec._space.events, {Key.FOLDED: True}, points=everything, wait=True)
+    SpaceStore(rec.client, rec._space).events.set_payload({Key.FOLDED: True}, everything)
     rec.client.delete(rec._space.users, models.FilterSelector(filter=everything), wait=True)
     job, worker = rec.reembed(model=version.name, size=version.size), Worker(rec.client)
     while job.progress().state != "live":

@@ -22,18 +22,18 @@ TIMEOUT = 60
 """Seconds for one request to Qdrant."""
 
 
-EMBEDDED = True
-"""Vectors are made before the client sees them. Not told so (``cloud_inference``), it searches every number for texts to embed,
-which takes twice as long as sending them."""
+NO_TEXTS_TO_EMBED = True
+"""Value of the client's ``cloud_inference``: without it the client searches every vector for texts to embed, which takes twice
+as long as sending the vectors."""
 
 
 def _check_address(url: str | None, path: str | None) -> None:
     if (url is None) == (path is None):
         raise InvalidInput(
-            "name either a Qdrant server (url='http://localhost:6333') or a folder for embedded Qdrant (path='./data')"
+            "pass either a Qdrant server (url='http://localhost:6333') or a folder for embedded Qdrant (path='./data')"
         )
     if url is not None and not _is_web_url(url):
-        raise InvalidInput(f"a Qdrant URL is written http://host:6333 or https://host:6333, not {url!r}")
+        raise InvalidInput(f"a Qdrant URL must look like http://host:6333 or https://host:6333, not {url!r}")
 
 
 def _is_web_url(url: str) -> bool:
@@ -46,7 +46,10 @@ def _is_web_url(url: str) -> bool:
 
 
 def open_sync(url: str | None = None, path: str | None = None, api_key: str | None = None) -> QdrantClient:
-    """A client for a server or a folder; no request is sent yet."""
+    """A client for a server or a folder. Sends no request.
+
+    Raises :class:`InvalidInput` for an impossible address, :class:`QdrantUnavailable` for a folder in use.
+    """
     _check_address(url, path)
     with warnings.catch_warnings(), translated():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
@@ -55,7 +58,7 @@ def open_sync(url: str | None = None, path: str | None = None, api_key: str | No
                 return QdrantClient(":memory:")
             return _open_folder(path)
         return QdrantClient(
-            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=EMBEDDED
+            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=NO_TEXTS_TO_EMBED
         )
 
 
@@ -65,22 +68,22 @@ def _open_folder(path: str) -> QdrantClient:
     except (OSError, ValueError, KeyError) as error:
         raise InvalidInput(
             f"{path!r} cannot be used as a folder of embedded Qdrant ({type(error).__name__}: {str(error)[:200]}): "
-            "name a folder that is empty or was made by it"
+            "choose an empty folder, or one that embedded Qdrant created"
         ) from error
 
 
 def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
-    """An asynchronous client for a server; no request is sent yet."""
+    """An asynchronous client for a server. Sends no request."""
     _check_address(url, None)
     with warnings.catch_warnings(), translated():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(
-            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=EMBEDDED
+            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=NO_TEXTS_TO_EMBED
         )
 
 
 def open_queue(client: QdrantClient, broker: str | None) -> JobQueue:
-    """Celery if a broker is given, else this process if it can do the work, else nothing."""
+    """A queue on the broker; without one, this process does the work if the workers can be imported."""
     if broker is not None:
         return CeleryQueue(broker)
     return InlineQueue(client) if inline_available() else NoQueue()

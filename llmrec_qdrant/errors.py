@@ -5,13 +5,14 @@
     LlmrecError
     ├── InvalidInput (ValueError)     an item, event, configuration, argument or filter was refused
     │   ├── InvalidFilter             a filter that cannot be read, or that uses an unindexed field
-    │   └── PartlyRejected            some of a batch was refused; the rest is stored
+    │   └── PartlyRejected            some of a batch was refused; the rest is stored (in ``contracts.answers``:
+    │                                 it carries the receipt)
     ├── SpaceError
     │   ├── SpaceNotFound             no such space in this Qdrant
     │   └── SpaceMismatch             the space was made with another model, dimension or format
-    ├── NotFound (LookupError)        the named item or user is not in the space
+    ├── NotFound (LookupError)        the named item, user, topic or version is not in the space
     ├── ServiceError
-    │   ├── QdrantUnavailable         Qdrant is down, restarting, overloaded or timed out: try again
+    │   ├── QdrantUnavailable         Qdrant is down, restarting, overloaded or too slow: try again
     │   ├── QdrantRefused             Qdrant understood the request and refused it
     │   ├── Unauthorized              the API key is missing, wrong, or lacks the right
     │   ├── ServerTooOld              the Qdrant server is older than this version needs
@@ -51,7 +52,7 @@ __all__ = [
 
 
 def describe(error: ValidationError, values: bool = True) -> str:
-    """One sentence out of a pydantic error: each field, what is wrong with it, and (if not secret) the value.
+    """A pydantic error in one sentence: each field, what is wrong with it, and with ``values`` the value.
 
     >>> from llmrec_qdrant import SpaceConfig
     >>> try: SpaceConfig(size=0)
@@ -59,18 +60,18 @@ def describe(error: ValidationError, values: bool = True) -> str:
     SpaceConfig: 'size': input should be greater than or equal to 1 (got 0)
     """
     parts = []
-    for one in error.errors():
-        path = ".".join(str(part) for part in one["loc"]) or "input"
+    for fault in error.errors():
+        path = ".".join(str(part) for part in fault["loc"]) or "input"
         field = path if len(path) <= 80 else path[:77] + "..."
-        message = re.sub(r"^(Value error|Assertion failed), ", "", one["msg"])
-        shown = show(one["input"])
-        got = "" if not values or one["type"] in {"missing", "value_error"} else f" (got {shown})"
+        message = re.sub(r"^(Value error|Assertion failed), ", "", fault["msg"])
+        shown = show(fault["input"])
+        got = "" if not values or fault["type"] in {"missing", "value_error"} else f" (got {shown})"
         parts.append(f"{field!r}: {message[0].lower()}{message[1:]}{got}")
     return f"{error.title}: {'; '.join(parts)}"
 
 
 def show(value: object) -> str:
-    """The beginning of a value, also of one that is too deep or too large to be written out."""
+    """The beginning of a value's ``repr``; its type if the value is too deep or too large to be written out."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):
@@ -83,7 +84,7 @@ class LlmrecError(Exception):
 
 
 class InvalidInput(LlmrecError, ValueError):
-    """An item, event, configuration or argument was refused at the door."""
+    """An item, event, configuration or argument was refused."""
 
 
 class InvalidFilter(InvalidInput):
@@ -91,7 +92,7 @@ class InvalidFilter(InvalidInput):
 
 
 class SpaceError(LlmrecError):
-    """The space as a whole cannot be used as asked."""
+    """The space as a whole cannot be used in this way."""
 
 
 class SpaceNotFound(SpaceError):
@@ -103,17 +104,17 @@ class SpaceMismatch(SpaceError):
 
 
 class NotFound(LlmrecError, LookupError):
-    """The named item or user is not in the space."""
+    """The named item, user, topic or version is not in the space."""
 
 
 class ServiceError(LlmrecError):
-    """Qdrant, Redis or a worker could not do its part."""
+    """Qdrant, Redis or a worker failed or did not answer."""
 
 
 class QdrantUnavailable(ServiceError):
-    """Qdrant is down, restarting, overloaded or timed out; the same call may work later.
+    """Qdrant is down, restarting, overloaded or too slow; the same call may succeed later.
 
-    ``retry_after``: seconds that Qdrant asked to wait, if it did.
+    ``retry_after``: seconds after which Qdrant asks to try again; None if it did not say.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -134,11 +135,11 @@ class ServerTooOld(ServiceError):
 
 
 class BrokerUnavailable(ServiceError):
-    """The broker did not take the message. What was written to Qdrant is safe."""
+    """The broker did not take the message. Data already written to Qdrant is safe."""
 
 
 class WorkPending(ServiceError):
-    """No worker answered in time. The work stays recorded in Qdrant and will be done."""
+    """No worker answered in time. The work stays recorded in Qdrant, and a worker will do it."""
 
 
 class JobFailed(LlmrecError):
@@ -150,4 +151,4 @@ class MissingDependency(LlmrecError, ImportError):
 
 
 class WorkPendingWarning(UserWarning):
-    """A write is stored in Qdrant, but no worker could be told; it becomes visible after reconcile."""
+    """A write is stored in Qdrant, but the queue did not take the message; reconcile will find the work."""

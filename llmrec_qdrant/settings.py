@@ -27,13 +27,13 @@ class Settings(BaseSettings):
     broker: SecretStr | None = Field(None, description="Redis for Celery, such as redis://localhost:6379/0.")
     api_key: SecretStr | None = Field(None, description="Qdrant API key.")
     space: str | None = Field(None, description="Name of the space.")
-    tenant: str | None = Field(None, description="Tenant to be bound to.")
+    tenant: str | None = Field(None, description="Tenant that the recommender is bound to.")
     llm_url: str | None = Field(None, description="OpenAI-compatible endpoint that names topics, ending in /v1.")
     llm_model: str | None = Field(None, description="Its model.")
     llm_key: SecretStr | None = Field(None, description="Its API key.")
     models: Path = Field(Path("~/.llmrec/models"), description="Folder of trained models, the same for all workers.")
     encoder_backend: Literal["auto", "fp32", "bf16", "int8"] = Field(
-        "auto", description="How workers compute: the fastest here that agrees with fp32, or always this one."
+        "auto", description="How workers compute: auto takes the fastest backend that agrees with fp32 on this machine."
     )
 
     def __init__(self, **given: Any) -> None:
@@ -45,10 +45,10 @@ class Settings(BaseSettings):
     def connection(self) -> dict[str, Any]:
         """Arguments of ``Recommender.connect``.
 
-        Raises :class:`InvalidInput` if no space is named.
+        Raises :class:`InvalidInput` if no space is set.
         """
         if not self.space:
-            raise InvalidInput("no space is named: set LLMREC_SPACE, or pass space=")
+            raise InvalidInput("no space is set: set LLMREC_SPACE, or pass space=")
         return {
             "url": self.qdrant_url,
             "path": self.path,

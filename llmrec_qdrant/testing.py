@@ -1,4 +1,4 @@
-"""Stubs for the tests of applications: a queue that remembers, an encoder that needs no model."""
+"""Stubs for the tests of applications: a queue in memory, an encoder without a model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ HASH_MODEL = "hash"
 
 
 class MemoryQueue:
-    """Keeps messages in a list; ``down=True`` refuses them as a dead broker does."""
+    """Keeps messages in the list ``sent``; with ``down=True`` it refuses them like a dead broker."""
 
     def __init__(self, down: bool = False) -> None:
         self.sent: list[Any] = []
         self.down = down
 
     def send(self, message: Any) -> None:
-        """Keep one message."""
+        """Append a message.
+
+        Raises :class:`BrokerUnavailable` if the queue is down.
+        """
         if self.down:
             raise BrokerUnavailable("this MemoryQueue is down: set down=False")
         self.sent.append(message)

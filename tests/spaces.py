@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,12 @@ def space_on(request: pytest.FixtureRequest, config: SpaceConfig) -> Iterator[Re
     made.create(config)
     yield made
     drop(made)
+
+
+def merged(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A stored payload with the bookkeeping beside the rest, for tests that name keys as they are stored."""
+    values = dict(payload or {})
+    return {**values, **values.pop("bookkeeping", {})}
 
 
 def store_of(rec: Recommender, version: int | None = None) -> SpaceStore:

@@ -98,7 +98,9 @@ def test_every_room_has_its_floor() -> None:
 
 # --- names of stored things ----------------------------------------------------------------------
 
-PAYLOAD_KEYS = {value for name, value in vars(Key).items() if name.isupper()}
+PAYLOAD_KEYS = {
+    part for name, value in vars(Key).items() if name.isupper() for part in (value, value.rpartition(".")[2])
+}
 
 METADATA_KEYS = {
     "collab_fit",

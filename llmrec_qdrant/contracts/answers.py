@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.contracts.answers."""
+"""What recommenders answer: lists, topics, interests, receipts and status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 Seen = bool | Literal["but_last"]
-"""Whether a list leaves out what its user had: True, False, or all but what they had last."""
+"""Whether a list leaves out the items its user has seen: True, False, or all but the item of the latest event."""
 
 
 class Recommendation(Contract):
@@ -35,8 +35,8 @@ class Recommendation(Contract):
     score: float = Field(description="Fused score; comparable within one list only.")
     title: str = ""
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields of the item.")
-    legs: dict[str, float] = Field(default_factory=dict, description="Score per leg, where asked to explain.")
-    reason: str = Field(default="", description="Why, in words, where asked to explain or where a fallback was used.")
+    legs: dict[str, float] = Field(default_factory=dict, description="Score per leg, with explain=True.")
+    reason: str = Field(default="", description="Why, in words, with explain=True and for a fallback.")
     topics: list[str] = Field(default_factory=list, description="Labels of the item's topics.")
 
 
@@ -57,21 +57,21 @@ MAX_LABEL = 60
 
 
 MAX_BOOST = 4.0
-"""Greatest weight that steering can give a topic."""
+"""Largest weight that steering can give a topic."""
 
 
 MAX_BOOSTED = 8
-"""Topics that one user may boost: each asks all legs again."""
+"""Topics that one user may boost: each repeats all legs in the query."""
 
 
 class Topic(Contract):
     """What a group of items is about."""
 
-    id: str = Field(description="Stays the same over refits, as long as the topic does.")
+    id: str = Field(description="Stays the same through refits, as long as the topic exists.")
     label: str = Field(description="Short and readable; yours if you edited it.")
     keywords: list[str] = Field(default_factory=list, description="Strongest first.")
     size: int = Field(default=0, ge=0, description="Items in it when topics were last fitted.")
-    examples: list[str] = Field(default_factory=list, description="Titles of the items nearest to its middle.")
+    examples: list[str] = Field(default_factory=list, description="Titles of the items nearest to its centroid.")
     label_by: Literal["keywords", "llm", "admin"] = Field(default="keywords", description="Who named it.")
     tenant: str = Field(default="", description="Owner of the items, where one space serves several.")
 
@@ -109,25 +109,27 @@ class Rejected(Contract):
 
 
 class Receipt(Contract):
-    """What became of one batch of writes. Everything counted as written is durable in Qdrant."""
+    """The outcome of a batch of writes. What it counts as written is durable in Qdrant."""
 
     written: int = Field(default=0, description="Stored, new or changed.")
     unchanged: int = Field(default=0, description="Already stored exactly like this.")
-    duplicates: int = Field(default=0, description="Dropped for a later input with the same id in the batch.")
+    duplicates: int = Field(default=0, description="Replaced by a later input with the same id in the batch.")
     textless: int = Field(default=0, description="Stored without any text: only behaviour can recommend them.")
     rejected: list[Rejected] = Field(default_factory=list)
-    queued: bool = Field(default=True, description="False: no worker could be told; reconcile will find the work.")
+    queued: bool = Field(
+        default=True, description="False: the queue did not take the messages; reconcile will find the work."
+    )
 
 
 class SpaceStatus(Contract):
-    """Counts straight from Qdrant; true after any crash."""
+    """Counts from Qdrant itself, so they hold after any crash."""
 
     space: str
     model: str
     items: int
     items_stale: int = Field(description="Waiting for a worker.")
     items_unreadable: int = Field(
-        description="Encoded, but without a dense vector: no text, or none the model can read."
+        description="Encoded, but without a dense vector: no text, or none that the model can read."
     )
     users: int
     users_stale: int

@@ -1,6 +1,5 @@
-"""The data that crosses a boundary: items, events, results, configuration and job messages.
+"""What all contracts share: the base model, and checks of ids, texts and JSON values.
 
-All are frozen pydantic models. :func:`write_schemas` (``make schemas``) writes their JSON Schemas.
 Sizes are capped here and nowhere else, so bad input is refused before it costs anything.
 """
 
@@ -14,20 +13,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from llmrec_qdrant.errors import InvalidInput, describe, show
 
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_ID",
+    "MAX_PAYLOAD",
+    "MAX_TEXT",
+    "Contract",
+    "ExternalId",
+    "Text",
+    "check_json",
+    "external_id",
+]
+
 MAX_ID = 256
 """Characters in an external id."""
-
-
 MAX_TEXT = 1_000_000
 """Characters in one text field; workers read only the first few thousand."""
-
-
 MAX_PAYLOAD = 64_000
 """Bytes of an item's own payload, as JSON."""
-
-
 MAX_DEPTH = 60
-"""Levels of an item's own payload."""
+"""Levels of an item's own payload: deeper ones exceed what Qdrant parses."""
 
 
 class Contract(BaseModel):
@@ -43,7 +48,7 @@ class Contract(BaseModel):
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """A model from a mapping or from an instance of it.
+        """A model from a mapping; an instance of the model is returned as it is.
 
         Raises :class:`InvalidInput` naming the field at fault.
         """
@@ -55,25 +60,25 @@ class Contract(BaseModel):
 
 
 def _external_id(value: object) -> object:
-    """Integers become text; text must be short, printable and without surrounding space."""
+    """An id as text. Whole numbers become text; text must be short and printable, without space around it."""
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= 10**MAX_ID:
-            raise ValueError(f"an id may have {MAX_ID} characters, this number has more digits")
+            raise ValueError(f"an id may have {MAX_ID} characters, and this number has more digits")
         return str(value)
     if not isinstance(value, str):
         return value
     if not value or value != value.strip():
         raise ValueError(f"an id must not be empty or begin or end with white space, not {value[:40]!r}")
     if len(value) > MAX_ID:
-        raise ValueError(f"an id may have {MAX_ID} characters, this one has {len(value):,}")
+        raise ValueError(f"an id may have {MAX_ID} characters, and this one has {len(value):,}")
     bad = next((c for c in value if unicodedata.category(c) in {"Cc", "Cs"}), None)
     if bad is not None:
-        raise ValueError(f"an id must not hold control characters, found {bad!r} in {value[:40]!r}")
+        raise ValueError(f"an id must not contain control characters: {bad!r} in {value[:40]!r}")
     return value
 
 
 def external_id(value: object) -> str:
-    """An id as items and users have it, from what a caller gave.
+    """The id of an item or user as it is stored.
 
     Raises :class:`InvalidInput`.
     """
@@ -82,25 +87,28 @@ def external_id(value: object) -> str:
     except ValueError as error:
         raise InvalidInput(str(error)) from None
     if not isinstance(checked, str):
-        raise InvalidInput(f"an id is a text or a whole number, not {show(value)}")
+        raise InvalidInput(f"an id must be a text or a whole number, not {show(value)}")
     return checked
 
 
-def _check_json(value: object, depth: int = 0) -> None:
-    """Refuse what Qdrant would refuse together with the whole batch."""
+def check_json(value: object, depth: int = 0) -> None:
+    """Refuse a value for which Qdrant would refuse the whole batch.
+
+    Raises :class:`ValueError`.
+    """
     if depth > MAX_DEPTH:
         raise ValueError(f"a payload may be nested {MAX_DEPTH} levels deep")
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
-        raise ValueError(f"whole numbers have up to 64 bits, not {show(value)}: send it as text")
+        raise ValueError(f"a whole number may have 64 bits, and {show(value)} has more: send it as text")
     if isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
-            _check_json(part, depth + 1)
+            check_json(part, depth + 1)
 
 
 def _text(value: object) -> object:
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise ValueError(
-            f"a text may have {MAX_TEXT:,} characters, this one has {len(value):,}: send its beginning or a summary"
+            f"a text may have {MAX_TEXT:,} characters, and this one has {len(value):,}: send its beginning or a summary"
         )
     if isinstance(value, str):  # half a surrogate pair can be neither stored nor encoded
         return value.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.contracts.config."""
+"""The configuration of a space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from llmrec_qdrant.contracts.checks import Contract
-from llmrec_qdrant.contracts.entities import RESERVED
+from llmrec_qdrant.contracts.entities import RESERVED, is_bookkeeping
 
 __all__ = ["LEGS", "FieldKind", "Leg", "SpaceConfig"]
 
@@ -34,7 +34,7 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def _default_weights() -> dict[Leg, float]:
-    """Collab twice: on Amazon Beauty that raised NDCG@10 of the fused query from .0564 to .0607."""
+    """Collab counts twice: on Amazon Beauty this raises NDCG@10 of the fused query from .0564 to .0607."""
     return dict(zip(LEGS, (1.0, 1.0, 2.0), strict=True))
 
 
@@ -43,9 +43,9 @@ def _digest(*parts: object) -> str:
 
 
 class SpaceConfig(Contract):
-    """Everything that decides what the vectors of a space mean and how they are ranked.
+    """Everything that decides what the vectors of a space mean and how items are ranked.
 
-    The first block fixes the vectors: changing it means re-embedding. The rest may change any time.
+    The first block decides the vectors: another value there needs a re-embedding. The rest may change at any time.
     """
 
     IDENTITY: ClassVar[tuple[str, ...]] = (
@@ -59,22 +59,32 @@ class SpaceConfig(Contract):
     )
     revision: str | None = Field(default=None, description="Commit of the model, pinned.")
     pooling: Literal["mean", "cls"] = Field(default="mean", description="How token vectors become one text vector.")
-    size: int = Field(default=384, ge=1, le=8192, description="Numbers in a dense vector.")
-    max_tokens: int = Field(default=256, ge=8, le=8192, description="Tokens of a text that the encoder reads.")
-    similarity: Literal["cosine", "pearson"] = Field(default="cosine", description="Pearson centres each vector first.")
+    size: int = Field(default=384, ge=1, le=8192, description="Dimension of a dense vector.")
+    max_tokens: int = Field(
+        default=256, ge=8, le=8192, description="Tokens of a text that the encoder reads; the rest is cut."
+    )
+    similarity: Literal["cosine", "pearson"] = Field(
+        default="cosine", description="pearson: each vector is centred first."
+    )
     stemmer: str = Field(default="english", description="Snowball stemmer for words in Latin script.")
 
-    fields: dict[str, FieldKind] = Field(default_factory=dict, description="Payload fields to filter on: name, kind.")
+    fields: dict[str, FieldKind] = Field(
+        default_factory=dict, description="Payload fields to filter and order by: path → kind."
+    )
 
     half_life_days: float = Field(
-        default=30.0, gt=0, allow_inf_nan=False, description="After so many days an event counts half."
+        default=30.0, gt=0, allow_inf_nan=False, description="Days after which an event counts half."
     )
-    position_decay: float = Field(default=0.6, gt=0, le=1, description="Factor per step back, for dense and tfidf.")
-    collab_decay: float = Field(default=0.6, gt=0, le=1, description="Factor per step back, for collab.")
+    position_decay: float = Field(
+        default=0.6, gt=0, le=1, description="Factor per event further back, for the dense and tfidf legs of users."
+    )
+    collab_decay: float = Field(
+        default=0.6, gt=0, le=1, description="Factor per event further back, for the collab leg of users."
+    )
     collab_distance: float = Field(
-        default=0.5, ge=0, le=4, description="Two items d steps apart count as d to the power of minus this."
+        default=0.5, ge=0, le=4, description="Two items of a user, d events apart, count d to the power of minus this."
     )
-    history: int = Field(default=100, ge=1, le=1000, description="Most recent events that form a user's vectors.")
+    history: int = Field(default=100, ge=1, le=1000, description="Most recent events that form the vectors of a user.")
     event_weights: dict[str, float] = Field(
         default_factory=lambda: {
             "view": 1.0, "like": 2.0, "purchase": 3.0, "rating": 2.0, "review": 2.0, "search": 1.0, "dislike": -1.0,
@@ -92,26 +102,28 @@ class SpaceConfig(Contract):
     @field_validator("fields")
     @classmethod
     def _fields_are_yours(cls, fields: dict[str, FieldKind]) -> dict[str, FieldKind]:
-        if taken := sorted(RESERVED & fields.keys()):
-            raise ValueError(f"{taken} are the product's own and need no entry")
+        if taken := sorted(name for name in fields if name in RESERVED or is_bookkeeping(name)):
+            raise ValueError(f"the product itself indexes {taken}: leave them out")
         if odd := [name for name in fields if not re.fullmatch(_FIELD_PATH, name)]:
-            raise ValueError(f"{odd[0]!r} is no path of a payload field, such as year, director.name or cast[].name")
+            raise ValueError(
+                f"{odd[0]!r} is not the path of a payload field; examples: year, director.name, cast[].name"
+            )
         return fields
 
     @model_validator(mode="after")
     def _numbers_make_sense(self) -> SpaceConfig:
         low, high = self.rating_scale
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"rating_scale must rise, not {self.rating_scale}")
+            raise ValueError(f"rating_scale must rise from lowest to highest, not {self.rating_scale}")
         if not all(math.isfinite(w) for w in self.event_weights.values()):
             raise ValueError(f"event_weights must be finite, not {self.event_weights}")
         if any(not math.isfinite(w) or w < 0 for w in self.weights.values()) or not any(self.weights.values()):
-            raise ValueError(f"weights must be zero or more, one of them above zero, not {self.weights}")
+            raise ValueError(f"weights must be zero or more, at least one of them above zero, not {self.weights}")
         return self
 
     @property
     def folding(self) -> str:
-        """Digest of what users' vectors depend on beside the model: where it changes, they are made anew."""
+        """Digest of the settings that decide the vectors of users, besides the model; if it changes, they are rebuilt."""
         return _digest(
             self.half_life_days, self.position_decay, self.collab_decay, self.history,
             sorted(self.event_weights.items()), self.rating_scale,
@@ -119,12 +131,19 @@ class SpaceConfig(Contract):
 
     @property
     def fitting(self) -> str:
-        """Digest of what the collab leg of items depends on: which events count, and how distance does."""
+        """Digest of the settings that decide the collab leg of items: which events count, and how distance counts."""
         ignored = sorted(kind for kind, weight in self.event_weights.items() if weight <= 0)
         return _digest(self.collab_distance, ignored, self.rating_scale)
 
     @property
     def encoder_id(self) -> str:
-        """The name under which vectors record what made them."""
+        """What made the vectors, in words; differs wherever :attr:`IDENTITY` does.
+
+        >>> SpaceConfig().encoder_id
+        'sentence-transformers/all-MiniLM-L6-v2 (384 dimensions, max 256 tokens, mean)'
+        """
         revision = f"@{self.revision}" if self.revision else ""
-        return f"{self.model}{revision} ({self.pooling}, {self.max_tokens}, {self.similarity})"
+        parts = [f"{self.size} dimensions", f"max {self.max_tokens} tokens", self.pooling]
+        parts += [self.similarity] if self.similarity != "cosine" else []
+        parts += [f"{self.stemmer} stems"] if self.stemmer != "english" else []
+        return f"{self.model}{revision} ({', '.join(parts)})"

@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.contracts.entities."""
+"""What applications store: items and events."""
 
 from __future__ import annotations
 
@@ -11,23 +11,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from llmrec_qdrant.contracts.checks import MAX_PAYLOAD, Contract, ExternalId, Text, _check_json
+from llmrec_qdrant.contracts.checks import MAX_PAYLOAD, Contract, ExternalId, Text, check_json
 from llmrec_qdrant.errors import show
 
 __all__ = ["Event", "Item"]
 
 
 MAX_SKEW = timedelta(days=1)
-"""How far in the future an event may lie (clocks differ, time zones get mixed up)."""
+"""How far in the future an event may lie: clocks differ, and time zones get mixed up."""
 
 
 RESERVED = frozenset(
-    {
-        "item_id", "tenant", "title", "text", "topics", "topic_ids", "topics_fit", "popularity", "src_hash", "stale", "model",
-        "terms", "legs", "collab_since", "embedded_at", "lease", "attempts", "set_aside", "set_aside_why",
-    }
-)  # fmt: skip
+    {"item_id", "tenant", "title", "text", "topics", "topic_ids", "terms", "popularity", "bookkeeping"}
+)
 """Payload keys of an item that belong to the product."""
+
+
+def is_bookkeeping(field: str) -> bool:
+    """Whether a field name, or a path of Qdrant, leads into the bookkeeping of the product.
+
+    >>> [is_bookkeeping(path) for path in ("bookkeeping.stale", '"bookkeeping"[0]', "bookkeepings")]
+    [True, True, False]
+    """
+    return re.match(r'"?bookkeeping"?(?:[.\[]|$)', field) is not None
 
 
 class Item(Contract):
@@ -57,20 +63,20 @@ class Item(Contract):
 
     @field_validator("payload")
     @classmethod
-    def _payload_is_ours_to_store(cls, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if taken := sorted(RESERVED & payload.keys()):
+    def _payload_can_be_stored(cls, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if taken := sorted(name for name in payload if name in RESERVED or is_bookkeeping(name)):
             raise ValueError(f"the names {taken} are the product's own: rename these fields")
         if odd := [name for name in payload if not name.strip() or '"' in name or re.search(r"[\x00-\x1f]", name)]:
-            raise ValueError(f"{show(odd[0])} is no name of a field: use letters, digits, '_' or '-'")
-        _check_json(payload)
+            raise ValueError(f"{show(odd[0])} cannot be the name of a field: use letters, digits, '_' or '-'")
+        check_json(payload)
         try:
             size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8"))
         except UnicodeEncodeError:
-            raise ValueError("a text holds half a surrogate pair, which UTF-8 cannot carry") from None
+            raise ValueError("a text contains half a surrogate pair, which UTF-8 cannot encode") from None
         except ValueError:
             raise ValueError("numbers must be finite: JSON knows neither NaN nor infinity") from None
         if size > MAX_PAYLOAD:
-            raise ValueError(f"a payload may have {MAX_PAYLOAD:,} bytes as JSON, this one has {size:,}")
+            raise ValueError(f"a payload may have {MAX_PAYLOAD:,} bytes as JSON, and this one has {size:,}")
         return payload
 
     @property
@@ -112,7 +118,9 @@ class Event(Contract):
     type: str = Field(description="view, like, dislike, purchase, rating, review, search, or a word of your own.")
     item: ExternalId | None = Field(default=None, description="The item's id; it may arrive later than the event.")
     text: Text = Field(default="", description="What the user wrote: a search, a review, a wish.")
-    value: float | None = Field(default=None, description="A rating, on the space's rating scale.", allow_inf_nan=False)
+    value: float | None = Field(
+        default=None, description="A rating, on the rating scale of the space.", allow_inf_nan=False
+    )
     ts: datetime = Field(default_factory=_now, description="When: Unix seconds or ISO 8601; without a zone it is UTC.")
     session: ExternalId | None = Field(default=None, description="Your own id of the visit.")
     id: ExternalId | None = Field(default=None, description="Your own id of the event.")
@@ -121,7 +129,7 @@ class Event(Contract):
     @classmethod
     def _type_is_a_word(cls, value: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", value):
-            raise ValueError(f"an event type is a short lower-case word such as 'view', not {value[:40]!r}")
+            raise ValueError(f"an event type must be a short lower-case word such as 'view', not {value[:40]!r}")
         return value
 
     @field_validator("ts", mode="before", json_schema_input_type=datetime | Annotated[float, Field(ge=0, lt=1e11)])
@@ -141,7 +149,7 @@ class Event(Contract):
         try:
             value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         except OverflowError:
-            raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 of UTC") from None
+            raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
         if value > _now() + MAX_SKEW:
             raise ValueError(f"{value.isoformat()} lies more than a day in the future: check the clock and the unit")
         return value
@@ -156,7 +164,7 @@ class Event(Contract):
 
     @property
     def event_id(self) -> str:
-        """The given id, or one derived from the content."""
+        """Your own id, or else a digest of the content."""
         if self.id is not None:
             return self.id
         content = [self.user, self.type, self.item, self.text, self.value, self.ts.timestamp(), self.session]

@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.contracts.schema."""
+"""The contracts as JSON Schema files; written by ``make schemas``."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def change_aliases(operations: Sequence[Any]) -> Steps[None]:
 def create_collection(
     collection: str, spec: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
 ) -> Steps[None]:
-    """Create a collection; see :func:`llmrec_qdrant.space.layout.collection_spec`."""
+    """Create a collection; see :func:`llmrec_qdrant.space.schema.collection_spec`."""
     yield from call("create_collection", collection_name=collection, metadata=dict(metadata or {}), **spec)
 
 

@@ -17,6 +17,7 @@ from llmrec_qdrant.query.options import check_limit, check_seen, left_out
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.conditions import all_of, equals, where
 from llmrec_qdrant.space.layout import DENSE, Key
+from llmrec_qdrant.space.points import Point
 
 __all__ = ["shelves"]
 
@@ -31,24 +32,23 @@ def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) 
     check_seen(exclude_seen)
     stored = yield from read_user(bound, user, vectors=True)
     interests = yield from current_interests(bound, stored)
-    strongest = sorted(
-        (interest for interest in interests if interest.steer > 0),
-        key=lambda interest: -interest.weight * interest.steer,
-    )[:rows]
+    strongest = _strongest(interests, rows)
     if not strongest:
         return []
     seen = bound.item_points(left_out(stored.seen, stored.last, exclude_seen))
     batch = [_request(bound, stored, interest, limit, seen) for interest in strongest]
     lists = yield from calls.query(bound.space.items, batch)
-    return [
-        Shelf(
-            interest=interest,
-            title=f"Because you follow {interest.label}",
-            items=results.recommendations(points),
-        )
-        for interest, points in zip(strongest, lists, strict=True)
-        if points
-    ]
+    return [_shelf(interest, points) for interest, points in zip(strongest, lists, strict=True) if points]
+
+
+def _strongest(interests: Sequence[Interest], number: int) -> list[Interest]:
+    followed = (interest for interest in interests if interest.steer > 0)
+    return sorted(followed, key=lambda interest: -interest.weight * interest.steer)[:number]
+
+
+def _shelf(interest: Interest, points: Sequence[Point]) -> Shelf:
+    title = f"Because you follow {interest.label}"
+    return Shelf(interest=interest, title=title, items=results.recommendations(points))
 
 
 def _request(

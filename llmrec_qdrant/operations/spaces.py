@@ -17,6 +17,7 @@ from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.versions import on_every_version
 from llmrec_qdrant.space import layout
 from llmrec_qdrant.space.layout import CollectionKind, Space
+from llmrec_qdrant.space.schema import collection_spec, indexes
 
 __all__ = ["CONFIG_AGE", "build_collection", "check_server", "configure", "create", "load_config"]
 
@@ -142,11 +143,11 @@ def build_collection(
     if not exists:
         stored = {**layout.metadata(config), **(metadata or {})} if kind == "items" else {}
         try:
-            yield from calls.create_collection(name, layout.collection_spec(kind, config), stored)
+            yield from calls.create_collection(name, collection_spec(kind, config), stored)
         except QdrantRefused as error:
             if "already exists" not in str(error):  # another process was faster
                 raise
     indexed = yield from calls.indexed_keys(name)
-    for key, schema in layout.indexes(kind, config).items():
+    for key, schema in indexes(kind, config).items():
         if key not in indexed:
             yield from calls.create_index(name, key, schema)

@@ -1,4 +1,4 @@
-"""What an operation asks of the outside world, and the two drivers that answer.
+"""The effects that operations yield, and the two drivers that carry them out.
 
 Operations are generators that yield effects and receive results, so one body serves the synchronous
 and the asynchronous recommender (the "sans I/O" pattern).
@@ -24,7 +24,7 @@ from llmrec_qdrant.errors import BrokerUnavailable, LlmrecError, WorkPendingWarn
 from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.queues.base import JobQueue
 
-__all__ = ["Call", "Effect", "Send", "Sleep", "Steps", "drive", "drive_async"]
+__all__ = ["Call", "Effect", "Send", "Sleep", "Steps", "call", "drive", "drive_async", "notify"]
 
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Send:
-    """Give a message to the job queue."""
+    """Send a message to the job queue."""
 
     message: Message
 
@@ -65,7 +65,7 @@ def call(method: str, **arguments: Any) -> Steps[Any]:
 
 @contextmanager
 def _quiet(method: str) -> Iterator[None]:
-    """Embedded Qdrant warns that indexes have no effect there: true, and no concern of the caller."""
+    """Silences a warning of embedded Qdrant: that indexes have no effect there does not concern the caller."""
     if method != "create_payload_index":
         yield
         return
@@ -137,7 +137,7 @@ async def drive_async(
 
 
 def notify(messages: Iterable[Message]) -> Steps[bool]:
-    """Send hints; False, and a warning, if the queue did not take them."""
+    """Send messages; if the queue does not take one, warn and return False."""
     for message in messages:
         try:
             yield Send(message)

@@ -1,4 +1,4 @@
-"""Foreign exceptions → ours, with the cause and the mend in words."""
+"""Exceptions of the Qdrant client → ours, with the cause and what to do, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a payload's values are of the kinds that its space indexes: others are stored by Qdrant and found by no filter."""
+"""Checks and converts payload values for the fields of a space: Qdrant stores values of another kind, but no filter finds them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["as_kind", "check_payload"]
 MOMENT = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:([Tt ])(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?(Z|z|[+-]\d{2}:\d{2})?)?"
 )
-"""The forms of a time that Qdrant reads (checked against a server: tests/adapter/query/test_fields.py)."""
+"""The forms of a time that Qdrant reads, checked against a server in tests/adapter/query/test_fields.py."""
 
 
 _PARTS = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -30,7 +30,7 @@ UUID = re.compile(rf"(?:urn:uuid:)?{_PARTS}|\{{{_PARTS}\}}|[0-9a-f]{{32}}", re.I
 
 
 def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> None:
-    """Refuse a payload with a value of another kind than its field has; missing ones, None and lists of values are fine.
+    """Refuse a payload in which a value does not fit its field; missing fields, None and lists of values are fine.
 
     Raises :class:`InvalidInput`.
 
@@ -53,25 +53,25 @@ def _steps(path: str) -> Sequence[str]:
     return re.findall(r'"[^"]+"|[^."\[\]]+|\[\d*\]', path)
 
 
-def _values(found: Any, steps: Sequence[str]) -> Iterator[Any]:
-    """What Qdrant finds at the end of a path: a value, or each of a list; ``[]`` goes into a list on the way."""
+def _values(node: Any, steps: Sequence[str]) -> Iterator[Any]:
+    """The values that Qdrant reads at the end of a path: one, or each of a list; ``[]`` enters a list on the way."""
     if not steps:
-        yield from (one for one in (found if isinstance(found, list) else [found]) if one is not None)
+        yield from (value for value in (node if isinstance(node, list) else [node]) if value is not None)
     elif steps[0] == "[]":
-        for one in found if isinstance(found, list) else ():
-            yield from _values(one, steps[1:])
-    elif isinstance(found, Mapping):
-        yield from _values(found.get(steps[0].strip('"')), steps[1:])
+        for part in node if isinstance(node, list) else ():
+            yield from _values(part, steps[1:])
+    elif isinstance(node, Mapping):
+        yield from _values(node.get(steps[0].strip('"')), steps[1:])
 
 
 def as_kind(value: Any, kind: FieldKind) -> Any:
-    """What a source without types, or with others, says as a value of this kind; as it is where it says none.
+    """A value of an untyped source, such as CSV, as this kind; a value that does not fit is returned as it is.
 
     >>> as_kind("1995.0", "integer"), as_kind(1, "bool"), as_kind(7, "keyword"), as_kind("soon", "integer")
     (1995, True, '7', 'soon')
     """
     if isinstance(value, list):
-        return [as_kind(one, kind) for one in value]
+        return [as_kind(part, kind) for part in value]
     if kind in {"keyword", "text"} and type(value) in {int, float}:
         return str(value)
     if kind == "bool" and type(value) in {int, float} and value in {0, 1}:
@@ -108,11 +108,13 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_moment(value: Any) -> bool:
-    found = MOMENT.fullmatch(value) if isinstance(value, str) else None
-    if not found:
+    match = MOMENT.fullmatch(value) if isinstance(value, str) else None
+    if not match:
         return False
-    year, month, day, between, hour, minute, second, _, zone = found.groups()
-    if second is None and between is not None and (between != " " or zone):  # minutes alone: only after a space
+    year, month, day, separator, hour, minute, second, _, zone = match.groups()
+    if (
+        second is None and separator is not None and (separator != " " or zone)
+    ):  # a time without seconds: only after a space
         return False
     try:
         datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))

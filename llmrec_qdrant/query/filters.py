@@ -1,10 +1,10 @@
-"""What a user may write as a filter → a Qdrant filter, checked against the indexed fields.
+"""Filters as callers write them → Qdrant filters, checked against the indexed fields.
 
 A filter is a ``qdrant_client.models.Filter``, Qdrant's own JSON (``{"must": [...]}``), or the short form::
 
     {"year": {"gte": 2000}, "genre": ["sci-fi", "crime"], "lang": {"not": "zh"}}
 
-in which all fields must hold. Per field: a value (equals), a list (any of), or an object with
+All fields must match. Per field: a value (equals), a list (any of), or an object with
 ``gt gte lt lte`` (numbers, or ISO times), ``any``, ``not`` (a value or a list), ``text`` (full text),
 ``exists`` (true or false).
 """
@@ -23,7 +23,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidFilter, show
-from llmrec_qdrant.space.layout import filterable
+from llmrec_qdrant.space.schema import filterable
 
 __all__ = ["FilterLike", "parse_filter"]
 
@@ -37,10 +37,10 @@ _CLAUSES = {"must", "should", "must_not", "min_should"}
 _BOUNDS = ("gt", "gte", "lt", "lte")
 
 
-def parse_filter(given: FilterLike | None, config: SpaceConfig) -> models.Filter | None:
-    """The filter to send, or None for none.
+def parse_filter(filter: FilterLike | None, config: SpaceConfig) -> models.Filter | None:
+    """The Qdrant filter, or None for none.
 
-    Raises :class:`InvalidFilter` for a filter that cannot be read or a field without an index.
+    Raises :class:`InvalidFilter` for a filter that cannot be read or that uses a field without an index.
 
     >>> parse_filter({"year": {"gte": 2000}}, SpaceConfig(fields={"year": "integer"})).must[0].range.gte
     2000.0
@@ -48,39 +48,44 @@ def parse_filter(given: FilterLike | None, config: SpaceConfig) -> models.Filter
     ... except InvalidFilter as refused: print(str(refused)[:61])
     the filter uses 'yeer', which has no payload index: add it to
     """
-    if given is None:
+    if filter is None:
         return None
     try:
-        parsed = _parse(given)
+        parsed = _parse(filter)
         parsed.model_dump_json().encode("utf-8")
     except (ValidationError, RecursionError, PydanticSerializationError, UnicodeError):
-        raise InvalidFilter(f"the filter cannot be read, or cannot be sent as JSON: {show(given)}") from None
+        raise InvalidFilter(f"the filter cannot be read, or cannot be sent as JSON: {show(filter)}") from None
+    _check_indexed(parsed, config)
+    return parsed
+
+
+def _check_indexed(filter: models.Filter, config: SpaceConfig) -> None:
     known = filterable(config)
-    for key in _keys(parsed):
+    for key in _keys(filter):
         if key not in known:
             raise InvalidFilter(
                 f"the filter uses {key!r}, which has no payload index: add it to the space with "
                 f"`llmrec init --field {key}:keyword` or create(SpaceConfig(fields={{{key!r}: 'keyword'}})) "
-                f"(the kind may also be integer, float, bool, datetime); indexed now: {', '.join(sorted(config.fields)) or 'none of your fields'}"
+                f"(the kind may also be integer, float, bool, datetime); indexed now: "
+                f"{', '.join(sorted(config.fields)) or 'none of your fields'}"
             )
-    return parsed
 
 
-def _parse(given: FilterLike) -> models.Filter:
-    if isinstance(given, models.Filter):
-        return given
-    if not isinstance(given, Mapping):
-        raise InvalidFilter(f"a filter is a Filter or a dict, not {show(given)}")
-    if not all(isinstance(key, str) for key in given):
-        raise InvalidFilter(f"a filter names fields by texts, not {show(dict(given))}")
-    if given and given.keys() <= _CLAUSES:
+def _parse(filter: FilterLike) -> models.Filter:
+    if isinstance(filter, models.Filter):
+        return filter
+    if not isinstance(filter, Mapping):
+        raise InvalidFilter(f"a filter must be a Filter or a dict, not {show(filter)}")
+    if not all(isinstance(key, str) for key in filter):
+        raise InvalidFilter(f"the keys of a filter must be names of fields: {show(dict(filter))}")
+    if filter and filter.keys() <= _CLAUSES:
         try:
-            return models.Filter.model_validate(dict(given))
+            return models.Filter.model_validate(dict(filter))
         except ValidationError as error:
-            raise InvalidFilter(f"not a Qdrant filter: {error.errors()[0]['msg']} in {show(dict(given))}") from None
-    parts: list[models.Filter] = [_field(key, wanted) for key, wanted in given.items()]
+            raise InvalidFilter(f"not a Qdrant filter: {error.errors()[0]['msg']} in {show(dict(filter))}") from None
+    parts: list[models.Filter] = [_field(key, wanted) for key, wanted in filter.items()]
     if not parts:
-        raise InvalidFilter("an empty filter {} matches nothing in particular: leave it out")
+        raise InvalidFilter("an empty filter {} has no condition: leave it out")
     return models.Filter(
         must=[condition for part in parts for condition in part.must or []] or None,
         must_not=[condition for part in parts for condition in part.must_not or []] or None,

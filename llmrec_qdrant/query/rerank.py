@@ -91,6 +91,11 @@ def calibrated(
         return list(range(min(limit, len(scores))))
     relevance = _scaled(np.array(scores, dtype=np.float64))
     member = np.array([[topic == name for name in interests] for topic in topics], dtype=np.float64)
+    return sorted(_picked(relevance, member, shares, limit, trade_off))
+
+
+def _picked(relevance: np.ndarray, member: np.ndarray, shares: np.ndarray, limit: int, trade_off: float) -> list[int]:
+    """Candidates (rows of ``member``: which interest each belongs to) in the order they are picked."""
     counts = np.zeros(len(shares))
     picked: list[int] = []
     left = np.ones(len(relevance), dtype=bool)
@@ -100,7 +105,7 @@ def calibrated(
         picked.append(best)
         left[best] = False
         counts += member[best]
-    return sorted(picked)
+    return picked
 
 
 def divergence(interests: Mapping[str, float], topics: Sequence[str | None]) -> float:

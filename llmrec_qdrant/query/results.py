@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
 from llmrec_qdrant.contracts.config import Leg
-from llmrec_qdrant.space.layout import COLLAB, DENSE, ITEM_INTERNAL, TFIDF, Key
+from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF, Key, own_fields
 from llmrec_qdrant.space.points import Point
 
 __all__ = ["by_popularity", "leg_scores", "reason", "recommendations", "users"]
@@ -30,7 +30,7 @@ def _recommendation(point: Point, score: float, reason: str) -> Recommendation:
         id=point.get(Key.ITEM_ID, point.id),
         score=score,
         title=point.get(Key.TITLE, ""),
-        payload={key: value for key, value in point.payload.items() if key not in ITEM_INTERNAL},
+        payload=own_fields(point.payload),
         reason=reason,
         topics=point.get(Key.TOPICS, []),
     )

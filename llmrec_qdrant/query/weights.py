@@ -33,6 +33,11 @@ def multiplicities(weights: Mapping[Leg, float], largest: int = MAX_REPEATS) -> 
             f"not {show(weights)}"
         )
     shares = {leg: weights[leg] / max(weights.values()) for leg in LEGS if weights.get(leg, 0) > 0}
+    return _smallest(shares, largest)
+
+
+def _smallest(shares: Mapping[Leg, float], largest: int) -> dict[Leg, int]:
+    """Whole numbers for shares of the greatest weight."""
 
     def rounded(scale: int) -> dict[Leg, int]:
         return {leg: max(1, round(share * scale)) for leg, share in shares.items()}

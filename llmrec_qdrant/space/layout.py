@@ -1,4 +1,4 @@
-"""How a space lies in Qdrant: collections, aliases, vectors, payload keys and their indexes.
+"""How a space is stored in Qdrant: names of collections, aliases, vectors, payload keys and metadata.
 
 Nobody outside this module spells the name of a collection, a vector or a payload key.
 
@@ -21,11 +21,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from qdrant_client import models
-
-from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig
+from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
-from llmrec_qdrant.space.job_record import JOB_INDEXES
+from llmrec_qdrant.space.points import BOOKKEEPING
 
 __all__ = [
     "COLLAB",
@@ -37,31 +35,23 @@ __all__ = [
     "CollectionKind",
     "Key",
     "Space",
-    "collection_spec",
-    "indexes",
     "metadata",
     "read_metadata",
 ]
 
-
-FORMAT = 1
-"""Raised when stored data of older code can no longer be read as it is."""
-
+FORMAT = 2
+"""Format of the stored data; rises when older data can no longer be read."""
 
 DENSE: Literal["dense"] = "dense"
 
-
 TFIDF: Literal["tfidf"] = "tfidf"
 
-
 COLLAB: Literal["collab"] = "collab"
-
 
 INTERESTS = "interests"
 
 
 CollectionKind = Literal["items", "users", "topics", "texts", "events", "jobs"]
-
 
 KINDS: tuple[CollectionKind, ...] = ("items", "users", "topics", "texts", "events", "jobs")
 
@@ -70,12 +60,18 @@ PLAIN: frozenset[CollectionKind] = frozenset({"events", "jobs"})
 """Kinds without versions."""
 
 
-class Key:
-    """Payload keys."""
+def _bookkeeping(name: str) -> str:
+    return f"{BOOKKEEPING}.{name}"
 
+
+class Key:
+    """Keys of a flat payload: what people read, and the paths of the bookkeeping."""
+
+    # --- what people read -------------------------------------------------------------------------
     ITEM_ID = "item_id"
     USER_ID = "user_id"
     EVENT_ID = "event_id"
+    TOPIC_ID = "topic_id"
     TENANT = "tenant"
     TITLE = "title"
     TEXT = "text"
@@ -83,73 +79,84 @@ class Key:
     """Of an item: labels of its topics, for people and filters."""
     TOPIC_IDS = "topic_ids"
     """Of an item: ids of its topics, which outlive a change of label."""
-    FIT = "topics_fit"
-    """Of an item: the fit its topic is of; of a topic: the fit that wrote it. What differs from the last fit is outdated."""
-    TOPIC_ID = "topic_id"
-    KEYWORDS = "keywords"
-    SIZE = "size"
-    EXAMPLES = "examples"
-    LABEL_BY = "label_by"
-    """Of a topic: who named it; a name by an admin is never replaced."""
-    CUT = "cut"
-    """Of a topic: the score below which an item is an outlier, with and without a dense vector."""
+    TERMS = "terms"
+    """Words: of an item by frequency, of a user by interest."""
+    POPULARITY = "popularity"
     INTERESTS = INTERESTS
     """Of a user: interests in words; the vector of the same name holds one row for each."""
     RECENT = "recent"
     """Of a user: the last ten events with the titles of their items, newest first."""
     STEER = "steer"
     """Of a user: topic → weight, set by the user. Not derived from anything: workers keep it."""
-    TERMS = "terms"
-    """Readable words: of an item by frequency, of a user by interest."""
-    POPULARITY = "popularity"
-    COLLAB_SINCE = "collab_since"
-    """Of an item: since when there are events that its collab leg does not know."""
-    SRC_HASH = "src_hash"
-    """Digest of what a vector was made from; guards every write of a worker."""
-    STALE = "stale"
-    """True: the vectors lag their source."""
-    MODEL = "model"
-    LEGS = "legs"
-    """Names of the vectors the point has."""
-    EMBEDDED_AT = "embedded_at"
-    UPDATED_AT = "updated_at"
-    REVISION = "revision"
-    """Of a user: changes with every new event; guards every write of a worker."""
-    WAITING = "waiting"
-    """Of a user: items of events that were not in the catalogue, or not encoded, at the last refresh."""
-    FOLDING = "folding"
-    """Of a user: digest of the settings its vectors were made with, and the fit of topics its interests are of."""
-    SEEN = "seen"
-    LAST = "last_taken"
-    """Of a user: the item of the latest event that counts for its item."""
     N_EVENTS = "n_events"
+    UPDATED_AT = "updated_at"
     TYPE = "type"
     VALUE = "value"
     TS = "ts"
     SESSION = "session"
-    FOLDED = "folded"
-    """Of an event: its user's vectors know it."""
     LABEL = "label"
-    LEASE = "lease"
-    """Until then somebody is on it: reconcile does not enqueue it again."""
-    ATTEMPTS = "attempts"
+    LABEL_BY = "label_by"
+    """Of a topic: who named it; a label by an admin is never replaced."""
+    KEYWORDS = "keywords"
+    SIZE = "size"
+    EXAMPLES = "examples"
+
+    # --- bookkeeping ------------------------------------------------------------------------------
+    SRC_HASH = _bookkeeping("src_hash")
+    """Digest of the source of the vectors; guards every write of a worker."""
+    REVISION = _bookkeeping("revision")
+    """Of a user: changes with every new event; guards every write of a worker."""
+    STALE = _bookkeeping("stale")
+    """True: the vectors lag their source."""
+    LEGS = _bookkeeping("legs")
+    """Names of the vectors that the point has."""
+    MODEL = _bookkeeping("model")
+    """What made the vectors; see :attr:`SpaceConfig.encoder_id`."""
+    EMBEDDED_AT = _bookkeeping("embedded_at")
+    COLLAB_SINCE = _bookkeeping("collab_since")
+    """Of an item: time of the first event that its collab leg does not include."""
+    FIT = _bookkeeping("topics_fit")
+    """Of an item: the fit that its topic belongs to; of a topic: the fit that wrote it. Outdated if it is not the last fit."""
+    CUT = _bookkeeping("cut")
+    """Of a topic: the score below which an item is an outlier, with and without a dense vector."""
+    FOLDING = _bookkeeping("folding")
+    """Of a user: digest of the settings that made its vectors, and the fit of topics that its interests belong to."""
+    SEEN = _bookkeeping("seen")
+    """Of a user: ids of items, latest first."""
+    LAST = _bookkeeping("last_taken")
+    """Of a user: the item of the latest event that counts for its item."""
+    WAITING = _bookkeeping("waiting")
+    """Of a user: items of events that were not in the catalogue, or not encoded, at the last refresh."""
+    FOLDED = _bookkeeping("folded")
+    """Of an event: the vectors of its user include it."""
+    LEASE = _bookkeeping("lease")
+    """Until this time a worker has the point, and reconcile does not enqueue it again."""
+    ATTEMPTS = _bookkeeping("attempts")
     """Tries since the last success; see workers/storage/attempts.py."""
-    SET_ASIDE = "set_aside"
-    """True: it failed too often, and waits for an edit or for `llmrec retry`."""
-    SET_ASIDE_WHY = "set_aside_why"
+    SET_ASIDE = _bookkeeping("set_aside")
+    """True: the point failed too often, and waits for an edit or for `llmrec retry`."""
+    SET_ASIDE_WHY = _bookkeeping("set_aside_why")
 
 
 WORK = (Key.LEASE, Key.ATTEMPTS, Key.SET_ASIDE, Key.SET_ASIDE_WHY)
 """Keys that record the progress of work on a point."""
 
-
 ITEM_INTERNAL = (
-    Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TOPIC_IDS, Key.FIT, Key.TERMS, Key.POPULARITY, Key.SRC_HASH,
-    Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, Key.COLLAB_SINCE, *WORK,
+    Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT, Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY, BOOKKEEPING,
 )  # fmt: skip
+"""Top-level payload keys of an item that belong to the product."""
 
 
-ITEM_HEAVY = (Key.TEXT, Key.FIT, Key.SRC_HASH, Key.STALE, Key.MODEL, Key.LEGS, Key.EMBEDDED_AT, Key.COLLAB_SINCE, *WORK)
+def own_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's own fields of a flat item payload."""
+    return {
+        key: value
+        for key, value in payload.items()
+        if key not in ITEM_INTERNAL and not key.startswith(f"{BOOKKEEPING}.")
+    }
+
+
+ITEM_HEAVY = (Key.TEXT, BOOKKEEPING)
 """What a list of recommendations does not need to carry."""
 
 
@@ -223,114 +230,43 @@ class Space:
         return self.alias("jobs")
 
 
-def _dense(config: SpaceConfig) -> models.VectorParams:
-    return models.VectorParams(size=config.size, distance=models.Distance.COSINE)
-
-
-def _interests(config: SpaceConfig) -> models.VectorParams:
-    return models.VectorParams(
-        size=config.size,
-        distance=models.Distance.COSINE,
-        multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
-        hnsw_config=models.HnswConfigDiff(m=0),  # read by id, never searched: no graph
-    )
-
-
-def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
-    """Arguments of ``create_collection`` for one kind.
-
-    ``tfidf`` of items carries Qdrant's IDF modifier: stored values are term frequencies and the
-    server multiplies each *query* value by the live inverse document frequency, so IDF is never stale.
-    """
-    dense = {DENSE: _dense(config)}
-    sparse = {
-        TFIDF: models.SparseVectorParams(modifier=models.Modifier.IDF),
-        COLLAB: models.SparseVectorParams(),
-    }
-    match kind:
-        case "items":
-            return {"vectors_config": dense, "sparse_vectors_config": sparse}
-        case "users":
-            return {"vectors_config": {**dense, INTERESTS: _interests(config)}, "sparse_vectors_config": sparse}
-        case "texts":
-            return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
-        case "topics":
-            return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
-        case "events" | "jobs":
-            return {"vectors_config": {}}
-
-
-_BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
-    "items": {
-        Key.ITEM_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.TOPICS: "keyword",
-        Key.TOPIC_IDS: "keyword", Key.FIT: "keyword",
-        Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float", Key.COLLAB_SINCE: "datetime",
-    },
-    "users": {
-        Key.USER_ID: "keyword", Key.STALE: "bool", Key.REVISION: "keyword", Key.WAITING: "keyword",
-        Key.UPDATED_AT: "datetime", Key.FOLDING: "keyword",
-    },
-    "texts": {Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool"},
-    "topics": {Key.LABEL: "keyword", Key.TOPIC_ID: "keyword"},
-    "events": {
-        Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
-        Key.SRC_HASH: "keyword",
-    },
-    "jobs": {},
-}  # fmt: skip
-
-
-def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
-    """Payload key → index schema; to be created before any data."""
-    if kind == "jobs":
-        return dict(JOB_INDEXES)
-    own: dict[str, Any] = dict(_BUILT_IN[kind])
-    tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    work: dict[str, Any] = {Key.LEASE: "datetime", Key.SET_ASIDE: "bool"} if Key.STALE in own else {}
-    return {Key.TENANT: tenant, **own, **work, **(config.fields if kind == "items" else {})}
-
-
-def filterable(config: SpaceConfig) -> frozenset[str]:
-    """Payload keys of items on which a filter is fast."""
-    return frozenset(indexes("items", config))
-
+# --- metadata of the items collection --------------------------------------------------------------
 
 COLLAB_FIT = "collab_fit"
-"""Metadata of the items collection: what the collab leg was fitted on."""
-
+"""What the collab leg was fitted on."""
 
 TOPICS_FIT = "topics_fit"
-"""Metadata of the items collection: how far the last fit of topics is; see workers/topics/record.py."""
-
+"""Progress of the last fit of topics; see workers/topics/record.py."""
 
 TOPICS_EDITED = "topics_edited"
-"""Metadata of the items collection: when somebody last gave a topic a label."""
-
+"""Time of the last change of a topic's label."""
 
 TRIAL = "trial"
-"""Metadata of the items collection: last sign of life of who measures in this space; see workers/trial.py."""
-
+"""Heartbeat of a measurement in this space; see workers/evaluation."""
 
 MIGRATION = "migration"
-"""Metadata of the items collection of a version: which job fills it, and whether it is ready; see operations/reembed.py."""
+"""Which job fills this version, and whether it is ready; see operations/reembed.py."""
 
 
 def metadata(config: SpaceConfig) -> dict[str, Any]:
-    """What the items collection records about its space, readable in the Web UI."""
+    """What the metadata of the items collection records of its space."""
     return {"llmrec": {"format": FORMAT, "config": config.model_dump(mode="json")}}
 
 
 def read_metadata(space: Space, stored: dict[str, Any] | None) -> SpaceConfig:
-    """The configuration out of collection metadata; refuses what this code cannot read."""
+    """The configuration stored in the metadata of the items collection.
+
+    Raises :class:`SpaceMismatch` for a collection that is not ours, or of another format.
+    """
     ours = (stored or {}).get("llmrec")
     if not isinstance(ours, dict):
         raise SpaceMismatch(
-            f"the collection {space.items!r} exists but was not made by llmrec: choose another space name, or delete it"
+            f"the collection {space.items!r} exists but was not created by llmrec: choose another space name, or delete it"
         )
     if ours.get("format") != FORMAT:
         raise SpaceMismatch(
             f"space {space.name!r} has format {ours.get('format')!r}, this version of llmrec reads format {FORMAT}: "
-            "install the version that made it, or load the space anew under another name"
+            "load its items and events anew into a space of another name (`llmrec init`, `llmrec load`), or install the version of llmrec that wrote it"
         )
     try:
         return SpaceConfig.parse(ours["config"])
@@ -354,10 +290,8 @@ WORKERS_OWN = frozenset(
     }
 )
 
-
 FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.SET_ASIDE: False}
-"""What a new source says of the work on it: all of it is still to do."""
-
+"""The bookkeeping of a point with a new source: all work on it is still to do."""
 
 _NEW_ITEM: dict[str, Any] = {Key.TOPICS: [], Key.TOPIC_IDS: [], Key.TERMS: [], Key.POPULARITY: 0.0}
 _NEW_USER: dict[str, Any] = {

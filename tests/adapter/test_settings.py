@@ -67,12 +67,12 @@ def test_a_missing_space_is_named_with_its_variable(space: str | None, monkeypat
     for ask in (Settings().connection, Recommender.from_env, AsyncRecommender.from_env):
         with pytest.raises(InvalidInput) as caught:
             ask()
-        assert str(caught.value) == "no space is named: set LLMREC_SPACE, or pass space="
+        assert str(caught.value) == "no space is set: set LLMREC_SPACE, or pass space="
 
 
 def test_a_missing_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMREC_SPACE", "movies")
-    with pytest.raises(InvalidInput, match=r"^name either a Qdrant server .* or a folder"):
+    with pytest.raises(InvalidInput, match=r"^pass either a Qdrant server .* or a folder"):
         Recommender.from_env()
 
 

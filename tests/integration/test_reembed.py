@@ -16,7 +16,7 @@ from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
-from tests.spaces import fresh_name, store_of
+from tests.spaces import fresh_name, merged, store_of
 from workers import migrate, reconcile
 from workers.dispatch import Worker
 from workers.storage import lease
@@ -59,7 +59,7 @@ def contents(rec: Recommender, number: int) -> dict[str, dict[str, Any]]:
         points, _ = rec.client.scroll(collection, limit=1_000, with_payload=True, with_vectors=True)
         stamps = {"embedded_at", "updated_at", "lease", "revision"}
         for point in points:
-            payload = {key: value for key, value in (point.payload or {}).items() if key not in stamps}
+            payload = {key: value for key, value in merged(point.payload).items() if key not in stamps}
             vector = point.vector if isinstance(point.vector, dict) else {}
             found[f"{kind}/{point.id}"] = {"payload": payload, "dense": vector.get("dense"), "legs": sorted(vector)}
     return found
@@ -220,7 +220,7 @@ def test_a_poison_item_is_set_aside_and_the_job_finishes(rec: Recommender, monke
     job = rec.reembed(size=48)
     assert job.wait().state == "done" and job.result["items_set_aside"] == 1
     (point,) = rec.client.retrieve(rec._space.items, [point_id("item", "i7")])
-    assert (point.payload or {})["set_aside_why"].startswith("RuntimeError: this text breaks the tokenizer (in ")
+    assert merged(point.payload)["set_aside_why"].startswith("RuntimeError: this text breaks the tokenizer (in ")
     monkeypatch.undo()
     rec.upsert_items([Item(id="i7", title="mended number seven")])
     assert rec.search("mended number seven", limit=1)[0].id == "i7"
@@ -252,8 +252,8 @@ def test_a_worker_that_dies_every_time_is_found_out(rec: Recommender, monkeypatc
     assert deaths == 4  # once together, three times alone
     (bad,) = rec.client.retrieve(rec._space.items, [point_id("item", "bad")])
     (good,) = rec.client.retrieve(rec._space.items, [point_id("item", "good")])
-    assert (bad.payload or {})["set_aside"] is True and "died each time" in (bad.payload or {})["set_aside_why"]
-    assert (good.payload or {})["stale"] is False and not (good.payload or {})["set_aside"]
+    assert merged(bad.payload)["set_aside"] is True and "died each time" in merged(bad.payload)["set_aside_why"]
+    assert merged(good.payload)["stale"] is False and not merged(good.payload)["set_aside"]
 
 
 def marks(rec: Recommender) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
-from tests.spaces import fresh_name, store_of
+from tests.spaces import fresh_name, merged, store_of
 from workers.dispatch import Worker
 from workers.reconcile import reconcile
 from workers.storage import lease
@@ -165,12 +165,12 @@ class Space(RuleBasedStateMachine):
         assert items.keys() == self.items.keys()
         for name, title in self.items.items():
             point = items[name]
-            assert point.payload["title"] == title and point.payload["stale"] is False
-            assert point.payload["legs"] == (["dense", "tfidf"] if title else [])
+            assert point.payload["title"] == title and merged(point.payload)["stale"] is False
+            assert merged(point.payload)["legs"] == (["dense", "tfidf"] if title else [])
             if title:
                 expected = HashEncoder(width).encode([title])[0]
                 assert np.allclose(point.vector["dense"], expected, atol=1e-5)
-        users = {point.payload["user_id"]: point.payload for point in self._points("users", number)}
+        users = {point.payload["user_id"]: merged(point.payload) for point in self._points("users", number)}
         assert users.keys() == self.events.keys()
         for name, events in self.events.items():
             newest = sorted(events.values(), key=lambda event: event.ts, reverse=True)

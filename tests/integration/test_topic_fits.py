@@ -21,7 +21,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
 from llmrec_qdrant.testing import MemoryQueue
 from tests.integration.test_topics import CONFIG, NOW, filled, items, views
-from tests.spaces import store_of
+from tests.spaces import merged, store_of
 from workers import migrate
 from workers.dispatch import Worker
 from workers.items import assign, embed
@@ -71,7 +71,7 @@ def before_write(rec: Recommender, number: int, happens: Callable[[], None]) -> 
 
 
 def contents(rec: Recommender, collection: str) -> list[dict[str, Any]]:
-    return [record.payload or {} for record in rec.client.scroll(collection, limit=1_000, with_payload=True)[0]]
+    return [merged(record.payload) for record in rec.client.scroll(collection, limit=1_000, with_payload=True)[0]]
 
 
 def check(rec: Recommender, sizes: bool = True) -> None:

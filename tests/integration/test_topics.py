@@ -24,12 +24,12 @@ from llmrec_qdrant import (
     Recommender,
     SpaceConfig,
 )
-from llmrec_qdrant.operations import interests
+from llmrec_qdrant.operations import steering
 from llmrec_qdrant.query.rerank import divergence
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import INTERESTS
 from tests.services import ROOT
-from tests.spaces import drop, fresh_name
+from tests.spaces import drop, fresh_name, merged
 
 WORDS = {
     "c": ["soup", "bread", "oven", "butter", "flour", "recipe", "kitchen"],
@@ -82,7 +82,7 @@ def kind_of(rec: Recommender, kind: str) -> str:
 def payload(rec: Recommender, kind: str, external: str) -> dict[str, Any]:
     collection = rec._space.users if kind == "user" else rec._space.items
     (found,) = rec.client.retrieve(collection, [point_id(kind, external, rec._tenant)])  # type: ignore[arg-type]
-    return found.payload or {}
+    return merged(found.payload)
 
 
 def test_every_item_has_its_topic_and_a_new_one_at_once(rec: Recommender) -> None:
@@ -124,7 +124,7 @@ def test_a_refit_keeps_ids_labels_and_what_an_admin_wrote(rec: Recommender) -> N
         rec.rename_topic(kind_of(rec, "c"), "Space films")
     with pytest.raises(NotFound, match="has no topic '99'"):
         rec.rename_topic("99", "x")
-    with pytest.raises(InvalidInput, match="1 to 60 characters"):
+    with pytest.raises(InvalidInput, match="1 to 60 visible characters"):
         rec.rename_topic(space, " ")
 
 
@@ -183,14 +183,14 @@ def test_two_who_steer_at_once_undo_nothing(rec: Recommender, monkeypatch: pytes
     """The second one writes between the reading and the writing of the first."""
     cooking, space, tennis = (kind_of(rec, kind) for kind in "cst")
     rec.steer("ann", tennis, 2)
-    write = rec.client.set_payload
+    write = rec.client.batch_update_points
 
     def between(*args: Any, **more: Any) -> Any:
         monkeypatch.undo()
         rec.steer("ann", cooking, 0.5)
         return write(*args, **more)
 
-    monkeypatch.setattr(rec.client, "set_payload", between)
+    monkeypatch.setattr(rec.client, "batch_update_points", between)
     rec.steer("ann", space, 0)
     assert payload(rec, "user", "ann")["steer"] == {tennis: 2.0, cooking: 0.5, space: 0.0}
     rec.steer("ann", tennis, 1)
@@ -198,7 +198,7 @@ def test_two_who_steer_at_once_undo_nothing(rec: Recommender, monkeypatch: pytes
 
 
 def test_a_request_has_a_bounded_number_of_legs(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interests, "MAX_BOOSTED", 2)
+    monkeypatch.setattr(steering, "MAX_BOOSTED", 2)
     cooking, space, tennis = (kind_of(rec, kind) for kind in "cst")
     rec.steer("ann", cooking, 4)
     rec.steer("ann", space, 4)
@@ -212,7 +212,7 @@ def test_a_request_has_a_bounded_number_of_legs(rec: Recommender, monkeypatch: p
 
 @pytest.mark.parametrize("label", ["", "x" * 61, "a\x1b[31mb", "a\u202eb", "\u200b", 7])
 def test_labels_that_cannot_be_shown_are_refused(rec: Recommender, label: Any) -> None:
-    with pytest.raises(InvalidInput, match="characters that can be seen"):
+    with pytest.raises(InvalidInput, match="visible characters"):
         rec.rename_topic(kind_of(rec, "c"), label)
 
 

@@ -181,13 +181,13 @@ def test_an_id_is_kept_as_it_is_and_an_integer_becomes_text(given: object, expec
         (" tt1", "an id must not be empty or begin or end with white space, not ' tt1'"),
         ("tt1\n", r"an id must not be empty or begin or end with white space, not 'tt1\n'"),
         ("\u3000tt1", r"an id must not be empty or begin or end with white space, not '\u3000tt1'"),
-        ("a" * 257, "an id may have 256 characters, this one has 257"),
-        ("a" * 1_000_000, "an id may have 256 characters, this one has 1,000,000"),
-        ("a\x00b", r"an id must not hold control characters, found '\x00' in 'a\x00b'"),
-        ("a\x1fb", r"an id must not hold control characters, found '\x1f' in 'a\x1fb'"),
-        ("a\x7fb", r"an id must not hold control characters, found '\x7f' in 'a\x7fb'"),
-        ("a\x85b", r"an id must not hold control characters, found '\x85' in 'a\x85b'"),
-        ("a\ud800b", r"an id must not hold control characters, found '\ud800' in 'a\ud800b'"),
+        ("a" * 257, "an id may have 256 characters, and this one has 257"),
+        ("a" * 1_000_000, "an id may have 256 characters, and this one has 1,000,000"),
+        ("a\x00b", r"an id must not contain control characters: '\x00' in 'a\x00b'"),
+        ("a\x1fb", r"an id must not contain control characters: '\x1f' in 'a\x1fb'"),
+        ("a\x7fb", r"an id must not contain control characters: '\x7f' in 'a\x7fb'"),
+        ("a\x85b", r"an id must not contain control characters: '\x85' in 'a\x85b'"),
+        ("a\ud800b", r"an id must not contain control characters: '\ud800' in 'a\ud800b'"),
         (True, "input should be a valid string (got True)"),
         (1.5, "input should be a valid string (got 1.5)"),
         (None, "input should be a valid string (got None)"),
@@ -212,7 +212,7 @@ def test_a_huge_integer_is_no_id(given: int) -> None:
 def test_a_text_may_have_a_million_characters() -> None:
     assert len(Item(id="a", text="星" * 1_000_000).text) == 1_000_000
     assert refusal(Item, id="a", title="x" * 1_000_001) == (
-        "Item: 'title': a text may have 1,000,000 characters, this one has 1,000,001: send its beginning or a summary"
+        "Item: 'title': a text may have 1,000,000 characters, and this one has 1,000,001: send its beginning or a summary"
     )
 
 
@@ -238,7 +238,7 @@ def test_title_and_text_are_encoded_together(title: str, text: str, source: str)
 # --- payload -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED))
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "bookkeeping.stale", "bookkeeping[0]"])
 def test_names_of_the_product_are_refused_in_a_payload(name: str) -> None:
     assert refusal(Item, id="a", payload={name: 1}) == (
         f"Item: 'payload': the names ['{name}'] are the product's own: rename these fields"
@@ -250,6 +250,8 @@ def test_names_of_the_product_are_free_further_down() -> None:
         "mine": {"item_id": 1},
         "user_id": 2,
     }
+    freed = {"stale": True, "legs": ["left"], "model": "T", "lease": 12, "attempts": 3, "bookkeepings": 1}
+    assert Item(id="a", payload=freed).payload == freed
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf], ids=str)
@@ -263,7 +265,7 @@ def test_a_payload_number_is_finite_wherever_it_stands(number: float) -> None:
 @pytest.mark.parametrize("payload", [{"a": "\ud800"}, {"\ud800": 1}, {"a": [{"b": "x\udfff"}]}])
 def test_a_payload_holds_no_half_surrogate_pair(payload: dict[str, Any]) -> None:
     assert refusal(Item, id="a", payload=payload) == (
-        "Item: 'payload': a text holds half a surrogate pair, which UTF-8 cannot carry"
+        "Item: 'payload': a text contains half a surrogate pair, which UTF-8 cannot encode"
     )
 
 
@@ -271,7 +273,7 @@ def test_a_payload_has_64000_bytes_of_json() -> None:
     frame = len('{"a": ""}')
     assert Item(id="a", payload={"a": "x" * (64_000 - frame)}).payload["a"] == "x" * (64_000 - frame)
     assert refusal(Item, id="a", payload={"a": "x" * (64_001 - frame)}) == (
-        "Item: 'payload': a payload may have 64,000 bytes as JSON, this one has 64,001"
+        "Item: 'payload': a payload may have 64,000 bytes as JSON, and this one has 64,001"
     )
     assert "this one has 64,002" in refusal(Item, id="a", payload={"a": "x" * (64_000 - frame - 1) + "星"})
 
@@ -343,7 +345,7 @@ def test_a_type_may_be_a_word_of_your_own(word: str) -> None:
 @pytest.mark.parametrize("word", ["", "View", "v" * 41, "1st", "a b", "view\n", "浏览", "-a"])
 def test_a_type_is_a_short_lower_case_word(word: str) -> None:
     assert refusal(event, type=word) == (
-        f"Event: 'type': an event type is a short lower-case word such as 'view', not {word[:40]!r}"
+        f"Event: 'type': an event type must be a short lower-case word such as 'view', not {word[:40]!r}"
     )
 
 
@@ -352,12 +354,31 @@ def test_a_type_is_a_short_lower_case_word(word: str) -> None:
 
 def test_the_defaults_of_a_space() -> None:
     config = SpaceConfig()
-    assert config.encoder_id == "sentence-transformers/all-MiniLM-L6-v2 (mean, 256, cosine)"
+    assert config.encoder_id == "sentence-transformers/all-MiniLM-L6-v2 (384 dimensions, max 256 tokens, mean)"
     assert (config.size, config.half_life_days, config.position_decay, config.history) == (384, 30.0, 0.6, 100)
     assert config.weights == {"dense": 1.0, "tfidf": 1.0, "collab": 2.0}
     assert SpaceConfig(revision="abc", pooling="cls").encoder_id == (
-        "sentence-transformers/all-MiniLM-L6-v2@abc (cls, 256, cosine)"
+        "sentence-transformers/all-MiniLM-L6-v2@abc (384 dimensions, max 256 tokens, cls)"
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "other"},
+        {"revision": "abc"},
+        {"pooling": "cls"},
+        {"size": 256},
+        {"max_tokens": 384},
+        {"similarity": "pearson"},
+        {"stemmer": "german"},
+    ],
+    ids=str,
+)
+def test_whatever_changes_the_vectors_changes_their_name(change: dict[str, Any]) -> None:
+    assert change.keys() <= set(SpaceConfig.IDENTITY)
+    assert SpaceConfig(**change).encoder_id != SpaceConfig().encoder_id
+    assert SpaceConfig(half_life_days=1).encoder_id == SpaceConfig().encoder_id
 
 
 def test_defaults_are_not_shared() -> None:
@@ -372,23 +393,39 @@ def test_defaults_are_not_shared() -> None:
     [
         ({"size": 0}, "SpaceConfig: 'size': input should be greater than or equal to 1 (got 0)"),
         ({"prefetch": 10_001}, "SpaceConfig: 'prefetch': input should be less than or equal to 10000 (got 10001)"),
-        ({"rating_scale": (5, 1)}, "SpaceConfig: 'input': rating_scale must rise, not (5.0, 1.0)"),
-        ({"rating_scale": (3, 3)}, "SpaceConfig: 'input': rating_scale must rise, not (3.0, 3.0)"),
-        ({"rating_scale": (math.nan, 1)}, "SpaceConfig: 'input': rating_scale must rise, not (nan, 1.0)"),
+        (
+            {"rating_scale": (5, 1)},
+            "SpaceConfig: 'input': rating_scale must rise from lowest to highest, not (5.0, 1.0)",
+        ),
+        (
+            {"rating_scale": (3, 3)},
+            "SpaceConfig: 'input': rating_scale must rise from lowest to highest, not (3.0, 3.0)",
+        ),
+        (
+            {"rating_scale": (math.nan, 1)},
+            "SpaceConfig: 'input': rating_scale must rise from lowest to highest, not (nan, 1.0)",
+        ),
         (
             {"event_weights": {"view": math.inf}},
             "SpaceConfig: 'input': event_weights must be finite, not {'view': inf}",
         ),
-        ({"weights": {}}, "SpaceConfig: 'input': weights must be zero or more, one of them above zero, not {}"),
+        (
+            {"weights": {}},
+            "SpaceConfig: 'input': weights must be zero or more, at least one of them above zero, not {}",
+        ),
         (
             {"weights": {"dense": 0}},
-            "SpaceConfig: 'input': weights must be zero or more, one of them above zero, not {'dense': 0.0}",
+            "SpaceConfig: 'input': weights must be zero or more, at least one of them above zero, not {'dense': 0.0}",
         ),
         (
             {"weights": {"x": 1}},
             "SpaceConfig: 'weights.x.[key]': input should be 'dense', 'tfidf' or 'collab' (got 'x')",
         ),
-        ({"fields": {"text": "text"}}, "SpaceConfig: 'fields': ['text'] are the product's own and need no entry"),
+        ({"fields": {"text": "text"}}, "SpaceConfig: 'fields': the product itself indexes ['text']: leave them out"),
+        (
+            {"fields": {"bookkeeping.stale": "bool", "year": "integer"}},
+            "SpaceConfig: 'fields': the product itself indexes ['bookkeeping.stale']: leave them out",
+        ),
         ({"similarity": "dot"}, "SpaceConfig: 'similarity': input should be 'cosine' or 'pearson' (got 'dot')"),
         ({"half_life": 1}, "SpaceConfig: 'half_life': extra inputs are not permitted (got 1)"),
     ],

@@ -87,7 +87,7 @@ def test_the_checkpoint_names_the_place_and_no_secret(
 def test_refused_rows_are_listed_once_however_often_it_stops(
     rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [{**row, **({"stale": 1} if k in {100, 600, 900} else {})} for k, row in enumerate(MANY)]
+    rows = [{**row, **({"topics": 1} if k in {100, 600, 900} else {})} for k, row in enumerate(MANY)]
     source, refused = jsonl(tmp_path, rows, monkeypatch), tmp_path / "refused.jsonl"
     interrupted(rec, source, refused, monkeypatch)
     result = load(rec, source, "items", rejects=refused, checkpoint=checkpoint(rec, source, refused))

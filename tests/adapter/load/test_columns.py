@@ -122,7 +122,7 @@ def test_a_rating_of_nan_in_a_table(rec: Recommender, tmp_path: Path) -> None:
         ("events", "user,item", "'type'"),
         ("items", "movieId,title", "'id'.*--map"),
         ("items", "id,title,title", "'title' twice"),
-        ("items", "id,stale", "'stale'"),
+        ("items", "id,topics", "'topics'"),
     ],
 )
 def test_a_table_with_the_wrong_columns_is_refused_as_a_whole(

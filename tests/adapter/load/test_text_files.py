@@ -25,7 +25,7 @@ def test_bad_lines_are_named_and_the_others_stored(rec: Recommender, tmp_path: P
         b'{"id": "latin \xe9"}',
         b"[1, 2]",
         b'{"title": "no id"}',
-        b'{"id": "taken", "stale": true}',
+        b'{"id": "taken", "topics": true}',
         b'{"id": "infinite", "n": NaN}',
         b'{"id": "surrogate", "n": "\\ud800"}',
         b'{"id": "good2"}',
@@ -39,7 +39,7 @@ def test_bad_lines_are_named_and_the_others_stored(rec: Recommender, tmp_path: P
     assert "UTF-8" in reasons[4]
     assert "expected an object" in reasons[5]
     assert "'id'" in reasons[6]
-    assert "'stale'" in reasons[7] and "rename" in reasons[7]
+    assert "'topics'" in reasons[7] and "rename" in reasons[7]
     assert "finite" in reasons[8]
     assert refused[0]["input"] == '{"id": "cut off'
     assert refused[1]["input"] == '{"id": "latin �"}'

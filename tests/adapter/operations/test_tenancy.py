@@ -1,4 +1,4 @@
-"""Tenancy: in every request, in every prefetch, at any depth."""
+"""Tenancy: in every request, in every prefetch, at any depth; and tenants beside each other on one space."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import pytest
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
-from llmrec_qdrant import InvalidInput, SpaceConfig
+from llmrec_qdrant import (
+    Event,
+    InvalidInput,
+    Item,
+    PartlyRejected,
+    Recommender,
+    SpaceConfig,
+)
 from llmrec_qdrant.operations import recommend, search, similar, top
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Call, Send, Sleep
@@ -17,6 +24,8 @@ from llmrec_qdrant.query import requests
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.space.ids import point_id, sparse_index
 from llmrec_qdrant.space.layout import Space
+from tests.films import CONFIG, connect, history, items
+from tests.spaces import drop
 
 ACME = {"key": "tenant", "match": {"value": "acme"}}
 BOUND = Bound(Space("movies"), SpaceConfig(fields={"year": "integer"}), "acme")
@@ -44,8 +53,9 @@ class FakeQdrant:
         if effect.method == "retrieve":
             if self.empty:
                 return []
-            legs = {"legs": ["dense", "tfidf", "collab"], "seen": ["tt9"], "terms": ["space"], "stale": False}
-            return [models.Record(id=one, payload=legs) for one in effect.arguments["ids"]]
+            bookkeeping = {"legs": ["dense", "tfidf", "collab"], "seen": ["tt9"], "stale": False}
+            payload = {"terms": ["space"], "bookkeeping": bookkeeping}
+            return [models.Record(id=one, payload=payload) for one in effect.arguments["ids"]]
         assert effect.method == "query_batch_points"
         scored = models.ScoredPoint(id="1", version=0, score=0.0)
         return [QueryResponse(points=[] if self.empty else [scored]) for _ in effect.arguments["requests"]]
@@ -151,3 +161,48 @@ def test_the_collab_leg_of_a_session_has_the_tenants_indices() -> None:
     assert collab["query"] == {
         "nearest": {"indices": [sparse_index("tt1", "acme"), sparse_index("tt2", "acme")], "values": [1.0, -1.0]}
     }
+
+
+def test_tenants_do_not_see_each_other(where: dict[str, str]) -> None:
+    plain = connect(where)
+    plain.create(CONFIG)
+    red = Recommender(plain._client, plain._queue, plain._space.name, tenant="red")
+    blue = Recommender(plain._client, plain._queue, plain._space.name, tenant="blue")
+    red.upsert_items(items()[:3])
+    blue.upsert_items([one.model_copy(update={"title": "blue"}) for one in items()[:6]])
+    for one in (red, blue):
+        one.track(
+            [*history("ann", "m1", "m2"), *history("bob", "m1", "m3"), Event(user="ann", type="search", text="space")]
+        )
+        one.reconcile()
+    assert {one.title for one in red.recommend("ann", exclude_seen=False)} == {"Interstellar", "The Martian", "Gravity"}
+    assert {one.title for one in blue.recommend("ann", exclude_seen=False)} == {"blue"}
+    assert {one.title for one in blue.search("planet")} == {"blue"}
+    assert {one.title for one in red.recommend("nobody")} == {"Interstellar", "The Martian", "Gravity"}
+    assert len(red.similar_items("m1")) == 2 and len(red.recommend_from(["m1"])) == 2
+    assert [one.id for one in red.similar_users("ann")] == ["bob"]
+    assert (red.status().items, blue.status().items, red.status().events) == (3, 6, 5)
+    with pytest.raises(PartlyRejected, match="'blue' is not 'red', the tenant"):
+        red.upsert_items([Item(id="x", title="x", tenant="blue")])
+    assert blue.delete_items(["m1"]) == 1 and red.status().items == 3
+    assert red.forget_user("ann") == 3 and blue.status().events == 5
+    drop(plain)
+
+
+def test_every_request_of_a_bound_recommender_carries_the_tenant(where: dict[str, str]) -> None:
+    rec = connect(where, tenant="red")
+    rec.create(CONFIG)
+    rec.upsert_items(items())
+    rec.track(history("ann", "m1"))
+    body = rec.request("ann", filter={"year": 2014})
+    wanted = {"key": "tenant", "match": {"value": "red"}}
+    assert body["prefetch"] and all(wanted in json_conditions(one["filter"]) for one in body["prefetch"])
+    drop(rec)
+
+
+def json_conditions(node: Any) -> list[Any]:
+    """All conditions that must hold in a JSON filter."""
+    found: list[Any] = []
+    for one in node.get("must", []):
+        found += [one, *json_conditions(one)] if isinstance(one, dict) else []
+    return found

@@ -264,10 +264,10 @@ def test_the_refusal_of_a_field_says_how_to_index_it() -> None:
 WORDS = "write a value, a list, or one of gt, gte, lt, lte, any, exists, not, text"
 
 BAD: list[tuple[Any, str]] = [
-    ({}, "an empty filter {} matches nothing in particular: leave it out"),
-    ([1], "a filter is a Filter or a dict, not [1]"),
-    ("year = 2014", "a filter is a Filter or a dict, not 'year = 2014'"),
-    (2014, "a filter is a Filter or a dict, not 2014"),
+    ({}, "an empty filter {} has no condition: leave it out"),
+    ([1], "a filter must be a Filter or a dict, not [1]"),
+    ("year = 2014", "a filter must be a Filter or a dict, not 'year = 2014'"),
+    (2014, "a filter must be a Filter or a dict, not 2014"),
     ({"year": None}, "the filter on 'year' needs texts or whole numbers, not None"),
     ({"year": []}, "the filter on 'year' needs texts or whole numbers, not []"),
     ({"year": [2014, "x"]}, "the filter on 'year' needs texts or whole numbers, not [2014, 'x']"),

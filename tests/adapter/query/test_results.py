@@ -13,15 +13,14 @@ from llmrec_qdrant.space.points import Point, flat
 
 def test_recommendations_carry_your_own_fields_only() -> None:
     stored = {
-        "item_id": "tt1", "tenant": "acme", "title": "Interstellar", "text": "…", "topics": ["space"],
-        "terms": ["worm"],
-        "popularity": 3.0, "src_hash": "f00", "stale": False, "model": "m", "legs": ["dense"],
-        "embedded_at": "2023-11-14T22:13:20Z", "year": 2014, "mine": {"item_id": "kept"}, "user_id": "kept",
+        "item_id": "tt1", "title": "Interstellar", "text": "…", "year": 2014, "mine": {"item_id": "kept"},
+        "user_id": "kept", "stale": "kept", "topics": ["space"], "topic_ids": ["7"], "terms": ["worm"], "popularity": 3.0,
+        "tenant": "acme", "bookkeeping": {"src_hash": "f00", "stale": False, "model": "m", "legs": ["dense"]},
     }  # fmt: skip
     assert results.recommendations([Point("1", flat(stored), score=0.5)], "because") == [
         Recommendation(
             id="tt1", score=0.5, title="Interstellar",
-            payload={"year": 2014, "mine": {"item_id": "kept"}, "user_id": "kept"}, reason="because", topics=["space"],
+            payload={"year": 2014, "mine": {"item_id": "kept"}, "user_id": "kept", "stale": "kept"}, reason="because", topics=["space"],
         )
     ]  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts.config import LEGS
 from llmrec_qdrant.space.layout import KINDS, TRIAL
-from tests.spaces import EITHER, space_on, store_of
+from tests.spaces import EITHER, merged, space_on, store_of
 from workers.evaluation import heartbeat
 from workers.evaluation import trial_space as trials
 from workers.evaluation.evaluate import evaluate
@@ -67,7 +67,7 @@ def content(rec: Recommender, collection: str, name: str, keys: tuple[str, ...],
     found, _ = rec.client.scroll(collection, limit=1_000, with_payload=True, with_vectors=list(LEGS))
     result = {}
     for one in found:
-        payload, vectors = one.payload or {}, one.vector or {}
+        payload, vectors = merged(one.payload), one.vector or {}
         assert isinstance(vectors, dict)
         plain = {
             leg: dict(

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from llmrec_qdrant import InvalidInput, Recommender, SpaceMismatch
 from llmrec_qdrant.space.ids import point_id
+from tests.spaces import merged
 from tests.trainings import CONFIG, follow, run
 from workers.encoding import registry
 from workers.encoding.loading import load_encoder
@@ -30,7 +31,7 @@ def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path
     assert rec.reembed(model=version.name, size=version.size).wait(120).state == "done"
     (user,) = rec.client.retrieve(rec._space.users, [point_id("user", "u3")], with_vectors=True)
     (item,) = rec.client.retrieve(rec._space.items, [point_id("item", "i9")], with_vectors=True)
-    assert user.payload["model"] == item.payload["model"] == rec.config.encoder_id  # type: ignore[index]
+    assert merged(user.payload)["model"] == merged(item.payload)["model"] == rec.config.encoder_id
     assert version.name in rec.config.encoder_id
     assert len(user.vector["dense"]) == len(item.vector["dense"]) == version.size  # type: ignore[index,call-overload,arg-type]
     listed = rec.recommend("u3", 3, weights={"dense": 1.0})  # u3 took 3, 10, 17, 24, 31

@@ -1,0 +1,85 @@
+"""Vectors and payload indexes of each kind of collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig
+from llmrec_qdrant.space.job_record import JOB_INDEXES
+from llmrec_qdrant.space.layout import COLLAB, DENSE, INTERESTS, TFIDF, CollectionKind, Key
+
+__all__ = ["collection_spec", "filterable", "indexes"]
+
+
+def _dense(config: SpaceConfig) -> models.VectorParams:
+    return models.VectorParams(size=config.size, distance=models.Distance.COSINE)
+
+
+def _interests(config: SpaceConfig) -> models.VectorParams:
+    return models.VectorParams(
+        size=config.size,
+        distance=models.Distance.COSINE,
+        multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
+        hnsw_config=models.HnswConfigDiff(m=0),  # read by id, never searched: no graph
+    )
+
+
+def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
+    """Arguments of ``create_collection`` for one kind.
+
+    ``tfidf`` of items carries Qdrant's IDF modifier: stored values are term frequencies and the
+    server multiplies each *query* value by the live inverse document frequency, so IDF is never stale.
+    """
+    dense = {DENSE: _dense(config)}
+    sparse = {
+        TFIDF: models.SparseVectorParams(modifier=models.Modifier.IDF),
+        COLLAB: models.SparseVectorParams(),
+    }
+    match kind:
+        case "items":
+            return {"vectors_config": dense, "sparse_vectors_config": sparse}
+        case "users":
+            return {"vectors_config": {**dense, INTERESTS: _interests(config)}, "sparse_vectors_config": sparse}
+        case "texts":
+            return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
+        case "topics":
+            return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
+        case "events" | "jobs":
+            return {"vectors_config": {}}
+
+
+_BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
+    "items": {
+        Key.ITEM_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.TOPICS: "keyword",
+        Key.TOPIC_IDS: "keyword", Key.FIT: "keyword",
+        Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float", Key.COLLAB_SINCE: "datetime",
+    },
+    "users": {
+        Key.USER_ID: "keyword", Key.STALE: "bool", Key.REVISION: "keyword", Key.WAITING: "keyword",
+        Key.UPDATED_AT: "datetime", Key.FOLDING: "keyword",
+    },
+    "texts": {Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool"},
+    "topics": {Key.LABEL: "keyword", Key.TOPIC_ID: "keyword"},
+    "events": {
+        Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
+        Key.SRC_HASH: "keyword",
+    },
+    "jobs": {},
+}  # fmt: skip
+
+
+def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
+    """Payload key → index schema; to be created before any data."""
+    if kind == "jobs":
+        return dict(JOB_INDEXES)
+    own: dict[str, Any] = dict(_BUILT_IN[kind])
+    tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+    work: dict[str, Any] = {Key.LEASE: "datetime", Key.SET_ASIDE: "bool"} if Key.STALE in own else {}
+    return {Key.TENANT: tenant, **own, **work, **(config.fields if kind == "items" else {})}
+
+
+def filterable(config: SpaceConfig) -> frozenset[str]:
+    """Payload keys of items on which a filter is fast."""
+    return frozenset(indexes("items", config))

@@ -1,0 +1,119 @@
+"""Events: what they change of users, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+from llmrec_qdrant import (
+    Event,
+    Item,
+    PartlyRejected,
+    Recommender,
+    WorkPendingWarning,
+)
+from llmrec_qdrant.testing import MemoryQueue
+from tests.films import CONFIG, DAY, T0, connect, history, items, payload, scored, user_payload, watched
+from tests.spaces import drop
+
+
+def test_tracking_the_same_events_twice_changes_nothing(rec: Recommender) -> None:
+    watched(rec)
+    before, status = rec.recommend("ann", 5), rec.status()
+    watched(rec)
+    assert scored(rec.recommend("ann", 5)) == scored(before) and rec.status() == status
+
+
+def test_an_event_with_an_id_can_be_corrected(rec: Recommender) -> None:
+    rec.track([Event(id="e1", user="ann", item="m4", type="rating", value=1, ts=T0)])
+    rec.track([Event(id="e1", user="ann", item="m4", type="rating", value=5, ts=T0)])
+    assert rec.status().events == 1
+    assert rec.recommend("ann", 1, exclude_seen=False)[0].id == "m4"
+
+
+def test_an_event_for_an_item_that_comes_later_counts_from_then_on(rec: Recommender) -> None:
+    rec.track(history("dan", "later"))
+    assert user_payload(rec, "dan")["waiting"] == ["later"]
+    assert rec.recommend("dan", 3)[0].reason == "popular: nothing suits what is known of 'dan'"
+    rec.upsert_items([Item(id="later", title="Moon", text="an astronaut alone on the moon")])
+    stored = user_payload(rec, "dan")
+    assert stored["waiting"] == [] and "dense" in stored["legs"]
+    assert rec.status().users_stale == 0
+    assert rec.recommend("dan", 1)[0].id in {"m1", "m2", "m3"}
+
+
+def test_events_that_came_before_their_items_count_for_collab_too(where: dict[str, str]) -> None:
+    rec = connect(where)
+    rec.create(CONFIG)
+    watched(rec)
+    rec.upsert_items(items())
+    rec.reconcile()
+    assert payload(rec, "m1")["popularity"] == 2.0
+    assert "collab" in rec.recommend("ann", 3, explain=True)[0].legs
+    drop(rec)
+
+
+def test_dislikes_and_low_ratings_push_away(rec: Recommender) -> None:
+    rec.track([*history("eve", "m1", "m4"), Event(user="eve", item="m5", type="dislike", ts=T0 + 9 * DAY)])
+    scores = {one.id: one.legs["dense"] for one in rec.recommend("eve", 8, explain=True, exclude_seen=False)}
+    assert scores["m5"] < 0
+
+
+def test_free_text_counts(rec: Recommender) -> None:
+    rec.track([Event(user="fay", type="search", text="科幻电影", ts=T0)])
+    first = rec.recommend("fay", 1, explain=True)[0]
+    assert first.id == "m7" and "科幻" in first.reason
+    assert rec.status().texts_stale == 0
+
+
+def test_a_forgotten_user_is_a_new_user(rec: Recommender) -> None:
+    watched(rec)
+    rec.track([Event(user="ann", type="search", text="space", ts=T0)])
+    before = rec.status()
+    assert rec.forget_user("ann") == 3
+    after = rec.status()
+    assert (before.events - after.events, before.users - after.users, before.texts - after.texts) == (3, 1, 1)
+    assert rec.recommend("ann", 1)[0].reason.startswith("popular")
+    assert rec.forget_user("ann") == 0
+
+
+def test_good_events_go_in_beside_bad_ones(rec: Recommender) -> None:
+    bad: list[Any] = [
+        {"user": "g", "item": "m1", "type": "view", "ts": T0},
+        {"user": "g", "item": "m1", "type": "rating", "value": float("nan"), "ts": T0},
+        {"user": "g\x00", "item": "m1", "type": "view"},
+        {"user": "g", "type": "view"},
+        {"user": "g", "item": "m1", "type": "view", "ts": "2999-01-01"},
+        {"user": "g", "item": "m2", "type": "view", "ts": T0 + 1},
+    ]
+    with pytest.raises(PartlyRejected) as caught:
+        rec.track(bad)
+    assert [one.position for one in caught.value.receipt.rejected] == [1, 2, 3, 4]
+    assert rec.status().events == 2 and user_payload(rec, "g")["seen"] == ["m2", "m1"]
+
+
+def test_newest_events_weigh_most(rec: Recommender) -> None:
+    rec.track(history("moving", "m4", "m5", "m6", "m1", "m2"))
+    assert rec.recommend("moving", 1)[0].id == "m3"
+    rec.track(history("back", "m1", "m2", "m3", "m4", "m5"))
+    assert rec.recommend("back", 1)[0].id == "m6"
+
+
+def test_writes_land_while_no_worker_can_be_told(rec: Recommender) -> None:
+    deaf = Recommender(rec._client, MemoryQueue(down=True), rec._space.name)
+    with pytest.warns(WorkPendingWarning, match="work is pending"):
+        receipt = deaf.upsert_items([Item(id="n1", title="new astronauts in space")])
+    assert receipt.written == 1 and receipt.queued is False
+    with pytest.warns(WorkPendingWarning):
+        assert deaf.track(history("ann", "n1")).queued is False
+    status = deaf.status()
+    assert (status.items_stale, status.users_stale, status.events_unfolded) == (1, 1, 1)
+    assert deaf.recommend("ann", 1)[0].reason.endswith("are not encoded yet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rec.reconcile()
+    status = rec.status()
+    assert (status.items_stale, status.users_stale, status.events_unfolded) == (0, 0, 0)
+    assert rec.recommend("ann", 1)[0].id in {"m1", "m2", "m3"}
