@@ -222,10 +222,11 @@ def take(store: SpaceStore, job: str, on_progress: OnProgress | None = None) -> 
 def announcements(store: SpaceStore, everything: bool) -> Iterator[RunJob]:
     """Messages for the jobs that no worker is at; ``everything``: also for those announced a moment ago."""
     for record in store.run(job_records.list_records(store.space)):
-        if record.active:
-            free = everything or unchanged_for(store, record, ANNOUNCE)
-            if unchanged_for(store, record, LEASE) if record.owner else free:
-                yield RunJob(space=store.name, job=record.id)
+        if not record.active:
+            continue
+        seconds = LEASE if record.owner else ANNOUNCE
+        if (everything and not record.owner) or unchanged_for(store, record, seconds):
+            yield RunJob(space=store.name, job=record.id)
 
 
 _SEEN: dict[tuple[str, str], tuple[str, str, float]] = {}

@@ -1,0 +1,288 @@
+"""The lease of a job: one owner at a time, whatever clocks say and whoever dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmrec_qdrant import Recommender, SpaceConfig
+from llmrec_qdrant.errors import QdrantUnavailable
+from llmrec_qdrant.operations import job_records
+from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
+from llmrec_qdrant.testing import MemoryQueue
+from tests.spaces import EITHER, space_on, store_of
+from workers import jobs
+from workers.storage import lease
+from workers.storage.lease import Done, JobLost, Lease, More, announcements, take
+from workers.storage.store import SpaceStore
+
+CONFIG = SpaceConfig(model="hash", size=8)
+OLD = "2001-01-01T00:00:00.000000Z"
+FUTURE = "2101-01-01T00:00:00.000000Z"
+
+
+@pytest.fixture(params=EITHER)
+def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
+    with space_on(request, CONFIG) as rec:
+        rec._queue = MemoryQueue()
+        yield rec
+
+
+@pytest.fixture
+def store(rec: Recommender) -> SpaceStore:
+    return SpaceStore(rec.client, rec._space)
+
+
+def stored(store: SpaceStore, job: str) -> JobRecord:
+    return store.run(job_records.find(store.space, job))
+
+
+def rewrite(store: SpaceStore, job: str, **values: Any) -> None:
+    record = stored(store, job)
+    assert store.run(job_records.replace(store.space, record, record.model_copy(update=values)))
+
+
+def owned(store: SpaceStore, job: str) -> Lease:
+    taken = take(store, job)
+    assert taken is not None
+    return taken
+
+
+def handled_by(monkeypatch: pytest.MonkeyPatch, handle: Any) -> None:
+    monkeypatch.setattr(jobs, "handler", lambda kind: handle)
+
+
+def test_of_two_workers_one_takes_it_up(rec: Recommender, store: SpaceStore) -> None:
+    job = rec.fit_topics().id
+    if not store.serves_threads:
+        assert take(store, job) and take(store, job) is None
+        return
+    start = threading.Barrier(8)
+    taken: list[Lease | None] = []
+
+    def worker() -> None:
+        start.wait()
+        taken.append(take(store, job))
+
+    threads = [threading.Thread(target=worker) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(one is not None for one in taken) == 1
+
+
+def test_of_many_requests_at_once_one_job_comes(rec: Recommender, store: SpaceStore) -> None:
+    if not store.serves_threads:
+        assert rec.train().id == rec.train().id
+        return
+    start = threading.Barrier(8)
+    asked: list[str] = []
+
+    def request() -> None:
+        start.wait()
+        asked.append(rec.train().id)
+
+    threads = [threading.Thread(target=request) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asked == ["train-1"] * 8
+    assert [one.id for one in rec.jobs()] == ["train-1"]
+
+
+def test_a_heartbeat_stores_progress_and_a_cancelled_job_is_lost(rec: Recommender, store: SpaceStore) -> None:
+    job = rec.fit_topics()
+    mine = owned(store, job.id)
+    mine.report("marking items", 3, 9, "half way")
+    mine.beat()
+    status = job.progress()
+    assert (status.state, status.stage, status.done, status.total, status.note) == (
+        "running", "marking items", 3, 9, "half way",
+    )  # fmt: skip
+    assert status.owner and status.heartbeat_at >= status.started_at
+    assert job.cancel()
+    mine.beat()
+    with pytest.raises(JobLost):
+        mine.report("marking items", 4, 9)
+    with pytest.raises(JobLost):
+        mine.finish({"topics": 1})
+    assert job.progress().state == "cancelled"
+
+
+def test_an_owner_that_was_thought_dead_loses_its_writes(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = rec.fit_topics()
+    slow = owned(store, job.id)
+    monkeypatch.setattr(lease, "LEASE", 0.0)
+    quick = owned(store, job.id)
+    for write in (slow.save, lambda: slow.finish({}), lambda: slow.fail("no"), slow.release):
+        with pytest.raises(JobLost):
+            write()
+    quick.finish({"topics": 2})
+    assert job.result == {"topics": 2}
+
+
+def test_a_write_whose_answer_was_lost_does_not_cost_the_lease(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = rec.fit_topics()
+    mine = owned(store, job.id)
+    read = job_records.read
+
+    def lost(*given: Any) -> Any:
+        raise QdrantUnavailable("timed out")
+        yield
+
+    monkeypatch.setattr(job_records, "read", lost)
+    mine.beat()  # arrives, but nobody hears of it
+    monkeypatch.setattr(job_records, "read", read)
+    mine.finish({"topics": 2})
+    assert job.result == {"topics": 2}
+
+
+# --- clocks ---------------------------------------------------------------------------------------
+
+
+def test_an_owner_whose_clock_is_behind_is_alive_while_its_record_moves(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look can only go by the clock; a second one, or a second heartbeat, shows that it is wrong."""
+    monkeypatch.setattr(lease, "CONFIRM", 0.0)
+    job = rec.fit_topics().id
+    owner = owned(store, job)
+    rewrite(store, job, heartbeat_at=OLD)
+    assert list(announcements(store, everything=False))
+    rewrite(store, job, heartbeat_at=OLD, done=1.0)
+    assert not list(announcements(store, everything=False))
+    rewrite(store, job, heartbeat_at=OLD, done=2.0)
+    assert take(store, job) is None
+    owner.finish({"topics": 1})
+
+
+def test_an_owner_whose_clock_is_ahead_is_dead_when_its_record_does_not_move(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 1_000.0
+    monkeypatch.setattr(lease.time, "monotonic", lambda: moment)
+    job = rec.fit_topics().id
+    owned(store, job)
+    rewrite(store, job, heartbeat_at=FUTURE)
+    assert take(store, job) is None
+    moment += lease.LEASE
+    assert take(store, job) is not None
+
+
+# --- deaths and errors ----------------------------------------------------------------------------
+
+
+def test_a_job_whose_worker_dies_three_times_fails_with_its_reason(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.0)
+    job = rec.train()
+    for _ in range(MAX_ATTEMPTS):
+        owned(store, job.id).keep(choosing=1)  # and is killed
+    assert take(store, job.id) is None
+    assert job.progress().reason == "its worker died 3 times at the same place (start)"
+    assert not list(announcements(store, everything=True))
+
+
+def test_deaths_before_a_step_forward_do_not_count(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.0)
+    job = rec.train()
+    for step in range(3 * MAX_ATTEMPTS):
+        mine = owned(store, job.id)
+        mine.advance(choosing=step)
+        mine.save()  # and is killed
+    assert stored(store, job.id).cursor == {"choosing": 8}
+
+
+def test_an_error_is_an_attempt_and_an_absence_of_qdrant_is_none(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = rec.train()
+    errors: list[Exception] = [QdrantUnavailable("away"), RuntimeError("no"), QdrantUnavailable("away")]
+
+    def handle(mine: Lease, space: SpaceStore) -> Done | More:
+        raise errors.pop(0)
+
+    handled_by(monkeypatch, handle)
+    with pytest.raises(QdrantUnavailable):
+        jobs.run_job(store, job.id)
+    assert stored(store, job.id).attempts == 0
+    assert jobs.run_job(store, job.id) == []
+    assert (stored(store, job.id).attempts, job.progress().reason) == (1, "RuntimeError: no")
+    with pytest.raises(QdrantUnavailable):
+        jobs.run_job(store, job.id)
+    assert job.progress().state == "running"
+
+
+def test_interrupting_lets_go_of_the_job(rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def handle(mine: Lease, space: SpaceStore) -> Done | More:
+        raise KeyboardInterrupt
+
+    handled_by(monkeypatch, handle)
+    job = rec.train()
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run_job(store, job.id)
+    assert (job.progress().owner, job.progress().reason) == ("", "interrupted")
+    assert take(store, job.id) is not None  # at once
+
+
+def test_a_slice_ends_with_the_message_of_the_next(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = rec.train()
+    outcomes: list[Done | More] = [More(), More(at_once=False), Done({"version": "m"})]
+    handled_by(monkeypatch, lambda mine, space: outcomes.pop(0))
+    assert [one.job for one in jobs.run_job(store, job.id)] == [job.id]  # type: ignore[attr-defined]
+    assert jobs.run_job(store, job.id) == [] and job.progress().state == "running"
+    assert [one.job for one in announcements(store, everything=True)] == [job.id]
+    assert jobs.run_job(store, job.id) == [] and job.result == {"version": "m"}
+    assert jobs.run_job(store, job.id) == []  # doubled: it has ended
+
+
+def test_heartbeats_go_on_while_a_step_takes_long(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not store.serves_threads:
+        pytest.skip("embedded Qdrant serves one thread")
+    monkeypatch.setattr(lease, "BEAT", 0.05)
+    mine = owned(store, rec.train().id)
+    seen: set[str] = set()
+    with mine.beating():
+        for _ in range(200):
+            seen.add(stored(store, mine.id).heartbeat_at)
+            if len(seen) > 3:
+                break
+            threading.Event().wait(0.05)
+    assert len(seen) > 3
+
+
+def test_the_newest_fifty_finished_jobs_of_a_kind_are_kept(rec: Recommender, store: SpaceStore) -> None:
+    for _ in range(job_records.KEPT + 3):
+        rec.fit_topics().cancel()
+    assert len(rec.jobs(limit=1_000)) <= job_records.KEPT + 1
+    assert rec.jobs(limit=1)[0].id == f"fit-topics-{job_records.KEPT + 3}"
+
+
+def test_a_newer_request_replaces_a_fit_of_topics(rec: Recommender) -> None:
+    first = rec.fit_topics(3)
+    assert rec.fit_topics(3).id == first.id
+    assert rec.fit_topics(4).id == "fit-topics-2"
+    assert (first.progress().state, first.progress().reason) == ("cancelled", "replaced by a newer request")
+
+
+def test_the_record_is_free_of_people(rec: Recommender, store: SpaceStore) -> None:
+    store_of(rec)
+    rec.fit_topics()
+    (point,) = store.jobs.pages().__next__()
+    assert {key for key in point.payload if "user" in key or "tenant" in key} == set()
