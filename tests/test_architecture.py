@@ -15,7 +15,7 @@ import pytest
 
 from llmrec_qdrant.cli.main import COMMANDS
 from llmrec_qdrant.space.layout import KINDS, Key
-from tests.imports import WORKER_MODULE, circles, constant, import_graph, modules, name_of_call
+from tests.imports import WORKER_MODULE, circles, constant, import_graph, modules, name_of_call, reachable
 from tests.services import ROOT
 from tests.source import BOTH, HEAVY, LIGHT, calls, imported, name_of, strings, tree_of
 
@@ -27,10 +27,17 @@ DOOR = "llmrec_qdrant.queues.inline"
 
 
 def test_no_module_imports_itself_in_a_ring() -> None:
-    """Imports inside functions count, the door does not."""
+    """Imports inside functions count. The door is looked at below."""
     graph = import_graph()
     graph[DOOR] = {name for name in graph[DOOR] if not name.startswith("workers")}
     assert circles(graph) == []
+
+
+def test_what_the_door_opens_does_not_lead_back_to_it() -> None:
+    graph = import_graph()
+    opened = {name for name in graph[DOOR] if name.startswith("workers")}
+    assert opened
+    assert [name for name in opened if DOOR in reachable(graph, name)] == []
 
 
 def test_circles_are_found() -> None:

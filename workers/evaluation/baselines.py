@@ -5,14 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from llmrec_qdrant.operations.spaces import load_config
 from llmrec_qdrant.query.options import MAX_LIMIT
-from llmrec_qdrant.queues.none import NoQueue
-from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.space.layout import Space
 
 from ..behaviour.cooccurrence import Interactions
 from ..storage.store import SpaceStore
 from .histories import Who
 from .splits import Target
+from .trial_lists import recommended
 
 __all__ = ["most_popular"]
 
@@ -32,5 +33,5 @@ def most_popular(
 
 
 def _for_unknown_user(copy: SpaceStore, tenant: str) -> list[str]:
-    recommender = Recommender(copy.client, NoQueue(), copy.name, tenant or None)
-    return [item.id for item in recommender.recommend(f"unknown {uuid.uuid4()}", MAX_LIMIT)]
+    config = copy.run(load_config(Space(copy.name)))
+    return [item.id for item in recommended(copy, config, tenant, f"unknown {uuid.uuid4()}", MAX_LIMIT)]

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_qdrant.contracts.answers import Recommendation
+from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.batching import batches
-from llmrec_qdrant.query.options import MAX_LIMIT
-from llmrec_qdrant.queues.none import NoQueue
-from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.recommend import recommend
+from llmrec_qdrant.operations.spaces import load_config
+from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions
 from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import Key
+from llmrec_qdrant.space.layout import Key, Space
 
 from ..reconcile import create_users
 from ..storage.store import SpaceStore
@@ -25,7 +26,7 @@ from .metrics import measures
 from .report import Report, no_report
 from .splits import Target
 
-__all__ = ["fold_users", "lists", "ndcg_of"]
+__all__ = ["fold_users", "lists", "ndcg_of", "recommended"]
 
 USERS_PER_BATCH = 64
 THREADS = 4
@@ -60,15 +61,11 @@ def lists(
     be repeated.
     """
     beat(copy)
-    recommenders = {
-        target.tenant: Recommender(copy.client, NoQueue(), copy.name, target.tenant or None) for target in targets
-    }
-    for recommender in recommenders.values():
-        _ = recommender.config  # read once, before several threads need it
+    config = copy.run(load_config(Space(copy.name)))
 
     def request(target: Target) -> list[str]:
         wider = min(limit + SPARE_PLACES, MAX_LIMIT)
-        listed = recommenders[target.tenant].recommend(target.user, wider, **options)
+        listed = recommended(copy, config, target.tenant, target.user, wider, **options)
         return [item.id for item in ordered(listed)][:limit]
 
     result: list[list[str]] = []
@@ -77,6 +74,17 @@ def lists(
             result.append(listed)
             report(stage, len(result), len(targets))
     return result
+
+
+def recommended(
+    copy: SpaceStore, config: SpaceConfig, tenant: str, user: str, limit: int, exclude_seen: Seen = True, **options: Any
+) -> list[Recommendation]:
+    """What :meth:`Recommender.recommend` lists, by the same steps.
+
+    A recommender without a broker runs the workers, so the workers import no recommender.
+    """
+    bound = Bound(Space(copy.name), config, tenant or None)
+    return copy.run(recommend(bound, user, ListOptions(limit, **options), exclude_seen))
 
 
 def ordered(listed: Iterable[Recommendation]) -> list[Recommendation]:
