@@ -33,8 +33,8 @@ from llmrec_qdrant.operations.items import ItemLike
 from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
-from llmrec_qdrant.queues.base import JobQueue
-from llmrec_qdrant.queues.inline import InlineQueue, OnProgress, watched
+from llmrec_qdrant.queues.base import JobQueue, OnProgress
+from llmrec_qdrant.queues.inline import InlineQueue, watched
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.space.layout import Key, Space
 

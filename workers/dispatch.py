@@ -18,7 +18,7 @@ from llmrec_qdrant.contracts.messages import (
     RunJob,
 )
 from llmrec_qdrant.errors import SpaceNotFound
-from llmrec_qdrant.queues.inline import OnProgress
+from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Space
 

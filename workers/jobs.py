@@ -9,7 +9,7 @@ from contextlib import suppress
 from llmrec_qdrant.contracts.jobs import JobKind
 from llmrec_qdrant.contracts.messages import Message, RunJob
 from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, SpaceNotFound
-from llmrec_qdrant.queues.inline import OnProgress
+from llmrec_qdrant.queues.base import OnProgress
 
 from .storage.lease import Done, JobLost, Lease, Outcome, take
 from .storage.store import SpaceStore

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from llmrec_qdrant.contracts.messages import Message
 
-__all__ = ["JobQueue", "mask_url"]
+__all__ = ["JobQueue", "OnProgress", "mask_url"]
+
+OnProgress = Callable[[str, float, float | None], None]
+"""Called as ``on_progress(stage, done, total)``; ``total`` is None where it is unknown."""
 
 
 @runtime_checkable

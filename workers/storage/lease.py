@@ -22,7 +22,7 @@ from llmrec_qdrant.contracts.messages import Message, RunJob
 from llmrec_qdrant.errors import LlmrecError
 from llmrec_qdrant.operations import job_records
 from llmrec_qdrant.operations.clock import iso, now
-from llmrec_qdrant.queues.inline import OnProgress
+from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
 
 from .store import SpaceStore
