@@ -35,12 +35,12 @@ class Candidate:
         self, copy: SpaceStore, config: SpaceConfig, catalogue: Catalogue, evaluator: Evaluator, folder: Path,
         version: registry.Version,
     ) -> None:  # fmt: skip
-        """``config``: of the trial space; ``version``: description of the model; drafts of it are written to ``folder``."""
+        """``config``: of the trial space; ``version``: describes the model; drafts are written to ``folder``."""
         self._copy, self._config, self._catalogue = copy, config, catalogue
         self._evaluator, self._folder, self._version = evaluator, folder, version
 
     def ndcg(self, learner: Learner, targets: Sequence[Target]) -> float:
-        """Mean NDCG of the fused query, always with the same leg weights: chosen anew each time, chance would pick the epoch."""
+        """Mean NDCG of the fused query, with fixed leg weights: if they were chosen anew, chance would pick the epoch."""
         self._put(learner, targets)
         return float(self._evaluator.ndcg(self._copy, targets, self._evaluator.trained_weights).mean())
 

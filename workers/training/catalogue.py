@@ -70,7 +70,7 @@ def read_catalogue(store: SpaceStore) -> Catalogue:
 
 
 def base_vectors(store: SpaceStore, config: SpaceConfig, base: SpaceConfig, catalogue: Catalogue) -> np.ndarray:
-    """The base encoder's vectors of all sources, float32 (sources, size): read where the space stores them, else encoded."""
+    """Vectors of all sources by the base encoder, float32 (sources, size): those the space stores, else encoded."""
     if base != config:
         return load_encoder(base).encode(catalogue.texts)
     rows = np.zeros((len(catalogue.texts), config.size), dtype=np.float32)

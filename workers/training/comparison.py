@@ -32,8 +32,8 @@ class Outcome:
 
 def compare(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
     """Metrics of a version, and whether it is better.
-
-    It is better if its dense leg gains at the 5 % level, one-sided, and its fused lists do not lose more than a standard error.
+    It is better if its dense leg gains at the 5 % level, one-sided, and its fused lists do not lose more than a
+    standard error.
     """
     dense, fused = after.dense - before.dense, after.fused - before.fused
     better = interval(dense, ONE_SIDED)[0] > 0 and not beats_noise(-fused)

@@ -1,9 +1,8 @@
 """Training examples: the history of a user, and the item they took next.
-
 A source is a text: of an item, of a search, of a review. An example is a history of sources, weighted exactly as
-:mod:`workers.behaviour.fold` weighs them, and the item that was taken after it. Beside histories there are single texts:
-a search and what was chosen within half an hour, a review and its item. Items that the user took at any other time
-(``taken``) are no negatives of an example.
+:mod:`workers.behaviour.fold` weighs them, and the item that was taken after it. Beside histories there are single
+texts: a search and what was chosen within half an hour, a review and its item. Items that the user took at any other
+time (``taken``) are no negatives of an example.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ HALVINGS = 2
 
 @dataclass(frozen=True)
 class Examples:
-    """A training set. Histories are ragged: that of example *k* spans ``starts[k]`` to ``starts[k + 1]`` of the sources."""
+    """A training set. Histories are ragged: that of example *k* is ``sources[starts[k] : starts[k + 1]]``."""
 
     sources: np.ndarray
     """Rows of the catalogue, newest first in each history."""
@@ -76,9 +75,9 @@ def build(
     dated: bool = False,
 ) -> Examples:
     """Examples from the events of users: (tenant, user) → events, oldest first.
-
-    ``decays``: weight factors per step into the past, one row of weights each. ``repeats``: items taken again are targets too,
-    for lists that may repeat them. ``dated``: newer examples weigh more, where times compare between users.
+    ``decays``: weight factors per step into the past, one row of weights each. ``repeats``: items taken again are
+    targets too, for lists that may repeat them. ``dated``: newer examples weigh more, where times compare between
+    users.
     """
     order = sorted(people)
     random.Random(seed).shuffle(order)

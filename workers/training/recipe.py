@@ -38,7 +38,7 @@ class Recipe:
     patience: int = 3
     """Evaluations without a gain after which training stops."""
     dense_boost: float = 4.0
-    """Factor on the weight of the dense leg while epochs are compared, and afterwards unless other weights prove better."""
+    """Factor on the weight of the dense leg, while epochs are compared and unless other weights prove better."""
     seed: int = 0
 
     @classmethod

@@ -1,9 +1,8 @@
 """A training, from the events of a space to a version in the registry.
-
-Events are held out (:mod:`workers.evaluation.splits`); the model learns from the rest. After each epoch its vectors are written into
-a trial space, and real requests are measured on half of the users: the best epoch is kept. The other half, the held-out users, decides whether
-the model beats the one the space has. Towers then learn once more, for as many epochs, from everything. A killed training resumes from its
-checkpoint, over the same batches.
+Events are held out (:mod:`workers.evaluation.splits`); the model learns from the rest. After each epoch its vectors
+are written into a trial space, and real requests are measured on half of the users: the best epoch is kept. The other
+half, the held-out users, decides whether the model beats the one the space has. Towers then learn once more, for as
+many epochs, from everything. A killed training resumes from its checkpoint, over the same batches.
 """
 
 from __future__ import annotations
@@ -62,11 +61,10 @@ def train(
     report: Report = no_report,
 ) -> registry.Version:
     """Train a model on the events of a space before ``until`` (Unix seconds), and publish it as a version.
-
-    ``exclude_seen``: whether lists leave out what a user took, as in :meth:`Recommender.recommend`. ``split``: hold out what each
-    user took last, or (``time``) the latest tenth of all events; the latter says that times compare between users, and
-    newer examples then weigh more. ``folder`` holds the checkpoints and is deleted at the end. Raises :class:`InvalidInput`
-    with fewer than 40 users who took two items at different times.
+    ``exclude_seen``: whether lists leave out what a user took, as in :meth:`Recommender.recommend`. ``split``: hold
+    out what each user took last, or (``time``) the latest tenth of all events; the latter says that times compare
+    between users, and newer examples then weigh more. ``folder`` holds the checkpoints and is deleted at the end.
+    Raises :class:`InvalidInput` with fewer than 40 users who took two items at different times.
     """
     folder = folder or registry.folder() / f".run-{store.name}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +112,7 @@ class _Training:
         examples = self._factory.examples(self._split.hides)
         if not len(examples):
             raise InvalidInput(
-                f"space {self._store.name!r} has no user who took one item after another: there is nothing to learn from"
+                f"space {self._store.name!r} has no user who took one item after another: collect more events first"
             )
         data = digest(self._factory.catalogue, examples)
         learner, epochs = self._factory.learner(examples, self._split.hides), self._epochs(data)

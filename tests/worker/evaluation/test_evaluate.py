@@ -20,7 +20,7 @@ def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
         yield made
 
 
-def test_a_sequence_everybody_follows_is_found_and_nothing_of_the_space_changes(rec: Recommender) -> None:
+def test_a_common_sequence_is_found_and_the_space_stays_unchanged(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"title {chr(97 + k)}{chr(99 + k)} number {k}") for k in range(20)])
     rec.track(
         [Event(user=f"u{n}", item=f"i{(n + k) % 20}", type="view", ts=k * 86_400) for n in range(40) for k in range(4)]
@@ -40,8 +40,8 @@ def test_a_sequence_everybody_follows_is_found_and_nothing_of_the_space_changes(
     assert before == (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
 
 
-def test_what_is_hidden_is_not_learnt_from(rec: Recommender) -> None:
-    """One user, one pair: with the future hidden no leg but meaning can know the target, and it has no text."""
+def test_nothing_is_learned_from_held_out_events(rec: Recommender) -> None:
+    """One user, one pair: with the future hidden only the dense leg could know the target, and it has no text."""
     rec.upsert_items([Item(id="a", title="alpha"), Item(id="b")])
     rec.track([Event(user="u", item="a", type="view", ts=0), Event(user="u", item="b", type="view", ts=86_400)])
     rec.reconcile()
@@ -56,7 +56,7 @@ def test_a_space_without_histories_says_so(rec: Recommender) -> None:
         evaluate(store_of(rec), CONFIG)
 
 
-def test_a_tenant_hears_of_its_own_users(rec: Recommender) -> None:
+def test_evaluation_of_one_tenant_covers_its_users_only(rec: Recommender) -> None:
     for tenant in ("acme", "zoo"):
         bound = Recommender(rec.client, rec._queue, rec.space, tenant)
         bound.upsert_items([Item(id=f"i{k}", title=f"{tenant} {k}") for k in range(6)])

@@ -10,8 +10,8 @@ import pytest
 from workers.evaluation.metrics import interval, measures, p_value
 
 
-def test_measures_of_lists_worked_out_by_hand() -> None:
-    """Two wanted at places 1 and 3 of 4; one at 2; one absent; nothing listed."""
+def test_measures_match_values_worked_out_by_hand() -> None:
+    """Targets at ranks 1 and 3 of 4; at rank 2; absent; an empty list."""
     found = measures([["a", "x", "b", "y"], ["x", "c"], ["x"], []], [["a", "b"], ["c"], ["d"], ["e"]], 4)
     ideal = 1 + 1 / math.log2(3)
     assert found["ndcg"] == pytest.approx([(1 + 1 / math.log2(4)) / ideal, 1 / math.log2(3), 0, 0])
@@ -23,7 +23,7 @@ def test_measures_of_lists_worked_out_by_hand() -> None:
     assert {name: values.tolist() for name, values in cut.items()} == {key: [0.0] for key in found}
 
 
-def test_intervals_hold_the_mean_and_tests_tell_noise_from_difference() -> None:
+def test_intervals_contain_the_mean_and_tests_detect_differences() -> None:
     chance = np.random.default_rng(1)
     values = chance.random(200)
     low, high = interval(values)

@@ -10,8 +10,8 @@ from workers.evaluation.search import search, settings
 CONFIG = SpaceConfig(model="hash", size=32)
 
 
-def test_the_search_finds_what_is_best_in_every_setting() -> None:
-    """A measure with one known maximum, within the values that are looked at."""
+def test_search_finds_the_best_value_of_every_setting() -> None:
+    """A measure with one maximum, within the values that are tried."""
 
     def measure(config: SpaceConfig) -> np.ndarray:
         cost = (
@@ -36,7 +36,7 @@ def test_where_nothing_is_better_nothing_changes() -> None:
     assert {step.name: step.value for step, _ in steps}["collab_decay"] == CONFIG.collab_decay
 
 
-def test_of_many_values_that_are_equally_good_none_is_taken_for_its_luck() -> None:
+def test_search_ignores_gains_within_noise() -> None:
     """Independent noise per configuration: one of the values always looks better than what the space has."""
     chance = np.random.default_rng(0)
     *_, (last, found) = search(CONFIG, lambda config: chance.normal(0, 1, 400))
@@ -50,6 +50,6 @@ def settings_of(config: SpaceConfig) -> dict[str, object]:
     return {name: getattr(config, name) for name, _ in settings(CONFIG)}
 
 
-def test_the_weight_of_a_single_type_of_event_is_not_looked_at() -> None:
+def test_the_weight_of_a_single_event_type_is_not_tuned() -> None:
     assert not [name for name, _ in settings(CONFIG, ["view"]) if name.startswith("event_weights")]
     assert {name for name, _ in settings(CONFIG, ["view", "like"])} >= {"event_weights.view", "event_weights.like"}

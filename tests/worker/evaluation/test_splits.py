@@ -29,7 +29,7 @@ def test_the_target_is_the_last_item_taken_for_the_first_time() -> None:
     assert (again.items, again.events_before) == (("a",), 2)
 
 
-def test_several_last_items_leave_a_past() -> None:
+def test_hiding_several_items_leaves_a_past() -> None:
     events = [event("u", item, day) for day, item in enumerate("abcd", start=1)] + [
         event("v", "a", 1),
         event("v", "b", 2),
@@ -39,14 +39,14 @@ def test_several_last_items_leave_a_past() -> None:
     assert hidden(found, events) == ["uc", "ud"]
 
 
-def test_of_items_taken_at_once_a_random_one_is_the_target() -> None:
+def test_among_simultaneous_items_a_random_one_is_the_target() -> None:
     events = [event(f"u{n}", "a", 1) for n in range(40)] + [event(f"u{n}", item, 2) for n in range(40) for item in "bc"]
     found = hide_last(events, CONFIG, 40)
     assert {one.items for one in found.targets} == {("b",), ("c",)}
     assert hide_last(events, CONFIG, 40) == found != hide_last(events, CONFIG, 40, seed=1)
 
 
-def test_a_split_in_time_hides_what_everybody_did_since() -> None:
+def test_a_split_in_time_hides_all_later_events() -> None:
     events = [event("u", "a", 1), event("v", "b", 2), event("u", "b", 9), event("v", "b", 10), event("w", "c", 10)]
     found = hide_latest(events, CONFIG, 10, share=0.5)
     assert [(one.user, one.items, one.events_before) for one in found.targets] == [
@@ -56,7 +56,7 @@ def test_a_split_in_time_hides_what_everybody_did_since() -> None:
     assert hide_latest([], CONFIG, 10).targets == ()
 
 
-def test_what_comes_next_is_asked_of_fresh_histories_and_old_models() -> None:
+def test_hide_next_keeps_histories_fresh_and_models_old() -> None:
     """Four of eight events are the latest half: from day 9 on. v took c before it; w has no past; x did nothing lately."""
     events = [
         event("u", "a", 1), event("v", "c", 2), event("x", "a", 2), event("x", "b", 3),

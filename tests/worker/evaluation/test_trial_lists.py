@@ -9,7 +9,7 @@ from workers.evaluation.trial_lists import ordered
 
 
 def test_ties_are_ordered_by_the_items_alone() -> None:
-    """Four items of one score between two others; the last digits of a float are no difference."""
+    """Four items of one score between two others; the last digits of a float do not count."""
     listed = [Recommendation(id="first", score=2.0)]
     ties = [Recommendation(id=f"tie{k}", score=1.0 + k * 1e-8) for k in range(4)]
     last = Recommendation(id="last", score=0.9)

@@ -28,7 +28,7 @@ def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
         yield made
 
 
-def test_recent_events_stand_in_histories_and_in_no_fit(rec: Recommender) -> None:
+def test_recent_events_are_in_histories_but_not_in_fits(rec: Recommender) -> None:
     rec.upsert_items([Item(id=one, title=one * 3) for one in "abcd"])
     events = [("u", "a", 1), ("v", "a", 1), ("v", "c", 2), ("x", "d", 3), ("x", "b", 4), ("x", "a", 5)]
     late = [("u", "b", 9), ("u", "d", 10), ("v", "b", 10), ("v", "d", 11)]
@@ -44,7 +44,7 @@ def test_recent_events_stand_in_histories_and_in_no_fit(rec: Recommender) -> Non
         assert {one.id for one in there.recommend("u", 10)} == {"c", "d"}
 
 
-def test_a_space_that_is_called_trial_is_not_touched(rec: Recommender) -> None:
+def test_a_space_named_like_a_trial_is_not_touched(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
     rec.track([Event(user=f"u{n}", item=f"i{k}", type="view", ts=k) for n in range(3) for k in range(3)])
     rec.reconcile()
@@ -58,7 +58,7 @@ def test_a_space_that_is_called_trial_is_not_touched(rec: Recommender) -> None:
 
 
 def near(row: dict[int, float]) -> Any:
-    """The same but for rounding."""
+    """Equal up to rounding."""
     return pytest.approx(row, abs=1e-5)
 
 
@@ -83,8 +83,8 @@ def content(rec: Recommender, collection: str, name: str, keys: tuple[str, ...],
 
 
 @pytest.mark.parametrize("split", [hide_last, hide_latest])
-def test_a_trial_is_what_the_space_would_be_without_the_future(rec: Recommender, split: Any) -> None:
-    """Beside a space that was never told of it: popularity, co-occurrence, and all that is known of the users."""
+def test_a_trial_equals_a_space_without_the_held_out_events(rec: Recommender, split: Any) -> None:
+    """Compared with a space that never had them: popularity, co-occurrence, and everything about the users."""
     items = [Item(id=f"i{k}", title=f"title {chr(97 + k)}{chr(99 + k)} number {k}") for k in range(12)]
     events = [
         Event(user=f"u{n}", item=f"i{(n * 5 + k * k) % 11}", type="like" if k % 2 else "view", ts=k * 86_400 + n)
@@ -116,7 +116,7 @@ def test_a_trial_is_what_the_space_would_be_without_the_future(rec: Recommender,
         rec.client.delete_collection(past._space.versioned(kind))
 
 
-def test_nobody_is_asked_for_an_item_that_was_deleted(rec: Recommender) -> None:
+def test_deleted_items_are_no_targets(rec: Recommender) -> None:
     rec.upsert_items([Item(id=one, title=one * 5) for one in "abcd"])
     rec.track([Event(user="u", item=one, type="view", ts=k * 86_400) for k, one in enumerate("abcd")])
     rec.track([Event(user="v", item=one, type="view", ts=k * 86_400) for k, one in enumerate("ad")])
@@ -126,7 +126,7 @@ def test_nobody_is_asked_for_an_item_that_was_deleted(rec: Recommender) -> None:
         assert [(one.user, one.items, one.events_before) for one in found.targets] == [("u", ("c",), 2)]
 
 
-def test_a_trial_that_lost_its_owner_is_deleted_and_no_other(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_abandoned_trials_are_deleted(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
     rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(3)])
     own = Recommender(rec.client, rec._queue, f"{rec.space}-trial-deadbeef")
@@ -149,7 +149,7 @@ def test_a_trial_that_lost_its_owner_is_deleted_and_no_other(rec: Recommender, m
         rec.client.delete_collection(own._space.versioned(kind))
 
 
-def test_whoever_measures_gives_signs_of_life(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_is_renewed_at_every_step(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
     rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(3)])
     seen: list[str] = []
@@ -174,8 +174,8 @@ def test_long_texts_fit_into_requests(rec: Recommender) -> None:
     assert evaluate(store_of(rec), CONFIG).users == 1
 
 
-def test_another_model_in_the_middle_of_it(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The copy is of one version, though the aliases are switched to vectors of another size meanwhile."""
+def test_a_roll_out_during_a_trial_does_no_harm(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy is of one version, although the aliases switch to vectors of another size meanwhile."""
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(20)])
     rec.track([Event(user=f"u{n}", item=f"i{n + k}", type="view", ts=k) for n in range(3) for k in range(4)])
     rec.reconcile()

@@ -26,7 +26,7 @@ def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
 
 
 def chained(rec: Recommender) -> None:
-    """The next item follows from the last view; likes are of random items and only mislead."""
+    """The next item follows from the last view; likes are random and only mislead."""
     rec.upsert_items([Item(id=f"i{k}", title=f"w{k % 7} x{k % 5}") for k in range(30)])
     events = []
     for n in range(80):
@@ -38,7 +38,7 @@ def chained(rec: Recommender) -> None:
 
 
 @pytest.mark.slow
-def test_a_space_is_tuned_without_being_touched(rec: Recommender) -> None:
+def test_tuning_only_reads_the_space(rec: Recommender) -> None:
     chained(rec)
     before = (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
     found = tune(store_of(rec), CONFIG, users=40)
@@ -58,8 +58,8 @@ def test_too_few_users_are_refused(rec: Recommender) -> None:
 
 
 @pytest.mark.slow
-def test_changed_settings_reach_users_and_items_also_after_a_crash(rec: Recommender) -> None:
-    """Nobody is told; the reconciler finds by itself what was made with other settings."""
+def test_changed_settings_reach_users_and_items_after_a_crash(rec: Recommender) -> None:
+    """No message arrives; the reconciler finds what was computed with other settings."""
     chained(rec)
     (user,) = rec.client.retrieve(rec._space.users, [point_id("user", "u1")], with_vectors=True)
     (item,) = rec.client.retrieve(rec._space.items, [point_id("item", "i5")], with_vectors=True)
@@ -92,8 +92,8 @@ def test_changed_settings_outlive_a_reembedding(rec: Recommender) -> None:
 
 
 @pytest.mark.slow
-def test_a_gain_that_may_be_luck_is_not_confirmed(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the users nothing was chosen on half win and half lose, the winners by a hair more."""
+def test_a_gain_within_noise_is_not_confirmed(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the held-out users win and half lose, the winners slightly more."""
     chained(rec)
     chosen = CONFIG.model_copy(update={"prefetch": 100})
     gain = {"choosing": np.full(20, 0.1), "confirming": np.tile([0.1001, -0.1], 10)}
@@ -113,7 +113,7 @@ def test_a_gain_that_may_be_luck_is_not_confirmed(rec: Recommender, monkeypatch:
     assert tune(store_of(rec), CONFIG, users=40).better
 
 
-def test_what_somebody_changed_meanwhile_stays() -> None:
+def test_concurrent_changes_of_other_settings_stay() -> None:
     found = Tuning(
         10, 20, CONFIG, CONFIG.model_copy(update={"event_weights": {**CONFIG.event_weights, "like": 4.0, "ad": 0.5}})
     )

@@ -7,7 +7,7 @@ import numpy as np
 from workers.training.comparison import Outcome, compare
 
 
-def test_better_is_a_question_with_a_direction() -> None:
+def test_better_is_a_one_sided_test() -> None:
     """Gains of a mean of 1.8 standard errors: more than 1.64, less than 1.96."""
     gains = np.tile([1.0, -1.0], 200) + 1.8 / 20
     still, weights = np.zeros(400), {"dense": 1.0}

@@ -91,10 +91,10 @@ def life(folder: Path, dies_after: int | None = None) -> tuple[Progress, Counter
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 1e9])
-def test_wherever_a_training_dies_it_ends_the_same(
+def test_a_training_that_stops_anywhere_ends_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    """Also during an evaluation, whose result must not be skipped, and between the writes of the best and the current state."""
+    """Also during an evaluation, which must be repeated, and between the writes of the best and the current state."""
     monkeypatch.setattr(loops, "CHECKPOINT_SECONDS", seconds)
     (tmp_path / "whole").mkdir()
     expected, again = life(tmp_path / "whole")

@@ -19,5 +19,5 @@ from workers.training.evaluator import boosted
         ({"dense": 2.0}, 2.0),
     ],
 )
-def test_a_trained_dense_leg_counts_more_as_far_as_it_can(weights: dict[Leg, float], expected: float) -> None:
+def test_the_weight_of_a_trained_dense_leg_is_boosted_within_bounds(weights: dict[Leg, float], expected: float) -> None:
     assert boosted(weights, 4.0) == {**weights, "dense": expected}

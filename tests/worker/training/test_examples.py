@@ -20,7 +20,7 @@ def histories(found: Examples) -> list[tuple[list[int], list[float], int]]:
     ]
 
 
-def test_a_history_is_what_was_before_newest_first_by_recency() -> None:
+def test_a_history_holds_earlier_events_newest_first_weighted_by_recency() -> None:
     acts = [event(k, item) for k, item in enumerate("abc")]
     found = build({("", "u"): acts}, catalogue(), CONFIG, (0.5, 0.9))
     assert histories(found) == [([0], [1.0], 1), ([1, 0], [1.0, 0.5], 2)]
@@ -28,24 +28,24 @@ def test_a_history_is_what_was_before_newest_first_by_recency() -> None:
     assert [one.tolist() for one in found.taken] == [[0, 1, 2]]
 
 
-def test_the_weight_of_an_event_is_that_of_folding() -> None:
+def test_events_weigh_as_in_folding() -> None:
     acts = [event(0, "a", "purchase"), event(1, "b", "dislike"), event(2, "c")]
     found = build({("", "u"): acts}, catalogue(), CONFIG, (0.5,))
     assert histories(found) == [([1, 0], [-1.0, 1.5], 2)]  # a dislike is no target, and pulls away: -1, 3 · 0.5
 
 
-def test_what_happens_at_the_same_moment_is_not_before() -> None:
+def test_simultaneous_events_are_not_in_a_history() -> None:
     acts = [event(0, "a"), event(5, "b", point="e1"), event(5, "c", point="e2"), event(6, "d")]
     found = build({("", "u"): acts}, catalogue(), CONFIG, (0.5,))
     assert [(sources, target) for sources, _, target in histories(found)] == [([0], 1), ([0], 2), ([2, 1, 0], 3)]
 
 
-def test_an_item_is_a_target_when_it_is_taken_first() -> None:
+def test_an_item_is_a_target_the_first_time_it_is_taken() -> None:
     acts = [event(k, item) for k, item in enumerate("abab")]
     assert [target for *_, target in histories(build({("", "u"): acts}, catalogue(), CONFIG, (0.5,)))] == [1]
 
 
-def test_an_item_that_is_taken_again_is_a_target_where_lists_may_hold_it() -> None:
+def test_repeated_items_are_targets_where_lists_may_repeat_them() -> None:
     acts = [event(k, item) for k, item in enumerate("abab")]
     found = histories(build({("", "u"): acts}, catalogue(), CONFIG, (0.5,), repeats=True))
     assert found == [([0], [1.0], 1), ([1, 0], [1.0, 0.5], 0), ([0, 1, 0], [1.0, 0.5, 0.25], 1)]
@@ -55,7 +55,7 @@ def test_an_item_that_is_taken_again_is_a_target_where_lists_may_hold_it() -> No
     ] == [1]
 
 
-def test_an_example_counts_by_how_many_came_after_it() -> None:
+def test_newer_examples_weigh_more() -> None:
     """Of three examples two came after the first, so it counts 2^(-2 · 2/3)."""
     people = {("", "u"): [event(k, item) for k, item in enumerate("abc")], ("", "v"): [event(1, "d"), event(9, "e")]}
     found = build(people, catalogue(), CONFIG, (0.5,), dated=True)
@@ -70,7 +70,7 @@ def test_an_example_counts_by_how_many_came_after_it() -> None:
     assert build(people, catalogue(), CONFIG, (0.5,)).recency.tolist() == [1, 1, 1]  # who says that times compare?
 
 
-def test_a_search_speaks_for_what_was_chosen_within_half_an_hour_and_a_review_for_its_item() -> None:
+def test_searches_and_reviews_are_examples_of_their_own() -> None:
     acts = [
         event(0, None, "search", "t0"), event(60, "a"), event(9_000, None, "search", "t1"), event(99_000, "b"),
         event(99_001, "c", "review", "t2"),
@@ -80,7 +80,7 @@ def test_a_search_speaks_for_what_was_chosen_within_half_an_hour_and_a_review_fo
     assert ([7, 0, 6], 1) in [(sources, target) for sources, _, target in found]
 
 
-def test_examples_are_as_many_as_asked_for_and_whole_users() -> None:
+def test_the_limit_of_examples_keeps_whole_users() -> None:
     people = {("", f"u{k}"): [event(n, item) for n, item in enumerate("abc")] for k in range(10)}
     found = build(people, catalogue(), CONFIG, (0.5,), limit=7)
     assert (len(found), len(found.taken)) == (6, 3)

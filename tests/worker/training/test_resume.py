@@ -55,7 +55,7 @@ def step_of(folder: Path) -> int:
         return 0
 
 
-def test_killed_at_any_step_and_resumed_it_ends_with_the_same_weights(
+def test_a_killed_and_resumed_training_ends_with_the_same_weights(
     served: Recommender, qdrant_url: str, tmp_path: Path, models: Path
 ) -> None:
     follow(served, users=60)

@@ -22,7 +22,7 @@ from workers.training.towers import TowerLearner
 
 @pytest.mark.parametrize(("sequences", "sign"), [(["aaaa", "bbbb", "cccc"], 1), (["abcd", "bcda", "cdab"], -1)])
 @pytest.mark.slow
-def test_learned_is_whether_people_take_again_what_they_had(sequences: list[str], sign: int) -> None:
+def test_towers_learn_whether_items_are_taken_again(sequences: list[str], sign: int) -> None:
     people = {("", f"u{n}"): [event(k, item) for k, item in enumerate(one)] for n, one in enumerate(sequences)}
     found = build(people, catalogue(), CONFIG, (0.4, 0.8), repeats=True)
     rows, before = np.eye(6, 8, dtype=np.float32), sparse.eye(6, format="csr") * 0.1
@@ -43,7 +43,7 @@ def test_learned_is_whether_people_take_again_what_they_had(sequences: list[str]
     assert np.allclose(np.linalg.norm(repeating.rows(), axis=1), 1, atol=1e-5)
 
 
-def test_the_loss_is_the_mean_by_recency_and_what_a_user_had_is_told_by_the_ids_of_items() -> None:
+def test_the_loss_is_weighted_by_recency_and_taken_items_are_known_by_id() -> None:
     """b and c share a text, as variants do; a search with the text of an item is no item."""
     shared = catalogue("item a")
     shared.texts[2] = shared.texts[1]
@@ -88,7 +88,7 @@ def two_users() -> Examples:
     ("exclude_seen", "expected"),
     [(False, {1: ["c"], 2: [], 3: []}), (True, {1: ["a", "c"], 2: ["a", "b"], 3: ["b"]})],
 )
-def test_what_a_user_took_later_is_no_negative_nor_what_lists_leave_out(
+def test_items_the_user_took_at_another_time_are_no_negatives(
     two_users: Examples, exclude_seen: bool, expected: dict[int, list[str]]
 ) -> None:
     rows = np.eye(6, 8, dtype=np.float32)
@@ -101,7 +101,7 @@ def test_what_a_user_took_later_is_no_negative_nor_what_lists_leave_out(
     assert hidden == expected
 
 
-def test_untrained_towers_give_the_encoders_order() -> None:
+def test_untrained_towers_keep_the_order_of_the_encoder() -> None:
     """Before the first step an item's first block is its encoder's vector, and so is a user's."""
     texts = [f"word{k} other{k % 5}" for k in range(9)]
     rows = load_encoder(SpaceConfig(model="hash", size=32)).encode(texts)

@@ -39,15 +39,15 @@ def test_a_better_model_is_offered_and_rolled_out(rec: Recommender, models: Path
     assert rec.rollback() == 1 and rec.recommend("u3", 3)
 
 
-def test_a_model_that_learns_from_noise_is_kept_and_not_offered(served: Recommender) -> None:
+def test_a_model_trained_on_noise_is_kept_but_not_offered(served: Recommender) -> None:
     follow(served, chance=random.Random(1))
     version = run(served, epochs=1)
     assert not version.offered, version.metrics
     assert [(one.name, one.offered) for one in registry.versions(served.space)] == [(version.name, False)]
 
 
-def test_what_is_encoded_is_what_was_measured(served: Recommender) -> None:
-    """The encoder of a version gives the vectors that the learner had in the trial space."""
+def test_a_version_encodes_to_the_vectors_that_were_measured(served: Recommender) -> None:
+    """The encoder of a version returns the vectors that the learner had in the trial space."""
     follow(served)
     version = run(served, epochs=1, exclude_seen=False)
     config = CONFIG.model_copy(update={"model": version.name, "size": version.size})
