@@ -88,6 +88,12 @@ class Connected(typer.Context):
         return self.obj.json
 
     @property
+    def space(self) -> str:
+        """Name of the space."""
+        name: str = self.obj.connection()["space"]
+        return name
+
+    @property
     def has_broker(self) -> bool:
         """Whether workers do the work, not this process."""
         return self.obj.connection()["broker"] is not None

@@ -6,6 +6,7 @@ import time
 
 from llmrec_qdrant.cli.printing import warn
 from llmrec_qdrant.cli.progress import Update, bar
+from llmrec_qdrant.cli.watching import watch_here
 from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.recommender import Recommender
 
@@ -21,10 +22,7 @@ QUIET_SECONDS = 60.0
 
 def catch_up(rec: Recommender, *, wait: bool, quiet: bool) -> SpaceStatus:
     """Announce all pending work and, with ``wait``, watch until none is left or nothing moves any more."""
-    with (
-        bar("encoding and refreshing", None, quiet=quiet) as update,
-        rec.watch(lambda stage, done, total: update(done, total, stage)),
-    ):
+    with watch_here(rec, "encoding and refreshing", quiet):
         announced = rec.reconcile()
     counted = rec.status()
     if not wait or not announced or not _pending(counted):

@@ -28,7 +28,7 @@ PARTLY_REFUSED = 3
 loads = CommandSet(
     cls=ConnectedGroup, no_args_is_help=True, help="Load items or events from a file, standard input or a database."
 )
-app.add_typer(loads, name="load")
+app.add_typer(loads, name="load", rich_help_panel="Space and data")
 
 
 class Format(StrEnum):
@@ -163,7 +163,7 @@ def _report(kind: LoadKind, source: Source, loaded: Loaded, counted: SpaceStatus
     print_status(counted)
 
 
-@app.command()
+@app.command(rich_help_panel="Space and data")
 def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="Item ids.")]) -> None:
     """Delete items. Events about them stay, so an item that comes back is known again.
 
@@ -174,7 +174,7 @@ def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="
     print_json({"deleted": count}) if context.json else say(f"{count:,} deleted")
 
 
-@app.command()
+@app.command(rich_help_panel="Space and data")
 def forget(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],

@@ -43,7 +43,7 @@ NEXT_STEPS = """\
   llmrec recommend USER --explain --url http://localhost:6333 --space shop"""
 
 
-@app.command(cls=None)
+@app.command(cls=None, rich_help_panel="Start here")
 def demo(
     folder: Annotated[
         Path | None,

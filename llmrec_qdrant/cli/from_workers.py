@@ -9,20 +9,17 @@ import typer
 from llmrec_qdrant.cli.app import CommandSet, app
 from llmrec_qdrant.errors import MissingDependency
 from llmrec_qdrant.queues.inline import inline_available, worker_module
+from llmrec_qdrant.queues.none import INSTALL
 
 __all__ = ["COMMANDS", "register"]
 
 
 COMMANDS = {
     "evaluate": "Measure how good the lists are, on what users took last.",
-    "tune": "Choose leg weights, decays and event weights on your own users.",
-    "train": "Train a model on the behaviour in this space.",
     "models": "List the trained models of the space, with their figures.",
     "worker": "Start a worker and the clock that looks for pending work.",
 }
 """Each command of the workers, in one sentence."""
-
-HOW_TO_INSTALL = "pip install 'llmrec-qdrant[workers]'"
 
 
 def register(app: CommandSet) -> None:
@@ -33,14 +30,15 @@ def register(app: CommandSet) -> None:
     for name, summary in COMMANDS.items():
         app.command(
             name,
-            help=f"{summary} Needs the workers: {HOW_TO_INSTALL}".replace("[", r"\["),
+            help=f"{summary} Needs the workers: {INSTALL}".replace("[", r"\["),
+            rich_help_panel="Better lists" if name != "worker" else "Work",
             context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
         )(_stand_in(name))
 
 
 def _stand_in(name: str) -> Callable[[typer.Context], None]:
     def refuse(context: typer.Context) -> None:
-        raise MissingDependency(f"`llmrec {name}` needs the workers: {HOW_TO_INSTALL}")
+        raise MissingDependency(f"`llmrec {name}` needs the workers: {INSTALL}")
 
     return refuse
 

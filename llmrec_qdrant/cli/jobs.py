@@ -1,33 +1,63 @@
-"""The commands about long work: ``jobs``, ``failures``, ``reembed``, ``rollback``."""
+"""The commands about work under way: ``jobs`` and ``failures``."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from llmrec_qdrant.cli.app import Connected, app
-from llmrec_qdrant.cli.encoders import dimension_of, leg_weights
-from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
-from llmrec_qdrant.cli.printing import out, print_json, print_status, say, table_of
-from llmrec_qdrant.cli.progress import bar
-from llmrec_qdrant.contracts.jobs import JobStatus
-from llmrec_qdrant.operations.handles import Job
+from llmrec_qdrant.cli.job_table import print_jobs
+from llmrec_qdrant.cli.options import Wait
+from llmrec_qdrant.cli.printing import out, print_json, say, table_of
+from llmrec_qdrant.cli.watching import watch_job
 from llmrec_qdrant.recommender import Recommender
 
 
-@app.command()
-def jobs(context: Connected) -> None:
-    """What is being done, counted in Qdrant; what failed; and another try for it.
+@app.command(rich_help_panel="Work")
+def jobs(
+    context: Connected,
+    job: Annotated[str | None, typer.Argument(help="Id of one job, such as train-7.", show_default=False)] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop this job; its worker stops within seconds.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many of the latest jobs.", min=1)] = 20,
+    wait: Wait = True,
+) -> None:
+    """List re-embeddings, trainings, topic fits and tunings, newest first; with an id, watch one to its end.
+
+    Interrupting stops the watching, not the job. A job whose worker dies is taken up by another one.
 
     Example: llmrec jobs
+
+    Example: llmrec jobs train-7 --cancel
     """
+    if job is None and cancel:
+        raise typer.BadParameter("--cancel needs the id of a job: llmrec jobs ID --cancel")
     with context.open() as rec:
-        found = rec.status()
-    print_json({"status": found.model_dump(mode="json")}) if context.json else print_status(found)
+        _one(context, rec, job, cancel, wait) if job else _all(context, rec, limit)
 
 
-@app.command()
+def _all(context: Connected, rec: Recommender, limit: int) -> None:
+    listed = rec.jobs(limit)
+    if context.json:
+        print_json([status.model_dump(mode="json") for status in listed])
+    else:
+        print_jobs(listed, f"jobs of {rec.space}")
+
+
+def _one(context: Connected, rec: Recommender, id: str, cancel: bool, wait: bool) -> None:
+    job = rec.job(id)
+    cancelled = cancel and job.cancel()
+    status = watch_job(job, job.kind, context.json) if wait and not cancel else job.progress()
+    if context.json:
+        print_json(status.model_dump(mode="json"))
+        return
+    print_jobs([status], f"job of {rec.space}")
+    if cancel and not cancelled:
+        say(f"{id} has ended: there is nothing to cancel", "yellow")
+
+
+@app.command(rich_help_panel="Work")
 def failures(
     context: Connected,
     retry: Annotated[bool, typer.Option("--retry", help="Give all of them another chance.")] = False,
@@ -47,78 +77,6 @@ def failures(
         return
     table = table_of("set aside after failing too often", ("kind", "id", "version", "reason"), right={"version"})
     for failure in listed:
-        table.add_row(failure.kind, failure.id, str(failure.version), failure.reason)
+        table.add_row(failure.kind, Text(failure.id), str(failure.version), Text(failure.reason))
     out.print(table)
     say(f"{retried:,} get another chance" if retry else "try them again: llmrec failures --retry")
-
-
-@app.command()
-def reembed(
-    context: Connected,
-    model: Model = None,
-    size: Size = None,
-    pooling: Pooling = None,
-    similarity: Similarity = None,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Stop a re-embedding and delete what it made.")] = False,
-    clean_up: Annotated[bool, typer.Option("--clean-up", help="Delete old versions; no rollback afterwards.")] = False,
-    wait: Wait = True,
-) -> None:
-    """Move the space to another model beside the live one, and switch when it is complete.
-
-    A model of `llmrec train` brings the leg weights it was chosen with; rollback brings the old ones back.
-    Interrupting stops the waiting, not the work; the same command again goes on watching.
-
-    Example: llmrec reembed --model sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2
-    """
-    with context.open() as rec:
-        if cancel or clean_up:
-            gone: Any = _cancelled(rec) if cancel else rec.clean_up()
-            print_json({"deleted": gone}) if context.json else say(f"deleted: {gone or 'nothing'}")
-            return
-        options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
-        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        if model and size is None:
-            given["size"] = dimension_of(given)
-        if model and model != rec.config.model and (weights := leg_weights(rec, model)):
-            given["weights"] = weights
-        with (
-            bar("re-embedding", None, quiet=context.json) as update,
-            rec.watch(lambda stage, done, total: update(done, total, stage)),
-        ):
-            job = rec.reembed(**given)
-        found = _watch(job, context) if wait else job.progress()
-    if context.json:
-        print_json(found.model_dump(mode="json"))
-    else:
-        say(
-            f"{found.id} is {found.state}: {found.result or f'{found.done:,.0f} of {found.total or 0:,.0f}'} {found.reason}"
-        )
-        if "weights" in given:
-            say(
-                f"leg weights of this model: {', '.join(f'{leg} {weight:g}' for leg, weight in given['weights'].items())}"
-            )
-        if found.state == "done":
-            say("back: llmrec rollback; when all is well: llmrec reembed --clean-up")
-    if found.state == "failed":
-        raise typer.Exit(1)
-
-
-def _cancelled(rec: Recommender) -> list[str]:
-    """Ids of the re-embeddings that were cancelled."""
-    return [job.id for job in rec.jobs() if job.kind == "reembed" and job.active and rec.job(job.id).cancel()]
-
-
-def _watch(job: Job, context: Connected) -> JobStatus:
-    with bar("re-embedding", None, quiet=context.json) as update:
-        return job.wait(on_progress=lambda found: update(found.done, found.total, found.stage))
-
-
-@app.command()
-def rollback(context: Connected) -> None:
-    """Switch back to the version before the last re-embedding.
-
-    Example: llmrec rollback
-    """
-    with context.open() as rec:
-        number = rec.rollback()
-    print_json({"live": number}) if context.json else say(f"version {number} is live again")

@@ -24,25 +24,26 @@ Weights = Annotated[
     str | None, typer.Option("--weights", help="Weight of each leg instead of the space's: dense=1,tfidf=1,collab=2.")
 ]
 Explain = Annotated[bool, typer.Option("--explain", "-e", help="Show the score of each leg, and the reason.")]
+IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Keep items that the user had before.")]
+IncludeLast = Annotated[
+    bool, typer.Option("--include-last", help="Keep the user's latest item, for things that people take again.")
+]
+ByInterest = Annotated[bool, typer.Option("--interests", help="Give each interest of the user its share of the list.")]
 
 
-@app.command()
+@app.command(rich_help_panel="Lists")
 def recommend(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],
     limit: Limit = 10,
     filter: Filter = None,
     exclude: Exclude = None,
-    include_seen: Annotated[bool, typer.Option("--include-seen", help="Keep items that the user had before.")] = False,
-    include_last: Annotated[
-        bool, typer.Option("--include-last", help="Keep the user's latest item, for things that people take again.")
-    ] = False,
+    include_seen: IncludeSeen = False,
+    include_last: IncludeLast = False,
     diversity: Diversity = 0.0,
     weights: Weights = None,
     explain: Explain = False,
-    interests: Annotated[
-        bool, typer.Option("--interests", help="Give each interest of the user its share of the list.")
-    ] = False,
+    interests: ByInterest = False,
 ) -> None:
     """Recommend items to a user, best first. Somebody without events gets the popular items.
 
@@ -58,7 +59,7 @@ def recommend(
     _show(context, listed, f"for {user}")
 
 
-@app.command()
+@app.command(rich_help_panel="Lists")
 def top(
     context: Connected,
     by: Annotated[str, typer.Option(help="A number or date among the declared fields.")] = Key.POPULARITY,
@@ -75,7 +76,7 @@ def top(
     _show(context, listed, f"top by {by}", Key.POPULARITY)
 
 
-@app.command()
+@app.command(rich_help_panel="Lists")
 def similar(
     context: Connected,
     item: Annotated[str, typer.Argument(help="Item id.")],
@@ -98,7 +99,7 @@ def similar(
     _show(context, listed, f"like {item}")
 
 
-@app.command("similar-users")
+@app.command("similar-users", rich_help_panel="Lists")
 def similar_users(context: Connected, user: Annotated[str, typer.Argument(help="User id.")], limit: Limit = 10) -> None:
     """List the users whose behaviour is most similar to a user's, with their strongest words.
 
@@ -112,7 +113,7 @@ def similar_users(context: Connected, user: Annotated[str, typer.Argument(help="
         print_users(listed, f"like {user}")
 
 
-@app.command()
+@app.command(rich_help_panel="Lists")
 def search(
     context: Connected,
     text: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
@@ -136,7 +137,7 @@ def search(
     _show(context, listed, f"“{text}”")
 
 
-@app.command()
+@app.command(rich_help_panel="Lists")
 def request(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],

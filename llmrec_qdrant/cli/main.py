@@ -19,7 +19,9 @@ __all__ = ["main"]
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
-COMMANDS = ("spaces", "data", "lists", "topics", "jobs", "from_workers", "demo")
+COMMANDS = (
+    "demo", "spaces", "data", "lists", "topics", "tuning", "training", "reembedding", "jobs", "from_workers",
+)  # fmt: skip
 """Modules that register their commands when they are imported, in the order of ``llmrec --help``."""
 
 

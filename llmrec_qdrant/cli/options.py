@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-__all__ = ["Limit", "Model", "Pooling", "Similarity", "Size", "Wait"]
+__all__ = ["Limit", "Model", "Pooling", "Seed", "Similarity", "Size", "SplitBy", "Wait"]
+
+
+class SplitBy(StrEnum):
+    """Which events are held out."""
+
+    LAST = "last"
+    TIME = "time"
 
 
 Limit = Annotated[int, typer.Option("--limit", "-n", help="Length of the list.")]
+
+Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed, the same figures.", min=0)]
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the work until it is done, or return at once.")]
 

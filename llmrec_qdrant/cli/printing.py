@@ -21,6 +21,7 @@ from llmrec_qdrant.space.layout import Key
 
 __all__ = [
     "err",
+    "figure",
     "out",
     "print_interests",
     "print_items",
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-BAR_WIDTH = 24
+BAR_WIDTH = 12
 """Characters of the longest bar."""
 
 PIPED_WIDTH = 100
@@ -70,6 +71,15 @@ def table_of(title: str, columns: Sequence[str] = (), right: Collection[str] = (
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return table
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A share without its leading zero, as tables in papers print it.
+
+    >>> figure(0.12345)
+    '.1235'
+    """
+    return "" if value is None else f"{value:.{digits}f}".removeprefix("0")
 
 
 def print_items(listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:
@@ -143,6 +153,7 @@ def print_interests(interests: Sequence[Interest], user: str) -> None:
         return
     columns = ("id", "interest", "", "share", "trend", "because of", "last")
     table = table_of(f"interests of {user}", columns, right={"id", "share"})
+    table.columns[2].no_wrap = True
     strongest = max(interest.weight for interest in interests)
     for interest in interests:
         length = max(1, round(BAR_WIDTH * interest.weight / strongest))

@@ -17,21 +17,24 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceNotFound
 from llmrec_qdrant.recommender import Recommender
 
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Field that lists can be filtered on, name:kind (repeatable). Kinds: keyword, integer, float, bool, datetime."
+    ),
+]
+ConfigFile = Annotated[Path | None, typer.Option(help="JSON file with any settings of the space.")]
 
-@app.command()
+
+@app.command(rich_help_panel="Space and data")
 def init(
     context: Connected,
     model: Model = None,
     size: Size = None,
     pooling: Pooling = None,
     similarity: Similarity = None,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Field that lists can be filtered on, name:kind (repeatable). Kinds: keyword, integer, float, bool, datetime."
-        ),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="JSON file with any settings of the space.")] = None,
+    field: Fields = None,
+    config: ConfigFile = None,
 ) -> None:
     """Create a space, or add fields and settings to an existing one. Repeating it changes nothing.
 
@@ -89,7 +92,7 @@ def _say_fields(config: SpaceConfig) -> None:
     say(f"lists can be filtered on: {fields or 'nothing yet (llmrec init --field name:kind)'}")
 
 
-@app.command()
+@app.command(rich_help_panel="Space and data")
 def status(context: Connected) -> None:
     """Count what is stored and what still waits for a worker.
 
@@ -100,7 +103,7 @@ def status(context: Connected) -> None:
     print_json(counted.model_dump(mode="json")) if context.json else print_status(counted)
 
 
-@app.command()
+@app.command(rich_help_panel="Space and data")
 def reconcile(context: Connected, wait: Wait = True) -> None:
     """Encode and refresh everything that is out of date. Run it after Redis or the workers were away.
 

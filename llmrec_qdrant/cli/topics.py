@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
-from llmrec_qdrant.cli.options import Limit
+from llmrec_qdrant.cli.options import Limit, Wait
 from llmrec_qdrant.cli.printing import print_interests, print_items, print_json, print_topics, say
-from llmrec_qdrant.cli.progress import bar
+from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.answers import Interest
 from llmrec_qdrant.space.layout import INTERESTS
 
 topics = CommandSet(cls=ConnectedGroup)
-app.add_typer(topics, name="topics")
+app.add_typer(topics, name="topics", rich_help_panel="Topics and interests")
 
 User = Annotated[str, typer.Argument(help="User id.")]
 TopicName = Annotated[str, typer.Argument(help="Id or label of the topic.")]
@@ -43,24 +43,16 @@ def fit_topics(
     number: Annotated[
         int | None, typer.Option("--number", help="Fixes how many; left out, the items decide.", show_default=False)
     ] = None,
+    wait: Wait = True,
 ) -> None:
     """Discover the topics of all items. A topic that stays the same keeps its id and its label.
 
     Example: llmrec topics fit --space movies
     """
     with context.open() as rec:
-        with (
-            bar("discovering topics", None, quiet=context.json) as update,
-            rec.watch(lambda stage, done, total: update(done, total, stage)),
-        ):
-            job = rec.fit_topics(number)
-        status, found = job.progress(), rec.topics()
-    if context.json:
-        print_json({"job": status.model_dump(mode="json"), "topics": [one.model_dump(mode="json") for one in found]})
-    elif context.has_broker:
-        say(f"job {job.id} is {status.state}; look with `llmrec jobs`")
-    else:
-        print_topics(found)
+        status = run_job(context, rec, "discovering topics", lambda: rec.fit_topics(number), wait)
+        listed = rec.topics()
+    report(context, status, lambda _: print_topics(listed), topics=[topic.model_dump(mode="json") for topic in listed])
 
 
 @topics.command("rename")
@@ -79,7 +71,7 @@ def rename_topic(
         say(f"topic {renamed.id} is now called {renamed.label}")
 
 
-@app.command(INTERESTS)
+@app.command(INTERESTS, rich_help_panel="Topics and interests")
 def show_interests(context: Connected, user: User) -> None:
     """Show what a user cares about now, with the items that say so.
 
@@ -90,7 +82,7 @@ def show_interests(context: Connected, user: User) -> None:
     _show(context, user, listed)
 
 
-@app.command("steer")
+@app.command("steer", rich_help_panel="Topics and interests")
 def steer_user(
     context: Connected,
     user: User,
@@ -115,7 +107,7 @@ def _show(context: Connected, user: str, listed: Sequence[Interest]) -> None:
         print_interests(listed, user)
 
 
-@app.command("shelves")
+@app.command("shelves", rich_help_panel="Topics and interests")
 def show_shelves(
     context: Connected,
     user: User,

@@ -104,7 +104,7 @@ def request(space: Space, kind: JobKind, options: Mapping[str, Any]) -> Steps[Jo
         else:
             raise SpaceMismatch(
                 f"job {under_way.id} of space {space.name!r} is under way with other options ({under_way.options}): wait "
-                f"for it, or stop it with `llmrec jobs cancel {under_way.id}`"
+                f"for it, or stop it with `llmrec jobs {under_way.id} --cancel`"
             )
 
 

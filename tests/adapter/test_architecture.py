@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.services import ROOT
-from tests.source import LIGHT, at_import, imported, name_of, tree_of
+from tests.source import BOTH, LIGHT, at_import, imported, name_of, tree_of
 
 HEAVY_PACKAGES = {
     "jieba", "safetensors", "scipy", "sentence_transformers", "sklearn", "snowballstemmer", "tokenizers", "torch",
@@ -62,3 +62,25 @@ def test_the_middle_is_pure(path: Path) -> None:
     names = [one for one, _ in imported(at_import(tree_of(path)))]
     assert not [one for one in names if one.split(".")[0] in {"httpx", "grpc", "asyncio", "socket", "time", "os"}]
     assert not [one for one in names if one.startswith("qdrant_client") and "models" not in one]
+
+
+# --- the command line and the loader -------------------------------------------------------------
+
+OUTSIDE = [path for path in BOTH if path.parent.name in {"cli", "load"}]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=name_of)
+def test_the_command_line_uses_public_methods_only(path: Path) -> None:
+    """What people cannot do through the public class, the command line cannot either."""
+    private = {
+        ast.unparse(node) for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
+        and ast.unparse(node.value) in {"rec", "self.rec", "context.rec"}
+    }  # fmt: skip
+    assert private == set()
+    names = [name for name, _ in imported(ast.walk(tree_of(path))) if name.startswith("llmrec_qdrant.operations")]
+    assert set(names) <= {"llmrec_qdrant.operations.retry.retrying"}
+
+
+def test_there_is_a_command_line_to_look_at() -> None:
+    assert {path.parent.parent.name for path in OUTSIDE} == {"llmrec_qdrant", "workers"}

@@ -1,4 +1,4 @@
-"""The commands of ``llmrec`` that need the workers: ``evaluate``, ``tune``, ``train``, ``models``, ``worker``.
+"""The commands of ``llmrec`` that need the workers: ``evaluate``, ``models``, ``worker``.
 
 :mod:`llmrec_qdrant.cli.from_workers` plugs them in. Nothing heavy is imported before a command runs, so that
 ``llmrec --help`` stays quick.
@@ -13,10 +13,10 @@ __all__ = ["register"]
 
 def register(app: CommandSet) -> None:
     """Add the commands to the command line."""
-    from . import evaluate, train, tune, worker
+    from .evaluate import evaluate
+    from .models import models
+    from .worker import worker
 
-    app.command()(evaluate.evaluate)
-    app.command()(tune.tune)
-    app.command()(train.train)
-    app.command()(train.models)
-    app.command()(worker.worker)
+    app.command(rich_help_panel="Better lists")(evaluate)
+    app.command(rich_help_panel="Better lists")(models)
+    app.command(rich_help_panel="Work")(worker)

@@ -10,29 +10,31 @@ from typing import Annotated, Any
 import typer
 
 from llmrec_qdrant.cli.app import Connected
-from llmrec_qdrant.cli.options import Limit
-from llmrec_qdrant.cli.printing import out, print_json, say, table_of
+from llmrec_qdrant.cli.options import Limit, Seed, SplitBy
+from llmrec_qdrant.cli.printing import figure, out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.query.options import check_limit
+from llmrec_qdrant.space.layout import Space
 
-from ..storage.store import SpaceStore
-from .options import Seed, SplitBy
+__all__ = ["evaluate"]
 
-__all__ = ["evaluate", "figure"]
+
+Users = Annotated[int, typer.Option(help="How many random users to look at.", min=1)]
+Split = Annotated[
+    SplitBy, typer.Option(help="Hold out what each user took last, or the latest events of everybody (time).")
+]
+Hide = Annotated[
+    float | None, typer.Option(help="last: items per user [1]; time: share of all events [0.1].", show_default=False)
+]
 
 
 def evaluate(
     context: Connected,
-    users: Annotated[int, typer.Option(help="How many random users to look at.", min=1)] = 500,
+    users: Users = 500,
     limit: Limit = 10,
-    split: Annotated[
-        SplitBy, typer.Option(help="Hold out what each user took last, or the latest events of everybody (time).")
-    ] = SplitBy.LAST,
-    hide: Annotated[
-        float | None,
-        typer.Option(help="last: items per user [1]; time: share of all events [0.1].", show_default=False),
-    ] = None,
+    split: Split = SplitBy.LAST,
+    hide: Hide = None,
     seed: Seed = 0,
 ) -> None:
     """Measure how good the lists are: hold out what users took last, recommend, and look whether it is listed.
@@ -46,11 +48,12 @@ def evaluate(
     Example: llmrec evaluate --split time --hide 0.2
     """
     from ..evaluation import evaluate as measuring
+    from ..storage.store import SpaceStore
 
     held_out = _split(split, hide)
     with context.open() as rec, bar("evaluating", None, quiet=context.json) as update:
         measured = measuring.evaluate(
-            SpaceStore(rec.client, rec._space), rec.config, users=users, limit=check_limit(limit), seed=seed, split=held_out,
+            SpaceStore(rec.client, Space(rec.space)), rec.config, users=users, limit=check_limit(limit), seed=seed, split=held_out,
             tenant=context.tenant, report=lambda stage, done, total: update(done, total, stage),
         )  # fmt: skip
     if context.json:
@@ -92,8 +95,3 @@ def _print(measured: Any) -> None:
         "coverage: share of the catalogue in any list; novelty: bits, more is less popular; "
         "diversity: mean of 1 - cosine within a list", "dim",
     )  # fmt: skip
-
-
-def figure(value: float | None, digits: int = 4) -> str:
-    """A share without its leading zero, as tables in papers print it."""
-    return "" if value is None else f"{value:.{digits}f}".removeprefix("0")

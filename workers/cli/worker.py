@@ -36,18 +36,22 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+Queues = Annotated[
+    str, typer.Option(help="Kinds of work: encode (texts), refresh (users), batch (long jobs), comma-separated.")
+]
+Concurrency = Annotated[
+    int, typer.Option(help="Processes. Encoding uses all cores with one; on a GPU it must be one.", min=1)
+]
+Clock = Annotated[bool, typer.Option("--clock/--no-clock", help="Look for pending work every few seconds, too.")]
+Level = Annotated[LogLevel, typer.Option(help="info: one line per piece of work done.")]
+
+
 def worker(
     context: Connected,
-    queues: Annotated[
-        str, typer.Option(help="Kinds of work: encode (texts), refresh (users), batch (long jobs), comma-separated.")
-    ] = ",".join(QUEUES),
-    concurrency: Annotated[
-        int, typer.Option(help="Processes. Encoding uses all cores with one; on a GPU it must be one.", min=1)
-    ] = 1,
-    clock: Annotated[
-        bool, typer.Option("--clock/--no-clock", help="Look for pending work every few seconds, too.")
-    ] = True,
-    loglevel: Annotated[LogLevel, typer.Option(help="info: one line per piece of work done.")] = LogLevel.INFO,
+    queues: Queues = "encode,refresh,batch",
+    concurrency: Concurrency = 1,
+    clock: Clock = True,
+    loglevel: Level = LogLevel.INFO,
 ) -> None:
     """Start a worker: it encodes texts, keeps users up to date, and runs long jobs. It serves all spaces of the Qdrant.
 
@@ -150,20 +154,9 @@ def _banner(context: Connected, version: str, queues: list[str], concurrency: in
 
 def _run(app: Any, queues: list[str], concurrency: int, clock: bool, loglevel: LogLevel, banner: str) -> int:
     """Work until a signal comes; returns the exit code, 0 after a shutdown that somebody asked for."""
-    from celery import signals
     from celery.beat import EmbeddedService
 
-    requested: list[str] = []
-
-    def greet(**_: Any) -> None:
-        err.print(banner, markup=False, highlight=False, soft_wrap=True)
-
-    def note(how: str, **_: Any) -> None:
-        requested.append(how)
-
-    signals.worker_ready.connect(greet, weak=False)
-    signals.worker_shutting_down.connect(note, weak=False)
-
+    shutdowns = _listen(banner)
     # solo runs tasks in this process, which CUDA needs; app.py has further processes spawned, not forked.
     running = app.Worker(
         hostname=f"llmrec-{os.getpid()}@{socket.gethostname()}",
@@ -175,4 +168,21 @@ def _run(app: Any, queues: list[str], concurrency: int, clock: bool, loglevel: L
         # A thread: it ends with this process, and has no schedule file that two workers would fight over.
         EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler").start()
     running.start()
-    return 0 if requested == ["Warm"] else int(running.exitcode or 0)
+    return 0 if shutdowns == ["Warm"] else int(running.exitcode or 0)
+
+
+def _listen(banner: str) -> list[str]:
+    """Have the banner printed when the worker is ready; returns a list that collects how it was asked to stop."""
+    from celery import signals
+
+    shutdowns: list[str] = []
+
+    def greet(**_: Any) -> None:
+        err.print(banner, markup=False, highlight=False, soft_wrap=True)
+
+    def note(how: str, **_: Any) -> None:
+        shutdowns.append(how)
+
+    signals.worker_ready.connect(greet, weak=False)
+    signals.worker_shutting_down.connect(note, weak=False)
+    return shutdowns

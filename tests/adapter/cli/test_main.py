@@ -49,7 +49,9 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, run: Llmrec) 
 
 COMMANDS = [
     ["init"], ["load", "items"], ["load", "events"], ["recommend"], ["similar"], ["similar-users"], ["search"],
-    ["status"], ["request"], ["reconcile"], ["forget"], ["delete"], ["demo"],
+    ["status"], ["request"], ["reconcile"], ["forget"], ["delete"], ["demo"], ["top"], ["topics"], ["topics", "fit"],
+    ["topics", "rename"], ["interests"], ["shelves"], ["steer"], ["train"], ["tune"], ["reembed"], ["rollback"],
+    ["clean-up"], ["jobs"], ["failures"], ["evaluate"], ["models"], ["worker"],
 ]  # fmt: skip
 
 

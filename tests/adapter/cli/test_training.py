@@ -1,4 +1,4 @@
-"""``llmrec train``, ``models`` and ``reembed``, one after the other."""
+"""``llmrec train``, ``models``, ``reembed``, ``rollback`` and ``clean-up``, one after the other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import Llmrec
+from tests.commandline import Llmrec, one_sentence
 
 
 def test_train_teaches_before_it_is_used(run: Llmrec) -> None:
@@ -25,13 +25,9 @@ def test_train_teaches_before_it_is_used(run: Llmrec) -> None:
         assert said in shown, said
 
 
-@pytest.mark.slow
-def test_train_makes_a_version_that_models_lists_and_reembed_takes(
-    llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LLMREC_MODELS", str(tmp_path / "models"))
-    assert "nothing was trained yet" in llmrec("models").out
-    assert "takes 40 or more" in llmrec("train").out
+@pytest.fixture
+def shop(llmrec: Llmrec, tmp_path: Path) -> Llmrec:
+    """A space with behaviour that can be learnt."""
     items = [{"id": f"i{k}", "title": f"word{k} other{k % 5}"} for k in range(40)]
     events = [
         {"user": f"u{n}", "item": f"i{(n + 7 * step) % 40}", "type": "view", "ts": 1_700_000_000 + 86_400 * step}
@@ -40,18 +36,39 @@ def test_train_makes_a_version_that_models_lists_and_reembed_takes(
     for kind, rows in (("items", items), ("events", events)):
         (tmp_path / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, rows)))
         assert llmrec("load", kind, str(tmp_path / f"{kind}.jsonl")).code == 0
-    job = llmrec("train", "--epochs", "1", "--users", "60", "--json").json
-    assert (job["stage"], job["version"]) == ("done", "main-towers-1")
-    assert llmrec("train", "--status", "--json").json == job
-    (listed,) = llmrec("models", "--json").json
+    return llmrec
+
+
+def test_a_training_without_behaviour_fails_with_the_reason(
+    llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMREC_MODELS", str(tmp_path / "models"))
+    assert "nothing was trained yet" in llmrec("models").out
+    assert "train-1 failed: " in one_sentence(llmrec("train"))
+    failed = llmrec("train", "--json")
+    assert (failed.code, failed.json["state"]) == (1, "failed")
+
+
+@pytest.mark.slow
+def test_train_makes_a_version_that_models_lists_and_reembed_takes(
+    shop: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMREC_MODELS", str(tmp_path / "models"))
+    trained = shop("train", "--epochs", "1", "--users", "60", "--json").json
+    assert (trained["state"], trained["result"]["version"]) == ("done", "main-towers-1")
+    assert shop("jobs", trained["id"], "--json").json == trained
+    (listed,) = shop("models", "--json").json
     assert listed["name"] == "main-towers-1" and listed["offered"] is True and listed["live"] is False
-    assert "main-towers-1" in llmrec("models").out
-    assert llmrec("reembed", "--model", "main-towers-1", "--json").json["state"] == "live"
-    assert llmrec("models", "--json").json[0]["live"] is True
+    assert "main-towers-1" in shop("models").out
+    moved = shop("reembed", "--model", "main-towers-1", "--json").json
+    assert (moved["state"], moved["result"]["version"]) == ("done", 2)
+    assert shop("models", "--json").json[0]["live"] is True
     before, after = (listed["metrics"][name] for name in ("leg weights before", "leg weights"))
-    assert llmrec("init", "--json").json["config"]["weights"] == after != before
-    again = llmrec("reembed", "--model", "main-towers-1", "--json").json
-    assert again["version"] == 2  # it is there: nothing is deleted
-    assert llmrec("recommend", "u1", "--json").json
-    assert llmrec("rollback").code == 0
-    assert llmrec("init", "--json").json["config"]["weights"] == before
+    assert shop("init", "--json").json["config"]["weights"] == after != before
+    again = shop("reembed", "--model", "main-towers-1", "--json").json
+    assert (again["state"], again["result"]["version"]) == ("done", 2)  # it is live already: nothing is deleted
+    assert shop("recommend", "u1", "--json").json
+    assert shop("rollback", "--json").json == {"live": 1}
+    assert shop("init", "--json").json["config"]["weights"] == before
+    assert shop("clean-up", "--json").json == {"deleted": [2]}
+    assert "it was cleaned up" in one_sentence(shop("rollback"))

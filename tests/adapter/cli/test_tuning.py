@@ -6,5 +6,6 @@ from tests.commandline import Llmrec, one_sentence
 
 
 def test_tune_says_how_many_users_it_takes(filled: Llmrec) -> None:
-    assert "takes 40 or more" in one_sentence(filled("tune"))
+    assert "tune-1 failed: space 'main' has 1 users who took two items" in one_sentence(filled("tune"))
+    assert filled("jobs", "tune-1", "--json").json["state"] == "failed"
     assert filled("tune", "--users", "39").code == 2

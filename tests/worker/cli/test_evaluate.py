@@ -25,7 +25,7 @@ def test_evaluate_refuses_what_cannot_be_hidden(filled: Llmrec) -> None:
     assert "between 0 and 1, not 2" in one_sentence(filled("evaluate", "--split", "time", "--hide", "2"))
     for odd in ("nan", "inf", "0", "-1"):
         assert f"1 or more, not {odd}" in one_sentence(filled("evaluate", "--hide", odd))
-    assert "hide less" in one_sentence(filled("evaluate", "--hide", "50"))
+    assert "hold out less" in one_sentence(filled("evaluate", "--hide", "50"))
 
 
 def test_evaluate_says_what_is_missing(llmrec: Llmrec) -> None:

@@ -1,0 +1,64 @@
+"""Jobs as people read them: one table for every kind, and the outcome of each in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from llmrec_qdrant.cli.printing import out, table_of
+from llmrec_qdrant.contracts.jobs import JobStatus
+
+__all__ = ["outcome", "print_jobs"]
+
+
+STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
+
+
+def print_jobs(listed: Sequence[JobStatus], title: str) -> None:
+    """A table of jobs; the last column holds the result, the interim result, or the reason of a failure."""
+    if not listed:
+        out.print(Text("no jobs yet: llmrec topics fit, train, tune and reembed start one"))
+        return
+    under_way = ("stage", "progress", "worker") if any(status.active for status in listed) else ()
+    table = table_of(title, ("job", "state", "time", *under_way, "outcome"), right={"progress", "time"})
+    for status in listed:
+        stage = (status.stage, _progress(status), Text(status.owner, style="dim")) if status.active else ("", "", "")
+        state = Text(status.state, style=STYLES[status.state])
+        table.add_row(status.id, state, _time(status), *stage[: len(under_way)], Text(outcome(status)))
+    out.print(table)
+
+
+def _progress(status: JobStatus) -> str:
+    if not status.total:
+        return ""
+    return f"{status.done:,.0f} of {status.total:,.0f}, {status.done / status.total:.0%}"
+
+
+def _time(status: JobStatus) -> str:
+    """How long it has run, or took."""
+    if not status.started_at:
+        return ""
+    began = datetime.fromisoformat(status.started_at)
+    ended = datetime.fromisoformat(status.finished_at) if status.finished_at else datetime.now(UTC)
+    seconds = max(0.0, (ended - began).total_seconds())
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def outcome(status: JobStatus) -> str:
+    """What came of a job, in a few words."""
+    if status.result is None:
+        return " ".join(filter(None, (status.note, status.reason)))
+    result = status.result
+    match status.kind:
+        case "train":
+            worth = "better than before" if result.get("offered") else "not better, kept"
+            return f"{result.get('version')}: {worth}"
+        case "reembed":
+            return f"version {result.get('version')} is live: {result.get('model')}"
+        case "fit-topics":
+            return f"{result.get('topics')} topics"
+        case "tune":
+            count = len(result.get("changes") or {}) if result.get("stored") else 0
+            return {0: "nothing changed", 1: "1 setting changed"}.get(count, f"{count} settings changed")

@@ -1,0 +1,80 @@
+"""The commands that move a space to another model: ``reembed``, ``rollback``, ``clean-up``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmrec_qdrant.cli.app import Connected, app
+from llmrec_qdrant.cli.encoders import dimension_of, leg_weights
+from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
+from llmrec_qdrant.cli.printing import print_json, say
+from llmrec_qdrant.cli.watching import report, run_job
+from llmrec_qdrant.recommender import Recommender
+
+
+@app.command(rich_help_panel="Better lists")
+def reembed(
+    context: Connected,
+    model: Model = None,
+    size: Size = None,
+    pooling: Pooling = None,
+    similarity: Similarity = None,
+    wait: Wait = True,
+) -> None:
+    """Encode the space anew with another model beside the live one, and switch when all is there. Lists keep working.
+
+    A model of `llmrec train` brings the leg weights it was chosen with; moving away from it brings the old ones back.
+    Interrupting stops the watching, not the work. `llmrec jobs ID --cancel` stops the work.
+
+    Example: llmrec reembed --model sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2
+    """
+    options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
+    with context.open() as rec:
+        changes = _changes(rec, {name: value for name, value in options.items() if value is not None})
+        status = run_job(context, rec, "re-embedding", lambda: rec.reembed(**changes), wait)
+    report(context, status, lambda result: _print(result, changes))
+
+
+def _print(result: dict[str, Any], changes: dict[str, Any]) -> None:
+    say(f"version {result['version']} is live: {result['model']}", "bold")
+    if weights := changes.get("weights"):
+        say(f"leg weights of this model: {', '.join(f'{leg} {weight:g}' for leg, weight in weights.items())}")
+    say("undo: llmrec rollback; when all is well: llmrec clean-up")
+
+
+def _changes(rec: Recommender, options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that change: those asked for, and what the model brings."""
+    model = options.get("model")
+    if model is None:
+        return options
+    changes = {"size": dimension_of(options), **options} if "size" not in options else dict(options)
+    weights = leg_weights(rec, model)
+    # A model that is live already keeps the weights that the space has by now.
+    if weights and model != rec.config.model:
+        changes["weights"] = weights
+    return changes
+
+
+@app.command(rich_help_panel="Better lists")
+def rollback(context: Connected) -> None:
+    """Switch back to the version before the last re-embedding.
+
+    Example: llmrec rollback
+    """
+    with context.open() as rec:
+        number = rec.rollback()
+    print_json({"live": number}) if context.json else say(f"version {number} is live again")
+
+
+@app.command("clean-up", rich_help_panel="Better lists")
+def clean_up(context: Connected) -> None:
+    """Delete the versions that re-embeddings left behind. There is no rollback afterwards.
+
+    Example: llmrec clean-up
+    """
+    with context.open() as rec:
+        deleted = rec.clean_up()
+    if context.json:
+        print_json({"deleted": deleted})
+    else:
+        say(f"deleted versions: {', '.join(map(str, deleted)) or 'none'}")

@@ -1,0 +1,65 @@
+"""``llmrec tune``: settings of the space, chosen on its own users."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from llmrec_qdrant.cli.app import Connected, app
+from llmrec_qdrant.cli.options import Limit, Seed, Wait
+from llmrec_qdrant.cli.printing import figure, out, say, table_of
+from llmrec_qdrant.cli.watching import report, run_job
+
+Users = Annotated[int, typer.Option(help="How many random users: half to choose on, half to confirm on.", min=40)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")]
+
+
+@app.command(rich_help_panel="Better lists")
+def tune(
+    context: Connected,
+    users: Users = 800,
+    limit: Limit = 10,
+    seed: Seed = 0,
+    dry_run: DryRun = False,
+    wait: Wait = True,
+) -> None:
+    """Choose leg weights, decays and event weights on your own users, and store them if they hold.
+
+    One setting after the other takes a few values in a trial space. Held-out users, the half that took no part in
+    choosing, confirm the gain. `recommend` and `request` use what is stored at once; users' vectors follow. Settings
+    belong to the whole space, whatever its tenants.
+
+    Example: llmrec tune --dry-run
+    """
+    with context.open() as rec:
+        status = run_job(
+            context, rec, "tuning",
+            lambda: rec.tune(users=users, limit=limit, seed=seed, dry_run=dry_run), wait,
+        )  # fmt: skip
+    report(context, status, _print)
+
+
+def _print(result: dict[str, Any]) -> None:
+    metric = f"NDCG@{result['limit']}"
+    names = (metric, "values tried")
+    table = table_of(f"chosen on {result['chosen_on']:,} users", ("setting", "chosen", *names), right=names)
+    for step in result["steps"]:
+        table.add_row(step["name"], _value(step["value"]), figure(step["ndcg"]), f"{step['tried']}")
+    out.print(table)
+    say(
+        f"on {result['confirmed_on']:,} held-out users: {metric} {result['before']:.4f} → {result['after']:.4f} "
+        f"(gain {result['low']:+.4f} to {result['high']:+.4f}, 95 %; p {result['p']:.3f})"
+    )
+    if result["stored"]:
+        say("stored with the space")
+    elif result["better"]:
+        say("nothing stored: --dry-run")
+    else:
+        say("no gain beyond chance on held-out users: the space keeps its settings", "yellow")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number:g}" for name, number in value.items())
+    return f"{value:g}"

@@ -1,0 +1,87 @@
+"""Long work, watched with a progress bar: in this process or done by workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from llmrec_qdrant import Job
+from llmrec_qdrant.cli.app import Connected
+from llmrec_qdrant.cli.job_table import print_jobs
+from llmrec_qdrant.cli.printing import print_json, say, warn
+from llmrec_qdrant.cli.progress import Update, bar
+from llmrec_qdrant.contracts.jobs import JobStatus
+from llmrec_qdrant.errors import JobFailed, MissingDependency
+from llmrec_qdrant.queues.inline import inline_available
+from llmrec_qdrant.queues.none import NO_WORKERS
+from llmrec_qdrant.recommender import Recommender
+
+__all__ = ["NO_WORKER_SECONDS", "report", "run_job", "watch_here", "watch_job"]
+
+
+NO_WORKER_SECONDS = 60.0
+"""Seconds without progress after which no worker seems to run."""
+
+
+@contextmanager
+def watch_here(rec: Recommender, label: str, quiet: bool) -> Iterator[None]:
+    """Show the work that this process does within the block."""
+    with bar(label, None, quiet=quiet) as update, rec.watch(lambda stage, done, total: update(done, total, stage)):
+        yield
+
+
+def run_job(context: Connected, rec: Recommender, label: str, start: Callable[[], Job], wait: bool) -> JobStatus:
+    """Start a job and watch it to its end; without ``wait`` return at once, unless this process does the work.
+
+    Raises :class:`MissingDependency` with ``wait`` where nobody could do it: no broker, and no workers installed here.
+    """
+    if wait and not context.has_broker and not inline_available():
+        raise MissingDependency(NO_WORKERS)
+    with watch_here(rec, label, context.json):
+        job = start()
+    return watch_job(job, label, context.json) if wait else job.progress()
+
+
+def watch_job(job: Job, label: str, quiet: bool) -> JobStatus:
+    """Watch a job to its end; interrupting stops the watching, not the job."""
+    with bar(label, None, quiet=quiet) as update:
+        return job.wait(on_progress=_Watcher(update))
+
+
+def report(context: Connected, status: JobStatus, show: Callable[[dict[str, Any]], None], **more: Any) -> None:
+    """Print a job: its result with ``show``, or how to watch it. ``more`` is added to the JSON document.
+
+    Raises :class:`JobFailed` if it failed or was cancelled.
+    """
+    ended_badly = status.state in {"failed", "cancelled"}
+    if context.json:
+        print_json({**status.model_dump(mode="json"), **more})
+        if ended_badly:
+            raise typer.Exit(1)
+    elif ended_badly:
+        verb = "failed" if status.state == "failed" else "was cancelled"
+        raise JobFailed(f"{status.id} {verb}: {status.reason}".removesuffix(": "))
+    elif status.result is not None:
+        show(status.result)
+    else:
+        print_jobs([status], f"job of {context.space}")
+        say(f"watch it: llmrec jobs {status.id}")
+
+
+class _Watcher:
+    """Moves the bar; says once that no worker seems to run."""
+
+    def __init__(self, update: Update) -> None:
+        self._update, self._since, self._warned = update, time.monotonic(), False
+
+    def __call__(self, status: JobStatus) -> None:
+        """Show one status."""
+        self._update(status.done, status.total, " ".join(filter(None, (status.stage or status.state, status.note))))
+        waited = time.monotonic() - self._since
+        if status.state == "waiting" and waited > NO_WORKER_SECONDS and not self._warned:
+            self._warned = True
+            warn(f"no worker has taken up {status.id} for {waited:.0f} s: start one with `llmrec worker`")

@@ -1,0 +1,46 @@
+"""What the table of jobs says of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmrec_qdrant.cli.job_table import outcome, print_jobs
+from llmrec_qdrant.contracts.jobs import JobStatus
+
+BEGAN = "2026-01-01T00:00:00.000000Z"
+
+
+def job(kind: Any, **more: Any) -> JobStatus:
+    return JobStatus(**{"id": f"{kind}-1", "kind": kind, "created_at": BEGAN, "started_at": BEGAN, **more})
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (job("train", state="done", result={"version": "m-1", "offered": True}), "m-1: better than before"),
+        (job("train", state="done", result={"version": "m-1", "offered": False}), "m-1: not better, kept"),
+        (job("reembed", state="done", result={"version": 2, "model": "hash"}), "version 2 is live: hash"),
+        (job("fit-topics", state="done", result={"topics": 24}), "24 topics"),
+        (job("tune", state="done", result={"stored": True, "changes": {"weights": {}}}), "1 setting changed"),
+        (job("tune", state="done", result={"stored": True, "changes": {"a": 1, "b": 2}}), "2 settings changed"),
+        (job("tune", state="done", result={"stored": False, "changes": {"a": 1}}), "nothing changed"),
+        (job("train", state="running", note="loss 2.31"), "loss 2.31"),
+        (job("train", state="failed", reason="no user took two items"), "no user took two items"),
+    ],
+)
+def test_the_outcome_in_a_few_words(status: JobStatus, expected: str) -> None:
+    assert outcome(status) == expected
+
+
+def test_columns_of_work_under_way_are_there_only_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = job("train", state="failed", finished_at="2026-01-01T00:03:00.000000Z", reason="[odd] reason")
+    print_jobs([ended], "jobs")
+    table = capsys.readouterr().out
+    assert "3 min" in table and "[odd] reason" in table and "worker" not in table
+    running = job("train", state="running", stage="epoch 2", done=30, total=120, owner="w1@host")
+    print_jobs([running, ended], "jobs")
+    table = capsys.readouterr().out
+    for said in ("epoch 2", "30 of 120, 25%", "w1@host", "worker"):
+        assert said in table
