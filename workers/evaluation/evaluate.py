@@ -78,6 +78,7 @@ def evaluate(
     report: Report = no_report,
 ) -> Evaluation:
     """Measure a space under ``config``, beside popularity and each leg alone. The space is only read.
+
     ``split`` is :func:`~workers.evaluation.splits.hide_last` or ``hide_latest``; ``tenant`` restricts the evaluation
     to its users. Raises :class:`InvalidInput` if no user took two items.
     """

@@ -65,6 +65,7 @@ def search(
     report: Report = no_report,
 ) -> Iterator[tuple[Step, SpaceConfig]]:
     """Yield each setting with the configuration kept so far; leg weights come first and, since all depend on them, last.
+
     ``measure`` returns a value per user; higher is better. Another value is kept only if it
     :func:`~workers.evaluation.metrics.beats_noise`: of many equally good values, one always looks better by chance.
     """

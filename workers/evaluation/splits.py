@@ -120,6 +120,7 @@ def hide_next(
     repeats: bool = False,
 ) -> Split:  # fmt: skip
     """Temporal split with fresh histories: nothing is fitted on the latest ``share`` of all events.
+
     The target of a user is what they took at one random moment of that stretch; their history reaches up to that
     moment. So the model is as old, and the history as fresh, as when a list is requested. (The *last* item is another
     question: the item after which they took nothing.) With ``repeats`` a target may have been taken before. A user

@@ -56,6 +56,7 @@ def lists(
     copy: SpaceStore, targets: Sequence[Target], limit: int, report: Report = no_report, stage: str = "", **options: Any
 ) -> list[list[str]]:
     """Item ids that :meth:`Recommender.recommend` lists for each target; ``options`` are passed on to it.
+
     Qdrant returns items of equal score in any order. Here ties are ordered by a digest of the item, so that a
     measurement can be repeated.
     """

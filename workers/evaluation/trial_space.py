@@ -1,4 +1,5 @@
 """Trial spaces: temporary copies of a space that know only the past, for measuring and for choosing settings.
+
 A trial space holds the items, with the vectors that follow from their text, and the events that a split does not hold
 out. Whatever is fitted on events (co-occurrence, popularity, user vectors) is fitted anew inside it. It is deleted at
 the end; if its owner is killed, the next trial or the next sweep of a worker deletes it once its heartbeat is an hour
@@ -43,6 +44,7 @@ def trial(
     store: SpaceStore, config: SpaceConfig, split: Split, report: Report = no_report, *, blank: bool = False
 ) -> Iterator[SpaceStore]:
     """A trial space under a unique name, without the events that ``split`` hides; the targets' users are folded.
+
     ``blank``: items and texts get no dense vectors and users are not folded, because ``config`` names another model
     than the space. Raises :class:`InvalidInput` if the split has no target.
     """

@@ -52,6 +52,7 @@ def candidates(targets: Tensor, items: int, limit: int) -> Tensor:
 
 def known_positives(examples: Examples, chosen: np.ndarray, items: Tensor, exclude_seen: bool) -> Tensor:
     """Bool (examples, items): other items that the user took, which are no negatives.
+
     ``items`` are in rising order. Without ``exclude_seen`` an item of the history stays a negative: it could have
     been taken again, and another was.
     """

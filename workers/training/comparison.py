@@ -32,6 +32,7 @@ class Outcome:
 
 def compare(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
     """Metrics of a version, and whether it is better.
+
     It is better if its dense leg gains at the 5 % level, one-sided, and its fused lists do not lose more than a
     standard error.
     """

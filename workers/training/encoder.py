@@ -27,6 +27,7 @@ TEXTS_IN_MEMORY = 32
 
 class EncoderLearner(Learner):
     """The encoder, with sentence-transformers' losses.
+
     ``encoder``: the newest source of a history and the item taken next, with hard negatives near the right answer.
     ``texts``: a text without a third of its words and the whole text, a denoising objective that needs no behaviour.
     Gradients are cached (GradCache, Gao et al. 2021), so memory does not grow with the batch.

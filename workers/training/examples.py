@@ -1,4 +1,5 @@
 """Training examples: the history of a user, and the item they took next.
+
 A source is a text: of an item, of a search, of a review. An example is a history of sources, weighted exactly as
 :mod:`workers.behaviour.fold` weighs them, and the item that was taken after it. Beside histories there are single
 texts: a search and what was chosen within half an hour, a review and its item. Items that the user took at any other
@@ -75,6 +76,7 @@ def build(
     dated: bool = False,
 ) -> Examples:
     """Examples from the events of users: (tenant, user) → events, oldest first.
+
     ``decays``: weight factors per step into the past, one row of weights each. ``repeats``: items taken again are
     targets too, for lists that may repeat them. ``dated``: newer examples weigh more, where times compare between
     users.

@@ -1,4 +1,5 @@
 """What can be trained: a model, its optimizer, and steps that can be repeated bit by bit.
+
 The state after step *n* depends on steps 1 to *n* alone. Random numbers of a step are drawn from its number, so a
 resumed training continues as if it had never stopped.
 """

@@ -21,6 +21,7 @@ def mixed_precision(on: str) -> AbstractContextManager[object]:
 
 def _has_bfloat16(on: str) -> bool:
     """Whether the hardware multiplies bfloat16; a CPU that emulates it is a hundred times slower.
+
     Read from the hardware, never measured: under load a measurement can differ from one process to the next, and a
     training that is resumed would compute other bits.
     """

@@ -52,6 +52,7 @@ def near_items(rows: np.ndarray) -> np.ndarray:
 
 class PairBatches:
     """Columns of texts for each step: anchors, right answers and, with ``near``, one hard negative per pair.
+
     No batch holds two pairs of which the right answer of one is also right for the other. With the method ``texts``
     anchors are the answers without a third of their words.
     """

@@ -52,6 +52,7 @@ class TowerLearner(Learner):
         cooccurrence: sparse.csr_matrix, stemmer: str = "english", exclude_seen: bool = True,
     ) -> None:  # fmt: skip
         """``rows``: base vectors, float32 (sources, size); ``cooccurrence``: (items, items), the row taken after the column.
+
         ``exclude_seen``: whether lists leave out what a user took; if not, the towers learn how much a taken item is
         wanted again.
         """

@@ -1,4 +1,5 @@
 """A training, from the events of a space to a version in the registry.
+
 Events are held out (:mod:`workers.evaluation.splits`); the model learns from the rest. After each epoch its vectors
 are written into a trial space, and real requests are measured on half of the users: the best epoch is kept. The other
 half, the held-out users, decides whether the model beats the one the space has. Towers then learn once more, for as
@@ -61,6 +62,7 @@ def train(
     report: Report = no_report,
 ) -> registry.Version:
     """Train a model on the events of a space before ``until`` (Unix seconds), and publish it as a version.
+
     ``exclude_seen``: whether lists leave out what a user took, as in :meth:`Recommender.recommend`. ``split``: hold
     out what each user took last, or (``time``) the latest tenth of all events; the latter says that times compare
     between users, and newer examples then weigh more. ``folder`` holds the checkpoints and is deleted at the end.
