@@ -320,7 +320,7 @@ def test_titles_of_any_length_make_no_large_topics() -> None:
         rec.create(SpaceConfig(model="hash", size=8))
         rec.upsert_items([Item(id=one.id, title=one.title + " é" * 100_000) for one in items()])
         rec.fit_topics(3)
-        assert max(len(example) for one in rec.topics() for example in one.examples) <= topics_fit.EXAMPLE
+        assert max(len(example) for one in rec.topics() for example in one.examples) <= topics_fit.MAX_TITLE_LENGTH
 
 
 def test_an_event_without_topics_is_no_reason_to_refresh_again(rec: Recommender) -> None:

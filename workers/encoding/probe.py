@@ -1,7 +1,7 @@
-"""Which way of running a model is fastest on this machine: measured at start, never assumed.
+"""Which way of running a model is fastest on this machine: measured at start, not assumed.
 
 bfloat16 is two to three times faster than float32 where the CPU multiplies it and a hundred times slower where it does
-not; the same holds for 8-bit integers. What agrees too little with float32 is out, however fast.
+not; the same holds for 8-bit integers. A way that agrees too little with float32 is refused, however fast.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WORST = 0.98
 
 
 HOPELESS = 0.3
-"""Seconds for a single word after which a way is not tried on more."""
+"""Seconds for a single word after which a way is not tried any further."""
 
 
 SHORT = 0.2
@@ -58,7 +58,7 @@ def choose(model: Any, pinned: str = "auto") -> Backend:
 
 
 def _alone(device: torch.device) -> None:
-    """One core, as batches run later; the clock then counts this thread only, whatever else runs."""
+    """Use one core, as each batch does later."""
     if device.type == "cpu":
         torch.set_num_threads(1)
 
@@ -101,11 +101,11 @@ def _fastest(
 
 
 def _seconds(forward: Forward, texts: Sequence[Sequence[int]], device: torch.device, runs: int) -> float:
-    """The best of some runs."""
+    """The fastest of some runs; on a CPU in CPU time of this process, whatever else runs on the machine."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
-    found = []
+    taken = []
     for _ in range(runs):
         began = clock()
         forward(texts).cpu()
-        found.append(clock() - began)
-    return min(found)
+        taken.append(clock() - began)
+    return min(taken)

@@ -1,4 +1,4 @@
-"""Texts → token ids: in a thread of its own, one chunk ahead of the model."""
+"""Texts → token ids, one chunk ahead of the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK = 400_000
 
 
 class Reader:
-    """A model's tokenizer, which knows what it cannot read."""
+    """The tokenizer of a model, which also knows what the model cannot read."""
 
     def __init__(self, tokenizer: Any, limit: int, prompt: str = "") -> None:
         self._tokenizer = tokenizer
@@ -37,17 +37,17 @@ class Reader:
 
     def __call__(self, texts: Sequence[str]) -> list[list[int] | None]:
         """Token ids of each text, at most ``limit``; None where the model cannot read the text."""
-        given = [self._prompt + text for text in texts] if self._prompt else list(texts)
+        prompted = [self._prompt + text for text in texts] if self._prompt else list(texts)
         with self._lock:
             if self._fast:  # without the places of tokens in the text, which nobody needs: twice as fast
-                tokens = [one.ids for one in self._fast.encode_batch_fast(given)]
+                tokens = [encoding.ids for encoding in self._fast.encode_batch_fast(prompted)]
             else:
-                tokens = self._tokenizer(given, truncation=True, max_length=self._limit)["input_ids"]
+                tokens = self._tokenizer(prompted, truncation=True, max_length=self._limit)["input_ids"]
         return [ids if text.isascii() or self._readable(ids) else None for text, ids in zip(texts, tokens, strict=True)]
 
     def _readable(self, ids: Sequence[int]) -> bool:
-        own = [one for one in ids if one not in self._special]
-        return sum(one in self._unreadable for one in own) <= UNKNOWN * len(own)
+        own = [token for token in ids if token not in self._special]
+        return sum(token in self._unreadable for token in own) <= UNKNOWN * len(own)
 
 
 def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | None]]:

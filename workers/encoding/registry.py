@@ -1,9 +1,9 @@
-"""Trained models on disk: a folder per version, which says what it is made from and how good it is.
+"""Trained models on disk: a folder per version, with its origin and its measured quality.
 
 ``LLMREC_MODELS`` holds one folder per version, named ``{space}-{method}-{number}``: weights (safetensors), configuration,
 tokenizer where the method changes one, ``version.json`` and a model card. A version is written beside and renamed into place,
-so it is there whole or not at all. ``version.json`` lists the SHA-256 of every other file: what is not listed, was
-changed, or could run code when it is read (pickles) is refused. Workers on several machines share the folder.
+so it is there whole or not at all. ``version.json`` lists the SHA-256 of every other file. A file that is not listed, was
+changed, or could run code when read (a pickle) is refused. Workers on several machines share the folder.
 """
 
 from __future__ import annotations
@@ -32,42 +32,42 @@ CARD = "README.md"
 
 
 SAFE = frozenset({".safetensors", ".json", ".txt", ".md", ".model"})
-"""Kinds of files that are data to whoever reads them."""
+"""Suffixes of files that hold data only."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """What is known of a trained model."""
+    """The record of a trained model."""
 
     name: str
     method: str
     """towers, encoder or texts."""
     space: str
     base: dict[str, Any]
-    """The configuration that decides the vectors it started from: model, revision, pooling and so on."""
+    """The configuration of the vectors it started from: model, revision, pooling and so on."""
     size: int
-    """Numbers in its vectors."""
+    """Dimensions of its vectors."""
     data: str = ""
     """Digest of the examples it learned from."""
     options: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
-    """NDCG on validation users, of this model and of the one the space had."""
+    """NDCG on validation users, of this model and of the previous model of the space."""
     offered: bool = False
-    """It beat the model the space had, on users it did not learn from."""
+    """It beat the previous model of the space on held-out users."""
     made_at: str = ""
     files: dict[str, str] = field(default_factory=dict)
     """File → SHA-256."""
 
 
 def folder() -> Path:
-    """Where versions lie."""
+    """The folder that holds all versions (``LLMREC_MODELS``)."""
     return Settings().models.expanduser()
 
 
 def find(model: str) -> tuple[Version, Path] | None:
     """A version and its folder, by its name or its path; None if ``model`` names something else.
 
-    Raises :class:`InvalidInput` if a file is not as it was written.
+    Raises :class:`InvalidInput` if a file has changed since it was written.
     """
     for place in (folder() / model, Path(model)):
         try:
@@ -80,13 +80,13 @@ def find(model: str) -> tuple[Version, Path] | None:
 
 
 def load(model: str) -> tuple[Version, Path]:
-    """As :func:`find`. Raises :class:`InvalidInput` if there is none, too."""
-    found = find(model)
-    if found is None:
+    """As :func:`find`, but raises :class:`InvalidInput` if there is no such version."""
+    version = find(model)
+    if version is None:
         raise InvalidInput(
             f"there is no trained model {model!r} in {folder()}: see `llmrec models`, or set LLMREC_MODELS"
         )
-    return found
+    return version
 
 
 @lru_cache(maxsize=16)
@@ -95,7 +95,7 @@ def _checked(path: Path, stamp: int) -> Version:
     wrong = _wrong_files(path, version.files)
     if wrong:
         raise InvalidInput(
-            f"trained model {version.name!r} is refused: {wrong}; train it again, or copy the folder anew from where it was made"
+            f"trained model {version.name!r} is refused: {wrong}; train it again, or copy the folder again from where it was trained"
         )
     return version
 
@@ -104,25 +104,25 @@ def _read(path: Path) -> Version:
     try:
         stored = json.loads((path / RECORD).read_text(encoding="utf-8"))
         if not isinstance(stored["metrics"], Mapping):
-            raise TypeError("metrics are no object")
-        return Version(**{one.name: stored[one.name] for one in fields(Version)})
+            raise TypeError("metrics must be an object")
+        return Version(**{field.name: stored[field.name] for field in fields(Version)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{RECORD} in {path.name!r} cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _wrong_files(path: Path, listed: Mapping[str, str]) -> str:
-    """What is wrong with the files of a version; empty if nothing."""
-    found = {one.relative_to(path).as_posix(): one for one in path.rglob("*") if not one.is_dir()}
-    found.pop(RECORD, None)
-    for name, one in sorted(found.items()):
-        if one.suffix not in SAFE or one.is_symlink():
+    """What is wrong with the files of a version; "" if nothing is."""
+    present = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if not file.is_dir()}
+    present.pop(RECORD, None)
+    for name, file in sorted(present.items()):
+        if file.suffix not in SAFE or file.is_symlink():
             return f"{name!r} is no file of weights, configuration or text"
         if name not in listed:
             return f"{name!r} was not there when the model was made"
     for name, digest in listed.items():
-        if name not in found:
+        if name not in present:
             return f"{name!r} is missing"
-        if _digest(found[name]) != digest:
+        if _digest(present[name]) != digest:
             return f"{name!r} is not as it was written"
     return ""
 
@@ -135,15 +135,16 @@ def _digest(path: Path) -> str:
 def versions(space: str | None = None) -> list[Version]:
     """All versions, or those of a space, oldest first."""
     paths = sorted(folder().glob(f"*/{RECORD}")) if folder().is_dir() else []
-    found = [_read(path.parent) for path in paths if not path.parent.name.startswith(".")]
-    return sorted((one for one in found if space in (None, one.space)), key=lambda one: (one.made_at, one.name))
+    records = [_read(path.parent) for path in paths if not path.parent.name.startswith(".")]
+    mine = [version for version in records if space in (None, version.space)]
+    return sorted(mine, key=lambda version: (version.made_at, version.name))
 
 
 def seal(path: Path, version: Version) -> Version:
     """Write the card and the record of a version whose other files lie in ``path``."""
     (path / CARD).write_text(_card(version), encoding="utf-8")
-    names = [one for one in sorted(path.rglob("*")) if one.is_file() and one.name != RECORD]
-    version = replace(version, files={one.relative_to(path).as_posix(): _digest(one) for one in names})
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and file.name != RECORD]
+    version = replace(version, files={file.relative_to(path).as_posix(): _digest(file) for file in files})
     (path / RECORD).write_text(json.dumps(asdict(version), indent=2, ensure_ascii=False), encoding="utf-8")
     return version
 
@@ -158,14 +159,14 @@ def publish(write: Callable[[Path], None], version: Version) -> Version:
         made.mkdir(mode=0o755)
         write(made)
         number = 1 + max(
-            [0, *(int(rest) for one in base.glob(f"{prefix}*") if (rest := one.name[len(prefix) :]).isdigit())]
+            [0, *(int(rest) for taken in base.glob(f"{prefix}*") if (rest := taken.name[len(prefix) :]).isdigit())]
         )
         while True:
             version = seal(made, replace(version, name=f"{prefix}{number}", made_at=now()))
             try:
                 os.rename(made, base / version.name)
                 return version
-            except OSError:  # somebody else took the number meanwhile
+            except OSError:  # another training took the number meanwhile
                 if not (base / version.name).exists():
                     raise
                 number += 1
@@ -178,8 +179,8 @@ def _card(version: Version) -> str:
     return f"""# {version.name}
 
 Trained by `llmrec train --method {version.method}` on what the users of space `{version.space}` did, from
-`{version.base.get("model")}`; vectors of {version.size} numbers. On users it did not learn from it {verdict} the model that the
-space had. Use: `llmrec reembed --model {version.name}`. Meant for this space: it knows its items and its users' ways.
+`{version.base.get("model")}`; {version.size}-dimensional vectors. On held-out users it {verdict} the previous model of
+the space. Use: `llmrec reembed --model {version.name}`. Meant for this space: it knows its items and its users' ways.
 Texts and behaviour that it learned from may be guessed from its weights: treat it as you treat them.
 
 | on validation users | |

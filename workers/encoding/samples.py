@@ -1,4 +1,4 @@
-"""Short texts of the kinds that spaces hold, on which a model is tried out before it is used."""
+"""Short texts of the kinds that spaces hold, on which the ways of running a model are compared."""
 
 from __future__ import annotations
 

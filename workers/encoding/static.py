@@ -32,7 +32,7 @@ log = logging.getLogger("llmrec.worker")
 
 
 RECIPE = "1"
-"""Raised when the same model would give other vectors."""
+"""Increased when the same model would give other vectors."""
 
 
 SIF = 1e-4
@@ -56,7 +56,7 @@ class StaticTable:
 
 
 def distilled(model: Any, size: int) -> StaticTable:
-    """The static encoder of a sentence-transformers model, ``size`` numbers per vector; made once, then read from disk.
+    """The static encoder of a sentence-transformers model, ``size`` dimensions; made once, then read from disk.
 
     The file lies among the assets in the cache folder of huggingface_hub (``HF_HOME``).
     """
@@ -81,12 +81,14 @@ def _distil(model: Any) -> torch.Tensor:
     around = tokenizer("")["input_ids"]
     before, after = around[: len(around) // 2], around[len(around) // 2 :]
     rows = Backend("fp32", ThroughModules(model), torch.device(model.device)).encode(
-        [[*before, one, *after] for one in range(count)]
+        [[*before, token, *after] for token in range(count)]
     )
     axes = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     _, vectors = np.linalg.eigh(axes.T @ axes)
     vectors = vectors[:, ::-1]
-    vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])  # else either sign will do
+    vectors *= np.sign(
+        vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+    )  # the sign of an axis is arbitrary: fix it
     ranks = np.arange(2, count + 2)
     frequency = (1 / ranks) / (1 / ranks).sum()
     table = (axes @ vectors) * (SIF / (SIF + frequency))[:, None]
@@ -96,7 +98,7 @@ def _distil(model: Any) -> torch.Tensor:
 
 
 def _save(table: torch.Tensor, path: Path) -> None:
-    """Write it whole or not at all; a cache that cannot be written costs time and nothing else."""
+    """Write the table whole or not at all; a cache that cannot be written costs time and nothing else."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:

@@ -1,9 +1,9 @@
-"""Texts → clusters, on words and meaning together. Pure: arrays in, arrays out.
+"""Texts → clusters, by words and meaning together. Pure: arrays in, arrays out.
 
 Words first: how often two words share a text, as positive pointwise mutual information, reduced by SVD, gives
 every word a vector (Levy & Goldberg 2014), and a text is the IDF-weighted mean of its words. Two titles
 without a common word are near if their words keep the same company, in any language and without a model.
-Beside it stands the dense vector. Each text is then moved towards its nearest neighbours, and spherical k-means
+The dense vector is the other half. Each text is then moved towards its nearest neighbours, and spherical k-means
 finds the clusters. Measured in ``docs/decisions/topics.md``.
 """
 
@@ -51,7 +51,7 @@ MAX_MEGABYTES = 256
 
 
 DENSE_SHARE = 0.5
-"""Share of texts with a dense vector below which meaning is left out: a model that cannot read the catalogue misleads."""
+"""Share of texts with a dense vector below which these are left out: a model that cannot read the catalogue misleads."""
 
 
 STARTS = 5
@@ -141,7 +141,7 @@ def word_vectors(found: Bags) -> np.ndarray:
 
 
 def features(found: Bags, dense: np.ndarray | None) -> np.ndarray:
-    """(texts, numbers): word half and dense half, each of norm 1, together of norm 1. Zero: nothing is known."""
+    """(texts, dimensions): word half and dense half, each of norm 1, together of norm 1; zero if nothing is known."""
     weighted = found.counts @ sparse.diags(idf(found))
     words = normalised(np.asarray(weighted @ word_vectors(found)))
     if dense is None or not len(dense) or float(dense.any(axis=1).mean()) < DENSE_SHARE:
@@ -150,7 +150,7 @@ def features(found: Bags, dense: np.ndarray | None) -> np.ndarray:
 
 
 def smoothed(rows: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
-    """Rows moved ``rounds`` times to the middle between themselves and the weighted mean of their nearest neighbours."""
+    """Rows, moved ``rounds`` times halfway to the weighted mean of their nearest neighbours."""
     from sklearn import config_context
     from sklearn.neighbors import kneighbors_graph
 
@@ -169,9 +169,9 @@ def smoothed(rows: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
 
 
 def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) -> np.ndarray:
-    """A cluster per row by spherical k-means; ``start`` gives centroids to begin with, else the best of ``STARTS``.
+    """A cluster per row by spherical k-means, from the centroids ``start`` or else as the best of ``STARTS`` runs.
 
-    Centroids beyond ``start`` begin at the rows that lie farthest from all others.
+    Centroids beyond ``start`` begin at the rows farthest from all others.
     """
 
     from sklearn.cluster import KMeans
@@ -190,8 +190,8 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
 
 
 def merged(rows: np.ndarray, labels: np.ndarray, near: float, least: int) -> np.ndarray:
-    """Clusters from 0: those whose middles have at least cosine ``near`` joined, closest pair first; then those of
-    fewer than ``least`` rows given to their neighbours.
+    """Clusters from 0. Clusters whose centroids have a cosine of at least ``near`` are joined, closest pair first; then
+    clusters of fewer than ``least`` rows go to their nearest neighbour.
 
     >>> merged(np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]), np.array([0, 1, 2, 2]), 0.9, 1).tolist()
     [0, 0, 1, 1]
@@ -213,6 +213,6 @@ def merged(rows: np.ndarray, labels: np.ndarray, near: float, least: int) -> np.
 
 
 def centroids(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(clusters, numbers): mean directions."""
+    """(clusters, dimensions): mean directions, of norm 1."""
     members = sparse.csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))))
     return normalised(np.asarray(members @ rows))

@@ -1,8 +1,8 @@
-"""A sample of items → topics: cluster, name the clusters, keep what is still the same. Writes nothing.
+"""A sample of items → topics: cluster, describe, name, keep what is still the same. Pure: writes nothing.
 
-A refit begins at the middles of the topics that exist, and a new topic takes over the id and the label of the old one
-it matches best (Hungarian method on shared members and shared words), so labels do not dance. A label by an admin
-stays whatever happens to the keywords.
+A refit starts from the centroids of the existing topics. A new topic takes over the id and label of the old topic that
+it matches best (Hungarian method on shared members and shared words), so labels are stable. A label set by an admin
+stays, whatever happens to the keywords.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from ..text import words as text_words
 from . import clusters, keywords
 from .naming import named
 
-__all__ = ["EXAMPLE", "LEAST", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
+__all__ = ["MAX_TITLE_LENGTH", "MIN_ITEMS", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
 
 
-MOST = 64
-"""Topics before near-duplicates are merged, if nobody says how many."""
+MAX_CLUSTERS = 64
+"""Clusters before near-duplicates are merged, unless the number of topics is fixed."""
 
 
-LEAST = 10
-"""Items from which topics are worth finding."""
+MIN_ITEMS = 10
+"""Fewest items in which topics are looked for."""
 
 
 NEAR = 0.7
-"""Cosine of two clusters' middles, seen from the middle of everything, from which they are one topic."""
+"""Cosine of two centroids, relative to the mean of everything, from which two clusters are one topic."""
 
 
-WIDTH = 3_000
-"""Words kept per topic."""
+MAX_TOPIC_WORDS = 3_000
+"""Words kept per topic, strongest first."""
 
 
 FAINT = 1 / 3
@@ -48,17 +48,18 @@ FAINT = 1 / 3
 
 
 SAME = 0.5
-"""Likeness from which a new topic is the old one."""
+"""Likeness from which a new topic continues an old one."""
 
 
 APART = 0.1
-"""Share of texts without a dense vector from which they are clustered apart from the others."""
+"""Share of texts without a dense vector from which these are clustered on their own."""
 
 
-EXAMPLES = 5
+MAX_EXAMPLE_TITLES = 5
+"""Example titles per topic."""
 
 
-EXAMPLE = 200
+MAX_TITLE_LENGTH = 200
 """Characters of an example's title."""
 
 
@@ -86,20 +87,20 @@ class Fitted:
 
 
 def how_many(items: int) -> int:
-    """Topics to begin with: ``√items``, from 2 to ``MOST``. Merging then leaves as many as differ.
+    """Topics to begin with: ``√items``, from 2 to ``MAX_CLUSTERS``. Merging then leaves as many as differ.
 
     >>> how_many(100), how_many(240), how_many(10**6)
     (10, 15, 64)
     """
-    return max(2, min(MOST, math.isqrt(max(items, 0))))
+    return max(2, min(MAX_CLUSTERS, math.isqrt(max(items, 0))))
 
 
 def fit_sample(
     sample: Sample, number: int | None = None, old: Sequence[TopicPoint] = (), grown: int = 0, last: int = 0
 ) -> tuple[list[Fitted], int]:
-    """Topics of a sample, and the last number that was given to one. Pure.
+    """Topics of a sample, and the last number that a topic got.
 
-    ``number``: exactly so many; ``old``: the topics until now, ``grown``: how many more there may be.
+    ``number`` fixes how many topics; ``old``: the topics until now; ``grown``: how many more there may be.
     """
     labels, rows, parts = _clusters(sample, number, old, grown)
     if labels.max(initial=-1) < 1:  # a topic is what sets some items apart from others
@@ -111,39 +112,39 @@ def fit_sample(
 def _clusters(
     sample: Sample, number: int | None, old: Sequence[TopicPoint], grown: int
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """A cluster per text (-1: nothing is known of it), what it was found by, and the parts that were clustered apart."""
+    """A cluster per text (-1: nothing is known of it), the rows that were clustered, and the parts clustered on their own."""
     count = len(sample.terms)
-    labels, widths, found = np.full(count, -1), [1], []
+    labels, widths, features = np.full(count, -1), [1], []
     parts = _parts([one is not None for one in sample.dense])
     for place, part in enumerate(parts):
         dense = _matrix([sample.dense[row] for row in part])
         raw = clusters.features(clusters.bags([clusters.company(sample.terms[row]) for row in part]), dense)
         rows = clusters.smoothed(raw)
         known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
-        found.append(rows)
+        features.append(rows)
         widths.append(rows.shape[1])
-        if len(known) < LEAST:
+        if len(known) < MIN_ITEMS:
             continue
         wanted = None if number is None else _share(number, [len(one) for one in parts], place)
-        start = _middles(rows, [sample.before[row] for row in part], old)
+        start = _old_centroids(rows, [sample.before[row] for row in part], old)
         mine = _clustered(rows[known], raw[known], wanted, start, round(grown * len(part) / count))
         labels[part[known]] = mine + labels.max() + 1
     whole = np.zeros((count, max(widths)))
-    for part, rows in zip(parts, found, strict=True):
+    for part, rows in zip(parts, features, strict=True):
         whole[part, : rows.shape[1]] = rows
     return labels, whole, parts
 
 
 def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
-    """Texts that are clustered together: those the model cannot read apart, by their words, where they are many."""
+    """Texts that are clustered together. Those that the model cannot read form a part of their own, where they are many."""
     can = np.array(readable, dtype=bool)
     inside, outside = np.flatnonzero(can), np.flatnonzero(~can)
-    apart = len(inside) >= clusters.DENSE_SHARE * len(can) and len(outside) >= max(LEAST, APART * len(can))
+    apart = len(inside) >= clusters.DENSE_SHARE * len(can) and len(outside) >= max(MIN_ITEMS, APART * len(can))
     return [inside, outside] if apart else [np.arange(len(can))]
 
 
 def _share(number: int, sizes: Sequence[int], place: int) -> int:
-    """How many of ``number`` topics a part gets.
+    """How many of ``number`` topics go to a part.
 
     >>> [_share(5, [60, 40], place) for place in (0, 1)], [_share(2, [99, 1], place) for place in (0, 1)]
     ([3, 2], [1, 1])
@@ -160,7 +161,7 @@ def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
 def _clustered(
     rows: np.ndarray, raw: np.ndarray, number: int | None, start: np.ndarray | None, grown: int
 ) -> np.ndarray:
-    """A cluster per row. Near-duplicates are told by what sets them apart from the mean of everything, unsmoothed."""
+    """A cluster per row. Near-duplicates are compared relative to the mean of everything, by rows before smoothing."""
     if number is not None:
         same = start is not None and len(start) == number
         return np.unique(clusters.clustered(rows, number, start if same else None), return_inverse=True)[1]
@@ -169,58 +170,74 @@ def _clustered(
     return clusters.merged(raw - raw.mean(axis=0), labels, NEAR, least=max(2, len(rows) // 500))
 
 
-def _middles(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:
-    """Where the old topics lie among the new rows."""
+def _old_centroids(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:
+    """The centroids of the old topics among the new rows; None for fewer than two."""
     members = [[row for row, topic in enumerate(before) if topic == one.id] for one in old]
     middles = [rows[rows_of].mean(axis=0) for rows_of in members if rows_of]
     return normalised(np.array(middles)) if len(middles) > 1 else None
 
 
 def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequence[np.ndarray]) -> list[Fitted]:
-    """Each cluster as a topic without an id: its words, keywords, middle, cuts and examples."""
+    """Each cluster as a topic without an id: its words, keywords, centroid and examples."""
     bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
     inside = labels >= 0
-    weights = keywords.word_weights(bags.counts[inside], labels[inside])
-    telling = np.zeros_like(weights)
-    for part in parts:  # what sets a topic apart from the others of its language
-        mine = part[labels[part] >= 0]
-        if len(mine):
-            telling[np.unique(labels[mine])] = keywords.distinctive(
-                bags.counts[mine], np.unique(labels[mine], return_inverse=True)[1]
-            )
-    forms, fragments = keywords.readable(sample.terms), keywords.fragments(sample.terms)
-    empty = [stem in fragments or keywords.says(forms.get(stem, stem)) == "nothing" for stem in bags.words]
-    telling[:, np.flatnonzero(empty)] = 0
     idf = clusters.idf(bags)
-    relative = idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9)
+    strengths = keywords.word_weights(bags.counts[inside], labels[inside])
+    strengths = strengths * (idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9))
+    forms = keywords.readable(sample.terms)
+    telling = _telling(sample, labels, parts, bags, forms)
     indices = [sparse_index(stem) for stem in bags.words]
     dense = _matrix(sample.dense)
     with_meaning = dense is not None and float(dense.any(axis=1).mean()) >= clusters.DENSE_SHARE
-    middles = clusters.centroids(rows[inside], labels[inside])
-    made: list[Fitted] = []
-    for place in range(len(weights)):
+    centroids = clusters.centroids(rows[inside], labels[inside])
+    described: list[Fitted] = []
+    for place, strength in enumerate(strengths):
         members = np.flatnonzero(labels == place)
-        strength = weights[place] * relative
-        top = [int(column) for column in np.argsort(-strength, kind="stable")[:WIDTH] if strength[column] > 0]
-        middle = normalised(dense[members].sum(axis=0)) if with_meaning and dense is not None else None
-        nearest = members[np.argsort(-(rows[members] @ middles[place]), kind="stable")]
+        top = [int(column) for column in np.argsort(-strength, kind="stable")[:MAX_TOPIC_WORDS] if strength[column] > 0]
         point = TopicPoint(
             id=str(place),
             tenant=sample.tenant,
             label="",
             keywords=tuple(keywords.keywords(telling[place], bags.words, forms)),
-            dense=middle if middle is not None and middle.any() else None,
+            dense=_direction(dense[members]) if with_meaning and dense is not None else None,
             words={indices[column]: float(strength[column]) for column in top},
         )
-        titles = list(dict.fromkeys(sample.titles[row] for row in nearest[: 4 * EXAMPLES] if sample.titles))
-        made.append(Fitted(point, len(members), titles[:EXAMPLES]))
-    return made
+        nearest = members[np.argsort(-(rows[members] @ centroids[place]), kind="stable")]
+        described.append(Fitted(point, len(members), _examples(sample.titles, nearest)))
+    return described
+
+
+def _telling(
+    sample: Sample, labels: np.ndarray, parts: Sequence[np.ndarray], bags: clusters.Bags, forms: Mapping[str, str]
+) -> np.ndarray:
+    """(topics, words): how well a word tells a topic from the others of its part; zero for words that say nothing."""
+    telling = np.zeros((int(labels.max()) + 1, len(bags.words)))
+    for part in parts:  # a part is one language, more or less
+        mine = part[labels[part] >= 0]
+        if len(mine):
+            topics, places = np.unique(labels[mine], return_inverse=True)
+            telling[topics] = keywords.distinctive(bags.counts[mine], places)
+    fragments = keywords.fragments(sample.terms)
+    empty = [stem in fragments or keywords.says(forms.get(stem, stem)) == "nothing" for stem in bags.words]
+    telling[:, np.flatnonzero(empty)] = 0
+    return telling
+
+
+def _direction(vectors: np.ndarray) -> np.ndarray | None:
+    """The mean direction of vectors; None if they are zero or cancel out."""
+    direction = normalised(vectors.sum(axis=0))
+    return direction if direction.any() else None
+
+
+def _examples(titles: Sequence[str], nearest: np.ndarray) -> list[str]:
+    """Different titles of the members nearest to the centroid."""
+    return list(dict.fromkeys(titles[row] for row in nearest[: 4 * MAX_EXAMPLE_TITLES] if titles))[:MAX_EXAMPLE_TITLES]
 
 
 def _identified(
     sample: Sample, made: Sequence[Fitted], labels: np.ndarray, old: Sequence[TopicPoint], last: int
 ) -> tuple[list[Fitted], int]:
-    """Ids and labels: those of the old topic that is still the same, else new ones; then the cuts."""
+    """Topics with ids and labels, those of the old topic that continues where there is one, and with cuts."""
     pairs = matched([one.topic for one in made], old, labels, sample.before)
     taken = {old[place].label for place in pairs.values()}
     fresh = [one for place, one in enumerate(made) if place not in pairs]
@@ -241,7 +258,7 @@ def _identified(
 
 
 def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
-    """The score below which something is no member of a topic, with a dense vector and without."""
+    """Topics with the score below which a text is no member, with a dense vector and without."""
     if not sample.words:
         return list(made)
     rule = Topics([one.topic for one in made])
@@ -260,7 +277,7 @@ def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
 
 
 def _cut(scores: np.ndarray) -> float:
-    """At least a little: a text that shares nothing with any topic belongs to none."""
+    """Above zero: a text that shares nothing with any topic belongs to none."""
     return max(FAINT * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
 
 

@@ -17,21 +17,23 @@ __all__ = ["distinctive", "fragments", "keywords", "label", "readable", "says", 
 
 
 PRIOR = 5.0
-"""Words of the whole catalogue added to each topic: a word seen once in a small topic is no sign of it."""
+"""Words of the whole catalogue added to each topic, so that a word seen once in a small topic does not mark it."""
 
 
-KEYWORDS = 10
+MAX_KEYWORDS = 10
+"""Keywords per topic."""
 
 
 LABEL_WORDS = 3
+"""Words that a label has, if they tell it from other labels."""
 
 
 LABEL_FROM = 6
 """Keywords of which those that name something come first in a label."""
 
 
-LABEL_LENGTH = 40
-"""Characters."""
+MAX_LABEL_LENGTH = 40
+"""Characters of a label."""
 
 
 def _shares(counts: sparse.csr_matrix, labels: np.ndarray, prior: float) -> tuple[np.ndarray, np.ndarray]:
@@ -102,11 +104,11 @@ def _common() -> frozenset[str]:
 
 
 def keywords(weights: np.ndarray, stems: Sequence[str], forms: Mapping[str, str]) -> list[str]:
-    """Up to ``KEYWORDS`` readable words of one topic, strongest first; none that only repeats part of another."""
+    """Up to ``MAX_KEYWORDS`` readable words of one topic, strongest first; none that only repeats part of another."""
     shown: list[str] = []
-    for column in np.argsort(-weights, kind="stable")[: 10 * KEYWORDS]:
+    for column in np.argsort(-weights, kind="stable")[: 10 * MAX_KEYWORDS]:
         word = forms.get(stems[column], stems[column])
-        if weights[column] <= 0 or len(shown) == KEYWORDS:
+        if weights[column] <= 0 or len(shown) == MAX_KEYWORDS:
             break
         if _says_something(word) and not any(_repeats(word, other) for other in shown):
             shown.append(word)
@@ -147,7 +149,7 @@ def label(words: Sequence[str], taken: Collection[str], number: int) -> str:
 def _joined(words: Sequence[str]) -> str:
     kept: list[str] = []
     for word in words:
-        if len(" · ".join([*kept, word])) <= LABEL_LENGTH:
+        if len(" · ".join([*kept, word])) <= MAX_LABEL_LENGTH:
             kept.append(word)
     return " · ".join(kept)
 

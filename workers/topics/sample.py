@@ -13,7 +13,7 @@ from llmrec_qdrant.space.points import Point
 from ..items.embed import source_text
 from ..storage.store import SpaceStore
 from ..text import words
-from .fit import EXAMPLE, Sample
+from .fit import MAX_TITLE_LENGTH, Sample
 from .marking import LEGS
 
 __all__ = ["read_sample"]
@@ -46,7 +46,7 @@ def _add(sample: Sample, point: Point, stemmer: str, topic: str | None) -> None:
     sample.terms.append(words.terms(source_text(point.payload), stemmer)[:MAX_TERMS])
     sample.dense.append(None if dense is None else np.asarray(dense, dtype=np.float32))
     sample.words.append(point.sparse(TFIDF))
-    sample.titles.append((point.get(Key.TITLE) or point.get(Key.ITEM_ID, ""))[:EXAMPLE])
+    sample.titles.append((point.get(Key.TITLE) or point.get(Key.ITEM_ID, ""))[:MAX_TITLE_LENGTH])
     sample.before.append(topic)
 
 

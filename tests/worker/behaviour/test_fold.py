@@ -9,36 +9,12 @@ from hypothesis import strategies as st
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.space.ids import sparse_index
-from workers.behaviour.event_weights import event_weight
 from workers.behaviour.fold import Past, fold, qualified_item, recency
 from workers.text.idf import Vocabulary
 
 DAY = 86_400.0
 CONFIG = SpaceConfig(model="hash", size=3, position_decay=0.5, collab_decay=0.5, half_life_days=10)
 EAST, NORTH, UP = np.eye(3)
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "expected"),
-    [
-        ("view", None, 1.0),
-        ("like", None, 2.0),
-        ("purchase", None, 3.0),
-        ("dislike", None, -1.0),
-        ("dislike", 5.0, -1.0),
-        ("bookmark", None, 1.0),
-        ("rating", 5.0, 2.0),
-        ("rating", 4.0, 1.5),
-        ("rating", 3.0, 1.0),
-        ("rating", 2.0, -0.5),
-        ("rating", 1.0, -1.0),
-        ("rating", 99.0, 2.0),
-        ("review", 1.0, -1.0),
-        ("review", None, 2.0),
-    ],
-)
-def test_event_weight(kind: str, value: float | None, expected: float) -> None:
-    assert event_weight(kind, value, SpaceConfig()) == pytest.approx(expected)
 
 
 def test_recency_multiplies_position_and_age() -> None:

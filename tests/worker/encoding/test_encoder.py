@@ -11,7 +11,6 @@ import pytest
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
-from workers.behaviour.vectors import centred, normalised
 from workers.encoding import reading
 from workers.encoding.encoder import SentenceEncoder, sentence_model
 from workers.encoding.loading import load_encoder
@@ -155,8 +154,3 @@ def test_the_wrong_size_and_a_missing_model_are_explained() -> None:
         load_encoder(SpaceConfig(size=100))
     with pytest.raises(InvalidInput, match="'no/such-model' cannot be loaded"):
         load_encoder(SpaceConfig(model="no/such-model"))
-
-
-def test_normalised_and_centred() -> None:
-    assert normalised(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist() == pytest.approx(np.array([[0.6, 0.8], [0, 0]]))
-    assert centred(np.array([1.0, 2.0, 6.0])).tolist() == [-2, -1, 3]

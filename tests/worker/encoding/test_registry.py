@@ -75,7 +75,7 @@ def test_figures_of_another_shape_are_refused(models: Path) -> None:
     publish()
     record = models / "movies-towers-1" / "version.json"
     record.write_text(record.read_text().replace('"metrics": {}', '"metrics": null'))
-    with pytest.raises(InvalidInput, match="metrics are no object"):
+    with pytest.raises(InvalidInput, match="metrics must be an object"):
         registry.find("movies-towers-1")
 
 
