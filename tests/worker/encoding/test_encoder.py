@@ -149,7 +149,7 @@ def test_a_prompt_of_the_model_stands_before_every_text() -> None:
 
 def test_the_wrong_size_and_a_missing_model_are_explained() -> None:
     with pytest.raises(
-        SpaceMismatch, match="384 numbers, the space holds vectors of 100: create a space with size=384"
+        SpaceMismatch, match="384-dimensional vectors; the space stores 100 dimensions: create a space with size=384"
     ):
         load_encoder(SpaceConfig(size=100))
     with pytest.raises(InvalidInput, match="'no/such-model' cannot be loaded"):
