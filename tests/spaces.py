@@ -38,7 +38,8 @@ def space_on(request: pytest.FixtureRequest, config: SpaceConfig) -> Iterator[Re
 def merged(payload: Mapping[str, Any] | None) -> dict[str, Any]:
     """A stored payload with the bookkeeping beside the rest, for tests that name keys as they are stored."""
     values = dict(payload or {})
-    return {**values, **values.pop("bookkeeping", {})}
+    inside = values.pop("bookkeeping", {})
+    return {**values, **inside}
 
 
 def store_of(rec: Recommender, version: int | None = None) -> SpaceStore:
