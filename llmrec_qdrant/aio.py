@@ -66,15 +66,9 @@ class AsyncRecommender:
 
     @classmethod
     def connect(
-        cls,
-        url: str | None = None,
-        *,
-        space: str,
-        path: str | None = None,
-        broker: str | None = None,
-        tenant: str | None = None,
-        api_key: str | None = None,
-    ) -> Self:
+        cls, url: str | None = None, *, space: str, path: str | None = None, broker: str | None = None,
+        tenant: str | None = None, api_key: str | None = None,
+    ) -> Self:  # fmt: skip
         """As :meth:`Recommender.connect`; no request is sent before the first awaited call."""
         if url is None:
             local = open_sync(url, path, api_key)
@@ -197,15 +191,9 @@ class AsyncRecommender:
     # --- jobs ------------------------------------------------------------------------------------
 
     async def train(
-        self,
-        method: Method = "towers",
-        *,
-        epochs: int | None = None,
-        users: int = 1_000,
-        exclude_seen: bool = True,
-        split: Hide = "last",
-        seed: int = 0,
-    ) -> AsyncJob:
+        self, method: Method = "towers", *, epochs: int | None = None, users: int = 1_000,
+        exclude_seen: bool = True, split: Hide = "last", seed: int = 0,
+    ) -> AsyncJob:  # fmt: skip
         """As :meth:`Recommender.train`."""
         options = TrainOptions(
             method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
@@ -258,74 +246,42 @@ class AsyncRecommender:
         return await self._drive(operations.shelves.shelves(await self._bound(), user, rows, limit, exclude_seen))
 
     async def recommend(
-        self,
-        user: str,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        exclude_seen: Seen = True,
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
-        interests: Literal["auto"] | None = None,
-    ) -> list[Recommendation]:
+        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
+        explain: bool = False, interests: Literal["auto"] | None = None,
+    ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.recommend`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
         return await self._drive(operations.recommend.recommend(await self._bound(), user, options, exclude_seen))
 
     async def request(
-        self,
-        user: str,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        exclude_seen: Seen = False,
-        weights: Mapping[Leg, float] | None = None,
-    ) -> dict[str, Any]:
+        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = False, weights: Mapping[Leg, float] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """As :meth:`Recommender.request`."""
         options = ListOptions(limit, filter, exclude, 0.0, weights)
         return await self._drive(operations.recommend.request(await self._bound(), user, options, exclude_seen))
 
     async def top(
-        self,
-        limit: int = 10,
-        *,
-        by: str = Key.POPULARITY,
-        filter: FilterLike | None = None,
+        self, limit: int = 10, *, by: str = Key.POPULARITY, filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
-    ) -> list[Recommendation]:
+    ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.top`."""
         return await self._drive(operations.top.top(await self._bound(), by, ListOptions(limit, filter, exclude)))
 
     async def recommend_from(
-        self,
-        positive: Sequence[str],
-        negative: Sequence[str] = (),
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
-    ) -> list[Recommendation]:
+        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *,
+        filter: FilterLike | None = None, exclude: Sequence[str] = (), diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None, explain: bool = False,
+    ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.recommend_from`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return await self._drive(operations.similar.recommend_from(await self._bound(), positive, negative, options))
 
     async def similar_items(
-        self,
-        item: str,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
-    ) -> list[Recommendation]:
+        self, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: bool = False,
+    ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.similar_items`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return await self._drive(operations.similar.similar_items(await self._bound(), item, options))
@@ -335,17 +291,10 @@ class AsyncRecommender:
         return await self._drive(operations.similar.similar_users(await self._bound(), user, limit))
 
     async def search(
-        self,
-        text: str,
-        user: str | None = None,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
+        self, text: str, user: str | None = None, limit: int = 10, *, filter: FilterLike | None = None,
+        exclude: Sequence[str] = (), diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
-    ) -> list[Recommendation]:
+    ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.search`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return await self._drive(operations.search.search(await self._bound(), text, user, options))

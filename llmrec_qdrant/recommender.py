@@ -40,17 +40,14 @@ from llmrec_qdrant.space.layout import Key, Space
 
 __all__ = ["Recommender"]
 
-
 T = TypeVar("T")
 
 
 class Recommender:
     """Recommendations from one space of a Qdrant.
 
-    Takes built objects; :meth:`connect` and :meth:`from_env` build them. Safe to share between threads
-    on a Qdrant server; embedded Qdrant serves one thread at a time.
-
-    >>> rec = Recommender.connect(":memory:", space="doctest")      # doctest: +SKIP
+    Takes built objects; :meth:`connect` and :meth:`from_env` build them. Threads may share it on a Qdrant server; embedded
+    Qdrant serves one thread at a time.
     """
 
     def __init__(self, client: QdrantClient, queue: JobQueue, space: str, tenant: str | None = None) -> None:
@@ -63,21 +60,13 @@ class Recommender:
 
     @classmethod
     def connect(
-        cls,
-        url: str | None = None,
-        *,
-        space: str,
-        path: str | None = None,
-        broker: str | None = None,
-        tenant: str | None = None,
-        api_key: str | None = None,
-    ) -> Self:
+        cls, url: str | None = None, *, space: str, path: str | None = None, broker: str | None = None,
+        tenant: str | None = None, api_key: str | None = None,
+    ) -> Self:  # fmt: skip
         """Connect to a Qdrant server (``url``) or to a local folder (``path``).
 
-        With ``broker`` (a Redis URL) work goes to Celery workers; without, it runs in this process
-        where the ``workers`` package is importable.
-
-        Raises :class:`QdrantUnavailable`, :class:`Unauthorized` or :class:`ServerTooOld`.
+        With ``broker`` (a Redis URL) work goes to Celery workers; without, it runs in this process if the workers can be
+        imported. Raises :class:`QdrantUnavailable`, :class:`Unauthorized` or :class:`ServerTooOld`.
         """
         client = open_sync(url, path, api_key)
         recommender = cls(client, open_queue(client, broker), space, tenant)
@@ -86,7 +75,7 @@ class Recommender:
 
     @classmethod
     def from_env(cls) -> Self:
-        """Connect as the ``LLMREC_*`` environment variables say; see :class:`llmrec_qdrant.settings.Settings`."""
+        """Connect as set in the ``LLMREC_*`` environment variables; see :class:`llmrec_qdrant.settings.Settings`."""
         return cls.connect(**Settings().connection())
 
     def __enter__(self) -> Self:
@@ -96,7 +85,7 @@ class Recommender:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
     def __repr__(self) -> str:
@@ -124,7 +113,7 @@ class Recommender:
 
     @property
     def client(self) -> QdrantClient:
-        """The Qdrant client, for whatever the adapter has no word for."""
+        """The Qdrant client, for whatever this class has no method for."""
         return self._client
 
     @property
@@ -140,9 +129,9 @@ class Recommender:
     # --- the space ---------------------------------------------------------------------------
 
     def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
-        """Make the space, or give an existing one these fields and settings. Idempotent.
+        """Create the space, or change the fields and settings of an existing one. Idempotent.
 
-        Leg weights act at once; what other settings decide (users' vectors, the collab leg) is made anew.
+        Leg weights act at once; workers renew what other settings decide (the vectors of users, the collab leg).
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
         wanted = None if config is None else SpaceConfig.parse(config)
@@ -155,7 +144,7 @@ class Recommender:
         return self._drive(operations.status.status(self._bound()))
 
     def reconcile(self) -> bool:
-        """Have everything stale found and done; False if no worker could be told."""
+        """Ask workers to find and do all stale work; False if the queue did not take the message."""
         return self._drive(operations.status.reconcile(self._bound()))
 
     def failures(self, limit: int = 100) -> list[Failure]:
@@ -173,16 +162,12 @@ class Recommender:
 
         A new version fills beside the live one; when it holds the same and is encoded, one alias call switches to it. The
         result names ``version`` and ``model``. Where the live version has these settings, the job is done at once.
-        Asking for the same again while it is under way returns the same job.
-        Raises :class:`SpaceMismatch` while a re-embedding to other settings is under way.
+        Asking for the same again returns the job under way; :class:`SpaceMismatch` while one with other settings is.
         """
         return self._handle(operations.reembed.start(self._space, config, changes, self._inline()))
 
     def rollback(self) -> int:
-        """Switch back to the version before the last re-embedding; returns its number.
-
-        Raises :class:`NotFound` if it was cleaned up.
-        """
+        """Switch back to the version before the last re-embedding; returns its number. Raises :class:`NotFound`."""
         number = self._drive(operations.reembed.rollback(self._space))
         self._config = None
         return number
@@ -223,25 +208,17 @@ class Recommender:
     # --- jobs --------------------------------------------------------------------------------
 
     def train(
-        self,
-        method: Method = "towers",
-        *,
-        epochs: int | None = None,
-        users: int = 1_000,
-        exclude_seen: bool = True,
-        split: Hide = "last",
-        seed: int = 0,
-    ) -> Job:
+        self, method: Method = "towers", *, epochs: int | None = None, users: int = 1_000,
+        exclude_seen: bool = True, split: Hide = "last", seed: int = 0,
+    ) -> Job:  # fmt: skip
         """Train a model on this space's behaviour and texts; without a broker it is trained when this returns.
 
         The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…, weights=…)`` rolls
-        it out with the leg weights it was chosen with. The result holds ``version``, ``offered`` (it beats the model the
-        space has) and ``metrics``.
+        it out with its leg weights. The result holds ``version``, ``offered`` (it beats the current model) and ``metrics``.
         ``exclude_seen``: whether your lists leave out what a user took before. ``split``: what is held out, the last item of
         each user or the last tenth of all events; the latter fits where event times are comparable between users, and
-        newer events then teach more.
-        Asking for the same again while it is under way returns the same job.
-        Raises :class:`SpaceMismatch` while another training is under way.
+        newer events then teach more. Asking for the same again returns the job under way; :class:`SpaceMismatch` while a
+        training with other options is under way.
         """
         options = TrainOptions(
             method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
@@ -271,10 +248,7 @@ class Recommender:
         return self._drive(operations.jobs.list_jobs(self._bound().space, limit))
 
     def job(self, id: str) -> Job:
-        """A job by its id.
-
-        Raises :class:`NotFound`.
-        """
+        """A job by its id. Raises :class:`NotFound`."""
         return self._handle(operations.jobs.look(self._bound().space, id))
 
     @contextmanager
@@ -311,89 +285,51 @@ class Recommender:
     # --- reads -------------------------------------------------------------------------------
 
     def recommend(
-        self,
-        user: str,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        exclude_seen: Seen = True,
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
-        interests: Literal["auto"] | None = None,
-    ) -> list[Recommendation]:
+        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
+        explain: bool = False, interests: Literal["auto"] | None = None,
+    ) -> list[Recommendation]:  # fmt: skip
         """Items for a user, best first.
 
-        A user without vectors gets the popular items, and ``reason`` begins with "popular:".
-        ``exclude_seen`` leaves out what the user had; ``"but_last"`` all but the item of their last event, where people take
-        the same thing again.
-        ``diversity`` from 0 (none) to 1; ``weights`` per leg replace the space's; ``explain`` fills
-        ``legs`` and ``reason`` in the same round trip; ``interests="auto"`` gives each of the user's topics
-        its share of the list.
+        A user without vectors gets the popular items, and ``reason`` begins with "popular:". ``exclude_seen`` leaves out the
+        items the user has seen; ``"but_last"`` keeps the latest of them, for what people take again. ``diversity`` from 0
+        (none) to 1; ``weights`` per leg replace those of the space; ``explain`` fills ``legs`` and ``reason`` in the same
+        round trip; ``interests="auto"`` gives each of the user's topics its share of the list.
         """
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
         return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))
 
     def request(
-        self,
-        user: str,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        exclude_seen: Seen = False,
-        weights: Mapping[Leg, float] | None = None,
-    ) -> dict[str, Any]:
+        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = False, weights: Mapping[Leg, float] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """The body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
         options = ListOptions(limit, filter, exclude, 0.0, weights)
         return self._drive(operations.recommend.request(self._bound(), user, options, exclude_seen))
 
     def top(
-        self,
-        limit: int = 10,
-        *,
-        by: str = Key.POPULARITY,
-        filter: FilterLike | None = None,
+        self, limit: int = 10, *, by: str = Key.POPULARITY, filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
-    ) -> list[Recommendation]:
+    ) -> list[Recommendation]:  # fmt: skip
         """Items for everybody: the popular ones, or the highest or latest ``by`` a field of the space: ``by="released"``.
 
-        Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` for a field
-        that is no declared number or date.
+        Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` for other fields.
         """
         return self._drive(operations.top.top(self._bound(), by, ListOptions(limit, filter, exclude)))
 
     def recommend_from(
-        self,
-        positive: Sequence[str],
-        negative: Sequence[str] = (),
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
-    ) -> list[Recommendation]:
-        """Items for an anonymous session, from items liked and disliked in it.
-
-        Raises :class:`NotFound` if none of the positive items is known.
-        """
+        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *,
+        filter: FilterLike | None = None, exclude: Sequence[str] = (), diversity: float = 0.0,
+        weights: Mapping[Leg, float] | None = None, explain: bool = False,
+    ) -> list[Recommendation]:  # fmt: skip
+        """Items for a session without a user, from examples. Raises :class:`NotFound` if no positive item is known."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return self._drive(operations.similar.recommend_from(self._bound(), positive, negative, options))
 
     def similar_items(
-        self,
-        item: str,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
-    ) -> list[Recommendation]:
+        self, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: bool = False,
+    ) -> list[Recommendation]:  # fmt: skip
         """Items like this one. Raises :class:`NotFound` for an unknown item."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return self._drive(operations.similar.similar_items(self._bound(), item, options))
@@ -403,20 +339,10 @@ class Recommender:
         return self._drive(operations.similar.similar_users(self._bound(), user, limit))
 
     def search(
-        self,
-        text: str,
-        user: str | None = None,
-        limit: int = 10,
-        *,
-        filter: FilterLike | None = None,
-        exclude: Sequence[str] = (),
-        diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None,
+        self, text: str, user: str | None = None, limit: int = 10, *, filter: FilterLike | None = None,
+        exclude: Sequence[str] = (), diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
-    ) -> list[Recommendation]:
-        """Items for a text, ordered for ``user`` if given.
-
-        Raises :class:`WorkPending` if no worker encodes a new text in time.
-        """
+    ) -> list[Recommendation]:  # fmt: skip
+        """Items for a text, ordered for ``user`` if given. Raises :class:`WorkPending` if no worker encodes it in time."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return self._drive(operations.search.search(self._bound(), text, user, options))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from llmrec_qdrant.contracts.answers import Interest
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
@@ -12,7 +10,7 @@ from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Key
 
-__all__ = ["current_interests", "interests_of", "titles"]
+__all__ = ["current_interests", "interests_of"]
 
 
 def interests_of(bound: Bound, user: str) -> Steps[list[Interest]]:
@@ -34,9 +32,3 @@ def current_interests(bound: Bound, user: StoredUser) -> Steps[list[Interest]]:
         if interest.topic in labels
     ]
     return sorted(current, key=lambda interest: interest.steer == 0)
-
-
-def titles(bound: Bound, items: Sequence[str]) -> Steps[dict[str, str]]:
-    """Item id → title, of the items that exist and have a title."""
-    points = yield from calls.retrieve(bound.space.items, bound.item_points(items), [Key.ITEM_ID, Key.TITLE])
-    return {point.payload[Key.ITEM_ID]: point.payload[Key.TITLE] for point in points if point.get(Key.TITLE)}
