@@ -144,9 +144,8 @@ class Store:
     ) -> None:
         """Write vectors (point id → named vectors) of points that still exist and match ``guard``; nothing is created.
 
-        ``then``: payload values and the points they go to, in the same request; their own filters make them safe for missing
-        points. ``before``: the same, ahead in a request that is not waited for: Qdrant works in order, so it is done when the
-        rest is, without a flush to disk of its own.
+        ``then`` holds payload values and the points they go to, for the same request. ``before`` holds more, for an earlier
+        request that is not waited for: Qdrant works in order, so it is done when the rest is, without a flush of its own.
         """
         earlier, later = _payload_operations(before), _payload_operations(then)
         if earlier:
