@@ -83,16 +83,16 @@ def _store_texts_and_mark(
 
 
 def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
-    values = {
-        Key.EVENT_ID: event.event_id,
+    values = {  # in the order people read them: who did what when
         Key.USER_ID: event.user,
-        Key.TENANT: bound.owner,
-        Key.ITEM_ID: event.item,
         Key.TYPE: event.type,
+        Key.ITEM_ID: event.item,
         Key.VALUE: event.value,
         Key.TEXT: event.text or None,
         Key.TS: iso(event.ts),
         Key.SESSION: event.session,
+        Key.EVENT_ID: event.event_id,
+        Key.TENANT: bound.owner,
     }
     stored = {key: value for key, value in values.items() if value is not None}
     source = digest(*(f"{key}={value}" for key, value in stored.items()))

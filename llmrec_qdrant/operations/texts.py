@@ -11,7 +11,7 @@ from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.space.conditions import none_of, one_of
 from llmrec_qdrant.space.ids import digest
-from llmrec_qdrant.space.layout import FRESH, Key
+from llmrec_qdrant.space.layout import Key, new_text
 from llmrec_qdrant.space.points import new_point
 
 __all__ = ["put_unless_same", "request_text", "store_query", "text_payload"]
@@ -19,14 +19,14 @@ __all__ = ["put_unless_same", "request_text", "store_query", "text_payload"]
 
 def text_payload(bound: Bound, user: str, point: str, text: str) -> dict[str, Any]:
     """A text that waits for its vectors; ``user`` is empty for the text of a search."""
-    return {
-        Key.USER_ID: user,
-        Key.TEXT: text,
-        Key.TENANT: bound.owner,
-        Key.SRC_HASH: digest(bound.tenant, point, text),
-        **FRESH,
-        Key.LEGS: [],
-    }
+    return new_text(
+        {
+            Key.TEXT: text,
+            Key.USER_ID: user,
+            Key.TENANT: bound.owner,
+            Key.SRC_HASH: digest(bound.tenant, point, text),
+        }
+    )
 
 
 def put_unless_same(collection: str, payloads: Mapping[str, dict[str, Any]]) -> Steps[None]:

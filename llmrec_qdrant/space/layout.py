@@ -294,23 +294,33 @@ FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.
 """The bookkeeping of a point with a new source: all work on it is still to do."""
 
 _NEW_ITEM: dict[str, Any] = {Key.TOPICS: [], Key.TOPIC_IDS: [], Key.TERMS: [], Key.POPULARITY: 0.0}
+_NEW_TEXT: dict[str, Any] = {Key.TERMS: []}
 _NEW_USER: dict[str, Any] = {
     Key.INTERESTS: [], Key.RECENT: [], Key.TERMS: [], Key.STEER: {}, Key.N_EVENTS: 0, Key.UPDATED_AT: None,
 }  # fmt: skip
 
 
 def new_item(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The first payload of an item, from what a write owns.
+    """The first payload of an item, from what a write owns."""
+    return _first_payload(source, _NEW_ITEM)
 
-    All keys are there from the beginning, in the order people read them: Qdrant keeps the order of the first write.
-    """
-    last = {Key.TENANT: source.get(Key.TENANT, "")}
-    first = {key: value for key, value in source.items() if key not in last}
-    return {**first, **_NEW_ITEM, **last, **FRESH, Key.LEGS: []}
+
+def new_text(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The first payload of a free text, from what a write owns."""
+    return _first_payload(source, _NEW_TEXT)
 
 
 def new_user(user: str, tenant: str, revision: str) -> dict[str, Any]:
-    """The first payload of a user, in the order people read it."""
-    return {
-        Key.USER_ID: user, Key.TENANT: tenant, **_NEW_USER, **FRESH, Key.REVISION: revision, Key.LEGS: [], Key.SEEN: [],
-    }  # fmt: skip
+    """The first payload of a user."""
+    source = {Key.USER_ID: user, Key.TENANT: tenant, Key.REVISION: revision}
+    return {**_first_payload(source, _NEW_USER), Key.SEEN: []}
+
+
+def _first_payload(source: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str, Any]:
+    """All keys in the order people read them; Qdrant keeps the order of the first write.
+
+    First what a write owns, then what workers derive from it, the tenant, and the bookkeeping.
+    """
+    last = {Key.TENANT: source.get(Key.TENANT, "")}
+    first = {key: value for key, value in source.items() if key not in last}
+    return {**first, **derived, **last, **FRESH, Key.LEGS: []}

@@ -9,7 +9,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.space.conditions import NEVER, only
 from llmrec_qdrant.space.edits import edits
-from llmrec_qdrant.space.layout import COLLAB, FRESH, WORKERS_OWN, CollectionKind, Key, new_item, new_user
+from llmrec_qdrant.space.layout import COLLAB, WORKERS_OWN, CollectionKind, Key, new_item, new_text, new_user
 from llmrec_qdrant.space.points import Point, new_point
 
 from .store import SpaceStore
@@ -72,7 +72,7 @@ def _copy(kind: CollectionKind, point: Point) -> models.PointStruct:
         return new_point(point.id, start | {Key.STEER: point.get(Key.STEER, {})})
     source = _source(point)
     if kind != "items":
-        return new_point(point.id, {**source, **FRESH, Key.LEGS: []})
+        return new_point(point.id, new_text(source))
     collab = point.sparse(COLLAB)
     popularity = {Key.POPULARITY: point.get(Key.POPULARITY, 0.0)}
     return new_point(point.id, new_item(source) | popularity, {} if collab is None else {COLLAB: collab})

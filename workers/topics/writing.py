@@ -51,8 +51,8 @@ def _by_id(space: SpaceStore, tenant: str) -> dict[str, TopicPoint]:
 
 def _new(fitted: Fitted, run: Run) -> models.PointStruct:
     topic = fitted.topic
-    labels = {Key.LABEL: topic.label, Key.LABEL_BY: topic.label_by}
-    return new_point(_point(fitted), {**labels, **_payload(fitted, run)}, _vectors(topic))
+    values = {Key.LABEL: topic.label, **_payload(fitted, run), Key.LABEL_BY: topic.label_by, Key.TENANT: topic.tenant}
+    return new_point(_point(fitted), values, _vectors(topic))
 
 
 def _named(fitted: Fitted, named: Mapping[str, TopicPoint]) -> Fitted:
@@ -77,6 +77,6 @@ def _vectors(topic: TopicPoint) -> dict[str, Any]:
 def _payload(fitted: Fitted, run: Run) -> dict[str, Any]:
     topic = fitted.topic
     return {
-        Key.TOPIC_ID: topic.id, Key.TENANT: topic.tenant, Key.KEYWORDS: list(topic.keywords), Key.EXAMPLES: fitted.examples,
-        Key.SIZE: fitted.size, Key.CUT: [round(value, 6) for value in topic.cut], Key.FIT: run.run, Key.UPDATED_AT: now(),
+        Key.KEYWORDS: list(topic.keywords), Key.SIZE: fitted.size, Key.EXAMPLES: fitted.examples, Key.TOPIC_ID: topic.id,
+        Key.UPDATED_AT: now(), Key.CUT: [round(value, 6) for value in topic.cut], Key.FIT: run.run,
     }  # fmt: skip

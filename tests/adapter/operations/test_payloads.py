@@ -19,8 +19,10 @@ FILMS = [("m1", "Solaris", "an ocean on a distant planet"), ("m2", "Stalker", "a
          ("m3", "Mirror", "a childhood in fragments")]  # fmt: skip
 
 ITEM = ["item_id", "title", "text", "year", "topics", "topic_ids", "terms", "popularity", "tenant", "bookkeeping"]
-USER = ["user_id", "tenant", "interests", "recent", "terms", "steer", "n_events", "updated_at", "bookkeeping"]
-EVENT = ["event_id", "user_id", "tenant", "item_id", "type", "ts", "bookkeeping"]
+USER = ["user_id", "interests", "recent", "terms", "steer", "n_events", "updated_at", "tenant", "bookkeeping"]
+EVENT = ["user_id", "type", "item_id", "ts", "event_id", "tenant", "bookkeeping"]
+TEXT = ["text", "user_id", "terms", "tenant", "bookkeeping"]
+TOPIC = ["label", "keywords", "size", "examples", "topic_id", "updated_at", "label_by", "tenant", "bookkeeping"]
 
 
 @pytest.fixture
@@ -55,3 +57,21 @@ def test_what_people_read_comes_first_and_bookkeeping_last(rec: Recommender, qdr
         rec.upsert_items([Item(id="m1", title="Solaris", text="an ocean that thinks", payload={"year": 1972})])
         rec.track([Event(user="ann", item="m3", type="view", ts=1_700_000_002)])
         rec.reconcile()
+
+
+def test_texts_and_topics_are_readable_first_too(rec: Recommender, qdrant_url: str) -> None:
+    space = rec._space
+    words = {"space": "rocket orbit planet galaxy", "food": "soup bread pepper salad"}
+    rec.upsert_items(Item(id=f"{kind}{k}", title=f"{text} {k}") for kind, text in words.items() for k in range(20))
+    rec.track([Event(user="ann", item="food1", type="review", text="the best soup and bread", ts=1_700_000_000)])
+    rec.fit_topics(2)
+    rec.reconcile()
+    (text,) = seen_in_the_web_ui(qdrant_url, space.texts)
+    assert list(text) == TEXT and "soup" in text["terms"] and text["bookkeeping"]["stale"] is False
+    topics = seen_in_the_web_ui(qdrant_url, space.topics)
+    assert [list(topic) for topic in topics] == [TOPIC, TOPIC]
+    (user,) = seen_in_the_web_ui(qdrant_url, space.users)
+    assert list(user) == USER
+    (interest,) = user["interests"]
+    assert list(interest)[:5] == ["label", "weight", "trend", "keywords", "items"]
+    assert interest["items"] == [{"id": "food1", "title": "soup bread pepper salad 1"}]

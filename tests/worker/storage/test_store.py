@@ -11,6 +11,8 @@ from qdrant_client import models
 
 from llmrec_qdrant import Item, Recommender, SpaceConfig, SpaceNotFound
 from llmrec_qdrant.errors import QdrantUnavailable
+from llmrec_qdrant.operations.reembed import VersionState, make_version
+from llmrec_qdrant.operations.versions import drop as drop_version
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Key, Space
@@ -144,12 +146,13 @@ def test_metadata_keys_are_set_one_by_one(items: Store) -> None:
 def test_versions_begin_with_the_live_one(rec: Recommender) -> None:
     space = store_of(rec)
     assert [version.space.version for version in space.versions()] == [1]
-    rec.reembed(size=8)
+    wider = CONFIG.model_copy(update={"size": 8})
+    space.run(make_version(rec._space, 2, wider, VersionState(job="j")))
     live, other = space.versions()
     assert (live.space, other.space) == (rec._space.at(1), rec._space.at(2))
     assert (live.config().size, other.config().size, space.config().size) == (4, 8, 4)
     assert other.items.collection.endswith("_items_v2") and other.events.collection == space.events.collection
-    rec.cancel_reembed()
+    space.run(drop_version(rec._space, 2))
 
 
 def test_a_missing_space_says_so(rec: Recommender) -> None:
