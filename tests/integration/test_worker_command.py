@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -95,6 +97,29 @@ def test_two_workers_with_a_clock_each_find_what_nobody_announced(
         assert rec.status().items == 40 and not rec.failures()
         assert one.interrupt(signal.SIGINT) == 0
         assert two.interrupt(signal.SIGINT) == 0
+
+
+def test_a_command_watches_the_job_that_a_worker_does(rec: Recommender, qdrant_url: str, broker: str) -> None:
+    def llmrec(*arguments: str) -> dict[str, Any]:
+        where = ["--url", qdrant_url, "--broker", broker, "--space", rec.space, "--json"]
+        done = subprocess.run(
+            [*COMMAND[:-1], *arguments, *where], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+        )
+        assert done.stderr == ""
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    with WorkerCommand(broker, qdrant_url) as worker:
+        rec.upsert_items(
+            [Item(id=f"i{k}", title="space war rocket" if k % 2 else "garden love rose") for k in range(40)]
+        )
+        wait_until_encoded(rec)
+        fitted = llmrec("topics", "fit", "--number", "2")
+        assert (fitted["state"], len(fitted["topics"])) == ("done", 2)
+        started = llmrec("topics", "fit", "--number", "3", "--no-wait")
+        assert (started["id"] == "fit-topics-2" and started["finished_at"] == "") or started["state"] == "done"
+        assert llmrec("jobs", "fit-topics-2")["state"] == "done"
+        assert "fit-topics-2" in worker.log
 
 
 @pytest.mark.parametrize(
