@@ -2,10 +2,12 @@
 
 from llmrec_qdrant.aio import AsyncRecommender
 from llmrec_qdrant.contracts.answers import (
+    Failure,
     Interest,
     PartlyRejected,
     Receipt,
     Recommendation,
+    Rejected,
     Shelf,
     SimilarUser,
     SpaceStatus,
@@ -41,6 +43,7 @@ __all__ = [
     "AsyncRecommender",
     "BrokerUnavailable",
     "Event",
+    "Failure",
     "Interest",
     "InvalidFilter",
     "InvalidInput",
@@ -57,6 +60,7 @@ __all__ = [
     "Receipt",
     "Recommendation",
     "Recommender",
+    "Rejected",
     "ServerTooOld",
     "ServiceError",
     "Shelf",
