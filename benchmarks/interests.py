@@ -20,7 +20,6 @@ from rich.text import Text
 from benchmarks import movielens
 from llmrec_qdrant import Event, Recommender, SpaceConfig
 from llmrec_qdrant.cli.printing import out, print_interests, print_topics
-from llmrec_qdrant.cli.topics import evidence
 from tests.services import QdrantServer
 
 LEAST = 30
@@ -55,7 +54,7 @@ def main() -> None:
         for user in chosen:
             found = rec.interests(user)
             counts.append(len(found))
-            print_interests(found, user, evidence(rec, found))
+            print_interests(found, user)
             liked = [one for one in histories[user] if (one.value or 0) >= LIKED]
             last = sorted(liked, key=lambda one: one.ts, reverse=True)[:10]
             genres = [
