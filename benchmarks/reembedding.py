@@ -147,7 +147,7 @@ def main() -> int:
         parts, meanwhile = 20, 0
         for part in range(parts):
             catalogue.change(rec, part, parts)
-            meanwhile += job.progress().state != "live"
+            meanwhile += job.progress().state != "done"
         done = job.wait(600)
         settle(rec)
         print(
@@ -169,7 +169,7 @@ def main() -> int:
             print(f"  {line}")
         events = sum(len(events) for events in catalogue.events.values())
         print(f"items={len(catalogue.items)} users={len(catalogue.events)} events={events} differences={len(found)}")
-    return 1 if found or not meanwhile or done.state != "live" else 0
+    return 1 if found or not meanwhile or done.state != "done" else 0
 
 
 def fold_again(rec: Recommender) -> None:

@@ -158,7 +158,7 @@ def roll_out(rec: Recommender, version: registry.Version) -> None:
     SpaceStore(rec.client, rec._space).events.set_payload({Key.FOLDED: True}, everything)
     rec.client.delete(rec._space.users, models.FilterSelector(filter=everything), wait=True)
     job, worker = rec.reembed(model=version.name, size=version.size), Worker(rec.client)
-    while job.progress().state != "live":
+    while job.progress().state != "done":
         worker.drain(reconcile(SpaceStore(rec.client, rec._space)))
     rec._config = None
 
