@@ -13,7 +13,7 @@ from llmrec_qdrant.errors import QdrantUnavailable
 from llmrec_qdrant.operations import job_records
 from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
 from llmrec_qdrant.testing import MemoryQueue
-from tests.spaces import EITHER, space_on, store_of
+from tests.spaces import EITHER, space_on
 from workers import jobs
 from workers.storage import lease
 from workers.storage.lease import Done, JobLost, Lease, More, announcements, take
@@ -250,11 +250,11 @@ def test_a_slice_ends_with_the_message_of_the_next(
     assert jobs.run_job(store, job.id) == []  # doubled: it has ended
 
 
+@pytest.mark.qdrant
+@pytest.mark.parametrize("rec", ["server"], indirect=True)
 def test_heartbeats_go_on_while_a_step_takes_long(
     rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not store.serves_threads:
-        pytest.skip("embedded Qdrant serves one thread")
     monkeypatch.setattr(lease, "BEAT", 0.05)
     mine = owned(store, rec.train().id)
     seen: set[str] = set()
@@ -282,7 +282,6 @@ def test_a_newer_request_replaces_a_fit_of_topics(rec: Recommender) -> None:
 
 
 def test_the_record_is_free_of_people(rec: Recommender, store: SpaceStore) -> None:
-    store_of(rec)
     rec.fit_topics()
-    (point,) = store.jobs.pages().__next__()
+    (point,), _ = store.jobs.scroll(limit=2)
     assert {key for key in point.payload if "user" in key or "tenant" in key} == set()
