@@ -73,6 +73,6 @@ def test_all_keys_are_there_from_the_beginning_in_the_order_people_read_them() -
     ]  # fmt: skip
     user = nested(new_user("ann", "acme", "r1"))
     assert list(user) == [
-        "user_id", "tenant", "interests", "recent", "terms", "steer", "n_events", "updated_at", "bookkeeping",
+        "user_id", "interests", "recent", "terms", "steer", "n_events", "updated_at", "tenant", "bookkeeping",
     ]  # fmt: skip
     assert user["bookkeeping"]["revision"] == "r1" and user["bookkeeping"]["stale"] is True
