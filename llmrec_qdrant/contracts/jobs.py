@@ -10,12 +10,11 @@ from llmrec_qdrant.contracts.answers import MAX_TOPICS
 from llmrec_qdrant.contracts.checks import Contract
 
 __all__ = [
-    "JOB_KINDS", "FitTopicsOptions", "Hide", "JobKind", "JobState", "JobStatus", "Method", "ReembedOptions", "TrainOptions",
+    "FitTopicsOptions", "Hide", "JobKind", "JobState", "JobStatus", "Method", "ReembedOptions", "TrainOptions",
     "TuneOptions",
 ]  # fmt: skip
 
 JobKind = Literal["reembed", "train", "fit-topics", "tune"]
-JOB_KINDS: tuple[JobKind, ...] = ("reembed", "train", "fit-topics", "tune")
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Method = Literal["towers", "encoder", "texts"]
 Hide = Literal["last", "time"]

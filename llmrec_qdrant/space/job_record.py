@@ -127,5 +127,5 @@ class JobRecord(JobStatus):
         return self._to("failed", reason=reason[:MAX_REASON], finished_at=at)
 
     def cancelled(self, reason: str, at: str) -> Self:
-        """Nobody wants it any more."""
+        """It is stopped before its end."""
         return self._to("cancelled", reason=reason[:MAX_REASON], finished_at=at)
