@@ -140,6 +140,38 @@ def test_redis_comes_back(rec: Recommender, qdrant_url: str) -> None:
     assert status.items == 8
 
 
+def test_a_training_in_a_worker_stops_within_seconds_of_its_cancellation(qdrant_url: str, tmp_path: Path) -> None:
+    models = {"LLMREC_MODELS": str(tmp_path / "models")}
+    with RedisServer() as own, CeleryWorker(own.url, qdrant_url, env=models) as worker:
+        app = Recommender.connect(qdrant_url, space=fresh_name(), broker=own.url)
+        app.create(CONFIG)
+        with_behaviour(app)
+        job = app.train(epochs=1_000, users=60)
+        wait_until(lambda: job.progress().state == "running", 60)
+        assert job.cancel()
+        wait_until(lambda: f"job {job.id} of {app.space} was cancelled" in worker.log, 30)
+        assert job.wait().state == "cancelled" and not list((tmp_path / "models").glob(f"{app.space}*"))
+        drop(app)
+
+
+def with_behaviour(app: Recommender) -> None:
+    """Sixty users who took items one after the other, encoded by a worker."""
+    app.upsert_items([Item(id=f"i{k}", title=f"word{k} other{k % 5}") for k in range(40)])
+    app.track(
+        Event(user=f"u{n}", item=f"i{(n + 7 * step) % 40}", type="view", ts=1_700_000_000 + 86_400 * step)
+        for n in range(60) for step in range(4)
+    )  # fmt: skip
+    wait_for(app, settled)
+
+
+def wait_until(happens: Callable[[], bool], seconds: float) -> None:
+    """Poll until something happens."""
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, f"not within {seconds:g} s"
+        time.sleep(0.1)
+
+
 def test_a_worker_killed_while_it_trains_is_followed_by_another(qdrant_url: str, tmp_path: Path) -> None:
     """Redis is empty after the kill: what is left to do is found in Qdrant, and what was done on disk."""
     models = {"LLMREC_MODELS": str(tmp_path / "models")}
@@ -147,17 +179,9 @@ def test_a_worker_killed_while_it_trains_is_followed_by_another(qdrant_url: str,
         app = Recommender.connect(qdrant_url, space=fresh_name(), broker=own.url)
         app.create(CONFIG)
         with CeleryWorker(own.url, qdrant_url, env=models) as first:
-            app.upsert_items([Item(id=f"i{k}", title=f"word{k} other{k % 5}") for k in range(40)])
-            app.track(
-                Event(user=f"u{n}", item=f"i{(n + 7 * step) % 40}", type="view", ts=1_700_000_000 + 86_400 * step)
-                for n in range(60) for step in range(4)
-            )  # fmt: skip
-            wait_for(app, settled)
+            with_behaviour(app)
             job = app.train(epochs=200, users=60)
-            end = time.monotonic() + 120
-            while not (status := job.progress()).note:
-                assert time.monotonic() < end, status
-                time.sleep(0.1)
+            wait_until(lambda: bool((status := job.progress()).note or status.finished_at), 120)
             first.kill()
         redis.Redis.from_url(own.url).flushall()
         record = drive(job_records.find(app._space, job.id), app._client, NoQueue())

@@ -11,7 +11,7 @@ from ..encoding import registry
 from ..storage.lease import Done, Lease, Outcome
 from ..storage.store import SpaceStore
 from .recipe import Recipe
-from .trainer import train
+from .trainer import PUBLISHING, train
 
 __all__ = ["checkpoint_folder", "recipe", "train_model"]
 
@@ -26,6 +26,8 @@ def train_model(lease: Lease, store: SpaceStore) -> Outcome:
         if note and done > lease.cursor.get(stage, 0):  # a step of learning that no worker had reached
             lease.advance(**{stage: done})
         lease.report(stage, done, total, note)
+        if stage == PUBLISHING:
+            lease.save()  # a cancelled training leaves no version, though no heartbeat has noticed it yet
 
     version = train(
         live, live.config(), recipe(options), users=options.users, exclude_seen=options.exclude_seen,

@@ -40,12 +40,15 @@ from .factory import LearnerFactory, base_of
 from .learner import Learner
 from .recipe import Recipe
 
-__all__ = ["train"]
+__all__ = ["PUBLISHING", "train"]
 
 log = logging.getLogger("llmrec.worker")
 
 WORTH_REPEATING = 1.05
 """Growth of the number of examples from which towers learn once more from everything."""
+
+PUBLISHING = "publishing"
+"""Last stage that is reported: from then on the version exists."""
 
 
 def train(
@@ -128,6 +131,7 @@ class _Training:
         }
         learner = self._from_everything(learner, epochs, len(examples))
         version = replace(self._factory.version(learner), data=data, metrics=metrics, offered=better)
+        self._evaluator.report(PUBLISHING, 0, 1)
         return registry.publish(learner.save, version)
 
     def _epochs(self, data: str) -> Epochs:
