@@ -66,7 +66,7 @@ def main() -> int:
         f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, {load:.1f} processes wanting one; {_device()}; "
         f"{options.texts} texts of each kind, {options.rounds} rounds"
     )
-    path = end_to_end(options)  # first: a worker holds no model but its own
+    path = {} if options.encoder_only else end_to_end(options)  # first: a worker holds no model but its own
     made = dict(variants(texts))
     rows, vectors = measure(made, texts, options.rounds)
     for name, row in rows.items():
@@ -84,14 +84,14 @@ def main() -> int:
         "threads": torch.get_num_threads(),
         "load": round(load, 1),
     }
-    figures |= path | static_share(options)
+    figures |= path | ({} if options.encoder_only else static_share(options))
     if options.peak or torch.cuda.is_available():
         figures |= peak_share()
     else:
         out.print("no CUDA device: the share of the matrix-product peak was not measured (--peak measures it on a CPU)")
+    end = f"; end to end {path['end_to_end']:.2f} of the encoder alone" if path else ""
     out.print(
-        f"[bold]{AUTO} ({figures['backend']}): {figures['speedup']} × {BASE} at cosine {figures['cosine']:.4f}; "
-        f"end to end {figures['end_to_end']:.2f} of the encoder alone[/bold]"
+        f"[bold]{AUTO} ({figures['backend']}): {figures['speedup']} × {BASE} at cosine {figures['cosine']:.4f}{end}[/bold]"
     )
     print(json.dumps(figures | {"rows": rows}))
     return 0
@@ -105,6 +105,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--items", type=int, default=1536, help="items that go into Qdrant")
     parser.add_argument("--threads", type=int, default=None, help="cores that every variant may use; default all")
     parser.add_argument("--beauty", action="store_true", help="NDCG also on Beauty, 12,101 items")
+    parser.add_argument("--encoder-only", action="store_true", help="leave out Qdrant and the figures of lists")
     parser.add_argument("--peak", action="store_true", help="measure the share of the peak on a CPU, too")
     return parser.parse_args()
 

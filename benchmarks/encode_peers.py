@@ -34,6 +34,7 @@ class Bare(torch.nn.Module):
 
 def peers(model: Any, texts: Sequence[str]) -> Iterator[tuple[str, Encode]]:
     """Name → function from texts to unit vectors; what is not installed is named and left out."""
+    model = model.cpu()  # these runtimes are measured on the CPU
     for kind, build in (("ONNX Runtime", _onnx), ("OpenVINO", _openvino)):
         try:
             for name, run in build(model, texts):

@@ -95,7 +95,13 @@ def _loaded(transformer: Any, tokenizer: Any, numbers: str, cores: int) -> Any:
 def _encoder(folder: Path, numbers: str, cores: int) -> Any:
     import ctranslate2
 
-    return ctranslate2.Encoder(str(folder), device="cpu", compute_type=numbers, inter_threads=cores, intra_threads=1)
+    threads = torch.get_num_threads()  # CTranslate2 sets the number for the calling thread, and torch's with it
+    try:
+        return ctranslate2.Encoder(
+            str(folder), device="cpu", compute_type=numbers, inter_threads=cores, intra_threads=1
+        )
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _publish(converted: Path, folder: Path) -> None:

@@ -64,6 +64,16 @@ def test_without_padding_as_each_text_alone(folder: Path, pooling: str) -> None:
     assert converted([TEXTS[1], TEXTS[3]]).numpy() == pytest.approx(rows[[1, 3]], abs=1e-6)
 
 
+def test_torch_keeps_its_threads(folder: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        loaded(folder)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_in_int8_a_text_does_not_depend_on_its_neighbours(folder: Path) -> None:
     _, converted = loaded(folder, "int8")
     alone = torch.cat([converted([text]) for text in TEXTS])

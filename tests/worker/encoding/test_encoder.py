@@ -63,8 +63,8 @@ def test_pooling_agrees_with_the_bare_transformer(pooling: str) -> None:
 
 def test_pearson_is_the_correlation_of_the_plain_vectors() -> None:
     texts = ["astronauts cross a wormhole", "a cook opens a food truck"]
-    plain = load_encoder(SpaceConfig()).encode(texts)
-    centred_rows = load_encoder(SpaceConfig(similarity="pearson")).encode(texts)
+    plain = SentenceEncoder(SpaceConfig(), "fp32").encode(texts)
+    centred_rows = SentenceEncoder(SpaceConfig(similarity="pearson"), "fp32").encode(texts)
     assert centred_rows[0] @ centred_rows[1] == pytest.approx(np.corrcoef(plain)[0, 1], abs=1e-5)
 
 

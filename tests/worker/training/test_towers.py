@@ -71,7 +71,7 @@ def test_the_loss_is_weighted_by_recency_and_taken_items_are_known_by_id() -> No
     )  # fmt: skip
     had = learner._taken_codes(history)
     expected = codes([2], 64)[0] + 0.5 * codes([1], 64)[0]  # as folding has it
-    assert np.allclose(had[0].numpy(), expected / np.linalg.norm(expected), atol=1e-6)
+    assert np.allclose(had[0].cpu().numpy(), expected / np.linalg.norm(expected), atol=1e-6)
 
 
 @pytest.fixture
