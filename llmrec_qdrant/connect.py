@@ -18,9 +18,8 @@ from llmrec_qdrant.queues.none import NoQueue
 __all__ = ["open_async", "open_queue", "open_sync"]
 
 
-TIMEOUT = 60
+REQUEST_TIMEOUT = 60
 """Seconds for one request to Qdrant."""
-
 
 NO_TEXTS_TO_EMBED = True
 """Value of the client's ``cloud_inference``: without it the client searches every vector for texts to embed, which takes twice
@@ -58,7 +57,11 @@ def open_sync(url: str | None = None, path: str | None = None, api_key: str | No
                 return QdrantClient(":memory:")
             return _open_folder(path)
         return QdrantClient(
-            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=NO_TEXTS_TO_EMBED
+            url=url,
+            api_key=api_key,
+            timeout=REQUEST_TIMEOUT,
+            check_compatibility=False,
+            cloud_inference=NO_TEXTS_TO_EMBED,
         )
 
 
@@ -78,7 +81,11 @@ def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
     with warnings.catch_warnings(), translated():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(
-            url=url, api_key=api_key, timeout=TIMEOUT, check_compatibility=False, cloud_inference=NO_TEXTS_TO_EMBED
+            url=url,
+            api_key=api_key,
+            timeout=REQUEST_TIMEOUT,
+            check_compatibility=False,
+            cloud_inference=NO_TEXTS_TO_EMBED,
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from llmrec_qdrant import Recommender, SpaceConfig
-from llmrec_qdrant.space.layout import KINDS
+from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from llmrec_qdrant.testing import HashEncoder
 from workers.storage.store import SpaceStore
 
@@ -68,6 +68,6 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) 
 
 def drop(rec: Recommender) -> None:
     """Delete the collections of a space, and close."""
-    for kind in KINDS:
+    for kind in COLLECTION_KINDS:
         rec._client.delete_collection(rec._space.versioned(kind))
     rec.close()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from llmrec_qdrant.cli.main import COMMANDS
-from llmrec_qdrant.space.layout import KINDS, Key
+from llmrec_qdrant.cli.main import COMMAND_MODULES
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, Key
 from tests.imports import WORKER_MODULE, circles, constant, import_graph, modules, name_of_call, reachable
 from tests.services import ROOT
 from tests.source import BOTH, HEAVY, LIGHT, calls, imported, name_of, strings, tree_of
@@ -76,7 +76,7 @@ def test_only_the_door_and_the_list_of_commands_build_module_names(path: Path) -
 
 
 def test_the_list_of_commands_names_existing_modules() -> None:
-    assert [name for name in COMMANDS if f"llmrec_qdrant.cli.{name}" not in modules()] == []
+    assert [name for name in COMMAND_MODULES if f"llmrec_qdrant.cli.{name}" not in modules()] == []
 
 
 @pytest.mark.parametrize("path", HEAVY, ids=name_of)
@@ -166,7 +166,7 @@ def test_only_the_layout_spells_vector_names(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in BOTH if path.name != "layout.py"], ids=name_of)
 def test_only_the_layout_spells_collection_names(path: Path) -> None:
-    endings = tuple(f"_{kind}" for kind in KINDS)
+    endings = tuple(f"_{kind}" for kind in COLLECTION_KINDS)
     pieces = [node for node in strings(path) if str(node.value).startswith(endings)]  # also those of f-strings
     assert [f"line {node.lineno}: {node.value!r}" for node in pieces] == []
 

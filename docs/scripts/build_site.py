@@ -19,7 +19,7 @@ from typing import Any
 import typer
 
 from llmrec_qdrant.cli.app import app
-from llmrec_qdrant.cli.main import COMMANDS
+from llmrec_qdrant.cli.main import COMMAND_MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,7 +75,7 @@ def command_reference() -> str:
 
 def command_tree() -> Any:
     """The click command behind `llmrec`, with all its subcommands."""
-    for module in COMMANDS:
+    for module in COMMAND_MODULES:
         importlib.import_module(f"llmrec_qdrant.cli.{module}")
     return typer.main.get_command(app)
 

@@ -111,20 +111,20 @@ class Connected(typer.Context):
         return mask_url(arguments["url"]) if arguments["url"] else str(Path(arguments["path"]).resolve())
 
 
-NAMES = tuple(field.name for field in fields(Shared))
+SHARED_OPTIONS = tuple(field.name for field in fields(Shared))
 """Names of the shared options."""
 
 
 def _with_shared(command: TyperCommand | TyperGroup, context: Any, declared: list[Any]) -> list[Any]:
     """The parameters that a command declares, the shared ones, and ``--help``."""
     own = len(command.params)
-    shared = [option for option in context.find_root().command.params if option.name in NAMES]
+    shared = [option for option in context.find_root().command.params if option.name in SHARED_OPTIONS]
     return [*declared[:own], *shared, *declared[own:]]
 
 
 def _take_shared(context: Any) -> None:
     """Move the shared options from the arguments of the command into its context."""
-    later = {name: context.params.pop(name, None) for name in NAMES}
+    later = {name: context.params.pop(name, None) for name in SHARED_OPTIONS}
     context.obj = (context.obj or Shared()).updated(later)
 
 

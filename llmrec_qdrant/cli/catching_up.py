@@ -13,7 +13,7 @@ from llmrec_qdrant.recommender import Recommender
 __all__ = ["catch_up"]
 
 
-POLL_SECONDS = 0.5
+COUNT_POLL_SECONDS = 0.5
 """Seconds between two counts while workers do the work."""
 
 QUIET_SECONDS = 60.0
@@ -39,7 +39,7 @@ def _watch_workers(rec: Recommender, counted: SpaceStatus, update: Update) -> Sp
     total = _pending(counted)
     moved_at = time.monotonic()
     while before := _pending(counted):
-        time.sleep(POLL_SECONDS)
+        time.sleep(COUNT_POLL_SECONDS)
         counted = rec.status()
         pending = _pending(counted)
         total = max(total, pending)

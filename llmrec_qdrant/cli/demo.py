@@ -34,7 +34,7 @@ EXAMPLES = next((folder for folder in (PACKAGE / "examples", PACKAGE.parent / "e
 
 PEOPLE = ("林-科幻", "maria-baker", "王-徒步", "sam-quant")
 
-CONFIG = SpaceConfig(fields={"lang": "keyword", "kind": "keyword", "genre": "keyword", "year": "integer"})
+DEMO_CONFIG = SpaceConfig(fields={"lang": "keyword", "kind": "keyword", "genre": "keyword", "year": "integer"})
 
 NEXT_STEPS = """\
   llmrec init --url http://localhost:6333 --space shop
@@ -91,7 +91,7 @@ def _headline(text: str) -> None:
 
 def _show_loading(rec: Recommender) -> None:
     _headline("loading a bilingual catalogue and half a year of behaviour")
-    rec.create(CONFIG)
+    rec.create(DEMO_CONFIG)
     _load(rec, "items", "stored and encoded")
     _load(rec, "events", "stored and folded into their users")
     status = rec.status()

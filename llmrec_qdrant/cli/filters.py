@@ -13,7 +13,7 @@ from llmrec_qdrant.errors import InvalidInput
 __all__ = ["parse_filter", "parse_weights"]
 
 
-BOUNDS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
+RANGE_OPERATORS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
 
 
 def parse_weights(text: str | None) -> dict[Leg, float] | None:
@@ -72,8 +72,8 @@ def _condition(text: str, kinds: Mapping[str, FieldKind]) -> tuple[str, Any]:
     if not match:
         raise InvalidInput(f"a filter is written field=value, field>=number or a JSON object, not {text!r}")
     name, operator, value = match.groups()
-    if operator in BOUNDS:
-        return name, {BOUNDS[operator]: _value(value, "float" if _is_number(value) else "datetime")}
+    if operator in RANGE_OPERATORS:
+        return name, {RANGE_OPERATORS[operator]: _value(value, "float" if _is_number(value) else "datetime")}
     kind = kinds.get(name, "keyword")
     values = [_value(part, kind) for part in value.split(",")]
     plain = values if len(values) > 1 else values[0]

@@ -11,10 +11,10 @@ from llmrec_qdrant.errors import MissingDependency
 from llmrec_qdrant.queues.inline import inline_available, worker_module
 from llmrec_qdrant.queues.none import INSTALL
 
-__all__ = ["COMMANDS", "register"]
+__all__ = ["WORKER_COMMANDS", "register"]
 
 
-COMMANDS = {
+WORKER_COMMANDS = {
     "evaluate": "Measure how good the lists are, on what users took last.",
     "models": "List the trained models of the space, with their figures.",
     "worker": "Start a worker and the clock that looks for pending work.",
@@ -27,7 +27,7 @@ def register(app: CommandSet) -> None:
     if inline_available():
         worker_module("cli").register(app)
         return
-    for name, summary in COMMANDS.items():
+    for name, summary in WORKER_COMMANDS.items():
         app.command(
             name,
             help=f"{summary} Needs the workers: {INSTALL}".replace("[", r"\["),

@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
-COMMANDS = (
+COMMAND_MODULES = (
     "demo", "spaces", "data", "lists", "topics", "tuning", "training", "reembedding", "jobs", "from_workers",
 )  # fmt: skip
 """Modules that register their commands when they are imported, in the order of ``llmrec --help``."""
@@ -43,7 +43,7 @@ def _collect() -> Any:
     try:
         from llmrec_qdrant.cli.app import app
 
-        for module in COMMANDS:
+        for module in COMMAND_MODULES:
             importlib.import_module(f"llmrec_qdrant.cli.{module}")
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:

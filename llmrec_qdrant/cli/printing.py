@@ -43,7 +43,6 @@ PIPED_WIDTH = 100
 
 ARROWS = {"rising": "↗", "steady": "→", "fading": "↘"}
 
-
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
 

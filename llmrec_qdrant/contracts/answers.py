@@ -51,14 +51,11 @@ class SimilarUser(Contract):
 MAX_TOPICS = 200
 """Topics of one space and tenant."""
 
-
 MAX_LABEL = 60
 """Characters in the label of a topic."""
 
-
 MAX_BOOST = 4.0
 """Largest weight that steering can give a topic."""
-
 
 MAX_BOOSTED = 8
 """Topics that one user may boost: each repeats all legs in the query."""

@@ -121,5 +121,4 @@ ExternalId = Annotated[
     Field(min_length=1, max_length=MAX_ID),
 ]
 
-
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | None), Field(max_length=MAX_TEXT)]

@@ -17,18 +17,13 @@ __all__ = ["LEGS", "FieldKind", "Leg", "SpaceConfig"]
 
 Leg = Literal["dense", "tfidf", "collab"]
 
-
 LEGS: tuple[Leg, ...] = get_args(Leg)
-
 
 FieldKind = Literal["keyword", "integer", "float", "bool", "datetime", "text", "geo", "uuid"]
 
-
 _KEY = r'(?:[\w-]+|"[^"\x00-\x1f]+")(?:\[\d*\])*'
 
-
 _FIELD_PATH = rf"{_KEY}(?:\.{_KEY})*"
-
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 

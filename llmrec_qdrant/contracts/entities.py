@@ -20,7 +20,6 @@ __all__ = ["Event", "Item"]
 MAX_SKEW = timedelta(days=1)
 """How far in the future an event may lie: clocks differ, and time zones get mixed up."""
 
-
 RESERVED = frozenset(
     {"item_id", "tenant", "title", "text", "topics", "topic_ids", "terms", "popularity", "bookkeeping"}
 )

@@ -23,7 +23,7 @@ FIELDS: dict[LoadKind, frozenset[str]] = {
     "items": frozenset(Item.model_fields), "events": frozenset(Event.model_fields),
 }  # fmt: skip
 
-REQUIRED: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": ("user", "type")}
+REQUIRED_FIELDS: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": ("user", "type")}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Reader:
             return
         names = list(_renamed(dict.fromkeys(columns), self.rename))
         spare = [name for name in names if name not in FIELDS[self.kind]] or ["OLD"]
-        for name in REQUIRED[self.kind]:
+        for name in REQUIRED_FIELDS[self.kind]:
             if name not in names:
                 raise InvalidInput(
                     f"the table has no column {name!r}, which {self.kind} need "

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-__all__ = ["MAX_SHOWN", "Cell", "Row", "table_row"]
+__all__ = ["MAX_RAW_LENGTH", "Cell", "Row", "table_row"]
 
 
-MAX_SHOWN = 500
+MAX_RAW_LENGTH = 500
 """Characters of a refused row that are reported."""
 
 
@@ -40,7 +40,7 @@ class Row:
 def table_row(number: int, data: Mapping[str, Any]) -> Row:
     """A row of a typed table; nulls are absent."""
     plain = {name: _plain(value) for name, value in data.items() if value is not None}
-    return Row(number, plain, raw=str(data)[:MAX_SHOWN], columns=tuple(data))
+    return Row(number, plain, raw=str(data)[:MAX_RAW_LENGTH], columns=tuple(data))
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.load.rows import MAX_SHOWN, Cell, Row
+from llmrec_qdrant.load.rows import MAX_RAW_LENGTH, Cell, Row
 
 __all__ = ["csv_rows", "jsonl_rows"]
 
@@ -29,7 +29,7 @@ def jsonl_rows(handle: IO[bytes], after: int, at: int) -> Iterator[Row]:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line.strip():
             continue
-        raw = line[:MAX_SHOWN].decode("utf-8", "replace").strip()
+        raw = line[:MAX_RAW_LENGTH].decode("utf-8", "replace").strip()
         try:
             data = _json_object(line, length, raw)
         except UnicodeDecodeError as error:
@@ -56,7 +56,7 @@ def _lines(handle: IO[bytes]) -> Iterator[tuple[bytes, int]]:
     while line := handle.readline(MAX_LINE_BYTES + 1):
         length, piece = len(line), line
         while len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n"):
-            line = line[:MAX_SHOWN]
+            line = line[:MAX_RAW_LENGTH]
             piece = handle.readline(MAX_LINE_BYTES + 1)
             length += len(piece)
         yield line, length
@@ -106,7 +106,7 @@ def _position(handle: IO[bytes]) -> int:
 
 
 def _csv_row(number: int, header: tuple[str, ...], cells: list[str], delimiter: str, at: int) -> Row:
-    raw = delimiter.join(cell[:MAX_SHOWN] for cell in cells)[:MAX_SHOWN].encode("utf-8", "replace").decode()
+    raw = delimiter.join(cell[:MAX_RAW_LENGTH] for cell in cells)[:MAX_RAW_LENGTH].encode("utf-8", "replace").decode()
     if len(cells) != len(header):
         reason = f"{len(cells)} cells where the header has {len(header)}"
         return Row(number, error=reason, raw=raw, at=at, columns=header)

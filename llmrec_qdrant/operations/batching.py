@@ -12,8 +12,8 @@ from llmrec_qdrant.contracts.answers import PartlyRejected, Receipt, Rejected
 from llmrec_qdrant.errors import InvalidInput, show
 
 __all__ = [
-    "BATCH",
     "MAX_CHARACTERS",
+    "POINTS_PER_REQUEST",
     "add",
     "as_list",
     "batches",
@@ -23,7 +23,7 @@ __all__ = [
     "read_all",
 ]
 
-BATCH = 256
+POINTS_PER_REQUEST = 256
 """Points per request."""
 MAX_CHARACTERS = 4_000_000
 """Characters per request: Qdrant refuses bodies over 32 MB."""

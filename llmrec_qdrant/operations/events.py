@@ -13,7 +13,15 @@ from llmrec_qdrant.contracts.answers import Receipt
 from llmrec_qdrant.contracts.entities import Event
 from llmrec_qdrant.contracts.messages import RefreshUsers
 from llmrec_qdrant.operations import calls
-from llmrec_qdrant.operations.batching import BATCH, add, batches, by_size, check_many, raise_rejected, read_all
+from llmrec_qdrant.operations.batching import (
+    POINTS_PER_REQUEST,
+    add,
+    batches,
+    by_size,
+    check_many,
+    raise_rejected,
+    read_all,
+)
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.operations.steps import Steps, notify
@@ -38,7 +46,7 @@ def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
     Raises :class:`PartlyRejected`, with the receipt, if some were refused; the others are stored.
     """
     total = Receipt()
-    for batch in batches(check_many(events), BATCH):
+    for batch in batches(check_many(events), POINTS_PER_REQUEST):
         parsed, rejected = read_all(batch, Event.parse, "user")
         receipt, users = yield from store_events(bound, parsed)
         messages = (RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, USERS_PER_MESSAGE))

@@ -15,7 +15,7 @@ from llmrec_qdrant.space.layout import FRESH, CollectionKind, Key
 
 __all__ = ["list_failures", "retry"]
 
-MAX_SHOWN = 200
+MAX_NAME_LENGTH = 200
 """Characters of an id or text that a failure shows."""
 
 _CAN_FAIL: tuple[tuple[CollectionKind, Literal["item", "user", "text"], str], ...] = (
@@ -37,7 +37,7 @@ def list_failures(bound: Bound, limit: int = 100) -> Steps[list[Failure]]:
             failures += [
                 Failure(
                     kind=name,
-                    id=str(point.get(key, point.id))[:MAX_SHOWN],
+                    id=str(point.get(key, point.id))[:MAX_NAME_LENGTH],
                     version=number,
                     reason=point.get(Key.SET_ASIDE_WHY, ""),
                 )

@@ -18,7 +18,15 @@ from llmrec_qdrant.contracts.entities import Item
 from llmrec_qdrant.contracts.messages import EmbedItems
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations import calls
-from llmrec_qdrant.operations.batching import BATCH, add, batches, by_size, check_many, raise_rejected, read_all
+from llmrec_qdrant.operations.batching import (
+    POINTS_PER_REQUEST,
+    add,
+    batches,
+    by_size,
+    check_many,
+    raise_rejected,
+    read_all,
+)
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.versions import on_every_version
@@ -43,7 +51,7 @@ def upsert_items(bound: Bound, items: Iterable[ItemLike], announce: bool = True)
     Valid items are stored even if others are refused. Raises :class:`PartlyRejected`, with the receipt, if some were.
     """
     total = Receipt()
-    for batch in batches(check_many(items), BATCH):
+    for batch in batches(check_many(items), POINTS_PER_REQUEST):
         parsed, rejected = read_all(batch, lambda item: _accepted(bound, Item.parse(item)), "id")
         receipt, stale = yield from store_items(bound, parsed)
         messages = (EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, ITEMS_PER_MESSAGE))
@@ -139,7 +147,7 @@ def item_source(item: Item) -> dict[str, Any]:
 def delete_items(bound: Bound, items: Iterable[str]) -> Steps[int]:
     """Delete items with their vectors; returns how many existed. Events about them stay."""
     deleted = 0
-    for batch in batches(bound.item_points(items), BATCH):
+    for batch in batches(bound.item_points(items), POINTS_PER_REQUEST):
         deleted += yield from on_every_version(bound.space, partial(_delete_at, bound, batch))
     return deleted
 

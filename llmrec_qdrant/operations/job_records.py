@@ -28,9 +28,9 @@ __all__ = [
     "COMMITTED", "active", "cancel", "find", "list_records", "read", "record_done", "replace", "request", "start",
 ]  # fmt: skip
 
-KEPT = 50
+MAX_FINISHED_JOBS = 50
 """Finished jobs per kind that are kept."""
-PAGE = 1_000
+MAX_RECORDS = 1_000
 IDLE_ROUNDS = 3
 """Looks for work in this process without a change of the job before it is left to others."""
 COMMITTED = "switching"
@@ -58,7 +58,7 @@ def find(space: Space, job: str) -> Steps[JobRecord]:
 
 def list_records(space: Space, limit: int | None = None) -> Steps[list[JobRecord]]:
     """Jobs, newest first."""
-    points, _ = yield from calls.scroll(space.jobs, limit=PAGE)
+    points, _ = yield from calls.scroll(space.jobs, limit=MAX_RECORDS)
     records = sorted((JobRecord.of(point) for point in points), key=lambda record: record.created_at, reverse=True)
     return records[:limit]
 
@@ -117,7 +117,7 @@ def _insert(space: Space, record: JobRecord) -> Steps[JobRecord | None]:
 
 
 def _prune(space: Space, older: list[JobRecord]) -> Steps[None]:
-    gone = [record.point for record in older if not record.active][KEPT:]
+    gone = [record.point for record in older if not record.active][MAX_FINISHED_JOBS:]
     if gone:
         yield from calls.delete(space.jobs, where(has_id(*gone)))
 

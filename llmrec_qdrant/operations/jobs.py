@@ -17,12 +17,12 @@ from llmrec_qdrant.space.layout import Space
 
 __all__ = ["OnStatus", "cancel", "list_jobs", "look", "start", "wait"]
 
-POLL = 0.5
+JOB_POLL_SECONDS = 0.5
 """Seconds between two looks at a job."""
 
 OnStatus = Callable[[JobStatus], None]
 Options = TrainOptions | FitTopicsOptions | TuneOptions
-KINDS: dict[type[Any], JobKind] = {TrainOptions: "train", FitTopicsOptions: "fit-topics", TuneOptions: "tune"}
+KIND_OF_OPTIONS: dict[type[Any], JobKind] = {TrainOptions: "train", FitTopicsOptions: "fit-topics", TuneOptions: "tune"}
 
 
 def start(space: Space, options: Options, inline: bool) -> Steps[JobStatus]:
@@ -30,7 +30,7 @@ def start(space: Space, options: Options, inline: bool) -> Steps[JobStatus]:
 
     Raises :class:`SpaceMismatch` while a training or tuning with other options is under way; a fit of topics is replaced.
     """
-    kind = KINDS[type(options)]
+    kind = KIND_OF_OPTIONS[type(options)]
     record = yield from job_records.start(space, kind, options.model_dump(mode="json"), inline)
     return record.status()
 
@@ -80,7 +80,7 @@ def wait(space: Space, job: str, timeout: float | None, on_progress: OnStatus | 
             )
         if inline:
             yield from notify([Reconcile(space=space.name, everything=True)])
-        yield Sleep(POLL)
+        yield Sleep(JOB_POLL_SECONDS)
 
 
 def cancel(space: Space, job: str) -> Steps[bool]:

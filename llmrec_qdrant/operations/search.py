@@ -19,7 +19,7 @@ __all__ = ["search"]
 
 MAX_QUERY = 2_000
 """Characters in a search text."""
-PATIENCE = 15.0
+MAX_WAIT_FOR_TEXT = 15.0
 """Seconds a search waits for a worker to encode its text."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 """Seconds between two looks while it waits."""
@@ -72,7 +72,7 @@ def _encoded(bound: Bound, text: str) -> Steps[tuple[str, Sequence[str]]]:
             if not requested:
                 break
             continue
-        if waited >= PATIENCE:
+        if waited >= MAX_WAIT_FOR_TEXT:
             break
         yield Sleep(pause)
         waited, pause = waited + pause, min(pause * 1.5, LONGEST_PAUSE)

@@ -116,7 +116,7 @@ def _build(space: Space, config: SpaceConfig) -> Steps[None]:
     """Collections, then indexes, then aliases: the next call completes what a crash interrupted."""
     aliases = yield from calls.aliases()
     missing: list[models.CreateAliasOperation] = []
-    for kind in layout.KINDS:
+    for kind in layout.COLLECTION_KINDS:
         alias = space.alias(kind)
         collection = aliases.get(alias, space.versioned(kind))
         yield from build_collection(kind, collection, config)

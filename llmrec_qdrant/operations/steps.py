@@ -54,7 +54,6 @@ class Sleep:
 
 Effect = Call | Send | Sleep
 
-
 Steps = Generator[Effect, Any, T]
 
 

@@ -20,7 +20,7 @@ from llmrec_qdrant.space.points import Point
 
 __all__ = ["find_topic", "fit_topics", "list_topics", "rename_topic"]
 
-PAGE = 256
+TOPICS_PER_PAGE = 256
 """Topics per page of a scroll."""
 
 
@@ -29,7 +29,7 @@ def list_topics(bound: Bound) -> Steps[list[Topic]]:
     topics: list[Topic] = []
     offset: Any = None
     while True:
-        page, offset = yield from calls.scroll(bound.space.topics, bound.mine, limit=PAGE, offset=offset)
+        page, offset = yield from calls.scroll(bound.space.topics, bound.mine, limit=TOPICS_PER_PAGE, offset=offset)
         topics += [_topic(point) for point in page]
         if offset is None:
             return sorted(topics, key=lambda topic: (-topic.size, int(topic.id)))

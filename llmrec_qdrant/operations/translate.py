@@ -19,7 +19,6 @@ __all__ = ["translate", "translated"]
 
 _BUSY = "Qdrant is busy ({detail}): try again in a moment, with smaller batches or fewer writers"
 
-
 _DOWN = "Qdrant does not answer ({detail}): check that it runs and that the URL is right, then try again"
 
 

@@ -17,11 +17,11 @@ from qdrant_client import models
 from llmrec_qdrant.errors import SpaceMismatch, SpaceNotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.space.layout import KINDS, PLAIN, Space
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, PLAIN, Space
 
 __all__ = ["VERSIONED", "Versions", "drop", "on_every_version", "switch", "versions"]
 
-VERSIONED = tuple(kind for kind in KINDS if kind not in PLAIN)
+VERSIONED = tuple(kind for kind in COLLECTION_KINDS if kind not in PLAIN)
 """Kinds of collections that have versions; items come first."""
 
 T = TypeVar("T")

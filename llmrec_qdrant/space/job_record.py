@@ -29,14 +29,14 @@ MAX_ATTEMPTS = 3
 """Times a job is taken up without getting further; then it fails."""
 MAX_REASON = 500
 """Characters of a reason."""
-NEXT: Mapping[JobState, frozenset[JobState]] = {
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     "waiting": frozenset({"running", "failed", "cancelled"}),
     "running": frozenset({"running", "done", "failed", "cancelled"}),
     "done": frozenset(),
     "failed": frozenset(),
     "cancelled": frozenset(),
 }
-INSIDE = ("owner", "heartbeat_at", "attempts", "cursor", "revision")
+BOOKKEEPING_FIELDS = ("owner", "heartbeat_at", "attempts", "cursor", "revision")
 """Fields that only the product reads."""
 REVISION = f"{BOOKKEEPING}.revision"
 """Payload path of what changes with every write."""
@@ -82,7 +82,7 @@ class JobRecord(JobStatus):
     def payload(self) -> dict[str, Any]:
         """Flat payload: what people read first, bookkeeping last."""
         values = self.model_dump(mode="json")
-        inside = {f"{BOOKKEEPING}.{key}": values.pop(key) for key in INSIDE}
+        inside = {f"{BOOKKEEPING}.{key}": values.pop(key) for key in BOOKKEEPING_FIELDS}
         return values | inside
 
     def status(self) -> JobStatus:
@@ -92,7 +92,7 @@ class JobRecord(JobStatus):
     # --- transitions ------------------------------------------------------------------------------
 
     def _to(self, state: JobState, **values: Any) -> Self:
-        if state not in NEXT[self.state]:
+        if state not in TRANSITIONS[self.state]:
             raise IllegalTransition(f"job {self.id} is {self.state}: it cannot become {state}")
         return self.model_copy(update={"state": state, **values})
 

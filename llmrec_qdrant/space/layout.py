@@ -27,9 +27,9 @@ from llmrec_qdrant.space.points import BOOKKEEPING
 
 __all__ = [
     "COLLAB",
+    "COLLECTION_KINDS",
     "DENSE",
     "INTERESTS",
-    "KINDS",
     "PLAIN",
     "TFIDF",
     "CollectionKind",
@@ -50,11 +50,9 @@ COLLAB: Literal["collab"] = "collab"
 
 INTERESTS = "interests"
 
-
 CollectionKind = Literal["items", "users", "topics", "texts", "events", "jobs"]
 
-KINDS: tuple[CollectionKind, ...] = ("items", "users", "topics", "texts", "events", "jobs")
-
+COLLECTION_KINDS: tuple[CollectionKind, ...] = ("items", "users", "topics", "texts", "events", "jobs")
 
 PLAIN: frozenset[CollectionKind] = frozenset({"events", "jobs"})
 """Kinds without versions."""

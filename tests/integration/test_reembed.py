@@ -14,7 +14,7 @@ from llmrec_qdrant.operations.steps import drive
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import KINDS
+from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
 from tests.spaces import fresh_name, merged, store_of
 from workers import migrate, reconcile
@@ -37,7 +37,7 @@ def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
     made.reconcile()
     yield made
     for number in drive(versions(made._space), made.client, NoQueue()).all:
-        for kind in KINDS:
+        for kind in COLLECTION_KINDS:
             made.client.delete_collection(made._space.versioned(kind, number))
     made.close()
 
@@ -297,7 +297,7 @@ def test_switches_under_constant_reads_show_no_error_and_no_mixture(qdrant_url: 
     assert errors == []
     assert seen <= expected
     for number in (1, 2):
-        for kind in KINDS:
+        for kind in COLLECTION_KINDS:
             rec.client.delete_collection(rec._space.versioned(kind, number))
 
 

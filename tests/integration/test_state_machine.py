@@ -19,7 +19,7 @@ from llmrec_qdrant import Event, Item, NotFound, Recommender, SpaceConfig, Space
 from llmrec_qdrant.operations.steps import drive
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
-from llmrec_qdrant.space.layout import KINDS
+from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
 from tests.spaces import fresh_name, merged, store_of
 from workers.dispatch import Worker
@@ -149,7 +149,7 @@ class Space(RuleBasedStateMachine):
             self.settle()
         finally:
             for number in drive(versions(self.rec._space), self.rec.client, NoQueue()).all:
-                for kind in KINDS:
+                for kind in COLLECTION_KINDS:
                     self.rec.client.delete_collection(self.rec._space.versioned(kind, number))
             self.rec.close()
 

@@ -17,7 +17,7 @@ from textwrap import dedent
 import pytest
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
-from llmrec_qdrant.queues.inline import REQUIRED
+from llmrec_qdrant.queues.inline import WORKER_PACKAGES
 from tests.conftest import missing
 from tests.services import ROOT, CeleryWorker, RedisServer, ServiceMissing, wait_for
 from tests.source import HEAVY as WORKER_SOURCES
@@ -239,7 +239,7 @@ def test_recommends_and_writes_where_the_heavy_packages_are_blocked(
 
 
 def test_the_packages_looked_for_are_those_that_the_workers_import() -> None:
-    """`REQUIRED` decides whether work can be done here: it names whatever a module of the workers imports at once."""
+    """`WORKER_PACKAGES` decides whether work can be done here: it names whatever a module of the workers imports at once."""
     base = {"celery", "httpx", "llmrec_qdrant", "numpy", "qdrant_client", "rich", "typer"}  # adapter, other extras
     brought = {"huggingface_hub"}  # by transformers
     top = {
@@ -247,7 +247,7 @@ def test_the_packages_looked_for_are_those_that_the_workers_import() -> None:
         for path in WORKER_SOURCES
         for name, _ in imported(node for node in at_import(tree_of(path)) if not is_relative(node))
     }
-    assert top - set(sys.stdlib_module_names) - base - brought <= set(REQUIRED)
+    assert top - set(sys.stdlib_module_names) - base - brought <= set(WORKER_PACKAGES)
 
 
 def is_relative(node: ast.AST) -> bool:

@@ -22,7 +22,7 @@ from llmrec_qdrant.operations import calls, spaces
 from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.operations.steps import call
 from llmrec_qdrant.space import conditions
-from llmrec_qdrant.space.layout import KINDS, Key, Space
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, Key, Space
 
 from ..items import collab
 from ..storage.store import SpaceStore, run
@@ -98,7 +98,7 @@ def _copy_events(
 
 
 def _delete(copy: SpaceStore) -> None:
-    for kind in reversed(KINDS):
+    for kind in reversed(COLLECTION_KINDS):
         copy.run(calls.delete_collection(copy.space.versioned(kind)))
 
 

@@ -24,7 +24,7 @@ def test_search(rec: Recommender) -> None:
 
 
 def test_search_without_a_worker_says_so(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmrec_qdrant.operations.search.PATIENCE", 0.1)
+    monkeypatch.setattr("llmrec_qdrant.operations.search.MAX_WAIT_FOR_TEXT", 0.1)
     idle = Recommender(rec._client, MemoryQueue(), rec._space.name)
     with pytest.raises(WorkPending, match="start one with"):
         idle.search("a text nobody has asked for")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec_qdrant.space.job_record import MAX_REASON, NEXT, IllegalTransition, JobRecord
+from llmrec_qdrant.space.job_record import MAX_REASON, TRANSITIONS, IllegalTransition, JobRecord
 from llmrec_qdrant.space.points import Point, flat, nested
 
 AT = "2026-11-26T01:00:00.000000Z"
@@ -43,7 +43,7 @@ def test_whatever_happens_a_job_ends_once_and_stays_so(events: list[str]) -> Non
         if after is None:
             assert job.state == "waiting" and event not in {"claim", "fail", "cancel"}, "only a worker goes on"
             continue
-        assert after.state in NEXT[job.state]
+        assert after.state in TRANSITIONS[job.state]
         interrupted = {"claim": interrupted + 1, "advance": 0, "release": 0}.get(event, interrupted)
         assert after.attempts == interrupted
         assert (after.result is not None) == (after.state == "done")

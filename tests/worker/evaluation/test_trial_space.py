@@ -10,7 +10,7 @@ import pytest
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts.config import LEGS
-from llmrec_qdrant.space.layout import KINDS, TRIAL
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, TRIAL
 from tests.spaces import EITHER, merged, space_on, store_of
 from workers.evaluation import heartbeat
 from workers.evaluation import trial_space as trials
@@ -53,7 +53,7 @@ def test_a_space_named_like_a_trial_is_not_touched(rec: Recommender) -> None:
     own.upsert_items([Item(id="mine", title="mine")])
     evaluate(store_of(rec), CONFIG)
     assert own.status().items == 1
-    for kind in KINDS:
+    for kind in COLLECTION_KINDS:
         rec.client.delete_collection(own._space.versioned(kind))
 
 
@@ -112,7 +112,7 @@ def test_a_trial_equals_a_space_without_the_held_out_events(rec: Recommender, sp
         assert content(rec, made.items.collection, "item_id", keys) == content(
             rec, past._space.items, "item_id", keys, pytest.approx
         )
-    for kind in KINDS:
+    for kind in COLLECTION_KINDS:
         rec.client.delete_collection(past._space.versioned(kind))
 
 
@@ -145,7 +145,7 @@ def test_only_abandoned_trials_are_deleted(rec: Recommender, monkeypatch: pytest
     monkeypatch.setattr(trials, "ABANDONED_AFTER", timedelta(0))
     evaluate(store_of(rec), CONFIG)
     assert mine() == before
-    for kind in KINDS:
+    for kind in COLLECTION_KINDS:
         rec.client.delete_collection(own._space.versioned(kind))
 
 
@@ -188,5 +188,5 @@ def test_a_roll_out_during_a_trial_does_no_harm(rec: Recommender, monkeypatch: p
         reports.append(stage)
 
     assert evaluate(store_of(rec), CONFIG, report=report).users == 3
-    for kind in KINDS:
+    for kind in COLLECTION_KINDS:
         rec.client.delete_collection(rec._space.versioned(kind, 2))

@@ -268,10 +268,10 @@ def test_heartbeats_go_on_while_a_step_takes_long(
 
 
 def test_the_newest_fifty_finished_jobs_of_a_kind_are_kept(rec: Recommender, store: SpaceStore) -> None:
-    for _ in range(job_records.KEPT + 3):
+    for _ in range(job_records.MAX_FINISHED_JOBS + 3):
         rec.fit_topics().cancel()
-    assert len(rec.jobs(limit=1_000)) <= job_records.KEPT + 1
-    assert rec.jobs(limit=1)[0].id == f"fit-topics-{job_records.KEPT + 3}"
+    assert len(rec.jobs(limit=1_000)) <= job_records.MAX_FINISHED_JOBS + 1
+    assert rec.jobs(limit=1)[0].id == f"fit-topics-{job_records.MAX_FINISHED_JOBS + 3}"
 
 
 def test_a_newer_request_replaces_a_fit_of_topics(rec: Recommender) -> None:
