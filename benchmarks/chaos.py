@@ -39,7 +39,7 @@ from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import flat
 from llmrec_qdrant.testing import HashEncoder
 from tests.services import CeleryWorker, QdrantServer, RedisServer, Service
-from workers.storage.attempts import LEASE
+from workers.storage.attempts import POINT_LEASE_SECONDS
 
 SPACE = "chaos"
 SIZES = (32, 48)
@@ -446,7 +446,7 @@ def main() -> int:
             f"{time.monotonic() - began:.0f} s in all"
         )
         print(
-            f"seconds from a blow in the middle of a shard until its vectors are there (lease {LEASE:.0f}): "
+            f"seconds from a blow in the middle of a shard until its vectors are there (lease {POINT_LEASE_SECONDS:.0f}): "
             + ", ".join(f"{blow} killed {value:.1f}" for blow, value in took.items())
         )
         for line in [*notes[:10], *sorted(set(reader.errors))[:5]]:

@@ -28,7 +28,7 @@ from llmrec_qdrant.space.points import flat
 from tests.services import CeleryWorker, QdrantServer, RedisServer
 from workers.dispatch import Worker
 from workers.storage.store import SpaceStore
-from workers.text.idf import MAX_AGE
+from workers.text.idf import MAX_COUNTS_AGE
 
 WORDS = ["space", "war", "garden", "love", "robot", "river", "cooking", "piano", "科幻", "爱情", "美食", "历史"]
 STAMPS = {Key.EMBEDDED_AT, Key.UPDATED_AT, Key.LEASE, Key.REVISION, Key.ATTEMPTS}
@@ -160,7 +160,7 @@ def main() -> int:
         catalogue.load(scratch)
         settle(scratch)
         # Users hold what an item was when they were last folded, and weigh words by counts up to a minute old.
-        time.sleep(MAX_AGE)
+        time.sleep(MAX_COUNTS_AGE)
         for one in (rec, scratch):
             fold_again(one)
         got, wanted = contents(rec), contents(scratch)

@@ -31,7 +31,7 @@ from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
 from .encoding.loading import load_encoder
 from .items.collab_due import read_collab_fit
 from .items.embed import source_text
-from .storage.align import PAGE, align, is_query
+from .storage.align import POINTS_PER_STEP, align, is_query
 from .storage.lease import Done, Lease, More, Outcome
 from .storage.store import SpaceStore
 from .topics import job as topics_job
@@ -42,10 +42,10 @@ __all__ = ["reembed"]
 
 log = logging.getLogger("llmrec.worker")
 
-KINDS: tuple[CollectionKind, ...] = ("items", "texts", "users")
-SECONDS = 2.0
+COPIED_KINDS: tuple[CollectionKind, ...] = ("items", "texts", "users")
+SLICE_SECONDS = 2.0
 """Work per message: other messages wait for it where one worker serves every queue."""
-SAMPLE = 32
+SAMPLE_SIZE = 32
 """Vectors compared with the encoder before the switch."""
 MIN_COSINE = 0.98
 """Cosine of a stored vector and a new one of the same text; encoders in half precision differ a little."""
@@ -78,7 +78,7 @@ class Position:
             return found
         if not self.backwards:
             return replace(found, backwards=True)
-        later = KINDS[KINDS.index(self.kind) + 1 :]
+        later = COPIED_KINDS[COPIED_KINDS.index(self.kind) + 1 :]
         return replace(found, kind=later[0], backwards=False) if later else None
 
 
@@ -122,7 +122,7 @@ def _make(lease: Lease, store: SpaceStore, changes: Mapping[str, Any]) -> int:
 def _fill(lease: Lease, store: SpaceStore, old: SpaceStore, new: SpaceStore) -> Outcome:
     """Work on the version for some seconds."""
     position: Position | None = Position.of(lease.cursor)
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + SLICE_SECONDS
     number = new.space.version or 0
     lease.keep(**{VERSION: number})
     while time.monotonic() < end:
@@ -143,7 +143,7 @@ def _step(old: SpaceStore, new: SpaceStore, position: Position) -> Position | No
     """One page; None at the end of the pass."""
     here, there = (new, old) if position.backwards else (old, new)
     page, offset = here.of(position.kind).scroll(
-        limit=PAGE, offset=position.offset, payload=[Key.USER_ID, Key.SRC_HASH]
+        limit=POINTS_PER_STEP, offset=position.offset, payload=[Key.USER_ID, Key.SRC_HASH]
     )
     ids = [point.id for point in page if not is_query(position.kind, point)]
     if position.backwards:  # what both sides have was compared on the way forwards
@@ -155,7 +155,7 @@ def _step(old: SpaceStore, new: SpaceStore, position: Position) -> Position | No
 def _missing(lease: Lease, old: SpaceStore, new: SpaceStore) -> Outcome | None:
     """What must happen before the switch; None if nothing."""
     lease.report("encoding", *new.run(operations.measure(new.space.at(None), new.space.version or 0)))
-    if any(_is_behind(old, new, kind) for kind in KINDS):
+    if any(_is_behind(old, new, kind) for kind in COPIED_KINDS):
         return More(at_once=False)  # the reconciler announces what is stale, and then this job
     if read_collab_fit(old) and not read_collab_fit(new):
         return More([FitCollab(space=new.name)])
@@ -181,10 +181,12 @@ def _is_behind(old: SpaceStore, new: SpaceStore, kind: CollectionKind) -> bool:
     """
     since = Key.UPDATED_AT if kind == "users" else Key.EMBEDDED_AT
     never = models.IsEmptyCondition(is_empty=models.PayloadField(key=since))
-    waiting, _ = new.of(kind).scroll(conditions.where(conditions.stale(), never), limit=PAGE, payload=[Key.USER_ID])
+    waiting, _ = new.of(kind).scroll(
+        conditions.where(conditions.stale(), never), limit=POINTS_PER_STEP, payload=[Key.USER_ID]
+    )
     ids = [point.id for point in waiting if not is_query(kind, point)]
     twins = old.of(kind).retrieve(ids, [since])
-    return len(waiting) == PAGE or any(point.get(since) for point in twins)
+    return len(waiting) == POINTS_PER_STEP or any(point.get(since) for point in twins)
 
 
 def _lacks_interests(new: SpaceStore) -> bool:
@@ -227,7 +229,7 @@ def _wrong_vectors(space: SpaceStore) -> str:
     """Compares a random sample with the encoder; a sentence if they differ."""
     encoded = conditions.where(conditions.equals(Key.STALE, False), conditions.equals(Key.LEGS, DENSE))
     request = models.QueryRequest(
-        query=models.SampleQuery(sample=models.Sample.RANDOM), filter=encoded, limit=SAMPLE, with_payload=True,
+        query=models.SampleQuery(sample=models.Sample.RANDOM), filter=encoded, limit=SAMPLE_SIZE, with_payload=True,
         with_vector=[DENSE],
     )  # fmt: skip
     (sample,) = space.items.query([request])

@@ -65,7 +65,7 @@ def killed_before(rec: Recommender, number: int, work: Callable[[], Any]) -> boo
 def recover(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """The leases of the dead run out, and the reconciler looks."""
     with monkeypatch.context() as patched:
-        patched.setattr("workers.storage.lease.LEASE", 0.0)
+        patched.setattr("workers.storage.lease.JOB_LEASE_SECONDS", 0.0)
         for _ in range(6):
             rec.reconcile()
     rec._config = None  # instead of waiting until it is read again

@@ -344,7 +344,7 @@ def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
 ) -> None:
     inline, rec._queue = rec._queue, MemoryQueue()
     job = rec.reembed(size=48)
-    monkeypatch.setattr(migrate, "SECONDS", 0.0)
+    monkeypatch.setattr(migrate, "SLICE_SECONDS", 0.0)
 
     def announced() -> int:
         messages = reconcile.reconcile(store_of(rec), everything=False)
@@ -352,13 +352,13 @@ def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
 
     assert announced() == 0  # the request has announced it a moment ago
     with monkeypatch.context() as patched:
-        patched.setattr(lease, "ANNOUNCE", 0.0)
+        patched.setattr(lease, "ANNOUNCE_SECONDS", 0.0)
         assert announced() == 1  # nobody has begun
     for seconds in (0.0, 0.01):
-        monkeypatch.setattr(migrate, "SECONDS", seconds)
+        monkeypatch.setattr(migrate, "SLICE_SECONDS", seconds)
         take_up(rec, job)
         assert announced() == 0  # the message that follows from the slice is under way
-    monkeypatch.setattr(lease, "ANNOUNCE", 0.0)
+    monkeypatch.setattr(lease, "ANNOUNCE_SECONDS", 0.0)
     assert announced() == 1  # and was lost
     rec._queue = inline
     rec.reconcile()

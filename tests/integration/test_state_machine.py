@@ -136,7 +136,7 @@ class Space(RuleBasedStateMachine):
     def settle(self) -> None:
         """Workers are left alone until nothing is left to do; then every version must be right."""
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(lease, "LEASE", 0.0)  # the leases of dead workers run out
+            patched.setattr(lease, "JOB_LEASE_SECONDS", 0.0)  # the leases of dead workers run out
             for _ in range(6):
                 Worker(self.rec.client).drain(reconcile(store_of(self.rec)))
         for number in drive(versions(self.rec._space), self.rec.client, NoQueue()).all:

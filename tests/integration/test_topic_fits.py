@@ -115,7 +115,7 @@ def test_a_fit_killed_at_any_write_is_finished_by_the_reconciler(
         if before["stage"] != "done":  # it may be at work elsewhere: nobody touches it for a while
             assert assign.read_fit(store_of(rec))["stage"] != "done"
         with monkeypatch.context() as patched:
-            patched.setattr("workers.storage.lease.LEASE", 0.0)
+            patched.setattr("workers.storage.lease.JOB_LEASE_SECONDS", 0.0)
             rec.reconcile()
             rec.reconcile()
         check(rec)
@@ -203,7 +203,7 @@ def test_a_topic_that_grows_beyond_the_sample_has_its_true_size(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sample, "MAX_SAMPLE", 40)
-    monkeypatch.setattr(store, "PAGE", 20)
+    monkeypatch.setattr(store, "POINTS_PER_PAGE", 20)
     rec.fit_topics(3)
     assert sum(one.size for one in rec.topics()) == sum(
         bool(one["topic_ids"]) for one in contents(rec, rec._space.items)
@@ -213,8 +213,8 @@ def test_a_topic_that_grows_beyond_the_sample_has_its_true_size(
 
 def test_marking_goes_on_in_slices(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that takes longer than Redis waits for would be handed out again."""
-    monkeypatch.setattr(store, "PAGE", 20)
-    monkeypatch.setattr("workers.topics.marking.SECONDS", 0.0)
+    monkeypatch.setattr(store, "POINTS_PER_PAGE", 20)
+    monkeypatch.setattr("workers.topics.marking.MARKING_SECONDS", 0.0)
     rec.fit_topics(2)
     check(rec)
 

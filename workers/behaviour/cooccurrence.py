@@ -18,7 +18,7 @@ WINDOW = 10
 """Greatest distance, in events of one user, at which an item still follows another."""
 
 
-BACKWARD = 0.3
+BACKWARD_WEIGHT = 0.3
 """Weight of the opposite direction, relative to the direction of time."""
 
 
@@ -26,7 +26,7 @@ MAX_SOURCES = 200
 """Sources kept per item, strongest first."""
 
 
-PAIRS = 20_000_000
+MAX_PAIRS = 20_000_000
 """Pairs of events held at once: this bounds memory to a gigabyte, however many events there are."""
 
 
@@ -51,7 +51,7 @@ class Interactions:
         return counts
 
 
-def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = PAIRS) -> Iterator[sparse.csr_matrix]:
+def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = MAX_PAIRS) -> Iterator[sparse.csr_matrix]:
     """Blocks of rows of the matrix (items, items), in order: row = item, column = source, value = strength of source → item."""
     size = len(found.names)
     events = np.bincount(found.items, minlength=size).astype(np.float64)
@@ -76,7 +76,10 @@ def strengths(found: Interactions, rows: np.ndarray, popularity: np.ndarray, dis
             break
         before, after = found.items[:-step], found.items[step:]
         same = found.users[:-step] == found.users[step:]
-        for target, source, weight in ((after, before, step**-distance), (before, after, BACKWARD * step**-distance)):
+        for target, source, weight in (
+            (after, before, step**-distance),
+            (before, after, BACKWARD_WEIGHT * step**-distance),
+        ):
             at = place[target]
             mine = same & (at >= 0)
             values = np.full(int(mine.sum()), weight)

@@ -25,11 +25,11 @@ MAX_TFIDF_ENTRIES = 512
 """Entries kept in a user's tfidf vector, strongest first."""
 
 
-MAX_TERMS = 24
+MAX_PROFILE_WORDS = 24
 """Readable words kept per user."""
 
 
-AVERSION = 1.0
+MAX_DISLIKE_RATIO = 1.0
 """Greatest total weight of dislikes, relative to all likes: beyond it, a user would become the opposite of their dislikes."""
 
 
@@ -106,7 +106,7 @@ def pulls(moments: Sequence[float], said: np.ndarray, config: SpaceConfig, decay
 
 
 def _bounded(weights: np.ndarray) -> np.ndarray:
-    """The weights; negative ones are scaled down if they outweigh ``AVERSION`` of the positive ones.
+    """The weights; negative ones are scaled down if they outweigh ``MAX_DISLIKE_RATIO`` of the positive ones.
 
     >>> _bounded(np.array([2.0, -1.0, -3.0])).tolist()
     [2.0, -0.5, -1.5]
@@ -114,9 +114,9 @@ def _bounded(weights: np.ndarray) -> np.ndarray:
     [-1.0]
     """
     likes, dislikes = float(weights[weights > 0].sum()), float(-weights[weights < 0].sum())
-    if not likes or dislikes <= AVERSION * likes:
+    if not likes or dislikes <= MAX_DISLIKE_RATIO * likes:
         return weights
-    return np.where(weights < 0, weights * (AVERSION * likes / dislikes), weights)
+    return np.where(weights < 0, weights * (MAX_DISLIKE_RATIO * likes / dislikes), weights)
 
 
 def sparse_index_of(qualified: str) -> int:
@@ -168,4 +168,4 @@ def _strongest(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> l
                 + math.copysign(abs(weight) ** 0.5, weight) * vocabulary.idf(word) / max(len(act.words), 1) ** 0.5
             )
     ranked = sorted((word for word, weight in total.items() if weight > 0), key=lambda word: (-total[word], word))
-    return ranked[:MAX_TERMS]
+    return ranked[:MAX_PROFILE_WORDS]

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from .ctranslate import ConvertedModel, convertible
 
-__all__ = ["BUDGET", "Backend", "Forward", "ThroughModules", "batches", "builders"]
+__all__ = ["TOKENS_PER_BATCH", "Backend", "Forward", "ThroughModules", "batches", "builders"]
 
 
-BUDGET = {"cpu": 1024}
+TOKENS_PER_BATCH = {"cpu": 1024}
 """Tokens per batch by kind of device; on a CPU, more would leave the cache of the core."""
 
 
-BUDGET_ELSEWHERE = 32_768
+TOKENS_PER_BATCH_ELSEWHERE = 32_768
 """Tokens per batch on any other device."""
 
 
@@ -75,7 +75,7 @@ class Backend:
 
     def encode(self, texts: Tokens) -> np.ndarray:
         """Float32 array (len(texts), dimensions), in the order of the texts."""
-        budget = BUDGET.get(self.device.type, BUDGET_ELSEWHERE)
+        budget = TOKENS_PER_BATCH.get(self.device.type, TOKENS_PER_BATCH_ELSEWHERE)
         order = list(batches([len(text) for text in texts], budget, self._cores))
         parts = [[texts[index] for index in batch] for batch in order]
         if self._cores == 1 or len(parts) == 1:

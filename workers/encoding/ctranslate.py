@@ -34,7 +34,7 @@ ARCHITECTURES = frozenset({"BertModel", "CamembertModel", "DistilBertModel", "Ro
 """Classes of transformers that are converted; others run in their own code."""
 
 
-CONVERSIONS = ".converted"
+CONVERSIONS_FOLDER = ".converted"
 """Folder below ``LLMREC_MODELS``. Trained models have no leading dot, so none has this name."""
 
 
@@ -76,7 +76,7 @@ def _loaded(transformer: Any, tokenizer: Any, numbers: str, cores: int) -> Any:
     recipe = f"ctranslate2 {version('ctranslate2')} {transformer.config.to_json_string()}"
     # A pooler that the weights lack is random, and nothing here reads it.
     weights = {name: tensor for name, tensor in transformer.state_dict().items() if not name.startswith("pooler.")}
-    folder = registry.folder() / CONVERSIONS / digest(recipe, weights)
+    folder = registry.folder() / CONVERSIONS_FOLDER / digest(recipe, weights)
     if folder.is_dir():
         return _encoder(folder, numbers, cores)
     try:

@@ -22,7 +22,7 @@ from .reading import Reader, ahead
 __all__ = ["Encoder", "SentenceEncoder", "model_size", "sentence_model"]
 
 
-STATIC = "static:"
+STATIC_PREFIX = "static:"
 """Prefix of a model id: the rest names the model from which a static encoder is distilled; see ``static.py``."""
 
 
@@ -47,7 +47,7 @@ class SentenceEncoder:
     """
 
     def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
-        base = config.model.removeprefix(STATIC)
+        base = config.model.removeprefix(STATIC_PREFIX)
         model = sentence_model(config.model_copy(update={"model": base}))
         found = model.get_embedding_dimension()
         if found != config.size and not (base != config.model and config.size < found):
@@ -90,7 +90,7 @@ class SentenceEncoder:
 
 def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
     """The backend; torch is imported here, as a space of hashed vectors does without it."""
-    if config.model.startswith(STATIC):
+    if config.model.startswith(STATIC_PREFIX):
         from .static import distilled
 
         return distilled(model, config.size)
@@ -105,7 +105,7 @@ def model_size(config: SpaceConfig) -> int:
         return config.size
     if trained := registry.find(config.model):
         return trained[0].size
-    base = config.model_copy(update={"model": config.model.removeprefix(STATIC)})
+    base = config.model_copy(update={"model": config.model.removeprefix(STATIC_PREFIX)})
     return int(sentence_model(base).get_embedding_dimension())
 
 

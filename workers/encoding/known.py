@@ -23,8 +23,8 @@ MAX_WORD_SHARE = 0.2
 """Share of the items above which a word says nothing of any of them."""
 
 
-PRIOR = 10.0
-"""Trust in a learned vector: with n users behind it, it counts √(n / (n + PRIOR))."""
+PRIOR_USERS = 10.0
+"""Trust in a learned vector: with n users behind it, it counts √(n / (n + PRIOR_USERS))."""
 
 
 def known_digest(text: str) -> int:
@@ -90,7 +90,7 @@ class Known:
         own, there = _find(digests, items.digests)
         of_texts = np.bincount(own[there], users[there], minlength=len(digests))
         learned_from = np.concatenate([of_words[rare], of_texts])
-        trust = np.sqrt(learned_from / (learned_from + PRIOR)).astype(np.float32)
+        trust = np.sqrt(learned_from / (learned_from + PRIOR_USERS)).astype(np.float32)
         return cls(words[rare], idf[rare], digests, sketches, trust, stemmer)
 
     @cached_property

@@ -19,25 +19,25 @@ from llmrec_qdrant.errors import InvalidInput
 from .backends import Backend, Forward, ThroughModules, Tokens, builders
 from .samples import SAMPLES
 
-__all__ = ["AGREEMENT", "choose"]
+__all__ = ["MIN_MEAN_COSINE", "choose"]
 
 
 log = logging.getLogger("llmrec.worker")
 
 
-AGREEMENT = 0.995
+MIN_MEAN_COSINE = 0.995
 """Mean cosine with float32 below which a faster way is refused."""
 
 
-WORST = 0.98
+MIN_WORST_COSINE = 0.98
 """The same for the worst text: migration takes a vector below it for a wrong one."""
 
 
-HOPELESS = 0.3
+MAX_SLOWDOWN_SECONDS = 0.3
 """Seconds for a single word after which a way is not tried any further."""
 
 
-SHORT = 0.2
+QUICK_SECONDS = 0.2
 """Seconds of float32 on the samples up to which each way is timed three times instead of once."""
 
 
@@ -77,8 +77,8 @@ def _fastest(
 ) -> tuple[str, Forward]:
     began = time.perf_counter()
     wanted = torch.nn.functional.normalize(reference(checked))
-    runs = 3 if time.perf_counter() - began < SHORT else 1
-    patience = HOPELESS + _seconds(reference, checked[:1], device, runs=1)
+    runs = 3 if time.perf_counter() - began < QUICK_SECONDS else 1
+    patience = MAX_SLOWDOWN_SECONDS + _seconds(reference, checked[:1], device, runs=1)
     best, best_name, best_seconds = reference, "fp32", _seconds(reference, checked, device, runs)
     shown = [f"fp32 {1000 * best_seconds:.0f} ms"]
     for name, build in ways.items():
@@ -93,7 +93,7 @@ def _fastest(
             shown.append(f"{name} not available ({' '.join(str(error).split())[:80]})")
             continue
         shown.append(f"{name} {1000 * seconds:.0f} ms at cosine {float(cosines.mean()):.4f}")
-        agrees = float(cosines.mean()) >= AGREEMENT and float(cosines.min()) >= WORST
+        agrees = float(cosines.mean()) >= MIN_MEAN_COSINE and float(cosines.min()) >= MIN_WORST_COSINE
         if agrees and seconds < best_seconds:
             best, best_name, best_seconds = forward, name, seconds
     log.info("encoding as %s: %s", best_name, ", ".join(shown))

@@ -9,14 +9,14 @@ from typing import Any
 
 from llmrec_qdrant.operations.batching import by_size
 
-__all__ = ["CHUNK", "UNKNOWN", "Reader", "ahead"]
+__all__ = ["CHUNK_CHARACTERS", "MAX_UNKNOWN_SHARE", "Reader", "ahead"]
 
 
-UNKNOWN = 0.5
+MAX_UNKNOWN_SHARE = 0.5
 """Share of unknown tokens above which a text is unreadable to a model: see docs/decisions/unreadable-texts.md."""
 
 
-CHUNK = 400_000
+CHUNK_CHARACTERS = 400_000
 """Characters whose tokens are held in memory at once (twice that: one chunk is read while the last is encoded)."""
 
 
@@ -47,12 +47,12 @@ class Reader:
 
     def _readable(self, ids: Sequence[int]) -> bool:
         own = [token for token in ids if token not in self._special]
-        return sum(token in self._unreadable for token in own) <= UNKNOWN * len(own)
+        return sum(token in self._unreadable for token in own) <= MAX_UNKNOWN_SHARE * len(own)
 
 
 def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | None]]:
     """Tokens of the texts chunk by chunk, in order; the next chunk is read while the caller uses this one."""
-    chunks = list(by_size(texts, len, CHUNK))
+    chunks = list(by_size(texts, len, CHUNK_CHARACTERS))
     if len(chunks) <= 1:
         yield from map(reader, chunks)
         return

@@ -22,16 +22,16 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.settings import Settings
 
-__all__ = ["RECORD", "Version", "find", "folder", "load", "publish", "seal", "versions"]
+__all__ = ["RECORD_FILE", "Version", "find", "folder", "load", "publish", "seal", "versions"]
 
 
-RECORD = "version.json"
+RECORD_FILE = "version.json"
 
 
-CARD = "README.md"
+CARD_FILE = "README.md"
 
 
-SAFE = frozenset({".safetensors", ".json", ".txt", ".md", ".model"})
+SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".md", ".model"})
 """Suffixes of files that hold data only."""
 
 
@@ -72,7 +72,7 @@ def find(model: str) -> tuple[Version, Path] | None:
     for place in (folder() / model, Path(model)):
         try:
             path = place.expanduser()
-            stamp = (path / RECORD).stat().st_mtime_ns
+            stamp = (path / RECORD_FILE).stat().st_mtime_ns
         except (OSError, RuntimeError, ValueError):  # not there, or a name that no file can have
             continue
         return _checked(path, stamp), path
@@ -102,20 +102,20 @@ def _checked(path: Path, stamp: int) -> Version:
 
 def _read(path: Path) -> Version:
     try:
-        stored = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        stored = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
         if not isinstance(stored["metrics"], Mapping):
             raise TypeError("metrics must be an object")
         return Version(**{field.name: stored[field.name] for field in fields(Version)})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{RECORD} in {path.name!r} cannot be read ({type(error).__name__}: {error})") from None
+        raise InvalidInput(f"{RECORD_FILE} in {path.name!r} cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _wrong_files(path: Path, listed: Mapping[str, str]) -> str:
     """What is wrong with the files of a version; "" if nothing is."""
     present = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if not file.is_dir()}
-    present.pop(RECORD, None)
+    present.pop(RECORD_FILE, None)
     for name, file in sorted(present.items()):
-        if file.suffix not in SAFE or file.is_symlink():
+        if file.suffix not in SAFE_SUFFIXES or file.is_symlink():
             return f"{name!r} is no file of weights, configuration or text"
         if name not in listed:
             return f"{name!r} was not there when the model was made"
@@ -134,7 +134,7 @@ def _digest(path: Path) -> str:
 
 def versions(space: str | None = None) -> list[Version]:
     """All versions, or those of a space, oldest first."""
-    paths = sorted(folder().glob(f"*/{RECORD}")) if folder().is_dir() else []
+    paths = sorted(folder().glob(f"*/{RECORD_FILE}")) if folder().is_dir() else []
     records = [_read(path.parent) for path in paths if not path.parent.name.startswith(".")]
     mine = [version for version in records if space in (None, version.space)]
     return sorted(mine, key=lambda version: (version.made_at, version.name))
@@ -142,10 +142,10 @@ def versions(space: str | None = None) -> list[Version]:
 
 def seal(path: Path, version: Version) -> Version:
     """Write the card and the record of a version whose other files lie in ``path``."""
-    (path / CARD).write_text(_card(version), encoding="utf-8")
-    files = [file for file in sorted(path.rglob("*")) if file.is_file() and file.name != RECORD]
+    (path / CARD_FILE).write_text(_card(version), encoding="utf-8")
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and file.name != RECORD_FILE]
     version = replace(version, files={file.relative_to(path).as_posix(): _digest(file) for file in files})
-    (path / RECORD).write_text(json.dumps(asdict(version), indent=2, ensure_ascii=False), encoding="utf-8")
+    (path / RECORD_FILE).write_text(json.dumps(asdict(version), indent=2, ensure_ascii=False), encoding="utf-8")
     return version
 
 

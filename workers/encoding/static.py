@@ -2,7 +2,7 @@
 
 The vectors are distilled from a sentence model without any data, as model2vec does (Tulkens & van Dongen 2024): each
 token of the vocabulary goes through the model alone; the rows are centred and turned to their principal axes, so that
-a smaller vector keeps the most of them; frequent tokens count less (SIF, Arora et al. 2017, with the frequency of a
+a smaller vector keeps the most of them; frequent tokens count less (SIF_A, Arora et al. 2017, with the frequency of a
 token taken from its place in the vocabulary by Zipf's law).
 """
 
@@ -31,11 +31,11 @@ __all__ = ["StaticTable", "distilled"]
 log = logging.getLogger("llmrec.worker")
 
 
-RECIPE = "1"
+RECIPE_VERSION = "1"
 """Increased when the same model would give other vectors."""
 
 
-SIF = 1e-4
+SIF_A = 1e-4
 """The constant a in a / (a + p), p being the frequency of a token."""
 
 
@@ -61,7 +61,9 @@ def distilled(model: Any, size: int) -> StaticTable:
     The file lies among the assets in the cache folder of huggingface_hub (``HF_HOME``).
     """
     folder = cached_assets_path(
-        "llmrec-qdrant", namespace="static", subfolder=digest(f"{RECIPE} {model[1].pooling_mode}", model.state_dict())
+        "llmrec-qdrant",
+        namespace="static",
+        subfolder=digest(f"{RECIPE_VERSION} {model[1].pooling_mode}", model.state_dict()),
     )
     path = Path(folder) / "model.safetensors"
     if path.exists():
@@ -91,7 +93,7 @@ def _distil(model: Any) -> torch.Tensor:
     )  # the sign of an axis is arbitrary: fix it
     ranks = np.arange(2, count + 2)
     frequency = (1 / ranks) / (1 / ranks).sum()
-    table = (axes @ vectors) * (SIF / (SIF + frequency))[:, None]
+    table = (axes @ vectors) * (SIF_A / (SIF_A + frequency))[:, None]
     table[list(tokenizer.all_special_ids)] = 0
     log.info("distilled in %.0f s", time.monotonic() - began)
     return torch.from_numpy(table.astype(np.float32))
@@ -102,7 +104,7 @@ def _save(table: torch.Tensor, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            save_file({"embeddings": table}, Path(folder) / path.name, metadata={"recipe": RECIPE})
+            save_file({"embeddings": table}, Path(folder) / path.name, metadata={"recipe": RECIPE_VERSION})
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
         log.warning("the static encoder is not kept (%s): it will be distilled again", error)

@@ -26,24 +26,24 @@ from .towers import Bags, Towers
 __all__ = ["TowerEncoder", "read_towers", "save_towers", "under"]
 
 
-WEIGHTS = "towers.safetensors"
+WEIGHTS_FILE = "towers.safetensors"
 
 
-SHAPE = "config.json"
+SHAPE_FILE = "config.json"
 
 
-ARRAYS = ("words", "idf", "digests", "sketches", "trust")
+KNOWN_ARRAYS = ("words", "idf", "digests", "sketches", "trust")
 """Fields of :class:`Known` that a version's weights hold."""
 
 
 def save_towers(folder: Path, towers: Towers, decays: Sequence[float], known: Known) -> None:
     """Write the files of a version."""
     tensors = {f"towers.{name}": tensor.detach().cpu().contiguous() for name, tensor in towers.state_dict().items()}
-    tensors |= {name: torch.from_numpy(np.ascontiguousarray(getattr(known, name))) for name in ARRAYS}
+    tensors |= {name: torch.from_numpy(np.ascontiguousarray(getattr(known, name))) for name in KNOWN_ARRAYS}
     tensors["sketches"] = tensors["sketches"].half()
-    save_file(tensors, folder / WEIGHTS)
+    save_file(tensors, folder / WEIGHTS_FILE)
     shape = {"towers": towers.shape, "decays": list(decays), "stemmer": known.stemmer}
-    (folder / SHAPE).write_text(json.dumps(shape, indent=2), encoding="utf-8")
+    (folder / SHAPE_FILE).write_text(json.dumps(shape, indent=2), encoding="utf-8")
 
 
 class TowerEncoder:
@@ -65,7 +65,9 @@ class TowerEncoder:
         self._towers = Towers(**shape["towers"], drop=0.0)
         self._towers.load_state_dict(under("towers.", tensors))
         self._towers.eval()
-        arrays = {name: (tensors[name].float() if name == "sketches" else tensors[name]).numpy() for name in ARRAYS}
+        arrays = {
+            name: (tensors[name].float() if name == "sketches" else tensors[name]).numpy() for name in KNOWN_ARRAYS
+        }
         self._known = Known(**arrays, stemmer=shape["stemmer"])
 
     def _encoder(self) -> Encoder:
@@ -112,7 +114,7 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def read_towers(folder: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     """Shape and tensors of a version. Raises :class:`InvalidInput` if they cannot be read or are of an older release."""
     try:
-        shape, tensors = json.loads((folder / SHAPE).read_text(encoding="utf-8")), load_file(folder / WEIGHTS)
+        shape, tensors = json.loads((folder / SHAPE_FILE).read_text(encoding="utf-8")), load_file(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
         raise InvalidInput(f"trained model {folder.name!r} cannot be read ({error}): copy it again") from error
     if "towers.view" not in tensors:

@@ -24,18 +24,18 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["DECAYS", "GAIN", "SPARE", "Bags", "Towers"]
+__all__ = ["DECAYS", "SKETCH_GAIN", "SPARE_DIMENSIONS", "Bags", "Towers"]
 
 
 DECAYS = (0.4, 0.8)
 """Factors per step back of the means that the user tower sees; the first mean is the one that is moved."""
 
 
-SPARE = 64
+SPARE_DIMENSIONS = 64
 """Dimensions of the fourth block."""
 
 
-GAIN = 0.3
+SKETCH_GAIN = 0.3
 """Length of the third block relative to the first: docs/decisions/tower-blocks.md."""
 
 
@@ -67,7 +67,7 @@ class Towers(nn.Module):
         self.table = nn.Parameter(torch.randn(learned, own) * 1e-3)
         self.again = nn.Parameter(torch.zeros(()))
         """What having had an item adds to its score, where the same is wanted again, or is not: part of its third block."""
-        self.register_buffer("view", torch.randn(size, SPARE) / math.sqrt(SPARE))
+        self.register_buffer("view", torch.randn(size, SPARE_DIMENSIONS) / math.sqrt(SPARE_DIMENSIONS))
         self.view: Tensor
         """From the first block to where the fourth points."""
         self.register_buffer("longest", torch.tensor(0.0))
@@ -87,10 +87,10 @@ class Towers(nn.Module):
         text, own = firsts[:, : self.size], firsts[:, self.size :]
         length = own.norm(dim=1, keepdim=True)
         own = own * (self.longest / length.clamp(min=1e-9)).clamp(max=1)
-        most = self.longest.square() + (GAIN * reach) ** 2
-        left = most - length.clamp(max=self.longest).square() - (GAIN * sketches).square().sum(1, keepdim=True)
+        most = self.longest.square() + (SKETCH_GAIN * reach) ** 2
+        left = most - length.clamp(max=self.longest).square() - (SKETCH_GAIN * sketches).square().sum(1, keepdim=True)
         fourth = functional.normalize(text @ self.view, dim=1) * left.clamp(min=0).sqrt()
-        blocks = torch.cat([text, own, GAIN * sketches, fourth], 1)
+        blocks = torch.cat([text, own, SKETCH_GAIN * sketches, fourth], 1)
         return blocks / (1 + most).sqrt() * text.any(1, keepdim=True)
 
     def wishes(self, means: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class Towers(nn.Module):
 
     def users(self, means: Tensor, wanted: Tensor) -> Tensor:
         """Vectors of users; ``wanted`` are the codes of their items, (users, width)."""
-        nothing = wanted.new_zeros(len(wanted), SPARE)
+        nothing = wanted.new_zeros(len(wanted), SPARE_DIMENSIONS)
         return functional.normalize(torch.cat([self.wishes(means), wanted, nothing], 1), dim=1)
 
 

@@ -29,7 +29,7 @@ __all__ = ["Evaluation", "Row", "evaluate"]
 
 COLD_EVENTS = 3
 """A user with at most this many events is cold."""
-OWN = "recommend"
+OWN_ROW = "recommend"
 """Row of the space's own lists, with which the others are compared."""
 
 
@@ -92,12 +92,12 @@ def evaluate(
         shares, catalogue = _shares(interactions), copy.items.count(tenant_filter(tenant))
         beyond = _beyond(copy, parts.targets, shown, shares, catalogue)
     rows = [replace(row, **beyond[row.name]._asdict()) for row in _compared(parts.targets, shown, limit)]
-    return Evaluation(limit, len(parts.targets), rows + _subsets(parts.targets, shown[OWN], shares, limit))
+    return Evaluation(limit, len(parts.targets), rows + _subsets(parts.targets, shown[OWN_ROW], shares, limit))
 
 
 def _own_lists(copy: SpaceStore, targets: Sequence[Target], limit: int, report: Report) -> dict[str, list[list[str]]]:
     """Lists by all legs together, and by each leg alone."""
-    result = {OWN: lists(copy, targets, limit, report, OWN)}
+    result = {OWN_ROW: lists(copy, targets, limit, report, OWN_ROW)}
     for leg in LEGS:
         name = f"{leg} alone"
         result[name] = lists(copy, targets, limit, report, name, weights={leg: 1})
@@ -114,9 +114,9 @@ def _compared(targets: Sequence[Target], shown: Mapping[str, list[list[str]]], l
     """A row for each way to recommend, tested against the space's own lists."""
     wanted = [target.items for target in targets]
     values = {name: measures(listed, wanted, limit) for name, listed in shown.items()}
-    own = values[OWN]["ndcg"]
+    own = values[OWN_ROW]["ndcg"]
     rows = [_row(name, of_users) for name, of_users in values.items()]
-    return [row if row.name == OWN else replace(row, p=p_value(own, values[row.name]["ndcg"])) for row in rows]
+    return [row if row.name == OWN_ROW else replace(row, p=p_value(own, values[row.name]["ndcg"])) for row in rows]
 
 
 def _beyond(

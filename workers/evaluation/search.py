@@ -15,13 +15,13 @@ from .report import Report, no_report
 
 __all__ = ["LEG_WEIGHTS", "Step", "search", "settings"]
 
-RATIOS = (
+LEG_RATIOS = (
     (1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1), (2, 1, 2), (3, 1, 1),
     (3, 1, 2), (4, 1, 2), (4, 2, 1), (6, 1, 2),
 )  # fmt: skip
-LEG_WEIGHTS: Sequence[dict[Leg, float]] = [dict(zip(LEGS, map(float, ratio), strict=True)) for ratio in RATIOS]
+LEG_WEIGHTS: Sequence[dict[Leg, float]] = [dict(zip(LEGS, map(float, ratio), strict=True)) for ratio in LEG_RATIOS]
 """Leg weights that are tried."""
-VALUES: dict[str, Sequence[Any]] = {
+SETTING_VALUES: dict[str, Sequence[Any]] = {
     "weights": LEG_WEIGHTS,
     "collab_decay": (0.3, 0.5, 0.7, 0.9),
     "position_decay": (0.3, 0.5, 0.7, 0.9),
@@ -50,7 +50,7 @@ def settings(config: SpaceConfig, event_types: Sequence[str] = ()) -> Iterator[t
 
     A single event type has no weight to choose: it cancels out.
     """
-    for name, values in VALUES.items():
+    for name, values in SETTING_VALUES.items():
         yield name, [config.model_copy(update={name: value}) for value in values if value != getattr(config, name)]
     for event_type in event_types if len(event_types) > 1 else ():
         weight = config.event_weights.get(event_type, 1.0)

@@ -19,7 +19,7 @@ __all__ = ["EventTest", "copy_events", "copy_texts", "event_payloads"]
 
 EventTest = Callable[[Mapping[str, Any]], bool]
 """Says of the payload of an event whether it is wanted."""
-FITTED = models.PayloadSelectorExclude(exclude=[Key.TEXT, Key.POPULARITY, Key.COLLAB_SINCE])
+ITEM_PAYLOAD = models.PayloadSelectorExclude(exclude=[Key.TEXT, Key.POPULARITY, Key.COLLAB_SINCE])
 """Of items: long texts that no trial needs, and what is fitted on events."""
 VECTOR_WEIGHT = 24
 """Characters that one dimension takes in a request."""
@@ -50,7 +50,7 @@ def copy_texts(
     source: SpaceStore, copy: SpaceStore, kind: Literal["items", "texts"], size: int, *, blank: bool
 ) -> Progress:
     """Copy items or free texts with the vectors that follow from their text; ``blank`` leaves out the dense one."""
-    payload, start = (FITTED, {Key.POPULARITY: 0.0}) if kind == "items" else (True, {})
+    payload, start = (ITEM_PAYLOAD, {Key.POPULARITY: 0.0}) if kind == "items" else (True, {})
     legs = (TFIDF,) if blank else (DENSE, TFIDF)
 
     def copied(point: Point) -> models.PointStruct:

@@ -29,7 +29,7 @@ from .splits import Target
 __all__ = ["fold_users", "lists", "ndcg_of", "recommended"]
 
 USERS_PER_BATCH = 64
-THREADS = 4
+REQUEST_THREADS = 4
 """Concurrent requests to a server."""
 SPARE_PLACES = 20
 """Places requested beyond the limit, so that ties at the end of a list can be ordered."""
@@ -69,7 +69,7 @@ def lists(
         return [item.id for item in ordered(listed)][:limit]
 
     result: list[list[str]] = []
-    with ThreadPoolExecutor(THREADS if copy.serves_threads else 1) as pool:
+    with ThreadPoolExecutor(REQUEST_THREADS if copy.serves_threads else 1) as pool:
         for listed in pool.map(request, targets):
             result.append(listed)
             report(stage, len(result), len(targets))

@@ -32,11 +32,11 @@ from .interactions import EVENT_KEYS, collect, read_interactions
 
 __all__ = ["fit", "refit"]
 
-MAX_EVENTS = 500_000
+MAX_REBUILD_EVENTS = 500_000
 """Events above which a partial rebuild is left to the next whole fit."""
-ROWS = 256
+ROWS_PER_WRITE = 256
 """Vectors per write."""
-IDS = 1_000
+IDS_PER_CONDITION = 1_000
 """Ids per condition."""
 
 
@@ -46,7 +46,7 @@ def fit(space: SpaceStore, config: SpaceConfig) -> None:
     taken = read_interactions(space, config)
     points = [point_id("item", item, tenant or None) for tenant, item in taken.names]
     _write_popularity(space, points, taken.popularity)
-    for batch in batches(sparse_rows(cooccurrence(taken, config.collab_distance), taken.names), ROWS):
+    for batch in batches(sparse_rows(cooccurrence(taken, config.collab_distance), taken.names), ROWS_PER_WRITE):
         _write_rows(space, {points[row]: vector for row, vector in batch})
     _forget_others(space, set(points))
     unmark_due(space, since)
@@ -63,7 +63,7 @@ def refit(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> None:
     items = space.items.retrieve(ids, [Key.ITEM_ID, Key.TENANT])
     points = {(item.get(Key.TENANT, ""), item.payload[Key.ITEM_ID]): item.id for item in items}
     users = _who_took(space, list(points))
-    if sum(space.events.count(some) for some in users) <= MAX_EVENTS:
+    if sum(space.events.count(some) for some in users) <= MAX_REBUILD_EVENTS:
         taken = collect((page for some in users for page in space.events.pages(some, EVENT_KEYS)), config)
         _rebuild(space, config, points, taken)
     unmark_due(space, since, list(points.values()))
@@ -108,7 +108,7 @@ def _stored_popularity(
         for row, (tenant, item) in enumerate(names)
         if row not in except_rows
     }
-    for batch in batches(rows, IDS):
+    for batch in batches(rows, IDS_PER_CONDITION):
         for item in space.items.retrieve(batch, [Key.POPULARITY]):
             yield rows[item.id], float(item.get(Key.POPULARITY, 0.0))
 
@@ -124,7 +124,7 @@ def _write_popularity(space: SpaceStore, points: Sequence[str], popularity: np.n
     for point, value in zip(points, popularity.tolist(), strict=True):
         by_value.setdefault(float(value), []).append(point)
     for value, ids in by_value.items():
-        for batch in batches(ids, IDS):
+        for batch in batches(ids, IDS_PER_CONDITION):
             space.items.set_payload({Key.POPULARITY: value}, conditions.only(*batch))
 
 

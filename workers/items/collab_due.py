@@ -30,7 +30,7 @@ MAX_POPULARITY = 500
 """Users of an item above which a new event does not rebuild its row."""
 MAX_USERS = 5_000
 """Users whose events one partial rebuild reads."""
-GROWTH = 1.1
+COLLAB_GROWTH = 1.1
 """A whole fit is due when there are this many times the events or items of the last one."""
 MAX_STALE_SHARE = 0.01
 """Share of stale items above which a load is under way, and a whole fit would be outdated at once."""
@@ -48,7 +48,9 @@ def fit_due(space: SpaceStore) -> bool:
     if fitted and fitted.get("fitting") != space.config().fitting:
         return True
     events, items = space.events.count(), space.items.count()
-    grown = events > GROWTH * fitted.get("events", 0) or (events > 0 and items > GROWTH * fitted.get("items", 0))
+    grown = events > COLLAB_GROWTH * fitted.get("events", 0) or (
+        events > 0 and items > COLLAB_GROWTH * fitted.get("items", 0)
+    )
     return grown and space.items.count(conditions.where(conditions.stale())) <= MAX_STALE_SHARE * items
 
 

@@ -31,7 +31,7 @@ __all__ = ["Embedded", "embed", "source_text", "sparse"]
 
 log = logging.getLogger("llmrec.worker")
 
-GROUP = 64
+POINTS_PER_GROUP = 64
 """Points that are encoded and written together; a message holds several such groups."""
 ENCODING_THREADS = 2
 """Groups encoded at a time: with two, no core waits for the end of a group."""
@@ -105,7 +105,7 @@ class _Embedding:
     def run(self, points: Sequence[Point]) -> None:
         """Longest texts first, group by group: while the encoder works on the next groups, one is uploaded."""
         sources = sorted(((source_text(point.payload), point) for point in points), key=lambda pair: -len(pair[0]))
-        groups = list(batches(sources, GROUP))
+        groups = list(batches(sources, POINTS_PER_GROUP))
         with ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="embed") as threads:
             coming = threads.map(self.encoder.encode, [[source for source, _ in group] for group in groups])
             for group in groups:

@@ -14,9 +14,9 @@ from llmrec_qdrant.space.points import Point, new_point
 
 from .store import SpaceStore
 
-__all__ = ["PAGE", "align", "is_query"]
+__all__ = ["POINTS_PER_STEP", "align", "is_query"]
 
-PAGE = 256
+POINTS_PER_STEP = 256
 """Points per step."""
 
 

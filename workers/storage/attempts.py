@@ -21,18 +21,18 @@ from llmrec_qdrant.space.points import Point
 
 from .store import Store
 
-__all__ = ["LEASE", "MAX_SOLO_TRIES", "attempt", "lease_end"]
+__all__ = ["MAX_SOLO_TRIES", "POINT_LEASE_SECONDS", "attempt", "lease_end"]
 
 log = logging.getLogger("llmrec.worker")
 
 MAX_SOLO_TRIES = 3
 """Tries alone before a point is set aside."""
-LEASE = 30.0
+POINT_LEASE_SECONDS = 30.0
 """Seconds for which announced work is not announced again."""
-DIED = "the worker died each time while working on it (killed, or out of memory)"
+WORKER_DIED = "the worker died each time while working on it (killed, or out of memory)"
 
 
-def lease_end(seconds: float = LEASE) -> str:
+def lease_end(seconds: float = POINT_LEASE_SECONDS) -> str:
     """The moment at which a lease that begins now ends."""
     return iso(datetime.now(UTC) + timedelta(seconds=seconds))
 
@@ -46,7 +46,7 @@ def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[l
     again: list[str] = []
     for point in points:
         if _tries(point) > MAX_SOLO_TRIES:
-            _set_aside(store, point, guard, str(point.get(Key.SET_ASIDE_WHY, DIED)))
+            _set_aside(store, point, guard, str(point.get(Key.SET_ASIDE_WHY, WORKER_DIED)))
     for group in _groups([point for point in points if _tries(point) <= MAX_SOLO_TRIES]):
         _record_try(store, group, guard)
         try:

@@ -2,7 +2,7 @@
 
 Whoever takes a job up writes its own name into the record by compare-and-set, so one worker wins. Every later write names
 the revision it follows; a worker that was thought dead, or whose job was cancelled, finds another revision there and stops.
-An owner is dead when its record has not changed for ``LEASE`` seconds: as this process saw it, on a clock that only runs
+An owner is dead when its record has not changed for ``JOB_LEASE_SECONDS`` seconds: as this process saw it, on a clock that only runs
 forward, or by the heartbeat's own time. The clocks of two machines may differ, so the latter is confirmed by a second look.
 """
 
@@ -31,15 +31,15 @@ __all__ = ["Done", "JobLost", "Lease", "More", "Outcome", "announcements", "take
 
 log = logging.getLogger("llmrec.worker")
 
-BEAT = 5.0
+BEAT_SECONDS = 5.0
 """Seconds between two heartbeats."""
-LEASE = 60.0
+JOB_LEASE_SECONDS = 60.0
 """Seconds without a heartbeat after which another worker takes a job up."""
-CONFIRM = 1.5 * BEAT
+CONFIRM_SECONDS = 1.5 * BEAT_SECONDS
 """Seconds between two looks at an owner that is dead by its own clock only."""
-ANNOUNCE = 15.0
+ANNOUNCE_SECONDS = 15.0
 """Seconds after which a job that waits for a worker is announced again."""
-MAX_SEEN = 1_000
+MAX_REMEMBERED_JOBS = 1_000
 """Jobs whose last change a process remembers."""
 
 
@@ -105,7 +105,7 @@ class Lease:
     # --- on the way -------------------------------------------------------------------------------
 
     def report(self, stage: str, done: float = 0, total: float | None = None, note: str = "") -> None:
-        """Note the progress; it is stored with the next heartbeat, at most every ``BEAT`` seconds.
+        """Note the progress; it is stored with the next heartbeat, at most every ``BEAT_SECONDS`` seconds.
 
         Raises :class:`JobLost`.
         """
@@ -114,7 +114,7 @@ class Lease:
         with self._lock:
             progress = {"stage": stage, "done": float(done), "total": total, "note": note}
             self._record = self._record.reported(self._record.heartbeat_at, **progress)
-        if time.monotonic() - self._beaten > BEAT:
+        if time.monotonic() - self._beaten > BEAT_SECONDS:
             self.beat()
         self.check()
 
@@ -155,7 +155,7 @@ class Lease:
         stop = threading.Event()
 
         def run() -> None:
-            while not stop.wait(BEAT):
+            while not stop.wait(BEAT_SECONDS):
                 self.beat()
 
         thread = threading.Thread(target=run, name="heartbeat", daemon=True)
@@ -224,7 +224,7 @@ def announcements(store: SpaceStore, everything: bool) -> Iterator[RunJob]:
     for record in store.run(job_records.list_records(store.space)):
         if not record.active:
             continue
-        seconds = LEASE if record.owner else ANNOUNCE
+        seconds = JOB_LEASE_SECONDS if record.owner else ANNOUNCE_SECONDS
         if (everything and not record.owner) or unchanged_for(store, record, seconds):
             yield RunJob(space=store.name, job=record.id)
 
@@ -240,7 +240,7 @@ def unchanged_for(store: SpaceStore, record: JobRecord, seconds: float) -> bool:
     moved = bool(revision) and owner == record.owner and revision != record.revision
     if revision != record.revision:
         since = time.monotonic()
-    if len(_SEEN) > MAX_SEEN:
+    if len(_SEEN) > MAX_REMEMBERED_JOBS:
         _SEEN.clear()
     _SEEN[key] = (record.owner, record.revision, since)
     stamp = record.heartbeat_at or record.created_at
@@ -251,11 +251,11 @@ def unchanged_for(store: SpaceStore, record: JobRecord, seconds: float) -> bool:
 
 def _dead(store: SpaceStore, record: JobRecord) -> bool:
     """Whether the owner has missed its heartbeats. Where only the clocks say so, a second look decides."""
-    if not unchanged_for(store, record, LEASE):
+    if not unchanged_for(store, record, JOB_LEASE_SECONDS):
         return False
     _, _, since = _SEEN[(store.name, record.id)]
-    if time.monotonic() - since >= LEASE or not store.serves_threads:
+    if time.monotonic() - since >= JOB_LEASE_SECONDS or not store.serves_threads:
         return True
-    time.sleep(CONFIRM)
+    time.sleep(CONFIRM_SECONDS)
     again = store.run(job_records.read(store.space, record.id))
     return again is not None and again.revision == record.revision

@@ -28,7 +28,7 @@ __all__ = ["SpaceStore", "Store", "run", "spaces"]
 
 T = TypeVar("T")
 
-PAGE = 1_000
+POINTS_PER_PAGE = 1_000
 """Points per page of a scroll."""
 MAX_WRITE_TRIES = 6
 """Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant restarts."""
@@ -85,7 +85,9 @@ class Store:
         """All matching points, page by page in the order of their ids; memory holds one page."""
         offset: Any = None
         while True:
-            page, offset = self.scroll(condition, limit=PAGE, offset=offset, payload=payload, vectors=vectors)
+            page, offset = self.scroll(
+                condition, limit=POINTS_PER_PAGE, offset=offset, payload=payload, vectors=vectors
+            )
             if page:
                 yield page
             if offset is None:

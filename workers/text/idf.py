@@ -15,11 +15,11 @@ from ..storage.store import SpaceStore
 __all__ = ["Vocabulary"]
 
 
-MAX_WORDS = 20_000
+MAX_COUNTED_WORDS = 20_000
 """Words read, most frequent first; a word beyond them counts as rare."""
-MAX_AGE = 60.0
+MAX_COUNTS_AGE = 60.0
 """Seconds for which counts are reused."""
-MAX_SPACES = 32
+MAX_VOCABULARIES = 32
 """Spaces whose counts a process remembers."""
 
 
@@ -49,11 +49,11 @@ class Vocabulary:
         key = (id(space.client), space.name)
         read_at, known = cls._cache.get(key, (0.0, cls()))
         total = space.items.count()
-        recent = time.monotonic() - read_at < MAX_AGE and abs(total - known.total) <= 0.1 * known.total
+        recent = time.monotonic() - read_at < MAX_COUNTS_AGE and abs(total - known.total) <= 0.1 * known.total
         if known.total and recent:
             return known
-        vocabulary = cls(total, space.items.facet(Key.TERMS, limit=MAX_WORDS))
-        if len(cls._cache) > MAX_SPACES:
+        vocabulary = cls(total, space.items.facet(Key.TERMS, limit=MAX_COUNTED_WORDS))
+        if len(cls._cache) > MAX_VOCABULARIES:
             cls._cache.clear()
         cls._cache[key] = (time.monotonic(), vocabulary)
         return vocabulary

@@ -18,14 +18,14 @@ SAME_LANGUAGE = {"porter": "english", "lovins": "english", "dutch_porter": "dutc
 """Stemmers that are a second algorithm of a language."""
 
 
-LETTERS = frozenset("dmoy")
+NAMING_LETTERS = frozenset("dmoy")
 """Letters that the English list holds as the ends of contractions; alone they name something (vitamin D, size M)."""
 
 
 @cache
 def stop_words(stemmer: str) -> frozenset[str]:
     """The list of the stemmer's language; empty where there is none."""
-    return frozenset(load("nltk", SAME_LANGUAGE.get(stemmer, stemmer))) - LETTERS
+    return frozenset(load("nltk", SAME_LANGUAGE.get(stemmer, stemmer))) - NAMING_LETTERS
 
 
 @cache

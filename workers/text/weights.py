@@ -9,7 +9,7 @@ from itertools import islice
 
 from llmrec_qdrant.space.ids import sparse_index
 
-from .words import PARTS, Term
+from .words import SEPARATORS, Term
 
 __all__ = ["indexed", "keywords", "weights"]
 
@@ -54,7 +54,7 @@ def keywords(terms: Iterable[Term], limit: int = 24) -> list[str]:
         if stem not in best or candidate[:2] < best[stem][:2]:
             best[stem] = candidate
     shown = dict.fromkeys(best[stem][2] for stem in sorted(best, key=lambda stem: -totals[stem]))
-    pieces = {piece for word in shown if "-" in word for piece in PARTS.split(word)}
+    pieces = {piece for word in shown if "-" in word for piece in SEPARATORS.split(word)}
     whole = (word for word in shown if word not in pieces and not _is_fragment(word, shown))
     return list(islice(whole, max(limit, 0)))
 

@@ -28,14 +28,14 @@ from .runs import RUN
 from .stems import check_stemmer, stem, without_accents
 from .stop_words import script_stop_words, stop_words
 
-__all__ = ["PARTS", "Term", "terms"]
+__all__ = ["SEPARATORS", "Term", "terms"]
 
 
 MAX_WORD = 64
 """Characters of a word; anything longer is a hash, an encoded image or a script without spaces."""
 
 
-MAX_CACHED = 1 << 15
+MAX_CACHED_WORDS = 1 << 15
 """Words whose terms are remembered."""
 
 
@@ -49,7 +49,7 @@ class Term(NamedTuple):
 _JOINTS = regex.compile(r"(?<!\d)[-']|[-'](?!\d)|(?<=\d),")  # left out of a stem; but 9-11 is not 911
 
 
-PARTS = regex.compile(r"[-'&/]")
+SEPARATORS = regex.compile(r"[-'&/]")
 
 
 _CONTRACTION = regex.compile(r"'(?:d|ll|m|re|s|ve)$")
@@ -101,7 +101,7 @@ def _han(run: str) -> Iterator[Term]:
             yield Term(word, word)
 
 
-@lru_cache(maxsize=MAX_CACHED)
+@lru_cache(maxsize=MAX_CACHED_WORDS)
 def _word(surface: str, stemmer: str) -> tuple[Term, ...]:
     """Return the terms of one lower-cased word or compound: the whole joined up, then its parts."""
     if surface.isascii() and surface.isalpha():  # most words: nothing to take apart
@@ -119,7 +119,7 @@ def _word(surface: str, stemmer: str) -> tuple[Term, ...]:
 
 def _parts(surface: str) -> Iterator[str]:
     """Yield what a compound may also be written as: its pieces, and a piece's letters and digits."""
-    for piece in PARTS.split(surface):
+    for piece in SEPARATORS.split(surface):
         yield from (piece, *_letters_and_digits(piece)) if len(piece) > 1 else ()
 
 

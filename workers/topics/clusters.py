@@ -22,19 +22,19 @@ from ..text.words import Term
 __all__ = ["Bags", "bags", "clustered", "company", "features", "idf", "merged", "smoothed", "word_vectors"]
 
 
-MAX_VOCABULARY = 20_000
+MAX_CLUSTERED_WORDS = 20_000
 """Words that are counted: those of the most texts."""
 
 
-MIN_TEXTS = 2
+MIN_TEXTS_PER_WORD = 2
 """Texts in which a word must occur."""
 
 
-MAX_WORDS = 100
+MAX_WORDS_PER_TEXT = 100
 """Distinct words read per text: pairs grow with the square."""
 
 
-DIMENSIONS = 100
+WORD_DIMENSIONS = 100
 """Of a word's vector."""
 
 
@@ -42,7 +42,7 @@ NEIGHBOURS = 15
 """Texts towards which a text moves."""
 
 
-ROUNDS = 3
+SMOOTHING_ROUNDS = 3
 """Times that a text moves towards its neighbours."""
 
 
@@ -50,11 +50,11 @@ MAX_MEGABYTES = 256
 """Memory for the cosines that are held at once while neighbours are searched."""
 
 
-DENSE_SHARE = 0.5
+MIN_DENSE_SHARE = 0.5
 """Share of texts with a dense vector below which these are left out: a model that cannot read the catalogue misleads."""
 
 
-STARTS = 5
+KMEANS_STARTS = 5
 
 
 SEED = 7
@@ -91,10 +91,10 @@ def company(terms: Iterable[Term]) -> list[str]:
 
 
 def bags(texts: Sequence[Sequence[str]]) -> Bags:
-    """Count the stems of texts; words of fewer than ``MIN_TEXTS`` texts are dropped, as they have no company to speak of."""
+    """Count the stems of texts; words of fewer than ``MIN_TEXTS_PER_WORD`` texts are dropped, as they have no company to speak of."""
     from sklearn.feature_extraction.text import CountVectorizer  # 1 s to import, only where topics are fitted
 
-    vectorizer = CountVectorizer(analyzer=_first_words, min_df=MIN_TEXTS, dtype=np.float64)
+    vectorizer = CountVectorizer(analyzer=_first_words, min_df=MIN_TEXTS_PER_WORD, dtype=np.float64)
     try:
         counts = vectorizer.fit_transform(texts).tocsr()
     except ValueError:  # scikit-learn refuses an empty vocabulary
@@ -102,13 +102,13 @@ def bags(texts: Sequence[Sequence[str]]) -> Bags:
     counts.data = 1.0 + np.log(counts.data)
     words = vectorizer.get_feature_names_out()
     frequency = np.bincount(counts.indices, minlength=len(words))
-    kept = np.sort(np.argsort(-frequency, kind="stable")[:MAX_VOCABULARY])
+    kept = np.sort(np.argsort(-frequency, kind="stable")[:MAX_CLUSTERED_WORDS])
     return Bags(counts[:, kept], words[kept].tolist())
 
 
 def _first_words(text: Sequence[str]) -> list[str]:
-    """The occurrences of the first ``MAX_WORDS`` distinct words of a text."""
-    first = set(islice(dict.fromkeys(text), MAX_WORDS))
+    """The occurrences of the first ``MAX_WORDS_PER_TEXT`` distinct words of a text."""
+    first = set(islice(dict.fromkeys(text), MAX_WORDS_PER_TEXT))
     return [word for word in text if word in first]
 
 
@@ -136,7 +136,7 @@ def word_vectors(found: Bags) -> np.ndarray:
     information = np.log(pairs.data / (row[pairs.row] * context[pairs.col]))
     kept = information > 0
     ppmi = sparse.csr_matrix((information[kept], (pairs.row[kept], pairs.col[kept])), shape=(size, size))
-    left, strength, _ = randomized_svd(ppmi, min(DIMENSIONS, size - 1), random_state=SEED)
+    left, strength, _ = randomized_svd(ppmi, min(WORD_DIMENSIONS, size - 1), random_state=SEED)
     return normalised(left * np.sqrt(strength))
 
 
@@ -144,12 +144,12 @@ def features(found: Bags, dense: np.ndarray | None) -> np.ndarray:
     """(texts, dimensions): word half and dense half, each of norm 1, together of norm 1; zero if nothing is known."""
     weighted = found.counts @ sparse.diags(idf(found))
     words = normalised(np.asarray(weighted @ word_vectors(found)))
-    if dense is None or not len(dense) or float(dense.any(axis=1).mean()) < DENSE_SHARE:
+    if dense is None or not len(dense) or float(dense.any(axis=1).mean()) < MIN_DENSE_SHARE:
         return words
     return normalised(np.hstack([normalised(dense), words]))
 
 
-def smoothed(rows: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
+def smoothed(rows: np.ndarray, rounds: int = SMOOTHING_ROUNDS) -> np.ndarray:
     """Rows, moved ``rounds`` times halfway to the weighted mean of their nearest neighbours."""
     from sklearn import config_context
     from sklearn.neighbors import kneighbors_graph
@@ -169,7 +169,7 @@ def smoothed(rows: np.ndarray, rounds: int = ROUNDS) -> np.ndarray:
 
 
 def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) -> np.ndarray:
-    """A cluster per row by spherical k-means, from the centroids ``start`` or else as the best of ``STARTS`` runs.
+    """A cluster per row by spherical k-means, from the centroids ``start`` or else as the best of ``KMEANS_STARTS`` runs.
 
     Centroids beyond ``start`` begin at the rows farthest from all others.
     """
@@ -178,7 +178,7 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
 
     number = max(1, min(number, len(np.unique(rows.round(6), axis=0))))
     if start is None or not len(start):
-        model = KMeans(number, n_init=STARTS, random_state=SEED)
+        model = KMeans(number, n_init=KMEANS_STARTS, random_state=SEED)
     else:
         begin = normalised(start)[:number]
         while len(begin) < number:

@@ -35,7 +35,7 @@ MIN_ITEMS = 10
 """Fewest items in which topics are looked for."""
 
 
-NEAR = 0.7
+MERGE_COSINE = 0.7
 """Cosine of two centroids, relative to the mean of everything, from which two clusters are one topic."""
 
 
@@ -43,15 +43,15 @@ MAX_TOPIC_WORDS = 3_000
 """Words kept per topic, strongest first."""
 
 
-FAINT = 1 / 3
+OUTLIER_SHARE = 1 / 3
 """An item is an outlier if its score is less than this share of the median of its topic's members."""
 
 
-SAME = 0.5
+MIN_LIKENESS = 0.5
 """Likeness from which a new topic continues an old one."""
 
 
-APART = 0.1
+SEPARATE_SHARE = 0.1
 """Share of texts without a dense vector from which these are clustered on their own."""
 
 
@@ -139,7 +139,9 @@ def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
     """Texts that are clustered together. Those that the model cannot read form a part of their own, where they are many."""
     can = np.array(readable, dtype=bool)
     inside, outside = np.flatnonzero(can), np.flatnonzero(~can)
-    apart = len(inside) >= clusters.DENSE_SHARE * len(can) and len(outside) >= max(MIN_ITEMS, APART * len(can))
+    apart = len(inside) >= clusters.MIN_DENSE_SHARE * len(can) and len(outside) >= max(
+        MIN_ITEMS, SEPARATE_SHARE * len(can)
+    )
     return [inside, outside] if apart else [np.arange(len(can))]
 
 
@@ -167,7 +169,7 @@ def _clustered(
         return np.unique(clusters.clustered(rows, number, start if same else None), return_inverse=True)[1]
     begin = how_many(len(rows)) if start is None else min(len(start) + grown, MAX_TOPICS)
     labels = clusters.clustered(rows, begin, start)
-    return clusters.merged(raw - raw.mean(axis=0), labels, NEAR, least=max(2, len(rows) // 500))
+    return clusters.merged(raw - raw.mean(axis=0), labels, MERGE_COSINE, least=max(2, len(rows) // 500))
 
 
 def _old_centroids(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:
@@ -188,7 +190,7 @@ def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequ
     telling = _telling(sample, labels, parts, bags, forms)
     indices = [sparse_index(stem) for stem in bags.words]
     dense = _matrix(sample.dense)
-    with_meaning = dense is not None and float(dense.any(axis=1).mean()) >= clusters.DENSE_SHARE
+    with_meaning = dense is not None and float(dense.any(axis=1).mean()) >= clusters.MIN_DENSE_SHARE
     centroids = clusters.centroids(rows[inside], labels[inside])
     described: list[Fitted] = []
     for place, strength in enumerate(strengths):
@@ -278,7 +280,7 @@ def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
 
 def _cut(scores: np.ndarray) -> float:
     """Above zero: a text that shares nothing with any topic belongs to none."""
-    return max(FAINT * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
+    return max(OUTLIER_SHARE * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
 
 
 def matched(
@@ -287,7 +289,7 @@ def matched(
     """Place of a new topic → place of the old one that it still is.
 
     Likeness is the greater of Dice's coefficient of the members both times knew and the cosine of the word
-    weights; the assignment with the greatest sum wins (Kuhn 1955), pairs below ``SAME`` are none.
+    weights; the assignment with the greatest sum wins (Kuhn 1955), pairs below ``MIN_LIKENESS`` are none.
     """
     if not new or not old:
         return {}
@@ -303,7 +305,7 @@ def matched(
             dice = 2 * int((here & there).sum()) / total if total else 0.0
             likeness[row, column] = max(dice, _cosine(new[row].words, other.words) if not total else 0.0)
     rows, columns = linear_sum_assignment(-likeness)
-    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if likeness[r, c] >= SAME}
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if likeness[r, c] >= MIN_LIKENESS}
 
 
 def _cosine(one: Mapping[int, float], two: Mapping[int, float]) -> float:

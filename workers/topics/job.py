@@ -28,7 +28,7 @@ from .writing import write_topics
 
 __all__ = ["fit_topics", "fit_version"]
 
-RUN = "run"
+CURSOR_RUN = "run"
 """Name in the cursor of a job: the fit of the live version that it began."""
 
 
@@ -58,9 +58,9 @@ def _filling(version: SpaceStore) -> bool:
 
 def _fit_live(lease: Lease, live: SpaceStore, options: FitTopicsOptions) -> bool:
     run = read(live)
-    if not options.repair and run.run != lease.cursor.get(RUN):
+    if not options.repair and run.run != lease.cursor.get(CURSOR_RUN):
         run = begin(live, options.topics)
-        lease.keep(**{RUN: run.run})
+        lease.keep(**{CURSOR_RUN: run.run})
         lease.save()
         return _complete(lease, live, live, run)
     return fit_version(lease, live, live)
@@ -77,7 +77,7 @@ def fit_version(lease: Lease, live: SpaceStore, version: SpaceStore) -> bool:
     elif outdated(version, live):
         run = begin(version, read(live).topics)
     if version.space == live.space:
-        lease.keep(**{RUN: run.run})
+        lease.keep(**{CURSOR_RUN: run.run})
     return _complete(lease, live, version, run)
 
 

@@ -16,7 +16,7 @@ from ..text.words import Term
 __all__ = ["distinctive", "fragments", "keywords", "label", "readable", "says", "word_weights"]
 
 
-PRIOR = 5.0
+PRIOR_WORDS = 5.0
 """Words of the whole catalogue added to each topic, so that a word seen once in a small topic does not mark it."""
 
 
@@ -28,7 +28,7 @@ LABEL_WORDS = 3
 """Words that a label has, if they tell it from other labels."""
 
 
-LABEL_FROM = 6
+LABEL_CANDIDATES = 6
 """Keywords of which those that name something come first in a label."""
 
 
@@ -51,7 +51,7 @@ def word_weights(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
 
     The sum over the words of a text is its log-likelihood ratio: what naive Bayes decides by.
     """
-    share, everywhere = _shares(counts, labels, PRIOR)
+    share, everywhere = _shares(counts, labels, PRIOR_WORDS)
     weights: np.ndarray = np.maximum(np.log(np.maximum(share, 1e-12) / np.maximum(everywhere, 1e-12)), 0)
     return weights
 
@@ -61,7 +61,7 @@ def distinctive(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
 
     Class-based TF-IDF (Grootendorst 2022) in the form that information theory gives it: frequent here, rare elsewhere.
     """
-    share, everywhere = _shares(counts, labels, PRIOR)
+    share, everywhere = _shares(counts, labels, PRIOR_WORDS)
     weights: np.ndarray = share * np.log(np.maximum(share, 1e-12) / np.maximum(everywhere, 1e-12))
     return weights
 
@@ -136,8 +136,8 @@ def label(words: Sequence[str], taken: Collection[str], number: int) -> str:
     >>> label([], set(), 7)
     'topic 7'
     """
-    first = sorted(words[:LABEL_FROM], key=lambda word: says(word) != "name")
-    words = [*first, *words[LABEL_FROM:]]
+    first = sorted(words[:LABEL_CANDIDATES], key=lambda word: says(word) != "name")
+    words = [*first, *words[LABEL_CANDIDATES:]]
     for count in range(LABEL_WORDS, len(words) + 1):
         joined = _joined(words[:count])
         if joined not in taken:

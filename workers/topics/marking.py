@@ -19,23 +19,23 @@ from ..storage.lease import Lease
 from ..storage.store import SpaceStore
 from .record import MAX_FACET, Run, check, unmarked, write
 
-__all__ = ["LEGS", "finish", "lately_edited", "mark", "mend_labels"]
+__all__ = ["CLUSTERED_LEGS", "finish", "lately_edited", "mark", "mend_labels"]
 
 log = logging.getLogger("llmrec.worker")
 
-LEGS = (DENSE, TFIDF)
+CLUSTERED_LEGS = (DENSE, TFIDF)
 """What items are clustered and marked by."""
-SECONDS = 60.0
+MARKING_SECONDS = 60.0
 """Marking per message: other messages wait for it where one worker serves every queue."""
-LABEL_AGE = 300.0
+MAX_LABEL_AGE = 300.0
 """Seconds for which a worker may remember a label that was changed since."""
 
 
 def mark(lease: Lease, space: SpaceStore, run: Run) -> bool:
     """Give every item its topic, as long as its text is the one that was read; False if there was no time for all."""
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + MARKING_SECONDS
     done, total = 0, space.items.count(unmarked(run))
-    for page in space.items.pages(unmarked(run), [Key.TENANT, Key.SRC_HASH], LEGS):
+    for page in space.items.pages(unmarked(run), [Key.TENANT, Key.SRC_HASH], CLUSTERED_LEGS):
         check(space, run)
         space.items.update(_marks(space, page))
         done += len(page)
@@ -100,4 +100,4 @@ def mend_labels(space: SpaceStore) -> None:
 def lately_edited(space: SpaceStore) -> bool:
     """Whether a worker may still remember a label that was changed."""
     stamp = space.items.metadata().get(TOPICS_EDITED) or {}
-    return str(stamp.get("at") or "") > iso(datetime.now(UTC) - timedelta(seconds=LABEL_AGE))
+    return str(stamp.get("at") or "") > iso(datetime.now(UTC) - timedelta(seconds=MAX_LABEL_AGE))

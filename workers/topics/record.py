@@ -23,7 +23,7 @@ __all__ = [
     "unmarked", "write",
 ]  # fmt: skip
 
-GROWTH = 1.5
+ITEMS_GROWTH = 1.5
 """Topics are fitted again when there are this many times the items they were fitted on."""
 TENANTS_GROWTH = 1.1
 """The same for tenants with enough items; a new tenant has no topics."""
@@ -117,7 +117,7 @@ def due(space: SpaceStore) -> bool:
     if run.stage != "done":
         return False
     items = space.items.count()
-    grown = items >= max(GROWTH * run.items, MIN_ITEMS) and items > run.items
+    grown = items >= max(ITEMS_GROWTH * run.items, MIN_ITEMS) and items > run.items
     if not grown and len(tenants(space)) <= TENANTS_GROWTH * run.tenants:
         return False
     return space.items.count(conditions.where(conditions.stale())) <= items / 100

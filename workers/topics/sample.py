@@ -14,13 +14,13 @@ from ..items.embed import source_text
 from ..storage.store import SpaceStore
 from ..text import words
 from .fit import MAX_TITLE_LENGTH, Sample
-from .marking import LEGS
+from .marking import CLUSTERED_LEGS
 
 __all__ = ["read_sample"]
 
 MAX_SAMPLE = 20_000
 """Items clustered per tenant; all others follow by the rule of :mod:`workers.items.topic_rule`."""
-MAX_TERMS = 300
+MAX_ITEM_TERMS = 300
 """Words read of one item."""
 
 
@@ -32,7 +32,7 @@ def read_sample(version: SpaceStore, live: SpaceStore, tenant: str) -> Sample:
     stemmer = version.config().stemmer
     sample = Sample([], [], [], [], [], tenant)
     mine = conditions.where(conditions.equals(Key.TENANT, tenant), conditions.equals(Key.STALE, False))
-    for page in version.items.pages(mine, [Key.TITLE, Key.TEXT, Key.TOPIC_IDS, Key.ITEM_ID], LEGS):
+    for page in version.items.pages(mine, [Key.TITLE, Key.TEXT, Key.TOPIC_IDS, Key.ITEM_ID], CLUSTERED_LEGS):
         earlier = _topics_of(page if version.space == live.space else _twins(live, page))
         for point in page:
             _add(sample, point, stemmer, earlier.get(point.id))
@@ -43,7 +43,7 @@ def read_sample(version: SpaceStore, live: SpaceStore, tenant: str) -> Sample:
 
 def _add(sample: Sample, point: Point, stemmer: str, topic: str | None) -> None:
     dense = point.dense(DENSE)
-    sample.terms.append(words.terms(source_text(point.payload), stemmer)[:MAX_TERMS])
+    sample.terms.append(words.terms(source_text(point.payload), stemmer)[:MAX_ITEM_TERMS])
     sample.dense.append(None if dense is None else np.asarray(dense, dtype=np.float32))
     sample.words.append(point.sparse(TFIDF))
     sample.titles.append((point.get(Key.TITLE) or point.get(Key.ITEM_ID, ""))[:MAX_TITLE_LENGTH])

@@ -23,7 +23,7 @@ from .record import Run
 
 __all__ = ["write_topics"]
 
-BATCH = 50
+TOPICS_PER_WRITE = 50
 """Topics per write."""
 
 
@@ -31,10 +31,10 @@ def write_topics(version: SpaceStore, live: SpaceStore, run: Run, tenant: str, f
     """Write the topics of a tenant. The label of an existing topic is left alone: somebody may be editing it."""
     existing = _by_id(version, tenant)
     named = existing if version.space == live.space else _by_id(live, tenant)
-    for batch in batches([topic for topic in fitted if topic.topic.id not in existing], BATCH):
+    for batch in batches([topic for topic in fitted if topic.topic.id not in existing], TOPICS_PER_WRITE):
         version.topics.upsert([_new(_named(topic, named), run) for topic in batch])
     same = [topic for topic in fitted if topic.topic.id in existing]
-    for batch in batches(same, BATCH):
+    for batch in batches(same, TOPICS_PER_WRITE):
         vectors = {_point(topic): found for topic in batch if (found := _vectors(topic.topic))}
         then = [(_payload(topic, run), conditions.only(_point(topic))) for topic in batch]
         version.topics.write_existing(vectors, then=then)

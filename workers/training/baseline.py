@@ -19,14 +19,14 @@ from .evaluator import Evaluator
 
 __all__ = ["measure_baseline"]
 
-FILE = "baseline.json"
+BASELINE_FILE = "baseline.json"
 
 
 def measure_baseline(
     store: SpaceStore, config: SpaceConfig, split: Split, evaluator: Evaluator, folder: Path
 ) -> Outcome:
     """Outcome of the current model; a resumed training reads it from its folder."""
-    path = folder / FILE
+    path = folder / BASELINE_FILE
     identity = {
         "model": f"{config.encoder_id} {evaluator.exclude_seen}",
         "users": [target.user for target in split.targets],

@@ -31,7 +31,7 @@ SEARCH_WINDOW = 1_800.0
 """Seconds after a search within which an item counts as chosen because of it."""
 MAX_EXAMPLES = 400_000
 """Of larger spaces, the examples of random users."""
-HALVINGS = 2
+RECENCY_HALVINGS = 2
 """How often the weight of an example halves from the newest to the oldest: docs/decisions/training.md."""
 
 
@@ -120,7 +120,7 @@ def _recency(moments: Sequence[float], dated: bool) -> np.ndarray:
         return np.ones(len(moments), dtype=np.float32)
     _, places, counts = np.unique(np.array(moments), return_inverse=True, return_counts=True)
     later = 1 - np.cumsum(counts)[places] / max(1, len(moments))
-    return np.exp2(-HALVINGS * later).astype(np.float32)
+    return np.exp2(-RECENCY_HALVINGS * later).astype(np.float32)
 
 
 def _of_user(acts: Sequence[Act], config: SpaceConfig, decays: Sequence[float], repeats: bool) -> Iterator[Example]:

@@ -21,7 +21,7 @@ from .state import flatten, restore
 
 __all__ = ["Learner", "batch_rows"]
 
-WARM_UP = 10
+WARM_UP_PART = 10
 """One part in so many of the steps, over which the learning rate rises."""
 MAX_GRADIENT = 1.0
 """Norm to which gradients are clipped."""
@@ -90,5 +90,5 @@ def _order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 def learning_rate(highest: float, number: int, total: int) -> float:
     """Learning rate of a step: rises linearly over the first tenth of the steps, then falls to zero."""
-    warm = max(1, total // WARM_UP)
+    warm = max(1, total // WARM_UP_PART)
     return highest * min((number + 1) / warm, max(0.0, (total - number) / max(1, total - warm)))

@@ -9,24 +9,24 @@ from ..encoding.tower_encoder import under
 
 __all__ = ["flatten", "restore"]
 
-MODEL, OPTIMIZER = "model.", "optimizer."
+MODEL_PREFIX, OPTIMIZER_PREFIX = "model.", "optimizer."
 """Prefixes of the tensors' names."""
 
 
 def flatten(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Weights of the model and state of the optimizer, by name."""
-    tensors = {f"{MODEL}{name}": tensor.detach().cpu().contiguous() for name, tensor in _distinct(model).items()}
+    tensors = {f"{MODEL_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in _distinct(model).items()}
     for number, values in optimizer.state_dict()["state"].items():
         for name, value in values.items():
-            tensors[f"{OPTIMIZER}{number}.{name}"] = torch.as_tensor(value).cpu().contiguous()
+            tensors[f"{OPTIMIZER_PREFIX}{number}.{name}"] = torch.as_tensor(value).cpu().contiguous()
     return tensors
 
 
 def restore(tensors: dict[str, Tensor], model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Load what :func:`flatten` returned into a model and an optimizer of the same shape."""
-    model.load_state_dict(under(MODEL, tensors), strict=False)
+    model.load_state_dict(under(MODEL_PREFIX, tensors), strict=False)
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in under(OPTIMIZER, tensors).items():
+    for name, tensor in under(OPTIMIZER_PREFIX, tensors).items():
         number, _, value = name.partition(".")
         state.setdefault(int(number), {})[value] = tensor.clone()
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

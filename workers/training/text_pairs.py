@@ -16,13 +16,13 @@ __all__ = ["NO_NEIGHBOURS", "Pair", "PairBatches", "behaviour_pairs", "near_item
 
 Pair = tuple[int, int]
 """Rows of the catalogue: the anchor and its right answer."""
-NEIGHBOURS = (5, 40)
+NEGATIVE_RANKS = (5, 40)
 """Ranks of the neighbours of a right answer that serve as hard negatives: the nearest ones are often right too."""
 MIN_WORDS = 3
 """Words of a text that is paired with itself."""
-DROPPED_WORDS = 1 / 3
+DROPPED_WORD_SHARE = 1 / 3
 NO_NEIGHBOURS = np.empty((0, 0), dtype=np.int64)
-NOBODY: frozenset[int] = frozenset()
+NO_ANCHORS: frozenset[int] = frozenset()
 
 
 def behaviour_pairs(examples: Examples) -> list[Pair]:
@@ -41,7 +41,7 @@ def same_text_pairs(catalogue: Catalogue) -> list[Pair]:
 
 def near_items(rows: np.ndarray) -> np.ndarray:
     """For each item, rows of items near it: int array (items, neighbours), by dense unit vectors."""
-    first, last = NEIGHBOURS
+    first, last = NEGATIVE_RANKS
     last = min(last, len(rows) - 1)
     parts = []
     for start in range(0, len(rows), 1_024):
@@ -99,7 +99,7 @@ class PairBatches:
         near = [
             item
             for item in self._near[pair[1]].tolist()
-            if item not in pair and not self._anchors_of.get(item, NOBODY) & anchors
+            if item not in pair and not self._anchors_of.get(item, NO_ANCHORS) & anchors
         ]
         return chance.choice(near) if near else chance.randrange(self._catalogue.items)
 
@@ -114,5 +114,5 @@ def _by_first(pairs: Iterable[Pair]) -> dict[int, set[int]]:
 
 def _without_some_words(text: str, chance: random.Random) -> str:
     words = text.split()
-    kept = [word for word in words if chance.random() > DROPPED_WORDS]
+    kept = [word for word in words if chance.random() > DROPPED_WORD_SHARE]
     return " ".join(kept or words[:1])

@@ -34,7 +34,7 @@ VECTOR_RATE = 3.0
 """Factor on the learning rate of learned vectors: each is seen in few steps."""
 AGAIN_RATE = 10.0
 """The same for ``again``: a single number, moved by every example."""
-AVERAGE = "average."
+AVERAGE_PREFIX = "average."
 """Prefix of averaged weights in a state."""
 NO_LOGIT = -1e4
 """Logit of a masked candidate."""
@@ -152,19 +152,21 @@ class TowerLearner(Learner):
     def state(self) -> dict[str, Tensor]:
         """Weights, optimizer and average."""
         average = self._average.state_dict().items()
-        return super().state() | {f"{AVERAGE}{name}": tensor.detach().cpu().contiguous() for name, tensor in average}
+        return super().state() | {
+            f"{AVERAGE_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in average
+        }
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Continue from a state."""
         super().load(state)
-        self._average.load_state_dict(under(AVERAGE, state))
+        self._average.load_state_dict(under(AVERAGE_PREFIX, state))
 
     # --- result -------------------------------------------------------------------------------
 
     @property
     def size(self) -> int:
         """Dimensions of a vector: all four blocks."""
-        return int(self._model.first + self._recipe.width + towers.SPARE)
+        return int(self._model.first + self._recipe.width + towers.SPARE_DIMENSIONS)
 
     @torch.inference_mode()
     def rows(self) -> np.ndarray:
@@ -186,7 +188,7 @@ class TowerLearner(Learner):
         model.longest.fill_(firsts[: self._count, model.size :].norm(dim=1).max())
         if self._exclude_seen:
             return model, self._known, firsts
-        third = self._known.sketches + float(model.again.detach()) / towers.GAIN * self._codes.sketches
+        third = self._known.sketches + float(model.again.detach()) / towers.SKETCH_GAIN * self._codes.sketches
         return model, replace(self._known, sketches=as_stored(third)), firsts
 
     def save(self, folder: Path) -> None:

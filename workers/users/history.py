@@ -14,9 +14,9 @@ from llmrec_qdrant.space.points import Point
 
 from ..storage.store import SpaceStore
 
-__all__ = ["MAX_EVENTS", "count_events", "mark_folded", "moment", "read_events"]
+__all__ = ["MAX_EVENTS_READ", "count_events", "mark_folded", "moment", "read_events"]
 
-MAX_EVENTS = 1_000
+MAX_EVENTS_READ = 1_000
 """Most recent events of a user that are read: the limit of what a list can exclude as seen."""
 
 
@@ -26,22 +26,22 @@ def moment(event: Point) -> float:
 
 
 def read_events(space: SpaceStore, user: Point) -> list[Point]:
-    """The ``MAX_EVENTS`` most recent events of a user, newest first."""
+    """The ``MAX_EVENTS_READ`` most recent events of a user, newest first."""
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
-    events, _ = space.events.scroll(conditions.where(*_of(user)), order_by=newest, limit=MAX_EVENTS)
+    events, _ = space.events.scroll(conditions.where(*_of(user)), order_by=newest, limit=MAX_EVENTS_READ)
     return sorted(events, key=lambda event: (moment(event), event.id), reverse=True)
 
 
 def count_events(space: SpaceStore, user: Point, read: Sequence[Point]) -> int:
     """How many events a user has; ``read`` are the most recent of them."""
-    return len(read) if len(read) < MAX_EVENTS else space.events.count(conditions.where(*_of(user)))
+    return len(read) if len(read) < MAX_EVENTS_READ else space.events.count(conditions.where(*_of(user)))
 
 
 def mark_folded(space: SpaceStore, user: Point, events: Sequence[Point]) -> None:
     """Mark the events that were read, and all that are no newer than the oldest of them, which are never read."""
     unmarked = [event.id for event in events if not event.get(Key.FOLDED)]
     which = [conditions.only(*batch) for batch in batches(unmarked, 500)]
-    if len(events) == MAX_EVENTS:
+    if len(events) == MAX_EVENTS_READ:
         older = models.FieldCondition(key=Key.TS, range=models.DatetimeRange(lte=events[-1].payload[Key.TS]))
         which.append(conditions.where(*_of(user), older, conditions.equals(Key.FOLDED, False)))
     for condition in which:

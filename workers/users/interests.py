@@ -29,7 +29,7 @@ SESSION_GAP = 1_800.0
 """Seconds of silence that end a session."""
 MAX_SESSION_SHARE = 0.6
 """Share of the attention that the current session approaches."""
-DECAY = 0.98
+STEP_DECAY = 0.98
 """Factor per step back."""
 RECENT_STEPS, RECENT_HALF_LIVES = 5, 4
 """How many times faster the steps and the half-life decay in what counts as recent."""
@@ -87,7 +87,7 @@ def shares(acts: Sequence[Act], config: SpaceConfig) -> dict[str, float]:
     """Attention per topic, adding up to 1; ``acts`` are newest first."""
     if not acts:
         return {}
-    long = _by_topic(acts, _decayed(acts, config.half_life_days, DECAY))
+    long = _by_topic(acts, _decayed(acts, config.half_life_days, STEP_DECAY))
     session = acts[: _session(acts)]
     current = _by_topic(session, np.array([act.weight for act in session]))
     mass = float(sum(act.weight for act in session if act.topic and act.weight > 0))
@@ -109,9 +109,9 @@ def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, 
     weights = {topic: share for topic, share in shares(acts, config).items() if topic in topics and share >= MIN_SHARE}
     strongest = sorted(weights, key=lambda topic: (-weights[topic], topic))[:MAX_INTERESTS]
     whole = sum(weights[topic] for topic in strongest)
-    decayed_weights = _decayed(acts, config.half_life_days, DECAY)
+    decayed_weights = _decayed(acts, config.half_life_days, STEP_DECAY)
     long = _by_topic(acts, decayed_weights)
-    recent = _by_topic(acts, _decayed(acts, config.half_life_days / RECENT_HALF_LIVES, DECAY**RECENT_STEPS))
+    recent = _by_topic(acts, _decayed(acts, config.half_life_days / RECENT_HALF_LIVES, STEP_DECAY**RECENT_STEPS))
     return [
         Interest(
             topic=topic,
@@ -143,7 +143,7 @@ def rows_of(
 
     None without interests, or where an interest has neither: the vector of a user holds a row for each or none at all.
     """
-    weights = _decayed(acts, config.half_life_days, DECAY).tolist()
+    weights = _decayed(acts, config.half_life_days, STEP_DECAY).tolist()
     rows: list[list[float]] = []
     for interest in interests:
         row: Any = np.zeros(config.size)

@@ -15,7 +15,7 @@ from ..storage.store import SpaceStore, Store
 
 __all__ = ["Library"]
 
-PAGE = 256
+POINTS_PER_READ = 256
 """Points with vectors per request."""
 
 
@@ -52,5 +52,5 @@ class Library:
 
 def _read(store: Store, ids: Iterable[str]) -> dict[str, Point]:
     wanted = [Key.TITLE, Key.TERMS, Key.LEGS, Key.TOPIC_IDS]
-    pages = (store.retrieve(batch, wanted, [DENSE, TFIDF]) for batch in batches(ids, PAGE))
+    pages = (store.retrieve(batch, wanted, [DENSE, TFIDF]) for batch in batches(ids, POINTS_PER_READ))
     return {point.id: point for page in pages for point in page}

@@ -16,7 +16,7 @@ __all__ = ["MAX_RECENT", "readable_interests", "recent_events"]
 
 MAX_RECENT = 10
 """Events shown."""
-MAX_TEXT = 120
+MAX_SHOWN_LENGTH = 120
 """Characters shown of a text or title."""
 
 
@@ -49,10 +49,10 @@ def readable_interests(
 
 
 def short(text: str) -> str:
-    """The text on one line of at most ``MAX_TEXT`` characters.
+    """The text on one line of at most ``MAX_SHOWN_LENGTH`` characters.
 
     >>> short("  a\\nb ")
     'a b'
     """
     line = " ".join(text.split())
-    return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 1].rstrip() + "…"
+    return line if len(line) <= MAX_SHOWN_LENGTH else line[: MAX_SHOWN_LENGTH - 1].rstrip() + "…"

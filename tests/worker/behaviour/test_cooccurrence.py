@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from workers.behaviour.cooccurrence import BACKWARD, WINDOW, Interactions, cooccurrence
+from workers.behaviour.cooccurrence import BACKWARD_WEIGHT, WINDOW, Interactions, cooccurrence
 
 
 def interactions(*histories: list[int]) -> Interactions:
@@ -29,7 +29,7 @@ def whole(found: Interactions, pairs: int = 10**9) -> Any:
 def test_one_user_two_items() -> None:
     matrix = whole(interactions([0, 1])).toarray()
     assert matrix[1, 0] == pytest.approx(1.0)  # after 0 comes 1
-    assert matrix[0, 1] == pytest.approx(BACKWARD)  # and, less surely, the other way round
+    assert matrix[0, 1] == pytest.approx(BACKWARD_WEIGHT)  # and, less surely, the other way round
 
 
 def test_distance_decays_and_the_popularity_of_the_source_is_divided_out() -> None:
@@ -46,7 +46,7 @@ def test_users_do_not_run_into_each_other() -> None:
 
 def test_what_is_taken_again_follows_itself() -> None:
     matrix = whole(interactions([0, 0, 1], [1])).toarray()
-    assert matrix[0, 0] == pytest.approx(1 + BACKWARD)
+    assert matrix[0, 0] == pytest.approx(1 + BACKWARD_WEIGHT)
     assert matrix[1, 1] == 0
     assert matrix[1, 0] == pytest.approx(1 + 1 / 2)  # twice before
 
@@ -66,7 +66,7 @@ def test_agrees_with_a_plain_count_in_blocks_of_any_size(histories: list[list[in
                 if start + step < len(history):
                     second = history[start + step]
                     expected[second, first] += 1 / step
-                    expected[first, second] += BACKWARD / step
+                    expected[first, second] += BACKWARD_WEIGHT / step
     users = np.array([sum(i in history for history in histories) for i in range(size)])
     scale = np.sqrt(np.maximum(users, 1))
     assert whole(found, pairs).toarray() == pytest.approx(expected / scale[None, :])

@@ -14,7 +14,7 @@ from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
 from workers.encoding import reading
 from workers.encoding.encoder import SentenceEncoder, sentence_model
 from workers.encoding.loading import load_encoder
-from workers.encoding.reading import CHUNK, Reader, ahead
+from workers.encoding.reading import CHUNK_CHARACTERS, Reader, ahead
 from workers.text.clean import clean
 
 pytestmark = pytest.mark.model
@@ -127,12 +127,12 @@ def test_many_texts_of_full_length_are_read_chunk_by_chunk() -> None:
     tokenizer = sentence_model(SpaceConfig()).tokenizer
     whole = Reader(tokenizer, 256)(cleaned)
     assert [ids for chunk in ahead(Counting(tokenizer, 256), cleaned) for ids in chunk] == whole
-    assert max(read) <= CHUNK and len(read) > 0
+    assert max(read) <= CHUNK_CHARACTERS and len(read) > 0
     assert sum(read) == sum(map(len, cleaned))
 
 
 def test_the_order_is_kept_over_chunks_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "CHUNK", 500)
+    monkeypatch.setattr(reading, "CHUNK_CHARACTERS", 500)
     encoder = load_encoder(SpaceConfig())
     texts = [f"film number {n} " + "about a garden " * (n % 13) for n in range(90)]
     rows = encoder.encode([*texts, *texts[::-1], "", "\n \t"])

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from llmrec_qdrant.space.ids import sparse_index
 from workers.encoding.known import Known, Read, known_digest
-from workers.encoding.towers import GAIN, Bags, Towers
+from workers.encoding.towers import SKETCH_GAIN, Bags, Towers
 from workers.text.clean import clean
 
 TEXTS = ["red lamp", "red chair", "blue chair", "blue vase", "green vase", "lamp"]
@@ -77,10 +77,10 @@ def test_items_are_equally_long_and_the_blocks_keep_their_ratio() -> None:
     towers, firsts, sketches = made(longest=3.0)
     found = towers.items(firsts, sketches, 2.0).detach().numpy()
     assert np.allclose(np.linalg.norm(found, axis=1), [1, 1, 1, 0], atol=1e-6)
-    length = math.sqrt(1 + 3**2 + (GAIN * 2) ** 2)
+    length = math.sqrt(1 + 3**2 + (SKETCH_GAIN * 2) ** 2)
     assert np.allclose(found[:3, :3], np.eye(3) / length, atol=1e-6)
     assert np.allclose(found[:3, 3:5] * length, [[0, 0], [1, 0], [0, 3]], atol=1e-5)
-    assert np.allclose(found[1, 5:9] * length, [0, 0, GAIN * 0.5, 0], atol=1e-6)
+    assert np.allclose(found[1, 5:9] * length, [0, 0, SKETCH_GAIN * 0.5, 0], atol=1e-6)
 
 
 def test_a_second_block_longer_than_all_in_training_is_cut() -> None:
@@ -88,7 +88,7 @@ def test_a_second_block_longer_than_all_in_training_is_cut() -> None:
     towers, firsts, sketches = made(longest=1.5)
     found = towers.items(firsts, sketches, 1.0).detach().numpy()
     assert np.allclose(np.linalg.norm(found, axis=1), [1, 1, 1, 0], atol=1e-6)
-    assert np.allclose(found[2, 3:5] * math.sqrt(1 + 1.5**2 + GAIN**2), [0, 1.5], atol=1e-5)
+    assert np.allclose(found[2, 3:5] * math.sqrt(1 + 1.5**2 + SKETCH_GAIN**2), [0, 1.5], atol=1e-5)
 
 
 def test_a_users_product_with_an_item_is_that_of_their_first_two_blocks_and_of_their_codes() -> None:
@@ -97,8 +97,8 @@ def test_a_users_product_with_an_item_is_that_of_their_first_two_blocks_and_of_t
     wanted = torch.zeros(3, 4)
     wanted[:, 2] = 1.0
     users, items = towers.users(means, wanted), towers.items(firsts, sketches, 1.0)
-    expected = towers.wishes(means) @ firsts.T + GAIN * wanted @ sketches.T
-    length = math.sqrt(1 + 3**2 + GAIN**2) * math.sqrt(2)  # of an item, of a user
+    expected = towers.wishes(means) @ firsts.T + SKETCH_GAIN * wanted @ sketches.T
+    length = math.sqrt(1 + 3**2 + SKETCH_GAIN**2) * math.sqrt(2)  # of an item, of a user
     assert torch.allclose(users @ items.T * length, expected, atol=1e-5)
 
 

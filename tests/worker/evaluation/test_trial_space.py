@@ -179,7 +179,7 @@ def test_a_roll_out_during_a_trial_does_no_harm(rec: Recommender, monkeypatch: p
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(20)])
     rec.track([Event(user=f"u{n}", item=f"i{n + k}", type="view", ts=k) for n in range(3) for k in range(4)])
     rec.reconcile()
-    monkeypatch.setattr("workers.storage.store.PAGE", 8)
+    monkeypatch.setattr("workers.storage.store.POINTS_PER_PAGE", 8)
     reports: list[str] = []
 
     def report(stage: str, done: float, total: float) -> None:

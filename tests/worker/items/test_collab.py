@@ -118,7 +118,7 @@ def test_too_much_to_read_is_left_to_the_next_whole_fit(rec: Recommender, monkey
     before = rows(rec)
     rec.track([view("new", 3, 0), view("new", 50, 1)])
     (message,) = reconcile(store_of(rec))
-    monkeypatch.setattr(collab, "MAX_EVENTS", 1)
+    monkeypatch.setattr(collab, "MAX_REBUILD_EVENTS", 1)
     Worker(rec.client).run(message)
     assert rows(rec) == before and list(reconcile(store_of(rec))) == []
 

@@ -13,7 +13,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import FRESH, Key
 from llmrec_qdrant.space.points import Point, new_point
 from tests.spaces import space_on, store_of
-from workers.storage.attempts import DIED, MAX_SOLO_TRIES, attempt
+from workers.storage.attempts import MAX_SOLO_TRIES, WORKER_DIED, attempt
 from workers.storage.store import Store
 
 
@@ -88,7 +88,7 @@ def test_the_death_of_the_process_counts_as_a_try(items: Store) -> None:
             continue
     assert groups == ["abc", "a", "b", "b", "b", "c"]
     (point,) = items.retrieve([point_id("item", "b")])
-    assert (point.payload[Key.SET_ASIDE], point.payload[Key.SET_ASIDE_WHY]) == (True, DIED)
+    assert (point.payload[Key.SET_ASIDE], point.payload[Key.SET_ASIDE_WHY]) == (True, WORKER_DIED)
     assert not stale(items)
 
 

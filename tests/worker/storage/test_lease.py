@@ -119,7 +119,7 @@ def test_an_owner_that_was_thought_dead_loses_its_writes(
 ) -> None:
     job = rec.fit_topics()
     slow = owned(store, job.id)
-    monkeypatch.setattr(lease, "LEASE", 0.0)
+    monkeypatch.setattr(lease, "JOB_LEASE_SECONDS", 0.0)
     quick = owned(store, job.id)
     for write in (slow.save, lambda: slow.finish({}), lambda: slow.fail("no"), slow.release):
         with pytest.raises(JobLost):
@@ -153,7 +153,7 @@ def test_an_owner_whose_clock_is_behind_is_alive_while_its_record_moves(
     rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first look can only go by the clock; a second one, or a second heartbeat, shows that it is wrong."""
-    monkeypatch.setattr(lease, "CONFIRM", 0.0)
+    monkeypatch.setattr(lease, "CONFIRM_SECONDS", 0.0)
     job = rec.fit_topics().id
     owner = owned(store, job)
     rewrite(store, job, heartbeat_at=OLD)
@@ -174,7 +174,7 @@ def test_an_owner_whose_clock_is_ahead_is_dead_when_its_record_does_not_move(
     owned(store, job)
     rewrite(store, job, heartbeat_at=FUTURE)
     assert take(store, job) is None
-    moment += lease.LEASE
+    moment += lease.JOB_LEASE_SECONDS
     assert take(store, job) is not None
 
 
@@ -184,7 +184,7 @@ def test_an_owner_whose_clock_is_ahead_is_dead_when_its_record_does_not_move(
 def test_a_job_whose_worker_dies_three_times_fails_with_its_reason(
     rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.0)
+    monkeypatch.setattr(lease, "JOB_LEASE_SECONDS", 0.0)
     job = rec.train()
     for _ in range(MAX_ATTEMPTS):
         owned(store, job.id).keep(choosing=1)  # and is killed
@@ -196,7 +196,7 @@ def test_a_job_whose_worker_dies_three_times_fails_with_its_reason(
 def test_deaths_before_a_step_forward_do_not_count(
     rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.0)
+    monkeypatch.setattr(lease, "JOB_LEASE_SECONDS", 0.0)
     job = rec.train()
     for step in range(3 * MAX_ATTEMPTS):
         mine = owned(store, job.id)
@@ -255,7 +255,7 @@ def test_a_slice_ends_with_the_message_of_the_next(
 def test_heartbeats_go_on_while_a_step_takes_long(
     rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "BEAT", 0.05)
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
     mine = owned(store, rec.train().id)
     seen: set[str] = set()
     with mine.beating():

@@ -121,7 +121,7 @@ def test_a_qdrant_that_stays_away_ends_the_write(items: Store, monkeypatch: pyte
 
 
 def test_pages_hold_every_matching_point_once(items: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "PAGE", 2)
+    monkeypatch.setattr(store_module, "POINTS_PER_PAGE", 2)
     assert [len(page) for page in items.pages()] == [2, 1]
     assert sorted(point.payload[Key.ITEM_ID] for page in items.pages() for point in page) == ["a", "b", "c"]
     one = conditions.where(conditions.equals(Key.ITEM_ID, "b"))

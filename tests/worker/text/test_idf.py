@@ -39,7 +39,7 @@ def test_counts_are_reused_for_a_minute_or_until_the_catalogue_has_grown(
     first = Vocabulary.of(store_of(rec))
     rec.upsert_items([Item(id="i20", title="opera")])  # one in twenty: within a tenth
     assert Vocabulary.of(store_of(rec)) is first
-    now[0] += idf.MAX_AGE + 1
+    now[0] += idf.MAX_COUNTS_AGE + 1
     assert Vocabulary.of(store_of(rec)).counts["opera"] == 2
     rec.upsert_items(Item(id=f"j{k}", title="opera") for k in range(4))  # more than a tenth
     assert Vocabulary.of(store_of(rec)).total == 25

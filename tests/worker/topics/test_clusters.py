@@ -42,11 +42,11 @@ def test_small_clusters_go_to_their_neighbour() -> None:
 def test_a_text_counts_by_its_first_words_and_a_vocabulary_by_the_words_of_the_most_texts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(clusters, "MAX_WORDS", 2)
+    monkeypatch.setattr(clusters, "MAX_WORDS_PER_TEXT", 2)
     found = clusters.bags([["a", "b", "a", "c"], ["b", "a", "c"], ["c", "a"]])
     assert found.words == ["a", "b"], "c is read in one text only"
     assert found.counts.toarray()[0] == pytest.approx([1 + np.log(2), 1])
-    monkeypatch.setattr(clusters, "MAX_VOCABULARY", 1)
+    monkeypatch.setattr(clusters, "MAX_CLUSTERED_WORDS", 1)
     often = [["x"] * 9, ["x"] * 9, ["y"], ["y"], ["y"]]
     assert clusters.bags(often).words == ["y"], "y is in more texts, x occurs more often"
 

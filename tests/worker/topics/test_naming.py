@@ -104,7 +104,7 @@ def test_an_endpoint_that_misbehaves_costs_no_fit(endpoint: type[Answers], raw: 
 def test_an_endpoint_that_drips_does_not_hold_up_a_fit(
     endpoint: type[Answers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(naming, "TIMEOUT", 0.3)
+    monkeypatch.setattr(naming, "MAX_TOPIC_SECONDS", 0.3)
     endpoint.raw, endpoint.seconds = [OK, *(b"x" for _ in range(40))], 0.1
     began = time.monotonic()
     assert named([(["soup"], [])]) == [""]
@@ -113,7 +113,7 @@ def test_an_endpoint_that_drips_does_not_hold_up_a_fit(
 
 def test_headers_that_drip_do_not_hold_up_a_fit(endpoint: type[Answers], monkeypatch: pytest.MonkeyPatch) -> None:
     """A timeout per read begins anew with every byte; the deadline covers the whole exchange."""
-    monkeypatch.setattr(naming, "TIMEOUT", 0.3)
+    monkeypatch.setattr(naming, "MAX_TOPIC_SECONDS", 0.3)
     endpoint.raw, endpoint.seconds = [b"HTTP/1.0 200 OK\r\n", *(b"X-Slow: 1\r\n" for _ in range(40))], 0.1
     began = time.monotonic()
     assert named([(["soup"], [])]) == [""]
@@ -130,7 +130,7 @@ def test_no_proxy_of_the_environment_sees_the_key(endpoint: type[Answers], monke
 def test_nobody_is_asked_when_the_time_for_all_is_over(
     endpoint: type[Answers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(naming, "PATIENCE", 0.0)
+    monkeypatch.setattr(naming, "MAX_NAMING_SECONDS", 0.0)
     endpoint.raw, endpoint.seconds = [OK, b" ", b" ", reply("late")], 0.2
     assert named([(["soup"], [])] * 9) == [""] * 9
     assert len(endpoint.asked) == 1

@@ -69,7 +69,7 @@ def test_the_reconciler_finds_a_training_that_nobody_is_at(
     assert take(store, job.id) is not None  # another worker is at it
     assert message not in list(reconcile(store))
     assert Worker(served.client).run(message) == [] and job.progress().state == "running"  # a doubled message
-    monkeypatch.setattr(lease, "LEASE", 0.0)  # and has died
+    monkeypatch.setattr(lease, "JOB_LEASE_SECONDS", 0.0)  # and has died
     assert message in list(reconcile(store))
     Worker(served.client).run(message)
     assert job.progress().state == "done"
@@ -90,7 +90,7 @@ def test_another_training_waits_for_the_one_under_way_or_its_end(served: Recomme
 
 def test_whoever_is_at_a_training_that_is_cancelled_stops(served: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     follow(served)
-    monkeypatch.setattr(lease, "BEAT", 0.0)
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.0)
     inline = served._queue
     served._queue = MemoryQueue()
     job = served.train(users=60)

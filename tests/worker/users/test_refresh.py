@@ -86,7 +86,7 @@ def test_an_event_whose_writer_died_before_marking_the_user_is_found(rec: Recomm
 
 
 def test_more_events_than_are_ever_read_are_all_folded(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MAX_EVENTS", 5)
+    monkeypatch.setattr(history, "MAX_EVENTS_READ", 5)
     rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(12)])
     refresh(rec, "u")
     assert rec.status().events_unfolded == 0
@@ -96,7 +96,7 @@ def test_more_events_than_are_ever_read_are_all_folded(rec: Recommender, monkeyp
 def test_events_of_one_moment_at_the_edge_of_what_is_read_are_folded(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "MAX_EVENTS", 5)
+    monkeypatch.setattr(history, "MAX_EVENTS_READ", 5)
     rec.track([Event(user="u", item=f"i{k}", type="view", ts=7) for k in range(12)])
     refresh(rec, "u")
     assert rec.status().events_unfolded == 0
