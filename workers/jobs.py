@@ -66,7 +66,7 @@ def _run(lease: Lease, store: SpaceStore) -> list[Message]:
             lease.release(str(error))
         raise
     except LlmrecError as error:
-        log.error("job %s of %s fails: %s", lease.id, store.name, error)
+        log.error("job %s of %s failed: %s", lease.id, store.name, error, extra={"job_failed": True})
         lease.fail(str(error))
         return []
     except Exception as error:

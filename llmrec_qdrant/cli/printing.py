@@ -135,7 +135,7 @@ def _cell(value: Any) -> str:
 def print_topics(topics: Sequence[Topic]) -> None:
     """A table of topics; a pen marks those that somebody renamed."""
     if not topics:
-        out.print(Text("no topics yet: llmrec topics fit"))
+        out.print(Text("no topics yet: discover them with llmrec topics fit"))
         return
     table = table_of("topics", ("id", "items", "label", "keywords"), right={"id", "items"})
     for topic in topics:

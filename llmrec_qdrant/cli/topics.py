@@ -11,7 +11,7 @@ from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
 from llmrec_qdrant.cli.options import Limit, Wait
 from llmrec_qdrant.cli.printing import print_interests, print_items, print_json, print_topics, say
 from llmrec_qdrant.cli.watching import report, run_job
-from llmrec_qdrant.contracts.answers import Interest
+from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS, Interest, Topic
 from llmrec_qdrant.space.layout import INTERESTS
 
 topics = CommandSet(cls=ConnectedGroup)
@@ -52,7 +52,28 @@ def fit_topics(
     with context.open() as rec:
         status = run_job(context, rec, "discovering topics", lambda: rec.fit_topics(number), wait)
         listed = rec.topics()
-    report(context, status, lambda _: print_topics(listed), topics=[topic.model_dump(mode="json") for topic in listed])
+        counted = rec.status()
+    encoded = counted.items - counted.items_stale
+    report(
+        context, status, lambda _: _print_fitted(listed, encoded),
+        topics=[topic.model_dump(mode="json") for topic in listed],
+    )  # fmt: skip
+
+
+def _print_fitted(listed: Sequence[Topic], encoded: int) -> None:
+    """Print the topics of a fit, or why there are none; ``encoded`` counts the items that have been encoded."""
+    if listed:
+        print_topics(listed)
+    elif encoded < MIN_TOPIC_ITEMS:
+        say(
+            f"no topics: a fit needs at least {MIN_TOPIC_ITEMS} encoded items, and this space has {encoded:,}", "yellow"
+        )
+    else:
+        say(
+            f"no topics: the {encoded:,} encoded items do not form groups (a tenant needs {MIN_TOPIC_ITEMS} of its own): "
+            "load more items, or longer texts",
+            "yellow",
+        )
 
 
 @topics.command("rename")

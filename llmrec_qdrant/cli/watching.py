@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,21 @@ def watch_here(rec: Recommender, label: str, quiet: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _failures_reported_once() -> Iterator[None]:
+    """Keep the log entry of a failed job off the terminal: the command prints the same reason."""
+    log = logging.getLogger("llmrec.worker")
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return not getattr(record, "job_failed", False)
+
+    log.addFilter(is_news)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_news)
+
+
 def run_job(context: Connected, rec: Recommender, label: str, start: Callable[[], Job], wait: bool) -> JobStatus:
     """Start a job and watch it to its end; without ``wait`` return at once, unless this process does the work.
 
@@ -41,14 +57,14 @@ def run_job(context: Connected, rec: Recommender, label: str, start: Callable[[]
     """
     if wait and not context.has_broker and not inline_available():
         raise MissingDependency(NO_WORKERS)
-    with watch_here(rec, label, context.json):
+    with watch_here(rec, label, context.json), _failures_reported_once():
         job = start()
     return watch_job(job, label, context.json) if wait else job.progress()
 
 
 def watch_job(job: Job, label: str, quiet: bool) -> JobStatus:
     """Watch a job to its end; interrupting stops the watching, not the job."""
-    with bar(label, None, quiet=quiet) as update:
+    with bar(label, None, quiet=quiet) as update, _failures_reported_once():
         return job.wait(on_progress=_Watcher(update))
 
 

@@ -51,6 +51,9 @@ class SimilarUser(Contract):
 MAX_TOPICS = 200
 """Topics of one space and tenant."""
 
+MIN_TOPIC_ITEMS = 10
+"""Encoded items of one tenant below which no topics are fitted."""
+
 MAX_LABEL = 60
 """Characters in the label of a topic."""
 

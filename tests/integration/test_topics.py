@@ -305,7 +305,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     llmrec("init", "--config", str(tmp_path / "space.json"))
     llmrec("load", "items", str(tmp_path / "items.jsonl"))
     llmrec("load", "events", str(tmp_path / "events.jsonl"))
-    assert "no topics yet: llmrec topics fit" in llmrec("topics")
+    assert "no topics yet: discover them with llmrec topics fit" in llmrec("topics")
     found = json.loads(llmrec("topics", "fit", "--number", "3", "--json"))["topics"]
     space = next(one["id"] for one in found if set(one["keywords"]) <= set(WORDS["s"]))
     assert "is now called Space films" in llmrec("topics", "rename", space, "Space films")

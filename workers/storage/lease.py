@@ -212,7 +212,7 @@ def take(store: SpaceStore, job: str, on_progress: OnProgress | None = None) -> 
         reason = (
             record.reason or f"its worker died {record.attempts} times at the same place ({record.stage or 'start'})"
         )
-        log.error("job %s of %s fails: %s", job, store.name, reason)
+        log.error("job %s of %s failed: %s", job, store.name, reason, extra={"job_failed": True})
         store.run(job_records.replace(store.space, record, record.failed(reason, now())))
         return None
     claimed = store.run(job_records.replace(store.space, record, record.claimed(uuid.uuid4().hex[:12], now())))

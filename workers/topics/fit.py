@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from llmrec_qdrant.contracts.answers import MAX_TOPICS
+from llmrec_qdrant.contracts.answers import MAX_TOPICS, MIN_TOPIC_ITEMS
 from llmrec_qdrant.space.ids import sparse_index
 
 from ..behaviour.vectors import normalised
@@ -24,15 +24,11 @@ from ..text import words as text_words
 from . import clusters, keywords
 from .naming import named
 
-__all__ = ["MAX_TITLE_LENGTH", "MIN_ITEMS", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
+__all__ = ["MAX_TITLE_LENGTH", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
 
 
 MAX_CLUSTERS = 64
 """Clusters before near-duplicates are merged, unless the number of topics is fixed."""
-
-
-MIN_ITEMS = 10
-"""Fewest items in which topics are looked for."""
 
 
 MERGE_COSINE = 0.7
@@ -123,7 +119,7 @@ def _clusters(
         known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
         features.append(rows)
         widths.append(rows.shape[1])
-        if len(known) < MIN_ITEMS:
+        if len(known) < MIN_TOPIC_ITEMS:
             continue
         wanted = None if number is None else _share(number, [len(one) for one in parts], place)
         start = _old_centroids(rows, [sample.before[row] for row in part], old)
@@ -140,7 +136,7 @@ def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
     can = np.array(readable, dtype=bool)
     inside, outside = np.flatnonzero(can), np.flatnonzero(~can)
     apart = len(inside) >= clusters.MIN_DENSE_SHARE * len(can) and len(outside) >= max(
-        MIN_ITEMS, SEPARATE_SHARE * len(can)
+        MIN_TOPIC_ITEMS, SEPARATE_SHARE * len(can)
     )
     return [inside, outside] if apart else [np.arange(len(can))]
 

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, replace
 
 from qdrant_client import models
 
+from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import TOPICS_FIT, Key
 
 from ..items import assign
 from ..storage.store import SpaceStore
-from .fit import MIN_ITEMS
 
 __all__ = [
     "MAX_FACET", "Run", "Superseded", "begin", "check", "due", "interrupted", "is_sound", "outdated", "read", "tenants", "unfinished",
@@ -117,7 +117,7 @@ def due(space: SpaceStore) -> bool:
     if run.stage != "done":
         return False
     items = space.items.count()
-    grown = items >= max(ITEMS_GROWTH * run.items, MIN_ITEMS) and items > run.items
+    grown = items >= max(ITEMS_GROWTH * run.items, MIN_TOPIC_ITEMS) and items > run.items
     if not grown and len(tenants(space)) <= TENANTS_GROWTH * run.tenants:
         return False
     return space.items.count(conditions.where(conditions.stale())) <= items / 100
@@ -125,7 +125,9 @@ def due(space: SpaceStore) -> bool:
 
 def tenants(space: SpaceStore) -> list[str]:
     """Tenants with enough items."""
-    return [tenant for tenant, items in space.items.facet(Key.TENANT, limit=MAX_FACET).items() if items >= MIN_ITEMS]
+    return [
+        tenant for tenant, items in space.items.facet(Key.TENANT, limit=MAX_FACET).items() if items >= MIN_TOPIC_ITEMS
+    ]
 
 
 def unmarked(run: Run) -> models.Filter:
