@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +19,9 @@ __all__ = ["edits", "same_text"]
 def edits(stored: Point, source: Mapping[str, Any]) -> list[Any]:
     """Operations after which a stored point has this source; what workers own stays.
 
-    ``source`` is the flat payload as a write owns it. A point whose text changes is marked stale before and after: Qdrant
-    carries out one operation at a time, and a crash in between must not leave a new text with old vectors.
+    ``source`` is the flat payload as a write owns it. Qdrant carries out one operation at a time, and a crash in between must
+    not leave a new text with old vectors. So a point whose text changes is marked stale before and after, and gets a digest
+    that nobody has read before its text changes: a worker that has encoded the old text writes nothing.
     """
     before = {key: value for key, value in stored.payload.items() if key not in WORKERS_OWN}
     if before == source:
@@ -31,10 +33,11 @@ def edits(stored: Point, source: Mapping[str, Any]) -> list[Any]:
         whole = models.SetPayload(payload=nested({**source, **derived, **FRESH}), filter=condition)
         return [models.OverwritePayloadOperation(overwrite_payload=whole)]
     operations: list[Any] = []
-    if same_text(before, source):
-        operations += set_payload(source, condition)
+    if same_text(before, source):  # the text is left alone: somebody else may have changed it since it was read
+        changed = {key: value for key, value in source.items() if key not in before or before[key] != value}
+        operations += set_payload(changed, condition)
     else:
-        operations += set_payload({Key.STALE: True}, condition)
+        operations += set_payload({Key.SRC_HASH: uuid.uuid4().hex, Key.STALE: True}, condition)
         operations += set_payload({**source, **FRESH}, condition)
     if gone:
         removal = models.DeletePayload(keys=gone, filter=condition)

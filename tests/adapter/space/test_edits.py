@@ -27,15 +27,15 @@ def test_the_same_source_changes_nothing() -> None:
 
 
 def test_a_new_field_leaves_the_vectors_valid() -> None:
-    operations = edits(STORED, {**SOURCE, "year": 1971})
-    readable = {"item_id": "m1", "title": "Solaris", "text": "", "year": 1971, "tenant": ""}
-    assert written(operations) == [(readable, None), ({"src_hash": "a"}, "bookkeeping")]
+    """And the text alone: it may have changed since it was read."""
+    assert written(edits(STORED, {**SOURCE, "year": 1971})) == [({"year": 1971}, None)]
 
 
-def test_a_new_text_is_stale_before_it_is_written() -> None:
+def test_a_new_text_is_stale_under_an_unknown_digest_before_it_is_written() -> None:
     operations = edits(STORED, {**SOURCE, Key.TITLE: "Stalker", Key.SRC_HASH: "b"})
-    assert [part for part, _ in written(operations)] == [
-        {"stale": True},
+    (first, _), *rest = written(operations)
+    assert first["stale"] is True and first["src_hash"] not in {"a", "b"}
+    assert [part for part, _ in rest] == [
         {"item_id": "m1", "title": "Stalker", "text": "", "year": 1972, "tenant": ""},
         {"src_hash": "b", "stale": True, "attempts": 0, "lease": None, "set_aside": False},
     ]
@@ -45,7 +45,13 @@ def test_a_text_of_another_write_under_this_digest_is_another_text() -> None:
     """Of two writes at the same time: the text of one, the digest of the other."""
     torn = Point("p", {**STORED.payload, Key.TITLE: "Stalker"})
     assert not same_text(torn.payload, SOURCE)
-    assert written(edits(torn, SOURCE))[0] == ({"stale": True}, "bookkeeping")
+    (first, path), *_ = written(edits(torn, SOURCE))
+    assert (first["stale"], path) == (True, "bookkeeping")
+
+
+def test_a_field_that_begins_or_ends_as_null_is_written() -> None:
+    assert written(edits(STORED, {**SOURCE, "year": None})) == [({"year": None}, None)]
+    assert written(edits(STORED, {**SOURCE, "rating": None})) == [({"rating": None}, None)]
 
 
 def test_fields_that_are_gone_are_deleted() -> None:
