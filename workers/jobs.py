@@ -11,7 +11,7 @@ from llmrec_qdrant.contracts.messages import Message, RunJob
 from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, SpaceNotFound
 from llmrec_qdrant.queues.base import OnProgress
 
-from .storage.lease import Done, JobLost, Lease, Outcome, take
+from .storage.lease import Done, JobLost, Lease, Outcome, WatcherFailed, take
 from .storage.store import SpaceStore
 
 __all__ = ["Handler", "handler", "run_job"]
@@ -39,7 +39,7 @@ def run_job(store: SpaceStore, job: str, on_progress: OnProgress | None = None) 
     """Take up a job, where no worker is at it; returns the messages that follow.
 
     An input that cannot work fails the job; another error counts as an attempt. Raises :class:`QdrantUnavailable` and
-    :class:`SpaceNotFound`: the job goes on when Qdrant is back.
+    :class:`SpaceNotFound`: the job goes on when Qdrant is back. What ``on_progress`` raises reaches the caller.
     """
     lease = take(store, job, on_progress)
     if lease is None:
@@ -57,6 +57,10 @@ def _run(lease: Lease, store: SpaceStore) -> list[Message]:
             outcome = handler(lease.record.kind)(lease, store)
     except JobLost:
         raise
+    except WatcherFailed as error:
+        with suppress(LlmrecError, JobLost):
+            lease.release("interrupted by the caller's on_progress")
+        raise (error.__cause__ or error) from None
     except (KeyboardInterrupt, SystemExit):
         with suppress(LlmrecError, JobLost):
             lease.release("interrupted")

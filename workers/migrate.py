@@ -102,11 +102,16 @@ def reembed(lease: Lease, store: SpaceStore) -> Outcome:
 
 
 def _make(lease: Lease, store: SpaceStore, changes: Mapping[str, Any]) -> int:
-    """Create the new version, with the live settings of this moment and the changes; older versions go."""
+    """Create the new version, with the live settings of this moment and the changes; older versions go.
+
+    Raises :class:`InvalidInput` or :class:`SpaceMismatch` for a model that does not serve: no version could be filled.
+    """
+    config = SpaceConfig.parse({**store.config().model_dump(), **changes})
+    lease.report("loading the model", 0, 1)
+    load_encoder(config)
     found = store.run(versions(store.space))
     for other in found.others:
         store.run(drop(store.space, other))
-    config = SpaceConfig.parse({**store.config().model_dump(), **changes})
     number = found.live + 1
     lease.report("creating version", 0, 1)
     lease.save()

@@ -139,7 +139,7 @@ def _topics(versions: Sequence[SpaceStore]) -> Iterator[RunJob]:
     """A job for what a fit of topics has left out, for a version without topics, for a catalogue that has grown."""
     live, *others = versions
     records = live.run(job_records.list_records(live.space))
-    fits = [record for record in records if record.kind == "fit-topics"]
+    fits = job_records.of_kind(records, "fit-topics")
     if any(record.active for record in fits):
         return
     topics = topics_record.read(live).topics

@@ -58,9 +58,8 @@ class _Handle:
         if status.active:
             raise WorkPending(f"job {status.id} is {status.state}: call wait() first")
         if status.result is None:
-            raise JobFailed(
-                f"job {status.id} {'failed' if status.state == 'failed' else 'was cancelled'}: {status.reason}"
-            )
+            ended = "failed" if status.state == "failed" else "was cancelled"
+            raise JobFailed(f"job {status.id} {ended}: {status.reason}")
         return status.result
 
     def __repr__(self) -> str:

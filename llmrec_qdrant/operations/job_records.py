@@ -7,15 +7,16 @@ only once the job before it has ended. So there is at most one active job per ki
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.jobs import JobKind
 from llmrec_qdrant.contracts.messages import Reconcile, RunJob
-from llmrec_qdrant.errors import NotFound, SpaceMismatch
+from llmrec_qdrant.errors import NotFound, SpaceMismatch, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.steps import Steps, notify
@@ -25,12 +26,14 @@ from llmrec_qdrant.space.layout import Space
 from llmrec_qdrant.space.points import nested, new_point
 
 __all__ = [
-    "COMMITTED", "active", "cancel", "find", "list_records", "read", "record_done", "replace", "request", "start",
+    "COMMITTED", "active", "cancel", "find", "list_records", "of_kind", "read", "record_done", "replace", "request", "start",
 ]  # fmt: skip
 
 MAX_FINISHED_JOBS = 50
 """Finished jobs per kind that are kept."""
-MAX_RECORDS = 1_000
+PAGE = 1_000
+"""Records per request."""
+_ID = r"[a-z-]{1,40}-[0-9]{1,18}"
 IDLE_ROUNDS = 3
 """Looks for work in this process without a change of the job before it is left to others."""
 COMMITTED = "switching"
@@ -50,17 +53,26 @@ def find(space: Space, job: str) -> Steps[JobRecord]:
 
     Raises :class:`NotFound`.
     """
-    record = yield from read(space, job)
+    written: object = job
+    record = (yield from read(space, job)) if isinstance(written, str) and re.fullmatch(_ID, written) else None
     if record is None:
-        raise NotFound(f"space {space.name!r} has no job {job!r}: `llmrec jobs` lists them")
+        raise NotFound(f"space {space.name!r} has no job {show(job)}: `llmrec jobs` lists them")
     return record
 
 
 def list_records(space: Space, limit: int | None = None) -> Steps[list[JobRecord]]:
     """Jobs, newest first."""
-    points, _ = yield from calls.scroll(space.jobs, limit=MAX_RECORDS)
+    points, offset = yield from calls.scroll(space.jobs, limit=PAGE)
+    while offset is not None:
+        more, offset = yield from calls.scroll(space.jobs, limit=PAGE, offset=offset)
+        points += more
     records = sorted((JobRecord.of(point) for point in points), key=lambda record: record.created_at, reverse=True)
     return records[:limit]
+
+
+def of_kind(records: Iterable[JobRecord], kind: JobKind) -> list[JobRecord]:
+    """The records of a kind, newest first: by number, since the clocks of those who asked may differ."""
+    return sorted((record for record in records if record.kind == kind), key=lambda record: -record.number)
 
 
 def active(space: Space, kind: JobKind) -> Steps[JobRecord | None]:
@@ -89,7 +101,7 @@ def request(space: Space, kind: JobKind, options: Mapping[str, Any]) -> Steps[Jo
     """
     while True:
         records = yield from list_records(space)
-        mine = [record for record in records if record.kind == kind]
+        mine = of_kind(records, kind)
         under_way = next((record for record in mine if record.active), None)
         if under_way is None:
             number = 1 + max((record.number for record in mine), default=0)
@@ -113,7 +125,8 @@ def _insert(space: Space, record: JobRecord) -> Steps[JobRecord | None]:
     record = record.model_copy(update={"revision": uuid.uuid4().hex})
     yield from calls.upsert(space.jobs, [new_point(record.point, record.payload())], only_if=NEVER)
     stored = yield from find(space, record.id)
-    return stored if stored.created_at == record.created_at else None
+    mine = (stored.created_at, stored.options) == (record.created_at, record.options)
+    return stored if mine else None
 
 
 def _prune(space: Space, older: list[JobRecord]) -> Steps[None]:
@@ -155,7 +168,7 @@ def record_done(space: Space, kind: JobKind, options: Mapping[str, Any], result:
 # --- stopping it --------------------------------------------------------------------------------
 
 
-def cancel(space: Space, job: str, reason: str = "cancelled") -> Steps[bool]:
+def cancel(space: Space, job: str, reason: str = "on request") -> Steps[bool]:
     """Stop a job; False if it has ended, or is past the point where it can be stopped. Its worker stops within seconds.
 
     Raises :class:`NotFound`.

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmrec_qdrant.contracts.jobs import FitTopicsOptions, JobKind, JobStatus, TrainOptions, TuneOptions
 from llmrec_qdrant.contracts.messages import Reconcile
-from llmrec_qdrant.errors import SpaceNotFound, WorkPending
+from llmrec_qdrant.errors import InvalidInput, SpaceNotFound, WorkPending, show
 from llmrec_qdrant.operations import job_records, reembed
 from llmrec_qdrant.operations.steps import Sleep, Steps, notify
 from llmrec_qdrant.operations.versions import drop
@@ -36,7 +36,12 @@ def start(space: Space, options: Options, inline: bool) -> Steps[JobStatus]:
 
 
 def list_jobs(space: Space, limit: int) -> Steps[list[JobStatus]]:
-    """Jobs, newest first."""
+    """Jobs, newest first.
+
+    Raises :class:`InvalidInput` for a limit that is no whole number of at least 1.
+    """
+    if type(limit) is not int or limit < 1:
+        raise InvalidInput(f"limit must be a whole number of at least 1, not {show(limit)}")
     records = yield from job_records.list_records(space, limit)
     return [record.status() for record in records]
 
@@ -66,6 +71,9 @@ def wait(space: Space, job: str, timeout: float | None, on_progress: OnStatus | 
 
     Raises :class:`WorkPending` after ``timeout`` seconds, :class:`NotFound` for a job that does not exist.
     """
+    seconds: object = timeout
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0):
+        raise InvalidInput(f"timeout must be a number of seconds, 0 or more, or None, not {show(seconds)}")
     end = None if timeout is None else time.monotonic() + timeout
     while True:
         status = yield from look(space, job)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import Event, Item, Job, JobFailed, NotFound, Recommender, SpaceConfig, SpaceMismatch
+from llmrec_qdrant import Event, InvalidInput, Item, Job, JobFailed, NotFound, Recommender, SpaceConfig, SpaceMismatch
 from llmrec_qdrant.contracts.messages import EmbedItems, RunJob
 from llmrec_qdrant.operations.steps import drive
 from llmrec_qdrant.operations.versions import versions
@@ -180,9 +180,24 @@ def test_only_one_at_a_time_and_the_same_again_resumes(rec: Recommender) -> None
     assert drive(versions(rec._space), rec.client, NoQueue()).all == (1, 2)
     assert job.cancel() and not job.cancel()
     assert drive(versions(rec._space), rec.client, NoQueue()).all == (1,)
-    with pytest.raises(JobFailed, match="reembed-1 was cancelled: cancelled"):
+    with pytest.raises(JobFailed, match="reembed-1 was cancelled: on request"):
         _ = job.result
     assert rec.reembed(size=16).id == "reembed-2"
+
+
+def test_a_model_that_cannot_be_loaded_fails_the_job_before_there_is_a_version(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(config: SpaceConfig) -> Any:
+        raise InvalidInput(f"model {config.model!r} cannot be loaded")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "load_encoder", refuse)
+        job = rec.reembed(model="no/such")
+    assert (job.progress().state, job.progress().reason) == ("failed", "model 'no/such' cannot be loaded")
+    assert drive(versions(rec._space), rec.client, NoQueue()).all == (1,)
+    rec.upsert_items([Item(id="later", title="still works")])
+    assert rec.status().items_stale == 0
 
 
 def test_settings_that_are_live_already_are_a_job_that_is_done(rec: Recommender) -> None:

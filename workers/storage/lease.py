@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llmrec_qdrant.contracts.messages import Message, RunJob
-from llmrec_qdrant.errors import LlmrecError
+from llmrec_qdrant.errors import LlmrecError, SpaceNotFound
 from llmrec_qdrant.operations import job_records
 from llmrec_qdrant.operations.clock import iso, now
 from llmrec_qdrant.queues.base import OnProgress
@@ -27,7 +27,7 @@ from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
 
 from .store import SpaceStore
 
-__all__ = ["Done", "JobLost", "Lease", "More", "Outcome", "announcements", "take"]
+__all__ = ["Done", "JobLost", "Lease", "More", "Outcome", "WatcherFailed", "announcements", "take"]
 
 log = logging.getLogger("llmrec.worker")
 
@@ -69,6 +69,10 @@ class JobLost(Exception):
     """The job was cancelled, or another worker has taken it up: stop."""
 
 
+class WatcherFailed(Exception):
+    """The caller's ``on_progress`` raised: its error is the cause. The job is not to blame."""
+
+
 class Lease:
     """A job that this worker owns. Safe to share with the thread of the heartbeat."""
 
@@ -107,10 +111,13 @@ class Lease:
     def report(self, stage: str, done: float = 0, total: float | None = None, note: str = "") -> None:
         """Note the progress; it is stored with the next heartbeat, at most every ``BEAT_SECONDS`` seconds.
 
-        Raises :class:`JobLost`.
+        Raises :class:`JobLost`, or :class:`WatcherFailed`.
         """
         if self._on_progress is not None:
-            self._on_progress(f"{stage}: {note}" if note else stage, done, total)
+            try:
+                self._on_progress(f"{stage}: {note}" if note else stage, done, total)
+            except Exception as error:
+                raise WatcherFailed from error
         with self._lock:
             progress = {"stage": stage, "done": float(done), "total": total, "note": note}
             self._record = self._record.reported(self._record.heartbeat_at, **progress)
@@ -141,10 +148,10 @@ class Lease:
         self._write(lambda record: record.reported(now()))
 
     def beat(self) -> None:
-        """A heartbeat. A short absence of Qdrant is no reason to stop."""
+        """A heartbeat. A short absence of Qdrant is no reason to stop; a deleted space is."""
         try:
             self.save()
-        except JobLost:
+        except (JobLost, SpaceNotFound):
             self._lost = True
         except LlmrecError as error:
             log.warning("job %s of %s could not store a heartbeat: %s", self.id, self._store.name, error)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import Recommender, SpaceConfig
-from llmrec_qdrant.errors import QdrantUnavailable
+from llmrec_qdrant.errors import InvalidInput, NotFound, QdrantUnavailable
 from llmrec_qdrant.operations import job_records
 from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
 from llmrec_qdrant.testing import MemoryQueue
@@ -285,3 +285,82 @@ def test_the_record_is_free_of_people(rec: Recommender, store: SpaceStore) -> No
     rec.fit_topics()
     (point,), _ = store.jobs.scroll(limit=2)
     assert {key for key in point.payload if "user" in key or "tenant" in key} == set()
+
+
+# --- who watches, and what is asked wrongly --------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("mine"), InvalidInput("mine too")])
+def test_what_a_watcher_raises_reaches_the_caller_and_the_job_goes_on(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    job = rec.fit_topics()
+
+    def watcher(*seen: object) -> None:
+        raise error
+
+    def handle(mine: Lease, space: SpaceStore) -> Done:
+        mine.report("marking items", 1, 2)
+        return Done({"topics": 0})
+
+    handled_by(monkeypatch, handle)
+    with pytest.raises(type(error), match="mine"):
+        jobs.run_job(store, job.id, watcher)
+    record = stored(store, job.id)
+    assert (record.state, record.owner, record.attempts) == ("running", "", 0)
+    jobs.run_job(store, job.id)
+    assert job.result == {"topics": 0}
+
+
+def test_a_job_of_a_deleted_space_stops_at_its_next_heartbeat(rec: Recommender, store: SpaceStore) -> None:
+    mine = owned(store, rec.fit_topics().id)
+    rec.client.delete_collection(rec._space.jobs)
+    mine.beat()
+    with pytest.raises(JobLost):
+        mine.check()
+
+
+def test_the_newest_job_of_a_kind_is_the_one_with_the_highest_number(rec: Recommender, store: SpaceStore) -> None:
+    """Whoever asked for it may have a clock that is behind."""
+    assert rec.fit_topics(3).cancel() and rec.fit_topics(4).cancel()
+    rewritten = stored(store, "fit-topics-2").model_copy(update={"created_at": OLD})
+    store.run(job_records.replace(store.space, stored(store, "fit-topics-2"), rewritten))
+    records = store.run(job_records.list_records(store.space))
+    assert [one.number for one in job_records.of_kind(records, "fit-topics")] == [2, 1]
+
+
+def test_a_job_beyond_the_first_page_is_seen(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_records, "PAGE", 2)
+    for _ in range(5):
+        rec.fit_topics().cancel()
+    assert len(rec.jobs()) == 5 and rec.fit_topics().id == "fit-topics-6"
+
+
+def test_two_requests_in_one_moment_with_other_options_are_two_jobs(
+    rec: Recommender, store: SpaceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_records, "now", lambda: OLD)
+    insert = job_records._insert
+    first = store.run(insert(store.space, JobRecord.new("train", 1, {"seed": 1}, OLD)))
+    assert first is not None and store.run(insert(store.space, JobRecord.new("train", 1, {"seed": 2}, OLD))) is None
+
+
+@pytest.mark.parametrize("id", ["train-7", "train", "", "x" * 10_000, "\ud800-1", "train-1\n", 7, None])
+def test_an_id_that_no_job_has_is_not_found(rec: Recommender, id: Any) -> None:
+    with pytest.raises(NotFound, match="llmrec jobs") as caught:
+        rec.job(id)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("limit", [0, -1, "3", 2.5, True, None])
+def test_a_limit_of_jobs_is_a_whole_number(rec: Recommender, limit: Any) -> None:
+    with pytest.raises(InvalidInput, match="limit must be a whole number"):
+        rec.jobs(limit)
+
+
+@pytest.mark.parametrize("timeout", [-1, "3", True, float("nan")])
+def test_a_timeout_is_a_number_of_seconds(rec: Recommender, timeout: Any) -> None:
+    with pytest.raises(InvalidInput, match="timeout must be a number of seconds"):
+        rec.fit_topics().wait(timeout)
