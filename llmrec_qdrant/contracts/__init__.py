@@ -1,1 +1,1 @@
-"""The data that crosses a boundary: frozen pydantic models with capped sizes."""
+"""The data models of the public interface and of the messages: frozen pydantic models with size limits."""

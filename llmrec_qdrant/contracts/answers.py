@@ -1,4 +1,4 @@
-"""What recommenders answer: lists, topics, interests, receipts and status."""
+"""What a recommender returns: lists, topics, interests, receipts and status."""
 
 from __future__ import annotations
 
@@ -25,23 +25,25 @@ __all__ = [
 
 
 Seen = bool | Literal["but_last"]
-"""Whether a list leaves out the items its user has seen: True, False, or all but the item of the latest event."""
+"""Which seen items a list leaves out: all (True), none (False), or all but the item of the latest event."""
 
 
 class Recommendation(Contract):
-    """One line of a list of items."""
+    """One item of a list, with its score."""
 
     id: str = Field(description="The item's id.")
     score: float = Field(description="Fused score; comparable within one list only.")
     title: str = ""
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields of the item.")
-    legs: dict[str, float] = Field(default_factory=dict, description="Score per leg, with explain=True.")
-    reason: str = Field(default="", description="Why, in words, with explain=True and for a fallback.")
+    legs: dict[str, float] = Field(default_factory=dict, description="Score per leg; filled with explain=True.")
+    reason: str = Field(
+        default="", description="Why the item is listed, in words; filled with explain=True and in fallback lists."
+    )
     topics: list[str] = Field(default_factory=list, description="Labels of the item's topics.")
 
 
 class SimilarUser(Contract):
-    """One line of a list of users."""
+    """One user of a list, with the score."""
 
     id: str
     score: float
@@ -61,19 +63,19 @@ MAX_BOOST = 4.0
 """Largest weight that steering can give a topic."""
 
 MAX_BOOSTED = 8
-"""Topics that one user may boost: each repeats all legs in the query."""
+"""Topics that one user may boost: each boost repeats all legs in the query."""
 
 
 class Topic(Contract):
-    """What a group of items is about."""
+    """A topic: a group of items about the same subject."""
 
-    id: str = Field(description="Stays the same through refits, as long as the topic exists.")
-    label: str = Field(description="Short and readable; yours if you edited it.")
+    id: str = Field(description="Stable across refits, as long as the topic exists.")
+    label: str = Field(description="Short name; yours if you renamed it.")
     keywords: list[str] = Field(default_factory=list, description="Strongest first.")
-    size: int = Field(default=0, ge=0, description="Items in it when topics were last fitted.")
+    size: int = Field(default=0, ge=0, description="Items in the topic at the last fit.")
     examples: list[str] = Field(default_factory=list, description="Titles of the items nearest to its centroid.")
-    label_by: Literal["keywords", "llm", "admin"] = Field(default="keywords", description="Who named it.")
-    tenant: str = Field(default="", description="Owner of the items, where one space serves several.")
+    label_by: Literal["keywords", "llm", "admin"] = Field(default="keywords", description="Who chose the label.")
+    tenant: str = Field(default="", description="Owner of the items, if several tenants share the space.")
 
 
 class Interest(Contract):
@@ -84,12 +86,14 @@ class Interest(Contract):
     keywords: list[str] = Field(default_factory=list)
     weight: float = Field(ge=0, le=1, description="Share of the user's attention; all interests add up to 1.")
     trend: Literal["rising", "steady", "fading"] = "steady"
-    items: list[str] = Field(default_factory=list, description="Ids of the items that show it, strongest first.")
-    titles: dict[str, str] = Field(
-        default_factory=dict, description="Titles of these items, by id, where they have one."
+    items: list[str] = Field(
+        default_factory=list, description="Ids of the items that are evidence of it, strongest first."
     )
-    last_at: datetime = Field(description="Last event about it.")
-    steer: float = Field(default=1.0, description="What the user set: 0 muted, above 1 boosted.")
+    titles: dict[str, str] = Field(
+        default_factory=dict, description="Title of each of these items that has one, by id."
+    )
+    last_at: datetime = Field(description="Time of the latest event about it.")
+    steer: float = Field(default=1.0, description="Weight that the user set: 0 mutes, 1 is neutral, above 1 boosts.")
 
 
 class Shelf(Contract):
@@ -101,7 +105,7 @@ class Shelf(Contract):
 
 
 class Rejected(Contract):
-    """One refused input: where it stood (from 0, or a line number), its id if it had one, and why."""
+    """One refused input: its position in the batch (from 0), its id if it has one, and the reason."""
 
     position: int
     id: str | None = None
@@ -109,20 +113,20 @@ class Rejected(Contract):
 
 
 class Receipt(Contract):
-    """The outcome of a batch of writes. What it counts as written is durable in Qdrant."""
+    """The outcome of a batch of writes; inputs counted as written are durable in Qdrant."""
 
-    written: int = Field(default=0, description="Stored, new or changed.")
+    written: int = Field(default=0, description="New or changed, and stored.")
     unchanged: int = Field(default=0, description="Already stored exactly like this.")
     duplicates: int = Field(default=0, description="Replaced by a later input with the same id in the batch.")
     textless: int = Field(default=0, description="Stored without any text: only behaviour can recommend them.")
     rejected: list[Rejected] = Field(default_factory=list)
     queued: bool = Field(
-        default=True, description="False: the queue did not take the messages; reconcile will find the work."
+        default=True, description="False: the queue did not accept the messages; the next reconcile finds the work."
     )
 
 
 class SpaceStatus(Contract):
-    """Counts from Qdrant itself, so they hold after any crash."""
+    """Counts of stored and pending points, taken from Qdrant itself, so they are right even after a crash."""
 
     space: str
     model: str
@@ -137,11 +141,11 @@ class SpaceStatus(Contract):
     events_unfolded: int
     texts: int
     texts_stale: int
-    set_aside: int = Field(description="Items, users and texts that failed too often; `llmrec jobs --failed`.")
+    set_aside: int = Field(description="Items, users and texts that failed too often; `llmrec failures` lists them.")
 
 
 class Failure(Contract):
-    """Something that was set aside."""
+    """An item, user or text that was set aside after failing too often."""
 
     kind: Literal["item", "user", "text"]
     id: str
@@ -152,7 +156,7 @@ class Failure(Contract):
 class PartlyRejected(InvalidInput):
     """Some inputs of a batch were refused; all others are stored.
 
-    ``receipt`` counts what was stored, ``receipt.rejected`` names each refused input and why.
+    ``receipt`` counts what was stored; ``receipt.rejected`` lists each refused input with the reason.
     """
 
     def __init__(self, message: str, receipt: Receipt) -> None:

@@ -1,6 +1,6 @@
-"""What all contracts share: the base model, and checks of ids, texts and JSON values.
+"""What all contracts share: the base model, and the checks of ids, texts and JSON values.
 
-Sizes are capped here and nowhere else, so bad input is refused before it costs anything.
+Limits on size are set here and nowhere else, so bad input is refused before it costs anything.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ MAX_TEXT = 1_000_000
 MAX_PAYLOAD = 64_000
 """Bytes of an item's own payload, as JSON."""
 MAX_DEPTH = 60
-"""Levels of an item's own payload: deeper ones exceed what Qdrant parses."""
+"""Nesting levels of an item's own payload: Qdrant cannot parse deeper ones."""
 
 
 class Contract(BaseModel):
-    """A frozen model whose refusals arrive as :class:`InvalidInput`."""
+    """Base model: frozen, without unknown fields; raises :class:`InvalidInput` where pydantic raises ValidationError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
@@ -48,7 +48,7 @@ class Contract(BaseModel):
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """A model from a mapping; an instance of the model is returned as it is.
+        """Build the model from a mapping; an instance of the model is returned unchanged.
 
         Raises :class:`InvalidInput` naming the field at fault.
         """
@@ -60,17 +60,17 @@ class Contract(BaseModel):
 
 
 def _external_id(value: object) -> object:
-    """An id as text. Whole numbers become text; text must be short and printable, without space around it."""
+    """An id as text. Whole numbers become text; text must be short and printable, without surrounding white space."""
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= 10**MAX_ID:
-            raise ValueError(f"an id may have {MAX_ID} characters, and this number has more digits")
+            raise ValueError(f"an id may have at most {MAX_ID} characters, and this number has more digits")
         return str(value)
     if not isinstance(value, str):
         return value
     if not value or value != value.strip():
-        raise ValueError(f"an id must not be empty or begin or end with white space, not {value[:40]!r}")
+        raise ValueError(f"an id must not be empty, nor begin or end with white space: {value[:40]!r}")
     if len(value) > MAX_ID:
-        raise ValueError(f"an id may have {MAX_ID} characters, and this one has {len(value):,}")
+        raise ValueError(f"an id may have at most {MAX_ID} characters, and this one has {len(value):,}")
     bad = next((c for c in value if unicodedata.category(c) in {"Cc", "Cs"}), None)
     if bad is not None:
         raise ValueError(f"an id must not contain control characters: {bad!r} in {value[:40]!r}")
@@ -78,28 +78,28 @@ def _external_id(value: object) -> object:
 
 
 def external_id(value: object) -> str:
-    """The id of an item or user as it is stored.
+    """Return the id of an item or user in its stored form: text.
 
-    Raises :class:`InvalidInput`.
+    Raises :class:`InvalidInput` for anything but a short printable text or a whole number.
     """
     try:
         checked = _external_id(value)
     except ValueError as error:
         raise InvalidInput(str(error)) from None
     if not isinstance(checked, str):
-        raise InvalidInput(f"an id must be a text or a whole number, not {show(value)}")
+        raise InvalidInput(f"an id must be a string or a whole number, not {show(value)}")
     return checked
 
 
 def check_json(value: object, depth: int = 0) -> None:
-    """Refuse a value for which Qdrant would refuse the whole batch.
+    """Refuse a value that would make Qdrant refuse the whole batch.
 
-    Raises :class:`ValueError`.
+    Raises :class:`ValueError` for nesting beyond :data:`MAX_DEPTH` levels and for whole numbers beyond 64 bits.
     """
     if depth > MAX_DEPTH:
-        raise ValueError(f"a payload may be nested {MAX_DEPTH} levels deep")
+        raise ValueError(f"a payload may be nested at most {MAX_DEPTH} levels deep: flatten it")
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
-        raise ValueError(f"a whole number may have 64 bits, and {show(value)} has more: send it as text")
+        raise ValueError(f"a whole number may have at most 64 bits, and {show(value)} has more: send it as text")
     if isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             check_json(part, depth + 1)
@@ -108,7 +108,7 @@ def check_json(value: object, depth: int = 0) -> None:
 def _text(value: object) -> object:
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise ValueError(
-            f"a text may have {MAX_TEXT:,} characters, and this one has {len(value):,}: send its beginning or a summary"
+            f"a text may have at most {MAX_TEXT:,} characters, and this one has {len(value):,}: send its beginning or a summary"
         )
     if isinstance(value, str):  # half a surrogate pair can be neither stored nor encoded
         return value.encode("utf-8", "replace").decode("utf-8")

@@ -16,6 +16,7 @@ __all__ = ["LEGS", "FieldKind", "Leg", "SpaceConfig"]
 
 
 Leg = Literal["dense", "tfidf", "collab"]
+"""One of the three kinds of vectors: meaning, words, behaviour."""
 
 LEGS: tuple[Leg, ...] = get_args(Leg)
 
@@ -38,9 +39,9 @@ def _digest(*parts: object) -> str:
 
 
 class SpaceConfig(Contract):
-    """Everything that decides what the vectors of a space mean and how items are ranked.
+    """The settings of a space: how its vectors are made and how its items are ranked.
 
-    The first block decides the vectors: another value there needs a re-embedding. The rest may change at any time.
+    Changing a setting of the first block (see :attr:`IDENTITY`) needs a re-embedding; the others may change at any time.
     """
 
     IDENTITY: ClassVar[tuple[str, ...]] = (
@@ -50,36 +51,47 @@ class SpaceConfig(Contract):
     model: str = Field(
         default=DEFAULT_MODEL,
         min_length=1,
-        description="A sentence-transformers or plain BERT id or folder; after 'static:', word vectors distilled from it.",
+        description="A sentence-transformers or plain BERT id or folder; with the prefix 'static:', word vectors distilled from it.",
     )
-    revision: str | None = Field(default=None, description="Commit of the model, pinned.")
+    revision: str | None = Field(default=None, description="Commit of the model to use; null: the latest.")
     pooling: Literal["mean", "cls"] = Field(default="mean", description="How token vectors become one text vector.")
     size: int = Field(default=384, ge=1, le=8192, description="Dimension of a dense vector.")
     max_tokens: int = Field(
-        default=256, ge=8, le=8192, description="Tokens of a text that the encoder reads; the rest is cut."
+        default=256, ge=8, le=8192, description="Tokens of a text that the encoder reads; it ignores the rest."
     )
     similarity: Literal["cosine", "pearson"] = Field(
-        default="cosine", description="pearson: each vector is centred first."
+        default="cosine", description="pearson: cosine of vectors that are centred first."
     )
     stemmer: str = Field(default="english", description="Snowball stemmer for words in Latin script.")
 
     fields: dict[str, FieldKind] = Field(
-        default_factory=dict, description="Payload fields to filter and order by: path → kind."
+        default_factory=dict, description="Payload fields that lists can be filtered and ordered by: path → kind."
     )
 
     half_life_days: float = Field(
-        default=30.0, gt=0, allow_inf_nan=False, description="Days after which an event counts half."
+        default=30.0, gt=0, allow_inf_nan=False, description="Days after which an event counts half as much."
     )
     position_decay: float = Field(
-        default=0.6, gt=0, le=1, description="Factor per event further back, for the dense and tfidf legs of users."
+        default=0.6,
+        gt=0,
+        le=1,
+        description="Weight of each earlier event relative to the next one, in the dense and tfidf legs of users.",
     )
     collab_decay: float = Field(
-        default=0.6, gt=0, le=1, description="Factor per event further back, for the collab leg of users."
+        default=0.6,
+        gt=0,
+        le=1,
+        description="Weight of each earlier event relative to the next one, in the collab leg of users.",
     )
     collab_distance: float = Field(
-        default=0.5, ge=0, le=4, description="Two items of a user, d events apart, count d to the power of minus this."
+        default=0.5,
+        ge=0,
+        le=4,
+        description="Two items of a user that are d events apart count d to the power of minus this value.",
     )
-    history: int = Field(default=100, ge=1, le=1000, description="Most recent events that form the vectors of a user.")
+    history: int = Field(
+        default=100, ge=1, le=1000, description="How many of a user's latest events form the user's vectors."
+    )
     event_weights: dict[str, float] = Field(
         default_factory=lambda: {
             "view": 1.0, "like": 2.0, "purchase": 3.0, "rating": 2.0, "review": 2.0, "search": 1.0, "dislike": -1.0,
@@ -98,7 +110,7 @@ class SpaceConfig(Contract):
     @classmethod
     def _fields_are_yours(cls, fields: dict[str, FieldKind]) -> dict[str, FieldKind]:
         if taken := sorted(name for name in fields if name in RESERVED or is_bookkeeping(name)):
-            raise ValueError(f"the product itself indexes {taken}: leave them out")
+            raise ValueError(f"the fields {taken} are reserved, and indexed already: leave them out")
         if odd := [name for name in fields if not re.fullmatch(_FIELD_PATH, name)]:
             raise ValueError(
                 f"{odd[0]!r} is not the path of a payload field; examples: year, director.name, cast[].name"
@@ -109,16 +121,16 @@ class SpaceConfig(Contract):
     def _numbers_make_sense(self) -> SpaceConfig:
         low, high = self.rating_scale
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"rating_scale must rise from lowest to highest, not {self.rating_scale}")
+            raise ValueError(f"rating_scale must be a lower and a higher finite number, not {self.rating_scale}")
         if not all(math.isfinite(w) for w in self.event_weights.values()):
             raise ValueError(f"event_weights must be finite, not {self.event_weights}")
         if any(not math.isfinite(w) or w < 0 for w in self.weights.values()) or not any(self.weights.values()):
-            raise ValueError(f"weights must be zero or more, at least one of them above zero, not {self.weights}")
+            raise ValueError(f"weights must be zero or more, and at least one above zero, not {self.weights}")
         return self
 
     @property
     def folding(self) -> str:
-        """Digest of the settings that decide the vectors of users, besides the model; if it changes, they are rebuilt."""
+        """Digest of the settings, besides the model, that determine users' vectors; a change rebuilds the vectors."""
         return _digest(
             self.half_life_days, self.position_decay, self.collab_decay, self.history,
             sorted(self.event_weights.items()), self.rating_scale,
@@ -126,13 +138,13 @@ class SpaceConfig(Contract):
 
     @property
     def fitting(self) -> str:
-        """Digest of the settings that decide the collab leg of items: which events count, and how distance counts."""
+        """Digest of the settings that determine the collab leg of items: which events count, and how distance counts."""
         ignored = sorted(kind for kind, weight in self.event_weights.items() if weight <= 0)
         return _digest(self.collab_distance, ignored, self.rating_scale)
 
     @property
     def encoder_id(self) -> str:
-        """What made the vectors, in words; differs wherever :attr:`IDENTITY` does.
+        """The encoder and its settings in words; two configurations differ here if they differ in :attr:`IDENTITY`.
 
         >>> SpaceConfig().encoder_id
         'sentence-transformers/all-MiniLM-L6-v2 (384 dimensions, max 256 tokens, mean)'

@@ -1,4 +1,4 @@
-"""What applications store: items and events."""
+"""The inputs: items and events."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Event", "Item"]
 
 
 MAX_SKEW = timedelta(days=1)
-"""How far in the future an event may lie: clocks differ, and time zones get mixed up."""
+"""How far in the future an event may lie: clocks differ, and time zones get confused."""
 
 RESERVED = frozenset(
     {"item_id", "tenant", "title", "text", "topics", "topic_ids", "terms", "popularity", "bookkeeping"}
 )
-"""Payload keys of an item that belong to the product."""
+"""Payload keys that an item must not use for its own fields."""
 
 
 def is_bookkeeping(field: str) -> bool:
-    """Whether a field name, or a path of Qdrant, leads into the bookkeeping of the product.
+    """Whether a field name, or a Qdrant path, leads into the bookkeeping.
 
     >>> [is_bookkeeping(path) for path in ("bookkeeping.stale", '"bookkeeping"[0]', "bookkeepings")]
     [True, True, False]
@@ -36,7 +36,7 @@ def is_bookkeeping(field: str) -> bool:
 
 
 class Item(Contract):
-    """Something to recommend.
+    """An item that can be recommended.
 
     >>> Item(id="tt0816692", title="Interstellar", payload={"year": 2014}).source
     'Interstellar'
@@ -55,16 +55,18 @@ class Item(Contract):
         ) -> None: ...
 
     id: ExternalId = Field(description="Your own id of the item.")
-    title: Text = Field(default="", description="What a person calls the item.")
+    title: Text = Field(default="", description="Title of the item, as people see it.")
     text: Text = Field(default="", description="What the item is about; title and text are encoded together.")
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields, for filters and display.")
-    tenant: ExternalId | None = Field(default=None, description="Owner of the item, where one space serves several.")
+    tenant: ExternalId | None = Field(
+        default=None, description="Owner of the item, if several tenants share the space."
+    )
 
     @field_validator("payload")
     @classmethod
     def _payload_can_be_stored(cls, payload: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if taken := sorted(name for name in payload if name in RESERVED or is_bookkeeping(name)):
-            raise ValueError(f"the names {taken} are the product's own: rename these fields")
+            raise ValueError(f"the field names {taken} are reserved: rename these fields")
         if odd := [name for name in payload if not name.strip() or '"' in name or re.search(r"[\x00-\x1f]", name)]:
             raise ValueError(f"{show(odd[0])} cannot be the name of a field: use letters, digits, '_' or '-'")
         check_json(payload)
@@ -73,14 +75,14 @@ class Item(Contract):
         except UnicodeEncodeError:
             raise ValueError("a text contains half a surrogate pair, which UTF-8 cannot encode") from None
         except ValueError:
-            raise ValueError("numbers must be finite: JSON knows neither NaN nor infinity") from None
+            raise ValueError("numbers must be finite: JSON has neither NaN nor infinity") from None
         if size > MAX_PAYLOAD:
-            raise ValueError(f"a payload may have {MAX_PAYLOAD:,} bytes as JSON, and this one has {size:,}")
+            raise ValueError(f"a payload may have at most {MAX_PAYLOAD:,} bytes as JSON, and this one has {size:,}")
         return payload
 
     @property
     def source(self) -> str:
-        """The text that is encoded."""
+        """The text that is encoded: title and text, on separate lines."""
         return "\n".join(part for part in (self.title.strip(), self.text.strip()) if part)
 
 
@@ -89,9 +91,9 @@ def _now() -> datetime:
 
 
 class Event(Contract):
-    """One behaviour of one user, about an item, a text, or both.
+    """Something a user did, with an item, a text, or both.
 
-    An event without an id gets one derived from its content: storing it twice changes nothing.
+    An event without an id gets one derived from its content, so storing it twice changes nothing.
 
     >>> a = Event(user="alice", type="search", text="time travel", ts=1700000000)
     >>> a.event_id == Event(user="alice", type="search", text="time travel", ts="2023-11-14T22:13:20Z").event_id
@@ -120,7 +122,9 @@ class Event(Contract):
     value: float | None = Field(
         default=None, description="A rating, on the rating scale of the space.", allow_inf_nan=False
     )
-    ts: datetime = Field(default_factory=_now, description="When: Unix seconds or ISO 8601; without a zone it is UTC.")
+    ts: datetime = Field(
+        default_factory=_now, description="When it happened: Unix seconds or ISO 8601; a time without a zone is UTC."
+    )
     session: ExternalId | None = Field(default=None, description="Your own id of the visit.")
     id: ExternalId | None = Field(default=None, description="Your own id of the event.")
 
@@ -138,7 +142,9 @@ class Event(Contract):
             value = float(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             if not 0 <= value < 1e11:
-                raise ValueError(f"a number means Unix seconds, and {show(value)} is out of range: milliseconds?")
+                raise ValueError(
+                    f"a number means Unix seconds, and {show(value)} is out of range: are these milliseconds?"
+                )
             return datetime.fromtimestamp(value, UTC)
         return value
 
@@ -150,7 +156,9 @@ class Event(Contract):
         except OverflowError:
             raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
         if value > _now() + MAX_SKEW:
-            raise ValueError(f"{value.isoformat()} lies more than a day in the future: check the clock and the unit")
+            raise ValueError(
+                f"{value.isoformat()} lies more than a day in the future: check the clock, and that numbers are seconds"
+            )
         return value
 
     @model_validator(mode="after")
@@ -163,7 +171,7 @@ class Event(Contract):
 
     @property
     def event_id(self) -> str:
-        """Your own id, or else a digest of the content."""
+        """The id passed by the caller, or else a digest of the content."""
         if self.id is not None:
             return self.id
         content = [self.user, self.type, self.item, self.text, self.value, self.ts.timestamp(), self.session]

@@ -1,4 +1,4 @@
-"""Jobs: re-embedding, training, fitting topics and tuning. What is asked for, and how far it is."""
+"""Jobs (re-embedding, training, fitting topics, tuning): their options and their status."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class JobStatus(Contract):
     done: float = Field(0, description="Units of the stage that are done.")
     total: float | None = Field(None, description="Units of the stage; null: unknown.")
     note: str = Field("", description="Interim result, such as the loss.")
-    reason: str = Field("", description="Why it failed, was cancelled, or was interrupted last.")
+    reason: str = Field("", description="Why it failed, was cancelled, or was last interrupted.")
     result: dict[str, Any] | None = Field(None, description="What it produced, once it is done.")
-    options: dict[str, Any] = Field(default_factory=dict, description="What was asked for.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the request.")
     created_at: str
-    started_at: str = Field("", description="First taken up by a worker; empty: not yet.")
-    finished_at: str = Field("", description="Done, failed or cancelled; empty: not yet.")
-    owner: str = Field("", description="The worker that runs it; empty: none at the moment.")
-    heartbeat_at: str = Field("", description="Last heartbeat of its worker.")
+    started_at: str = Field("", description="When a worker first took it up; empty: not yet.")
+    finished_at: str = Field("", description="When it was done, failed or was cancelled; empty: not yet.")
+    owner: str = Field("", description="Worker that runs it; empty: none at the moment.")
+    heartbeat_at: str = Field("", description="Time of its worker's last heartbeat.")
 
     @property
     def active(self) -> bool:
@@ -46,16 +46,20 @@ class JobStatus(Contract):
 
 
 class TrainOptions(Contract):
-    """What a training is asked for."""
+    """Options of a training."""
 
     method: Method = Field(
         "towers",
-        description="towers: MLPs on frozen vectors, from behaviour; encoder: the encoder itself, from behaviour; "
+        description="towers: small networks on frozen vectors, from behaviour; encoder: the encoder itself, from behaviour; "
         "texts: the encoder, from the texts alone.",
     )
-    epochs: int | None = Field(None, ge=1, le=1_000, description="Limit; null: the default of the method.")
-    users: int = Field(1_000, ge=2, le=100_000, description="Sampled users: half to choose on, half held out.")
-    exclude_seen: bool = Field(True, description="Whether lists leave out what a user took before.")
+    epochs: int | None = Field(
+        None, ge=1, le=1_000, description="Maximum number of epochs; null: the default of the method."
+    )
+    users: int = Field(
+        1_000, ge=2, le=100_000, description="Sampled users: half choose the best epoch, half confirm the gain."
+    )
+    exclude_seen: bool = Field(True, description="Whether lists leave out items that the user has taken before.")
     split: Hide = Field(
         "last", description="What is held out: the last item of each user, or (time) the last tenth of all events."
     )
@@ -63,22 +67,26 @@ class TrainOptions(Contract):
 
 
 class FitTopicsOptions(Contract):
-    """What a fit of topics is asked for."""
+    """Options of a fit of topics."""
 
     topics: int | None = Field(None, ge=2, le=MAX_TOPICS, description="Number of topics; null: the data decides.")
-    repair: bool = Field(False, description="Only complete the last fit: unmarked items, versions without topics.")
+    repair: bool = Field(
+        False, description="Only complete the last fit: items without topics, versions without topics."
+    )
 
 
 class ReembedOptions(Contract):
-    """What a re-embedding is asked for."""
+    """Options of a re-embedding."""
 
-    changes: dict[str, Any] = Field(description="Settings of the space that differ from the live ones.")
+    changes: dict[str, Any] = Field(description="New values of the settings that change.")
 
 
 class TuneOptions(Contract):
-    """What tuning is asked for."""
+    """Options of tuning."""
 
-    users: int = Field(800, ge=2, le=100_000, description="Sampled users: half to choose on, half held out.")
+    users: int = Field(
+        800, ge=2, le=100_000, description="Sampled users: half choose the settings, half confirm the gain."
+    )
     limit: int = Field(10, ge=1, le=1_000, description="Length of the lists.")
     seed: int = Field(0, ge=0, lt=2**31)
-    dry_run: bool = Field(False, description="Measure, and store nothing.")
+    dry_run: bool = Field(False, description="Measure only; store nothing.")

@@ -1,4 +1,4 @@
-"""Messages to the workers. Each is a hint: the state lies in Qdrant, so a lost or doubled message changes only latency."""
+"""Messages to the workers. The state is in Qdrant, so a lost or repeated message changes nothing but latency."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
 
 
 MAX_BATCH = 1_000
-"""Point ids in one job message."""
+"""Point ids in one message."""
 
 
 class Message(Contract):
-    """A hint to a worker: names and ids, never texts. Losing one changes nothing but latency."""
+    """A hint that there is work: names and ids, never texts. Losing one changes nothing but latency."""
 
     task: ClassVar[str]
     queue: ClassVar[str]
@@ -33,7 +33,7 @@ class Message(Contract):
     space: str = Field(min_length=1, max_length=100)
 
     def destination(self) -> str:
-        """The queue it is sent to."""
+        """Name of the queue that the message goes to."""
         return self.queue
 
 
@@ -41,7 +41,7 @@ PointIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH)]
 
 
 class EmbedItems(Message):
-    """Encode these item points: dense and tfidf legs."""
+    """Encode these items: dense and tfidf legs."""
 
     task = "llmrec.embed_items"
     queue = "encode"
@@ -57,7 +57,7 @@ class EmbedTexts(Message):
 
 
 class RefreshUsers(Message):
-    """Fold the events of these user points into their vectors."""
+    """Fold the events of these users into their vectors."""
 
     task = "llmrec.refresh_users"
     queue = "refresh"
@@ -69,27 +69,27 @@ class FitCollab(Message):
 
     task = "llmrec.fit_collab"
     queue = "batch"
-    ids: list[str] = Field([], max_length=MAX_BATCH, description="Item points; left out: every item.")
+    ids: list[str] = Field([], max_length=MAX_BATCH, description="Point ids of items; empty: every item.")
 
 
 class RunJob(Message):
-    """Take up a job of the space, where no worker is at it."""
+    """Take up a job of the space, unless another worker is running it."""
 
     task = "llmrec.run_job"
     queue = "batch"
     job: str = Field(min_length=1, max_length=100, description="Id of the job, such as `train-7`.")
 
     def destination(self) -> str:
-        """Trainings go where the encoders run: they want the same hardware."""
+        """Name of the queue; trainings go to the encoders' queue, since they need the same hardware."""
         return "encode" if self.job.startswith("train-") else self.queue
 
 
 class Reconcile(Message):
-    """Find what is stale from Qdrant alone and enqueue it."""
+    """Search Qdrant for stale points and pending jobs, and enqueue their work."""
 
     task = "llmrec.reconcile"
     queue = "batch"
-    everything: bool = Field(False, description="Also what has been announced a moment ago.")
+    everything: bool = Field(False, description="Also enqueue work that was announced a moment ago.")
 
 
 MESSAGES: tuple[type[Message], ...] = (

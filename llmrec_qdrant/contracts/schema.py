@@ -1,4 +1,4 @@
-"""The contracts as JSON Schema files; written by ``make schemas``."""
+"""Exports the contracts as JSON Schema files; ``make schemas`` runs it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def schema_texts() -> dict[str, str]:
 
 
 def write_schemas(folder: str | Path) -> None:
-    """Write the JSON Schema files of all public contracts."""
+    """Write the JSON Schema files of all public contracts to ``folder``, which is created if it is missing."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schema_texts().items():

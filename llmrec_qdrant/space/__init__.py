@@ -1,1 +1,1 @@
-"""How a space lies in Qdrant: names, ids, payload keys and conditions."""
+"""How a space is stored in Qdrant: names, ids, payload keys and conditions."""

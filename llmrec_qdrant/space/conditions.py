@@ -1,4 +1,4 @@
-"""Qdrant filters on our own payload keys. Every such filter is built here."""
+"""Builds every Qdrant filter on the bookkeeping and the other payload keys of the product."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ __all__ = [
 ]
 
 NEVER = models.Filter(must=[models.HasIdCondition(has_id=[])])
-"""Matches no point: an upsert under it stores new points and leaves existing ones alone."""
+"""Matches no point: an upsert with this filter stores new points and leaves existing points alone."""
 
 
 # --- conditions: parts of a filter ----------------------------------------------------------------
 
 
 def equals(key: str, value: Any) -> models.FieldCondition:
-    """The payload value ``key`` is ``value``, or a list that contains it."""
+    """Condition: the payload value ``key`` equals ``value``, or is a list that contains it."""
     return models.FieldCondition(key=key, match=models.MatchValue(value=value))
 
 
 def one_of(key: str, values: Sequence[Any]) -> models.FieldCondition:
-    """The payload value ``key`` is one of ``values``, or a list that contains one of them."""
+    """Condition: the payload value ``key`` is one of ``values``, or a list that contains one of them."""
     return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
 
 
 def has_id(*points: str) -> models.HasIdCondition:
-    """The point has one of these ids."""
+    """Condition: the point has one of these ids."""
     return models.HasIdCondition(has_id=list(points))
 
 
 def stale() -> models.FieldCondition:
-    """The vectors lag their source."""
+    """Condition: the vectors are older than their source."""
     return equals(Key.STALE, True)
 
 
 def set_aside() -> models.FieldCondition:
-    """The point failed too often and waits for an edit or a retry."""
+    """Condition: the point failed too often, and waits for an edit or a retry."""
     return equals(Key.SET_ASIDE, True)
 
 
@@ -61,27 +61,27 @@ def set_aside() -> models.FieldCondition:
 
 
 def where(*conditions: Any) -> models.Filter:
-    """All conditions hold; conditions may be filters."""
+    """Filter: all conditions hold; a condition may itself be a filter."""
     return models.Filter(must=list(conditions))
 
 
 def none_of(*conditions: Any) -> models.Filter:
-    """No condition holds."""
+    """Filter: no condition holds."""
     return models.Filter(must_not=list(conditions))
 
 
 def only(*points: str) -> models.Filter:
-    """The points with these ids. Unlike a list of ids, a filter accepts ids that do not exist."""
+    """Filter: the points with these ids. Unlike a list of ids, a filter accepts ids that do not exist."""
     return where(has_id(*points))
 
 
 def tenant_filter(tenant: str | None) -> models.Filter | None:
-    """The points of a tenant; None where no tenant is bound. Tenancy becomes a condition here and nowhere else."""
+    """Filter: the points of a tenant; None without a tenant. Tenancy becomes a condition here and nowhere else."""
     return None if tenant is None else where(equals(Key.TENANT, tenant))
 
 
 def all_of(*filters: models.Filter | None) -> models.Filter | None:
-    """The conjunction of filters, None for none."""
+    """Combine filters: all of them hold; None for no filters."""
     present = [part for part in filters if part is not None]
     if len(present) < 2:
         return present[0] if present else None
@@ -89,9 +89,9 @@ def all_of(*filters: models.Filter | None) -> models.Filter | None:
 
 
 def unchanged(points: Sequence[Point], key: str) -> models.Filter:
-    """These points, as long as each still has the source that was read.
+    """Filter: these points, as long as each still has the source that was read.
 
-    ``key`` names the digest or revision of the source. Digests of two points differ, so one filter serves them all.
+    ``key`` is the payload key of the source's digest or revision. No two points share a digest, so one filter serves all.
     """
     values = list({str(point.get(key)) for point in points})
     return where(has_id(*(point.id for point in points)), one_of(key, values))

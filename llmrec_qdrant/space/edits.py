@@ -1,4 +1,4 @@
-"""The operations that turn a stored item or text into its new source."""
+"""Builds the update operations that give a stored item or text a new source."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ __all__ = ["edits", "same_text"]
 
 
 def edits(stored: Point, source: Mapping[str, Any]) -> list[Any]:
-    """Operations after which a stored point has this source; what workers own stays.
+    """Return the operations that give a stored point a new source; empty if it has this source already.
 
-    ``source`` is the flat payload as a write owns it. Qdrant carries out one operation at a time, and a crash in between must
-    not leave a new text with old vectors. So a point whose text changes is marked stale before and after, and gets a digest
-    that nobody has read before its text changes: a worker that has encoded the old text writes nothing.
+    ``source`` holds the keys of the flat payload that a write owns; the keys that workers own keep their values. Qdrant applies
+    one operation at a time, and a crash in between must not leave a new text with old vectors. So a point whose text changes
+    is first marked stale and given a digest that no worker has read, then gets the text, and is marked stale again: a worker
+    that has encoded the old text writes nothing.
     """
     before = {key: value for key, value in stored.payload.items() if key not in WORKERS_OWN}
     if before == source:
         return []
     condition = only(stored.id)
     gone = sorted(before.keys() - source.keys())
-    if any(not re.fullmatch(r"[\w-]+", key) for key in gone):  # no path of Qdrant names such a key
+    if any(not re.fullmatch(r"[\w-]+", key) for key in gone):  # no Qdrant path can name such a key
         derived = {key: value for key, value in stored.payload.items() if key in WORKERS_OWN}
         whole = models.SetPayload(payload=nested({**source, **derived, **FRESH}), filter=condition)
         return [models.OverwritePayloadOperation(overwrite_payload=whole)]
@@ -48,6 +49,6 @@ def edits(stored: Point, source: Mapping[str, Any]) -> list[Any]:
 def same_text(stored: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
     """Whether two flat payloads have the same text.
 
-    The digest alone does not say so: of two writes at the same time, the text of one and the digest of the other may stay.
+    Equal digests are not enough: two simultaneous writes may leave the text of one and the digest of the other.
     """
     return all(stored.get(key) == source.get(key) for key in (Key.SRC_HASH, Key.TITLE, Key.TEXT))

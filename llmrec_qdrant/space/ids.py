@@ -1,4 +1,4 @@
-"""External ids → point ids and sparse indices. Stable for ever: stored data depends on them."""
+"""External ids → point ids and sparse indices. The mapping must never change: stored data depends on it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _NAMESPACE = uuid.UUID("6f1d7ad5-5f9b-5c0e-9b0e-2f6c0d4c6e11")
 
 
 def point_id(kind: Kind, external: str, tenant: str | None = None) -> str:
-    """The Qdrant point id of an external id: UUIDv5 of (tenant, kind, id).
+    """Return the Qdrant point id of an external id: the UUIDv5 of (tenant, kind, id).
 
     The parts are joined with a character that ids cannot contain, so no two triples collide.
-    Raises :class:`~llmrec_qdrant.errors.InvalidInput` for what cannot be the id of an item or user.
+    Raises :class:`~llmrec_qdrant.errors.InvalidInput` for a value that cannot be the id of an item or user.
 
     >>> point_id("item", "tt1") == point_id("item", "tt1")
     True
@@ -35,15 +35,14 @@ def point_id(kind: Kind, external: str, tenant: str | None = None) -> str:
 
 @lru_cache(maxsize=200_000)
 def sparse_index(name: str, tenant: str | None = None) -> int:
-    """A stable 32-bit index of an item id (``collab`` leg) or a word stem (``tfidf`` leg).
+    """Return the 32-bit index of an item id (``collab`` leg) or a word stem (``tfidf`` leg).
 
-    Two names share an index once in about four thousand million pairs; a collision adds a little
-    noise to one score and nothing else.
+    The chance that two names share an index is 2⁻³², and a collision only adds a little noise to one score.
     """
     digest = hashlib.blake2b(f"{tenant or ''}\x1f{name}".encode("utf-8", "replace"), digest_size=4)
     return int.from_bytes(digest.digest(), "big")
 
 
 def digest(*parts: str | None) -> str:
-    """Digest of what a vector is made from. The id is among the parts, so digests of two points differ."""
+    """Return a digest of the source of a vector. Callers pass the id among the parts, so no two points share a digest."""
     return hashlib.sha256("\x1f".join(part or "" for part in parts).encode("utf-8", "replace")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""An interest as it lies in a user's payload: readable, with the titles of its evidence."""
+"""The stored form of an interest in a user's payload: readable, with the titles of its evidence."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["read_interest", "stored_interest"]
 
 
 def stored_interest(interest: Interest) -> dict[str, Any]:
-    """The stored form, what people read first: each item of the evidence with its title.
+    """Return the stored form: what people read comes first, and each item of the evidence has its title.
 
-    The steering is left out: it is the user's own setting and stored once, beside the interests.
+    The steering weight is left out: it is the user's own setting, stored once beside the interests.
     """
     evidence = [{"id": item, "title": interest.titles.get(item, "")} for item in interest.items]
     values = interest.model_dump(mode="json", exclude={"items", "titles", "steer"})
@@ -22,7 +22,7 @@ def stored_interest(interest: Interest) -> dict[str, Any]:
 
 
 def read_interest(stored: Mapping[str, Any]) -> Interest:
-    """The interest that :func:`stored_interest` wrote."""
+    """Read an interest that :func:`stored_interest` wrote."""
     evidence = stored.get("items") or []
     titles = {item["id"]: item["title"] for item in evidence if isinstance(item, Mapping)}
     items = [item["id"] if isinstance(item, Mapping) else item for item in evidence]

@@ -7,8 +7,8 @@
        │          └─┘ ├──▶ failed
        └──────────────┴──▶ cancelled
 
-A running job has an owner, or none between two slices of work. Transitions are pure functions from a record to the next
-one; ``operations/jobs.py`` stores the next one only where the previous one is still stored.
+A running job has an owner, except between two slices of work. Transitions are pure functions from one record to the next;
+``operations/job_records.py`` stores the next record only if the previous one is still in place.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from llmrec_qdrant.space.points import BOOKKEEPING, Point
 __all__ = ["JOB_INDEXES", "MAX_ATTEMPTS", "REVISION", "IllegalTransition", "JobRecord"]
 
 MAX_ATTEMPTS = 3
-"""Times a job is taken up without getting further; then it fails."""
+"""Attempts without progress after which a job fails."""
 MAX_REASON = 500
-"""Characters of a reason."""
+"""Characters of a reason that are stored."""
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     "waiting": frozenset({"running", "failed", "cancelled"}),
     "running": frozenset({"running", "done", "failed", "cancelled"}),
@@ -36,42 +36,44 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     "failed": frozenset(),
     "cancelled": frozenset(),
 }
+"""State → states that may follow it."""
 BOOKKEEPING_FIELDS = ("owner", "heartbeat_at", "attempts", "cursor", "revision")
-"""Fields that only the product reads."""
+"""Fields stored in the nested bookkeeping object."""
 REVISION = f"{BOOKKEEPING}.revision"
-"""Payload path of what changes with every write."""
+"""Payload path of the revision, which changes with every write."""
 JOB_INDEXES = {"kind": "keyword", "state": "keyword", REVISION: "keyword"}
+"""Payload key → kind of its index."""
 
 
 class IllegalTransition(LlmrecError):
-    """A finished job cannot change."""
+    """A job cannot go from its state to the requested one: it has ended."""
 
 
 class JobRecord(JobStatus):
-    """A job as it is stored: its status, and the bookkeeping of the workers."""
+    """A job as stored in Qdrant: its status, and the bookkeeping of the workers."""
 
-    attempts: int = Field(0, description="Times it was taken up since it last got further.")
-    cursor: dict[str, Any] = Field(default_factory=dict, description="Where its worker goes on.")
+    attempts: int = Field(0, description="Times it was taken up since it last made progress.")
+    cursor: dict[str, Any] = Field(default_factory=dict, description="Where its worker continues.")
     revision: str = Field("", description="Changes with every write.")
 
     @classmethod
     def new(cls, kind: JobKind, number: int, options: Mapping[str, Any], at: str) -> Self:
-        """A job that waits for a worker."""
+        """Return a new job that waits for a worker."""
         return cls(id=f"{kind}-{number}", kind=kind, options=dict(options), created_at=at)
 
     @classmethod
     def of(cls, point: Point) -> Self:
-        """A record from its point."""
+        """Read a record from its point."""
         return cls(**{key.removeprefix(f"{BOOKKEEPING}."): value for key, value in point.payload.items()})
 
     @staticmethod
     def point_of(job: str) -> str:
-        """Point id of a job."""
+        """Return the point id of a job."""
         return point_id("job", job)
 
     @property
     def point(self) -> str:
-        """Point id."""
+        """Point id of this job."""
         return self.point_of(self.id)
 
     @property
@@ -80,13 +82,13 @@ class JobRecord(JobStatus):
         return int(self.id.rpartition("-")[2])
 
     def payload(self) -> dict[str, Any]:
-        """Flat payload: what people read first, bookkeeping last."""
+        """Return the flat payload: what people read first, bookkeeping last."""
         values = self.model_dump(mode="json")
         inside = {f"{BOOKKEEPING}.{key}": values.pop(key) for key in BOOKKEEPING_FIELDS}
         return values | inside
 
     def status(self) -> JobStatus:
-        """The public part."""
+        """Return the public part of the record."""
         return JobStatus(**self.model_dump(include=set(JobStatus.model_fields)))
 
     # --- transitions ------------------------------------------------------------------------------
@@ -97,35 +99,35 @@ class JobRecord(JobStatus):
         return self.model_copy(update={"state": state, **values})
 
     def claimed(self, owner: str, at: str) -> Self:
-        """``owner`` takes it up. Counts as an attempt until it gets further."""
+        """``owner`` takes the job up; this counts as an attempt until the job makes progress."""
         began = self.started_at or at
         return self._to("running", owner=owner, heartbeat_at=at, attempts=self.attempts + 1, started_at=began)
 
     def reported(self, at: str, **progress: Any) -> Self:
-        """A heartbeat, with new values of stage, done, total or note."""
+        """The owner sends a heartbeat, with new values of stage, done, total or note."""
         return self._to("running", heartbeat_at=at, **progress)
 
-    def kept(self, cursor: Mapping[str, Any]) -> Self:
-        """The next worker goes on at ``cursor``."""
+    def with_cursor(self, cursor: Mapping[str, Any]) -> Self:
+        """The next worker continues at ``cursor``, which is merged into the earlier one."""
         return self._to("running", cursor={**self.cursor, **cursor})
 
     def advanced(self, cursor: Mapping[str, Any]) -> Self:
-        """It got further: as :meth:`kept`, and earlier attempts are forgiven."""
-        return self.kept(cursor).model_copy(update={"attempts": 0})
+        """The job makes progress: as :meth:`with_cursor`, and the count of attempts starts again."""
+        return self.with_cursor(cursor).model_copy(update={"attempts": 0})
 
     def released(self, at: str, reason: str = "", forgiven: bool = True) -> Self:
-        """Its owner lets go of it, and it goes on; ``forgiven``: this was no failed attempt."""
+        """The owner gives the job back for another worker; ``forgiven``: this does not count as a failed attempt."""
         attempts = 0 if forgiven else self.attempts
         return self._to("running", owner="", heartbeat_at=at, reason=reason[:MAX_REASON], attempts=attempts)
 
     def finished(self, result: Mapping[str, Any], at: str) -> Self:
-        """It has a result."""
+        """The job ends with a result."""
         return self._to("done", result=dict(result), reason="", finished_at=at)
 
     def failed(self, reason: str, at: str) -> Self:
-        """It ends without a result."""
+        """The job ends without a result."""
         return self._to("failed", reason=reason[:MAX_REASON], finished_at=at)
 
     def cancelled(self, reason: str, at: str) -> Self:
-        """It is stopped before its end."""
+        """The job is stopped before its end."""
         return self._to("cancelled", reason=reason[:MAX_REASON], finished_at=at)

@@ -1,6 +1,6 @@
 """How a space is stored in Qdrant: names of collections, aliases, vectors, payload keys and metadata.
 
-Nobody outside this module spells the name of a collection, a vector or a payload key.
+No other module spells out the name of a collection, a vector or a payload key.
 
 ====================  =========  ==========================================================
 collection            versioned  holds
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""Format of the stored data; rises when older data can no longer be read."""
+"""Version of the storage format; raised when older data can no longer be read."""
 
 DENSE: Literal["dense"] = "dense"
 
@@ -53,9 +53,10 @@ INTERESTS = "interests"
 CollectionKind = Literal["items", "users", "topics", "texts", "events", "jobs"]
 
 COLLECTION_KINDS: tuple[CollectionKind, ...] = ("items", "users", "topics", "texts", "events", "jobs")
+"""Every kind of collection of a space."""
 
 PLAIN: frozenset[CollectionKind] = frozenset({"events", "jobs"})
-"""Kinds without versions."""
+"""Kinds of collections without versions."""
 
 
 def _bookkeeping(name: str) -> str:
@@ -63,7 +64,7 @@ def _bookkeeping(name: str) -> str:
 
 
 class Key:
-    """Keys of a flat payload: what people read, and the paths of the bookkeeping."""
+    """Keys of flat payloads: those that people read, and the paths of the bookkeeping."""
 
     # --- what people read -------------------------------------------------------------------------
     ITEM_ID = "item_id"
@@ -74,18 +75,18 @@ class Key:
     TITLE = "title"
     TEXT = "text"
     TOPICS = "topics"
-    """Of an item: labels of its topics, for people and filters."""
+    """Items: labels of the topics, for people and filters."""
     TOPIC_IDS = "topic_ids"
-    """Of an item: ids of its topics, which outlive a change of label."""
+    """Items: ids of the topics, which stay the same when a label changes."""
     TERMS = "terms"
-    """Words: of an item by frequency, of a user by interest."""
+    """Items: most frequent words; users: strongest words."""
     POPULARITY = "popularity"
     INTERESTS = INTERESTS
-    """Of a user: interests in words; the vector of the same name holds one row for each."""
+    """Users: interests in readable form; the multivector of the same name has one row per interest."""
     RECENT = "recent"
-    """Of a user: the last ten events with the titles of their items, newest first."""
+    """Users: the latest ten events with the titles of their items, newest first."""
     STEER = "steer"
-    """Of a user: topic → weight, set by the user. Not derived from anything: workers keep it."""
+    """Users: topic → weight, as the user set it. It cannot be derived again, so workers never overwrite it."""
     N_EVENTS = "n_events"
     UPDATED_AT = "updated_at"
     TYPE = "type"
@@ -94,45 +95,45 @@ class Key:
     SESSION = "session"
     LABEL = "label"
     LABEL_BY = "label_by"
-    """Of a topic: who named it; a label by an admin is never replaced."""
+    """Topics: who chose the label; a label chosen by an admin is never replaced."""
     KEYWORDS = "keywords"
     SIZE = "size"
     EXAMPLES = "examples"
 
     # --- bookkeeping ------------------------------------------------------------------------------
     SRC_HASH = _bookkeeping("src_hash")
-    """Digest of the source of the vectors; guards every write of a worker."""
+    """Digest of the source of the vectors; a worker writes only if it is unchanged."""
     REVISION = _bookkeeping("revision")
-    """Of a user: changes with every new event; guards every write of a worker."""
+    """Users: changes with every new event; a worker writes only if it is unchanged."""
     STALE = _bookkeeping("stale")
-    """True: the vectors lag their source."""
+    """True: the vectors are older than their source."""
     LEGS = _bookkeeping("legs")
     """Names of the vectors that the point has."""
     MODEL = _bookkeeping("model")
-    """What made the vectors; see :attr:`SpaceConfig.encoder_id`."""
+    """Encoder of the vectors; see :attr:`SpaceConfig.encoder_id`."""
     EMBEDDED_AT = _bookkeeping("embedded_at")
     COLLAB_SINCE = _bookkeeping("collab_since")
-    """Of an item: time of the first event that its collab leg does not include."""
+    """Items: time of the first event that the collab leg does not include."""
     FIT = _bookkeeping("topics_fit")
-    """Of an item: the fit that its topic belongs to; of a topic: the fit that wrote it. Outdated if it is not the last fit."""
+    """Items: the fit that assigned the topic; topics: the fit that wrote them. Outdated unless it is the last fit."""
     CUT = _bookkeeping("cut")
-    """Of a topic: the score below which an item is an outlier, with and without a dense vector."""
+    """Topics: the score below which an item is an outlier, with and without a dense vector."""
     FOLDING = _bookkeeping("folding")
-    """Of a user: digest of the settings that made its vectors, and the fit of topics that its interests belong to."""
+    """Users: digest of the settings behind the vectors, and the topic fit behind the interests."""
     SEEN = _bookkeeping("seen")
-    """Of a user: ids of items, latest first."""
+    """Users: ids of seen items, latest first."""
     LAST = _bookkeeping("last_taken")
-    """Of a user: the item of the latest event that counts for its item."""
+    """Users: the item of the latest event with a positive weight."""
     WAITING = _bookkeeping("waiting")
-    """Of a user: items of events that were not in the catalogue, or not encoded, at the last refresh."""
+    """Users: items of events that were missing from the catalogue, or not encoded, at the last refresh."""
     FOLDED = _bookkeeping("folded")
-    """Of an event: the vectors of its user include it."""
+    """Events: whether the vectors of the user include the event."""
     LEASE = _bookkeeping("lease")
-    """Until this time a worker has the point, and reconcile does not enqueue it again."""
+    """Until this time a worker holds the point, and reconcile does not enqueue it again."""
     ATTEMPTS = _bookkeeping("attempts")
-    """Tries since the last success; see workers/storage/attempts.py."""
+    """Attempts since the last success; see workers/storage/attempts.py."""
     SET_ASIDE = _bookkeeping("set_aside")
-    """True: the point failed too often, and waits for an edit or for `llmrec retry`."""
+    """True: the point failed too often, and waits for an edit or for `llmrec failures --retry`."""
     SET_ASIDE_WHY = _bookkeeping("set_aside_why")
 
 
@@ -146,7 +147,7 @@ ITEM_INTERNAL = (
 
 
 def own_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's own fields of a flat item payload."""
+    """Return the caller's own fields of a flat item payload."""
     return {
         key: value
         for key, value in payload.items()
@@ -155,12 +156,12 @@ def own_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 ITEM_HEAVY = (Key.TEXT, BOOKKEEPING)
-"""What a list of recommendations does not need to carry."""
+"""Payload keys that a list of recommendations leaves out, since they are large and not shown."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Names of one space: of its aliases, or, with a version, of that version's collections.
+    """The collection names of a space: its aliases or, with a version, the collections of that version.
 
     >>> Space("movies").items, Space("movies").at(2).items, Space("movies").at(2).events
     ('movies_items', 'movies_items_v2', 'movies_events')
@@ -176,85 +177,85 @@ class Space:
             )
 
     def at(self, version: int | None) -> Space:
-        """The same space, one version of it."""
+        """Return the same space at one version; None: the aliases."""
         return replace(self, version=version)
 
     def collection(self, kind: CollectionKind) -> str:
-        """The alias, or the collection of the version; events are never versioned."""
+        """Return the alias, or with a version its collection; events and jobs have no versions."""
         return self.alias(kind) if self.version is None else self.versioned(kind, self.version)
 
     def alias(self, kind: CollectionKind) -> str:
-        """The name that readers use."""
+        """Return the name that readers use."""
         return f"{self.name}_{kind}"
 
     @classmethod
     def of_alias(cls, alias: str) -> Space | None:
-        """The space whose items an alias names; None if it names something else."""
-        name, found, rest = alias.rpartition("_items")
-        return cls(name) if found and not rest and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name) else None
+        """Return the space whose items an alias points to; None for any other alias."""
+        name, separator, rest = alias.rpartition("_items")
+        return cls(name) if separator and not rest and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name) else None
 
     def versioned(self, kind: CollectionKind, version: int = 1) -> str:
-        """The collection of a version; events are never versioned."""
+        """Return the collection of a version; events and jobs have no versions."""
         return self.alias(kind) if kind in PLAIN else f"{self.alias(kind)}_v{version}"
 
     @property
     def items(self) -> str:
-        """Items, three legs."""
+        """Collection of the items, with three legs."""
         return self.collection("items")
 
     @property
     def users(self) -> str:
-        """Users, three legs and the interests."""
+        """Collection of the users, with three legs and the interests."""
         return self.collection("users")
 
     @property
     def texts(self) -> str:
-        """Free texts: searches, reviews, queries."""
+        """Collection of the free texts: searches, reviews, queries."""
         return self.collection("texts")
 
     @property
     def topics(self) -> str:
-        """Topics."""
+        """Collection of the topics."""
         return self.collection("topics")
 
     @property
     def events(self) -> str:
-        """Events: the source of all users."""
+        """Collection of the events, the source of all users."""
         return self.alias("events")
 
     @property
     def jobs(self) -> str:
-        """Jobs."""
+        """Collection of the jobs."""
         return self.alias("jobs")
 
 
 # --- metadata of the items collection --------------------------------------------------------------
 
 COLLAB_FIT = "collab_fit"
-"""What the collab leg was fitted on."""
+"""Events and settings that the collab leg was last fitted on."""
 
 TOPICS_FIT = "topics_fit"
-"""Progress of the last fit of topics; see workers/topics/record.py."""
+"""Progress of the last topic fit; see workers/topics/record.py."""
 
 TOPICS_EDITED = "topics_edited"
-"""Time of the last change of a topic's label."""
+"""Time when a topic was last renamed."""
 
 TRIAL = "trial"
-"""Heartbeat of a measurement in this space; see workers/evaluation."""
+"""Heartbeat of the measurement that this space was created for; see workers/evaluation."""
 
 MIGRATION = "migration"
 """Which job fills this version, and whether it is ready; see operations/reembed.py."""
 
 
 def metadata(config: SpaceConfig) -> dict[str, Any]:
-    """What the metadata of the items collection records of its space."""
+    """Return the metadata that the items collection stores: format and configuration of its space."""
     return {"llmrec": {"format": FORMAT, "config": config.model_dump(mode="json")}}
 
 
 def read_metadata(space: Space, stored: dict[str, Any] | None) -> SpaceConfig:
-    """The configuration stored in the metadata of the items collection.
+    """Read the configuration from the metadata of the items collection.
 
-    Raises :class:`SpaceMismatch` for a collection that is not ours, or of another format.
+    Raises :class:`SpaceMismatch` for a collection that llmrec did not create, or one of another format.
     """
     ours = (stored or {}).get("llmrec")
     if not isinstance(ours, dict):
@@ -264,12 +265,16 @@ def read_metadata(space: Space, stored: dict[str, Any] | None) -> SpaceConfig:
     if ours.get("format") != FORMAT:
         raise SpaceMismatch(
             f"space {space.name!r} has format {ours.get('format')!r}, this version of llmrec reads format {FORMAT}: "
-            "load its items and events anew into a space of another name (`llmrec init`, `llmrec load`), or install the version of llmrec that wrote it"
+            "load its items and events again into a space of another name (`llmrec init`, `llmrec load`), or install the version of "
+            "llmrec that wrote it"
         )
     try:
         return SpaceConfig.parse(ours["config"])
     except (KeyError, InvalidInput) as error:
-        raise SpaceMismatch(f"the stored configuration of space {space.name!r} cannot be read: {error}") from None
+        raise SpaceMismatch(
+            f"the stored configuration of space {space.name!r} cannot be read: {error}; install the version of llmrec that "
+            "wrote it, or create a space of another name"
+        ) from None
 
 
 WORKERS_OWN = frozenset(
@@ -287,9 +292,10 @@ WORKERS_OWN = frozenset(
         *WORK,
     }
 )
+"""Keys that workers write and writes of the caller leave alone."""
 
 FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.SET_ASIDE: False}
-"""The bookkeeping of a point with a new source: all work on it is still to do."""
+"""Bookkeeping of a point with a new source: no work has been done on it."""
 
 _NEW_ITEM: dict[str, Any] = {Key.TOPICS: [], Key.TOPIC_IDS: [], Key.TERMS: [], Key.POPULARITY: 0.0}
 _NEW_TEXT: dict[str, Any] = {Key.TERMS: []}
@@ -299,25 +305,25 @@ _NEW_USER: dict[str, Any] = {
 
 
 def new_item(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The first payload of an item, from what a write owns."""
+    """Return the first payload of an item; ``source`` holds the keys that a write owns."""
     return _first_payload(source, _NEW_ITEM)
 
 
 def new_text(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The first payload of a free text, from what a write owns."""
+    """Return the first payload of a free text; ``source`` holds the keys that a write owns."""
     return _first_payload(source, _NEW_TEXT)
 
 
 def new_user(user: str, tenant: str, revision: str) -> dict[str, Any]:
-    """The first payload of a user."""
+    """Return the first payload of a user."""
     source = {Key.USER_ID: user, Key.TENANT: tenant, Key.REVISION: revision}
     return {**_first_payload(source, _NEW_USER), Key.SEEN: []}
 
 
 def _first_payload(source: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str, Any]:
-    """All keys in the order people read them; Qdrant keeps the order of the first write.
+    """Return all keys in the order people read them; Qdrant keeps the order of the first write.
 
-    First what a write owns, then what workers derive from it, the tenant, and the bookkeeping.
+    Keys that a write owns come first, then those that workers derive, the tenant, and the bookkeeping.
     """
     last = {Key.TENANT: source.get(Key.TENANT, "")}
     first = {key: value for key, value in source.items() if key not in last}

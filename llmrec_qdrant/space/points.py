@@ -1,6 +1,6 @@
-"""Points as this package reads and writes them: with a flat payload.
+"""Points as the code reads and writes them: with a flat payload.
 
-In Qdrant a payload shows first what people read, and last one nested object with the bookkeeping. In code it is flat: a
+In Qdrant a payload holds what people read first, and one nested object with the bookkeeping last. In code it is flat: a
 bookkeeping key is the path ``bookkeeping.NAME``, the same path that filters and indexes use.
 """
 
@@ -15,13 +15,13 @@ from qdrant_client import models
 __all__ = ["BOOKKEEPING", "Point", "flat", "nested", "new_point", "set_payload"]
 
 BOOKKEEPING = "bookkeeping"
-"""Payload key of the nested object that holds what only the product reads."""
+"""Payload key of the nested object that only the product reads."""
 _PREFIX = f"{BOOKKEEPING}."
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One stored point. Unread parts are empty."""
+    """One stored point. Parts that were not read are empty."""
 
     id: str
     payload: dict[str, Any] = field(default_factory=dict)
@@ -32,29 +32,29 @@ class Point:
 
     @classmethod
     def of(cls, record: models.Record | models.ScoredPoint) -> Point:
-        """A point from an answer of the Qdrant client."""
+        """Convert a record or search hit of the Qdrant client."""
         vectors = record.vector if isinstance(record.vector, dict) else {}
         score = float(record.score) if isinstance(record, models.ScoredPoint) else 0.0
         return cls(str(record.id), flat(record.payload or {}), vectors, score)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """A payload value; ``default`` where it is missing or null."""
+        """Return a payload value; ``default`` if it is missing or null."""
         value = self.payload.get(key)
         return default if value is None else value
 
     def dense(self, name: str) -> list[float] | None:
-        """A dense vector, None if the point has none of that name."""
+        """Return the dense vector ``name``; None if the point has none."""
         vector: list[float] | None = self.vectors.get(name)
         return vector
 
     def sparse(self, name: str) -> models.SparseVector | None:
-        """A sparse vector, None if the point has none of that name."""
+        """Return the sparse vector ``name``; None if the point has none."""
         vector: models.SparseVector | None = self.vectors.get(name)
         return vector
 
 
 def flat(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored payload with the bookkeeping under its paths.
+    """Flatten a stored payload: bookkeeping keys become paths.
 
     >>> flat({"title": "Jaws", "bookkeeping": {"stale": True}})
     {'title': 'Jaws', 'bookkeeping.stale': True}
@@ -67,7 +67,7 @@ def flat(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored form of a flat payload: bookkeeping last.
+    """Nest a flat payload into its stored form: bookkeeping last.
 
     >>> nested({"bookkeeping.stale": True, "title": "Jaws"})
     {'title': 'Jaws', 'bookkeeping': {'stale': True}}
@@ -83,15 +83,15 @@ def _split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def new_point(point: str, values: Mapping[str, Any], vectors: Mapping[str, Any] | None = None) -> models.PointStruct:
-    """A whole point to be stored, from a flat payload."""
+    """Return a whole point to store, from a flat payload and named vectors."""
     return models.PointStruct(id=point, vector=dict(vectors or {}), payload=nested(values))
 
 
 def set_payload(values: Mapping[str, Any], condition: models.Filter) -> Sequence[models.SetPayloadOperation]:
-    """Operations that set these keys of a flat payload on all matching points, and leave the other keys alone.
+    """Return operations that set these keys of a flat payload on all matching points and leave other keys alone.
 
-    Qdrant sets the keys of one object per operation, so bookkeeping comes second: whatever it says of the readable keys
-    is true when it is written.
+    One operation sets the keys of one object. The bookkeeping is set second, so that it is never ahead of the keys it
+    describes.
     """
     readable, inside = _split(values)
     parts = [(readable, None), (inside, BOOKKEEPING)]

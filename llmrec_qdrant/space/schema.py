@@ -1,4 +1,4 @@
-"""Vectors and payload indexes of each kind of collection."""
+"""The vectors and payload indexes of each kind of collection."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def _interests(config: SpaceConfig) -> models.VectorParams:
 
 
 def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
-    """Arguments of ``create_collection`` for one kind.
+    """Return the arguments of ``create_collection`` for one kind of collection.
 
-    ``tfidf`` of items carries Qdrant's IDF modifier: stored values are term frequencies and the
-    server multiplies each *query* value by the live inverse document frequency, so IDF is never stale.
+    The ``tfidf`` vector has Qdrant's IDF modifier: stored values are term frequencies, and the server multiplies each
+    *query* value by the current inverse document frequency, so IDF is never stale.
     """
     dense = {DENSE: _dense(config)}
     sparse = {
@@ -71,7 +71,7 @@ _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
 
 
 def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
-    """Payload key → index schema; to be created before any data."""
+    """Return payload key → index schema; create these indexes before storing data."""
     if kind == "jobs":
         return dict(JOB_INDEXES)
     own: dict[str, Any] = dict(_BUILT_IN[kind])
@@ -81,5 +81,5 @@ def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
 
 
 def filterable(config: SpaceConfig) -> frozenset[str]:
-    """Payload keys of items on which a filter is fast."""
+    """Return the indexed payload keys of items, which filters may use."""
     return frozenset(indexes("items", config))

@@ -128,7 +128,7 @@ class Lease:
     def keep(self, **cursor: Any) -> None:
         """Remember where another worker would go on; stored with the next heartbeat."""
         with self._lock:
-            self._record = self._record.kept(cursor)
+            self._record = self._record.with_cursor(cursor)
 
     def advance(self, **cursor: Any) -> None:
         """As :meth:`keep`, and the job has got further: deaths before this point no longer count against it."""

@@ -48,12 +48,12 @@ def test_an_id_is_kept_as_it_is_and_an_integer_becomes_text(given: object, expec
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("", "an id must not be empty or begin or end with white space, not ''"),
-        (" tt1", "an id must not be empty or begin or end with white space, not ' tt1'"),
-        ("tt1\n", r"an id must not be empty or begin or end with white space, not 'tt1\n'"),
-        ("\u3000tt1", r"an id must not be empty or begin or end with white space, not '\u3000tt1'"),
-        ("a" * 257, "an id may have 256 characters, and this one has 257"),
-        ("a" * 1_000_000, "an id may have 256 characters, and this one has 1,000,000"),
+        ("", "an id must not be empty, nor begin or end with white space: ''"),
+        (" tt1", "an id must not be empty, nor begin or end with white space: ' tt1'"),
+        ("tt1\n", r"an id must not be empty, nor begin or end with white space: 'tt1\n'"),
+        ("\u3000tt1", r"an id must not be empty, nor begin or end with white space: '\u3000tt1'"),
+        ("a" * 257, "an id may have at most 256 characters, and this one has 257"),
+        ("a" * 1_000_000, "an id may have at most 256 characters, and this one has 1,000,000"),
         ("a\x00b", r"an id must not contain control characters: '\x00' in 'a\x00b'"),
         ("a\x1fb", r"an id must not contain control characters: '\x1f' in 'a\x1fb'"),
         ("a\x7fb", r"an id must not contain control characters: '\x7f' in 'a\x7fb'"),

@@ -60,15 +60,15 @@ def test_defaults_are_not_shared() -> None:
         ({"prefetch": 10_001}, "SpaceConfig: 'prefetch': input should be less than or equal to 10000 (got 10001)"),
         (
             {"rating_scale": (5, 1)},
-            "SpaceConfig: 'input': rating_scale must rise from lowest to highest, not (5.0, 1.0)",
+            "SpaceConfig: 'input': rating_scale must be a lower and a higher finite number, not (5.0, 1.0)",
         ),
         (
             {"rating_scale": (3, 3)},
-            "SpaceConfig: 'input': rating_scale must rise from lowest to highest, not (3.0, 3.0)",
+            "SpaceConfig: 'input': rating_scale must be a lower and a higher finite number, not (3.0, 3.0)",
         ),
         (
             {"rating_scale": (math.nan, 1)},
-            "SpaceConfig: 'input': rating_scale must rise from lowest to highest, not (nan, 1.0)",
+            "SpaceConfig: 'input': rating_scale must be a lower and a higher finite number, not (nan, 1.0)",
         ),
         (
             {"event_weights": {"view": math.inf}},
@@ -76,20 +76,23 @@ def test_defaults_are_not_shared() -> None:
         ),
         (
             {"weights": {}},
-            "SpaceConfig: 'input': weights must be zero or more, at least one of them above zero, not {}",
+            "SpaceConfig: 'input': weights must be zero or more, and at least one above zero, not {}",
         ),
         (
             {"weights": {"dense": 0}},
-            "SpaceConfig: 'input': weights must be zero or more, at least one of them above zero, not {'dense': 0.0}",
+            "SpaceConfig: 'input': weights must be zero or more, and at least one above zero, not {'dense': 0.0}",
         ),
         (
             {"weights": {"x": 1}},
             "SpaceConfig: 'weights.x.[key]': input should be 'dense', 'tfidf' or 'collab' (got 'x')",
         ),
-        ({"fields": {"text": "text"}}, "SpaceConfig: 'fields': the product itself indexes ['text']: leave them out"),
+        (
+            {"fields": {"text": "text"}},
+            "SpaceConfig: 'fields': the fields ['text'] are reserved, and indexed already: leave them out",
+        ),
         (
             {"fields": {"bookkeeping.stale": "bool", "year": "integer"}},
-            "SpaceConfig: 'fields': the product itself indexes ['bookkeeping.stale']: leave them out",
+            "SpaceConfig: 'fields': the fields ['bookkeeping.stale'] are reserved, and indexed already: leave them out",
         ),
         ({"similarity": "dot"}, "SpaceConfig: 'similarity': input should be 'cosine' or 'pearson' (got 'dot')"),
         ({"half_life": 1}, "SpaceConfig: 'half_life': extra inputs are not permitted (got 1)"),

@@ -62,7 +62,7 @@ def test_a_number_that_is_no_unix_second_is_refused(given: object) -> None:
 
 def test_milliseconds_are_guessed_in_the_refusal() -> None:
     assert refusal(event, ts=1_700_000_000_000) == (
-        "Event: 'ts': a number means Unix seconds, and 1700000000000 is out of range: milliseconds?"
+        "Event: 'ts': a number means Unix seconds, and 1700000000000 is out of range: are these milliseconds?"
     )
 
 
@@ -85,7 +85,7 @@ def test_a_day_of_skew_is_forgiven_and_no_more() -> None:
     assert event(ts=now + timedelta(hours=23)).ts == now + timedelta(hours=23)
     later = now + timedelta(hours=25)
     assert refusal(event, ts=later) == (
-        f"Event: 'ts': {later.isoformat()} lies more than a day in the future: check the clock and the unit"
+        f"Event: 'ts': {later.isoformat()} lies more than a day in the future: check the clock, and that numbers are seconds"
     )
     assert "more than a day in the future" in refusal(event, ts=99_999_999_999)
 

@@ -24,7 +24,7 @@ def refusal(model: Any, /, **fields: Any) -> str:
 def test_a_text_may_have_a_million_characters() -> None:
     assert len(Item(id="a", text="星" * 1_000_000).text) == 1_000_000
     assert refusal(Item, id="a", title="x" * 1_000_001) == (
-        "Item: 'title': a text may have 1,000,000 characters, and this one has 1,000,001: send its beginning or a summary"
+        "Item: 'title': a text may have at most 1,000,000 characters, and this one has 1,000,001: send its beginning or a summary"
     )
 
 
@@ -50,7 +50,7 @@ def test_title_and_text_are_encoded_together(title: str, text: str, source: str)
 @pytest.mark.parametrize("name", [*sorted(RESERVED), "bookkeeping.stale", "bookkeeping[0]"])
 def test_names_of_the_product_are_refused_in_a_payload(name: str) -> None:
     assert refusal(Item, id="a", payload={name: 1}) == (
-        f"Item: 'payload': the names ['{name}'] are the product's own: rename these fields"
+        f"Item: 'payload': the field names ['{name}'] are reserved: rename these fields"
     )
 
 
@@ -67,7 +67,7 @@ def test_names_of_the_product_are_free_further_down() -> None:
 def test_a_payload_number_is_finite_wherever_it_stands(number: float) -> None:
     for payload in ({"a": number}, {"a": [1, {"b": number}]}, {"a": {"b": {"c": [number]}}}):
         assert refusal(Item, id="a", payload=payload) == (
-            "Item: 'payload': numbers must be finite: JSON knows neither NaN nor infinity"
+            "Item: 'payload': numbers must be finite: JSON has neither NaN nor infinity"
         )
 
 
@@ -82,7 +82,7 @@ def test_a_payload_has_64000_bytes_of_json() -> None:
     frame = len('{"a": ""}')
     assert Item(id="a", payload={"a": "x" * (64_000 - frame)}).payload["a"] == "x" * (64_000 - frame)
     assert refusal(Item, id="a", payload={"a": "x" * (64_001 - frame)}) == (
-        "Item: 'payload': a payload may have 64,000 bytes as JSON, and this one has 64,001"
+        "Item: 'payload': a payload may have at most 64,000 bytes as JSON, and this one has 64,001"
     )
     assert "this one has 64,002" in refusal(Item, id="a", payload={"a": "x" * (64_000 - frame - 1) + "星"})
 

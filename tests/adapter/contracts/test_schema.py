@@ -162,6 +162,7 @@ def test_both_refuse_a_text_over_a_million_characters(field: str) -> None:
     assert not validator("item").is_valid(longer)
     assert len(getattr(Item.parse(longest), field)) == 1_000_000
     with pytest.raises(
-        InvalidInput, match=rf"^Item: '{field}': a text may have 1,000,000 characters, and this one has 1,000,001"
+        InvalidInput,
+        match=rf"^Item: '{field}': a text may have at most 1,000,000 characters, and this one has 1,000,001",
     ):
         Item.parse(longer)

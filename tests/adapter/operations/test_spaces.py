@@ -48,7 +48,7 @@ def test_a_space_of_format_1_says_how_to_load_it_anew(rec: Recommender) -> None:
     with pytest.raises(SpaceMismatch) as caught:
         Recommender(rec._client, rec._queue, rec._space.name).status()
     assert str(caught.value) == (
-        f"space {rec.space!r} has format 1, this version of llmrec reads format 2: load its items and events anew into a space "
+        f"space {rec.space!r} has format 1, this version of llmrec reads format 2: load its items and events again into a space "
         "of another name (`llmrec init`, `llmrec load`), or install the version of llmrec that wrote it"
     )
 

@@ -15,7 +15,7 @@ AT = "2026-11-26T01:00:00.000000Z"
 EVENTS: dict[str, Any] = {
     "claim": lambda job: job.claimed("me", AT),
     "report": lambda job: job.reported(AT, stage="copying", done=3.0, total=9.0, note=""),
-    "keep": lambda job: job.kept({"offset": "a"}),
+    "keep": lambda job: job.with_cursor({"offset": "a"}),
     "advance": lambda job: job.advanced({"offset": "b"}),
     "release": lambda job: job.released(AT),
     "interrupt": lambda job: job.released(AT, "RuntimeError: no", forgiven=False),
