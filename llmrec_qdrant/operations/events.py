@@ -32,7 +32,7 @@ from llmrec_qdrant.space.ids import digest, point_id
 from llmrec_qdrant.space.layout import FRESH, Key, Space, new_user
 from llmrec_qdrant.space.points import new_point, set_payload
 
-__all__ = ["USERS_PER_MESSAGE", "EventLike", "forget_user", "mark_users", "store_events", "track"]
+__all__ = ["USERS_PER_MESSAGE", "EventLike", "forget_user", "mark_users", "marking", "store_events", "track"]
 
 USERS_PER_MESSAGE = 64
 """A unit of work of about a second, so that a killed worker loses little."""
@@ -109,11 +109,17 @@ def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
 
 def mark_users(space: Space, tenant: str | None, users: Mapping[str, str]) -> Steps[None]:
     """Create missing users (point id → user id) and mark all of them stale under a new revision."""
+    yield from calls.update(space.users, marking(tenant, users))
+
+
+def marking(tenant: str | None, users: Mapping[str, str], steer: Mapping[str, float] | None = None) -> list[Any]:
+    """Operations of :func:`mark_users`; a user that they create begins with these weights of topics."""
     revision = uuid.uuid4().hex
     marks = {**FRESH, Key.REVISION: revision}
-    points = [new_point(point, new_user(name, tenant or "", revision)) for point, name in users.items()]
+    first = {Key.STEER: dict(steer or {})}
+    points = [new_point(point, new_user(name, tenant or "", revision) | first) for point, name in users.items()]
     insert = models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=NEVER))
-    yield from calls.update(space.users, [insert, *set_payload(marks, only(*users))])
+    return [insert, *set_payload(marks, only(*users))]
 
 
 def forget_user(bound: Bound, user: str) -> Steps[int]:

@@ -11,7 +11,7 @@ from llmrec_qdrant.contracts.messages import RefreshUsers
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.events import mark_users
+from llmrec_qdrant.operations.events import marking
 from llmrec_qdrant.operations.interests import interests_of
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.topics import find_topic
@@ -38,17 +38,22 @@ def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Inte
     if value > 1 and len(boosted) >= MAX_BOOSTED:
         raise InvalidInput(f"{user!r} already boosts {MAX_BOOSTED} topics: set the weight of one of them to 1 first")
     weights = {known.id: float(value)}
-    yield from on_every_version(bound.space, partial(_steer_at, bound, user, stored.point, weights))
-    if not stored.known:  # a user without events: the refresh notes that there is nothing to fold
+    marked = yield from on_every_version(bound.space, partial(_steer_at, bound, user, stored.point, weights))
+    if marked:  # a user without events: the refresh notes that there is nothing to fold
         yield from notify([RefreshUsers(space=bound.space.name, ids=[stored.point])])
     return (yield from interests_of(bound, user))
 
 
-def _steer_at(bound: Bound, user: str, point: str, weights: dict[str, float], version: int) -> Steps[None]:
-    """Sets the weight of one topic alone, so that two calls at the same time keep each other's weights."""
-    space = bound.space.at(version)
-    stored = yield from calls.retrieve(space.users, [point], payload=False)
-    if not stored:
-        yield from mark_users(space, bound.tenant, {point: user})
+def _steer_at(bound: Bound, user: str, point: str, weights: dict[str, float], version: int) -> Steps[bool]:
+    """Sets the weight of one topic alone, so that two calls at the same time keep each other's weights.
+
+    A worker deletes a user who has neither events nor weights. So such a user gets a new revision in the same request: a
+    worker that has not seen the weight deletes nothing. Returns whether the user must be refreshed.
+    """
+    users = bound.space.at(version).users
+    stored = yield from calls.retrieve(users, [point], [Key.N_EVENTS])
+    eventless = not any(known.get(Key.N_EVENTS) for known in stored)
+    marks = marking(bound.tenant, {point: user}, weights) if eventless else []
     inside = models.SetPayload(payload=weights, filter=only(point), key=Key.STEER)
-    yield from calls.update(space.users, [models.SetPayloadOperation(set_payload=inside)])
+    yield from calls.update(users, [*marks, models.SetPayloadOperation(set_payload=inside)])
+    return eventless

@@ -82,10 +82,12 @@ def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:
 
 
 def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None]:
+    """Note the edit before and after: workers mend what a crash leaves behind, and read the topics again."""
     space = bound.space.at(version)
     edit = {Key.LABEL: label, Key.LABEL_BY: "admin", Key.UPDATED_AT: now()}
+    yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})
     yield from calls.update_payload(space.topics, edit, where(equals(Key.TOPIC_ID, topic)))
-    yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})  # workers read the topics again
+    yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})
     yield from calls.update_payload(space.items, {Key.TOPICS: [label]}, where(equals(Key.TOPIC_IDS, topic)))
 
 
