@@ -15,13 +15,13 @@ from llmrec_qdrant.settings import Settings
 __all__ = ["RECONCILE_EVERY", "app"]
 
 
-# Lines per request to Qdrant, per message and per tick of the clock say nothing; `tasks` logs what was done.
+# A log line per request, per message or per tick of the clock is noise; `tasks` logs the work that was done.
 for _name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy", "multiprocessing"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 RECONCILE_EVERY = 5.0
-"""Seconds between two looks for work that no message announced."""
+"""Seconds between two searches for work that no message has announced."""
 
 
 def _broker() -> str:
@@ -35,33 +35,33 @@ app = Celery("llmrec", broker=_broker(), include=[f"{__package__}.tasks"])
 
 
 app.conf.update(
-    # Messages: JSON only, so that reading one can run no code.
+    # JSON only: reading a message must not run code.
     task_serializer="json",
     accept_content=["json"],
     result_accept_content=["json"],
-    # Nobody waits for a result: progress is counted in Qdrant.
+    # Nobody waits for a result: progress is recorded in Qdrant.
     task_ignore_result=True,
-    # A message is gone from Redis only when its work is done; a worker that dies gives it back.
+    # A message leaves Redis only when its work is done; if a worker dies, its message is delivered again.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
-    # One message at a time: a worker that dies holds back one unit of work, not a queue of them.
+    # One message at a time: a dead worker delays one unit of work, not a queue of them.
     worker_prefetch_multiplier=1,
-    # Redis hands a message out again after this time; tasks take seconds, so minutes are safe.
+    # Redis delivers an unacknowledged message again after this time; tasks take seconds, so minutes are safe.
     broker_transport_options={"visibility_timeout": 600, "socket_keepalive": True},
     # A worker that starts before Redis waits for it.
     broker_connection_retry_on_startup=True,
-    # On QUIT, finish what runs before leaving (TERM waits for it anyway).
+    # On QUIT, finish the running task first (TERM waits for it anyway).
     worker_soft_shutdown_timeout=30.0,
-    # When Redis goes away, leave running tasks alone: their writes are guarded and worth having.
+    # When Redis goes away, let running tasks finish: their writes are guarded and worth having.
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    # Look for Redis forever, not a hundred times.
+    # Retry the connection to Redis forever, not a hundred times.
     broker_connection_max_retries=None,
-    # A child that is started by spawn shares no CUDA context and no lock with its parent.
+    # A spawned child shares no CUDA context and no lock with its parent.
     worker_pool_start_method="spawn",
     worker_log_format="%(asctime)s %(levelname)s %(message)s",
-    # Arguments show up in logs and monitors: they are ids, and short ones.
+    # Arguments show up in logs and monitors: keep their representation short.
     resultrepr_maxsize=200,
-    # Leaks in native code stay bounded (KiB; the process is replaced between two tasks).
+    # Bounds leaks in native code: above this many KiB, the process is replaced between two tasks.
     worker_max_memory_per_child=4_000_000,
     task_default_queue="batch",
     timezone="UTC",

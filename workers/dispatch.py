@@ -1,4 +1,4 @@
-"""Message → work. The same dispatcher serves Celery and the inline queue."""
+"""Routes messages to the code that does their work. The same dispatcher serves Celery and the inline queue."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ STAGES: dict[type[Message], str] = {
     RefreshUsers: "refreshing users",
     FitCollab: "rebuilding the collab leg",
 }
-"""What is reported while a message is done."""
+"""Stage that is reported while a message is processed."""
 
 
 class Worker:
-    """Does the work of messages on one Qdrant."""
+    """Processes messages on one Qdrant."""
 
     def __init__(self, client: QdrantClient) -> None:
         self._client = client
 
     def drain(self, messages: Iterable[Message], on_progress: OnProgress | None = None) -> None:
-        """Do these messages and all that follow from them, first come, first served."""
+        """Process these messages and all messages that follow from them, in order of arrival."""
         queue, done = deque(messages), 0
         while queue:
             message = queue.popleft()
@@ -58,7 +58,7 @@ class Worker:
                 on_progress(STAGES[type(message)], done, done + sum(_size(waiting) for waiting in queue))
 
     def run(self, message: Message, on_progress: OnProgress | None = None) -> list[Message]:
-        """Do one message; returns the messages that follow from it. Doing it twice changes nothing."""
+        """Process a message; returns the messages that follow from it. Idempotent."""
         space = SpaceStore(self._client, Space(message.space))
         match message:
             case EmbedItems() | EmbedTexts() | RefreshUsers() | FitCollab():
@@ -71,7 +71,7 @@ class Worker:
 
 
 def _points(space: SpaceStore, message: Message) -> list[Message]:
-    """Work on points of one version of a space; a version that is dropped meanwhile is passed over."""
+    """Process the points of one version of a space; skip a version that is dropped meanwhile."""
     with suppress(SpaceNotFound):
         match message:
             case EmbedItems(ids=ids):
@@ -93,7 +93,7 @@ def _embed_items(space: SpaceStore, ids: list[str]) -> list[Message]:
     wake_waiting(space, outcome.done)
     again: list[Message] = [EmbedItems(space=space.name, ids=[item]) for item in outcome.again]
     if not outcome.done or again or _any_stale(space.items):
-        return again  # users wait until the catalogue is through: one refresh each instead of many
+        return again  # users wait for the whole catalogue: one refresh each instead of many
     return [Reconcile(space=space.name)] if _any_stale(space.users) else []
 
 
@@ -109,5 +109,5 @@ def _any_stale(store: Store) -> bool:
 
 
 def _size(message: Message) -> int:
-    """Points that a message names."""
+    """Return the number of points that a message names."""
     return len(getattr(message, "ids", ()))

@@ -1,4 +1,4 @@
-"""Runs a job: takes its lease, hands it to the handler of its kind, and notes how that ended."""
+"""Runs a job: takes its lease, calls the handler of its kind, and records the outcome."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Handler", "handler", "run_job"]
 log = logging.getLogger("llmrec.worker")
 
 Handler = Callable[[Lease, SpaceStore], Outcome]
-"""Does a job, or a slice of it, under its lease."""
+"""Runs a job, or a slice of it, under its lease."""
 
 
 def handler(kind: JobKind) -> Handler:
-    """Who does jobs of this kind. Imported when there is one: training brings torch, and most workers never train."""
+    """Return the handler of a kind of job. Imports it on demand: training needs torch, and most workers never train."""
     if kind == "train":
         from .training.job import train_model as handle
     elif kind == "tune":
@@ -36,10 +36,11 @@ def handler(kind: JobKind) -> Handler:
 
 
 def run_job(store: SpaceStore, job: str, on_progress: OnProgress | None = None) -> list[Message]:
-    """Take up a job, where no worker is at it; returns the messages that follow.
+    """Run a job unless another worker is running it; returns the messages that follow.
 
-    An input that cannot work fails the job; another error counts as an attempt. Raises :class:`QdrantUnavailable` and
-    :class:`SpaceNotFound`: the job goes on when Qdrant is back. What ``on_progress`` raises reaches the caller.
+    An error of this package fails the job; any other error counts as a failed attempt. Raises
+    :class:`QdrantUnavailable` and :class:`SpaceNotFound`: the job resumes when Qdrant is back. An error raised by
+    ``on_progress`` reaches the caller.
     """
     lease = take(store, job, on_progress)
     if lease is None:
@@ -47,7 +48,7 @@ def run_job(store: SpaceStore, job: str, on_progress: OnProgress | None = None) 
     try:
         return _run(lease, store)
     except JobLost:
-        log.info("job %s of %s was cancelled, or another worker has it", job, store.name)
+        log.info("job %s of %s was cancelled, or another worker has taken it over", job, store.name)
         return []
 
 
@@ -66,7 +67,7 @@ def _run(lease: Lease, store: SpaceStore) -> list[Message]:
             lease.release("interrupted")
         raise
     except (QdrantUnavailable, SpaceNotFound) as error:
-        with suppress(LlmrecError):  # Qdrant may still be away: then the lease runs out
+        with suppress(LlmrecError):  # Qdrant may still be away; then the lease expires
             lease.release(str(error))
         raise
     except LlmrecError as error:

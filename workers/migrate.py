@@ -1,8 +1,9 @@
 """The job that re-embeds a space: fills a new version from the live one and switches to it.
 
-A pass goes over items, texts and users, first for what the new version lacks or has differently, then for what it has too
-much (:mod:`workers.storage.align`). The first pass copies everything; later ones find what a writer left behind when it died between
-two versions. When a pass finds no difference and everything is encoded, the new version is checked and switched to.
+A pass goes over items, texts and users: forwards for points that the new version lacks or has differently, backwards for
+points that it should not have (:mod:`workers.storage.align`). The first pass copies everything; later passes find what a
+writer missed when it died between two versions. When a pass finds no difference and everything is encoded, the new
+version is checked and goes live.
 """
 
 from __future__ import annotations
@@ -44,42 +45,41 @@ log = logging.getLogger("llmrec.worker")
 
 COPIED_KINDS: tuple[CollectionKind, ...] = ("items", "texts", "users")
 SLICE_SECONDS = 2.0
-"""Work per message: other messages wait for it where one worker serves every queue."""
+"""Seconds of work per message: other messages wait for it where one worker serves every queue."""
 SAMPLE_SIZE = 32
-"""Vectors compared with the encoder before the switch."""
+"""Number of vectors compared with the encoder before the switch."""
 MIN_COSINE = 0.98
-"""Cosine of a stored vector and a new one of the same text; encoders in half precision differ a little."""
+"""Least cosine of a stored vector and a new one of the same text; encoders in half precision differ a little."""
 POSITION = "position"
-"""Name in the cursor of a job: where the pass stands."""
+"""Name in a job's cursor of the position of the pass."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a pass stands."""
+    """The position of a pass."""
 
     kind: CollectionKind = "items"
     backwards: bool = False
-    """False: looking for what the new version lacks; True: for what it has too much."""
+    """Whether the pass looks for points that the new version should not have, instead of those it lacks."""
     offset: str | None = None
     differences: int = 0
-    """Differences that this pass found; the pass that finds none ends the filling."""
+    """Differences found in this pass; a pass without any ends the filling."""
 
     @classmethod
     def of(cls, cursor: Mapping[str, Any]) -> Position:
-        """The position that a worker before this one kept."""
+        """Read the position that the previous worker stored."""
         return cls(**(cursor.get(POSITION) or {}))
 
     def after(self, offset: object, differences: int) -> Position | None:
-        """Past one page; None at the end of the pass."""
-        found = replace(
-            self, offset=None if offset is None else str(offset), differences=self.differences + differences
-        )
+        """Return the position after one page; None at the end of the pass."""
+        next_offset = None if offset is None else str(offset)
+        following = replace(self, offset=next_offset, differences=self.differences + differences)
         if offset is not None:
-            return found
+            return following
         if not self.backwards:
-            return replace(found, backwards=True)
+            return replace(following, backwards=True)
         later = COPIED_KINDS[COPIED_KINDS.index(self.kind) + 1 :]
-        return replace(found, kind=later[0], backwards=False) if later else None
+        return replace(following, kind=later[0], backwards=False) if later else None
 
 
 def reembed(lease: Lease, store: SpaceStore) -> Outcome:
@@ -102,17 +102,17 @@ def reembed(lease: Lease, store: SpaceStore) -> Outcome:
 
 
 def _make(lease: Lease, store: SpaceStore, changes: Mapping[str, Any]) -> int:
-    """Create the new version, with the live settings of this moment and the changes; older versions go.
+    """Create the new version with the current live settings and the changes; delete older versions that are not live.
 
-    Raises :class:`InvalidInput` or :class:`SpaceMismatch` for a model that does not serve: no version could be filled.
+    Raises :class:`InvalidInput` or :class:`SpaceMismatch` if the model cannot be used: no version could be filled.
     """
     config = SpaceConfig.parse({**store.config().model_dump(), **changes})
     lease.report("loading the model", 0, 1)
     load_encoder(config)
-    found = store.run(versions(store.space))
-    for other in found.others:
+    existing = store.run(versions(store.space))
+    for other in existing.others:
         store.run(drop(store.space, other))
-    number = found.live + 1
+    number = existing.live + 1
     lease.report("creating version", 0, 1)
     lease.save()
     state = VersionState(job=lease.id, started_at=now())
@@ -125,7 +125,7 @@ def _make(lease: Lease, store: SpaceStore, changes: Mapping[str, Any]) -> int:
 
 
 def _fill(lease: Lease, store: SpaceStore, old: SpaceStore, new: SpaceStore) -> Outcome:
-    """Work on the version for some seconds."""
+    """Fill the new version for up to ``SLICE_SECONDS``; switch to it if nothing is missing."""
     position: Position | None = Position.of(lease.cursor)
     end = time.monotonic() + SLICE_SECONDS
     number = new.space.version or 0
@@ -145,20 +145,20 @@ def _fill(lease: Lease, store: SpaceStore, old: SpaceStore, new: SpaceStore) -> 
 
 
 def _step(old: SpaceStore, new: SpaceStore, position: Position) -> Position | None:
-    """One page; None at the end of the pass."""
-    here, there = (new, old) if position.backwards else (old, new)
-    page, offset = here.of(position.kind).scroll(
+    """Align one page; returns the next position, None at the end of the pass."""
+    source, target = (new, old) if position.backwards else (old, new)
+    page, offset = source.of(position.kind).scroll(
         limit=POINTS_PER_STEP, offset=position.offset, payload=[Key.USER_ID, Key.SRC_HASH]
     )
     ids = [point.id for point in page if not is_query(position.kind, point)]
-    if position.backwards:  # what both sides have was compared on the way forwards
-        twins = {point.id for point in there.of(position.kind).retrieve(ids, payload=False)}
+    if position.backwards:  # points on both sides were compared on the way forwards
+        twins = {point.id for point in target.of(position.kind).retrieve(ids, payload=False)}
         ids = [point for point in ids if point not in twins]
     return position.after(offset, align(old, new, position.kind, ids))
 
 
 def _missing(lease: Lease, old: SpaceStore, new: SpaceStore) -> Outcome | None:
-    """What must happen before the switch; None if nothing."""
+    """Return what must happen before the switch; None if nothing is missing."""
     lease.report("encoding", *new.run(operations.measure(new.space.at(None), new.space.version or 0)))
     if any(_is_behind(old, new, kind) for kind in COPIED_KINDS):
         return More(at_once=False)  # the reconciler announces what is stale, and then this job
@@ -174,15 +174,15 @@ def _missing(lease: Lease, old: SpaceStore, new: SpaceStore) -> Outcome | None:
 def _fit_topics(lease: Lease, old: SpaceStore, new: SpaceStore) -> Outcome:
     try:
         topics_job.fit_version(lease, old, new)
-    except topics_record.Superseded:  # the next look sees what has become of it
+    except topics_record.Superseded:  # somebody began another fit: look again later
         return More(at_once=False)
     return More()
 
 
 def _is_behind(old: SpaceStore, new: SpaceStore, kind: CollectionKind) -> bool:
-    """Whether readers of the new version would miss something that readers of the old one find.
+    """Whether points without vectors in the new version have vectors in the old one.
 
-    Points that are stale for a new edit do not count: they have vectors, as in the old version.
+    Points that are stale because of a new edit do not count: they still have vectors, as in the old version.
     """
     since = Key.UPDATED_AT if kind == "users" else Key.EMBEDDED_AT
     never = models.IsEmptyCondition(is_empty=models.PayloadField(key=since))
@@ -195,7 +195,7 @@ def _is_behind(old: SpaceStore, new: SpaceStore, kind: CollectionKind) -> bool:
 
 
 def _lacks_interests(new: SpaceStore) -> bool:
-    """Whether a user of the new version was last refreshed before it had topics."""
+    """Whether a user of the new version was last refreshed before the version had topics."""
     current = made_with(new.config(), topics_record.read(new).done)
     never = models.IsEmptyCondition(is_empty=models.PayloadField(key=Key.UPDATED_AT))
     outdated = conditions.none_of(never, conditions.equals(Key.FOLDING, current), conditions.set_aside())
@@ -214,7 +214,7 @@ def _check_and_switch(lease: Lease, store: SpaceStore, number: int) -> Outcome:
 
 
 def _switch(lease: Lease, store: SpaceStore, number: int) -> Outcome:
-    """Switch; from the moment that this is recorded on, the job can no longer be cancelled."""
+    """Switch to the new version. Once the stage is recorded, the job can no longer be cancelled."""
     lease.report(COMMITTED, 0, 1)
     lease.save()
     state = store.run(operations.read_state(store.space, number)) or VersionState(job=lease.id)
@@ -231,7 +231,7 @@ def _end(store: SpaceStore, number: int) -> Outcome:
 
 
 def _wrong_vectors(space: SpaceStore) -> str:
-    """Compares a random sample with the encoder; a sentence if they differ."""
+    """Compare a random sample of vectors with the encoder; returns a reason if they differ, else an empty string."""
     encoded = conditions.where(conditions.equals(Key.STALE, False), conditions.equals(Key.LEGS, DENSE))
     request = models.QueryRequest(
         query=models.SampleQuery(sample=models.Sample.RANDOM), filter=encoded, limit=SAMPLE_SIZE, with_payload=True,

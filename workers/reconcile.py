@@ -1,7 +1,7 @@
-"""Compares what Qdrant holds with what it should hold → the messages that close the gap.
+"""Compares what Qdrant holds with what it should hold, and yields the messages that close the gap.
 
-An announced point gets a lease, so that the next look, seconds later, does not announce it again. Each look announces a
-bounded amount, so Redis holds little however much there is to do; the end of the last unit of work starts the next look.
+An announced point gets a lease, so that the next sweep, seconds later, does not announce it again. Each sweep announces a
+bounded amount, so Redis holds little however much is left to do; the last unit of work triggers the next sweep.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from .users.derive import made_with
 __all__ = ["create_users", "reconcile"]
 
 MAX_MESSAGES = {"items": 24, "texts": 100, "users": 100}
-"""Messages per look: what workers get through in about a lease, so that waiting messages are rarely repeated."""
+"""Messages per sweep: about what workers finish within a lease, so that waiting messages are rarely repeated."""
 
 
 def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
-    """Messages for everything that is stale, found in Qdrant alone.
+    """Yield messages for everything that is stale, as recorded in Qdrant.
 
-    ``everything`` includes what has a lease: what was announced within the last half minute.
+    ``everything`` includes points with a lease, which were announced within the last half minute.
     """
     versions = space.versions()
     for ids in _stale(versions, "items", everything, ITEMS_PER_MESSAGE):
@@ -69,7 +69,7 @@ def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
 
 
 def _collab(versions: Sequence[SpaceStore]) -> Iterator[FitCollab]:
-    """A whole fit where it is due, else a partial rebuild of the items that new events change."""
+    """Announce a whole fit if one is due, else a partial rebuild of the items that new events change."""
     if any(collab_due.fit_due(version) for version in versions):
         yield FitCollab(space=versions[0].name)
         return
@@ -82,7 +82,7 @@ def _collab(versions: Sequence[SpaceStore]) -> Iterator[FitCollab]:
 def _stale(
     versions: Sequence[SpaceStore], kind: CollectionKind, everything: bool, size: int = USERS_PER_MESSAGE
 ) -> Iterator[list[str]]:
-    """Ids of stale points, in messages. A message is for every version, so an id is announced once."""
+    """Yield ids of stale points, one list per message. A message covers every version, so an id is announced once."""
     announced: set[str] = set()
     for version in versions:
         for batch in _stale_at(version.of(kind), None if everything else MAX_MESSAGES[kind], size):
@@ -92,18 +92,18 @@ def _stale(
                 yield fresh
 
 
-def _stale_at(store: Store, most: int | None, size: int) -> Iterator[list[str]]:
-    """Stale points of one collection, in at most ``most`` batches; without it also those with a lease."""
+def _stale_at(store: Store, max_batches: int | None, size: int) -> Iterator[list[str]]:
+    """Lease and yield stale points of one collection, in at most ``max_batches``; None includes points with a lease."""
     leased = models.FieldCondition(key=Key.LEASE, range=models.DatetimeRange(gt=datetime.now(UTC)))
-    which = models.Filter(must=[conditions.stale()], must_not=None if most is None else [leased])
+    which = models.Filter(must=[conditions.stale()], must_not=None if max_batches is None else [leased])
     ids = (point.id for page in store.pages(which, False) for point in page)
-    for batch in islice(batches(ids, size), most):
+    for batch in islice(batches(ids, size), max_batches):
         store.set_payload({Key.LEASE: lease_end()}, conditions.where(conditions.has_id(*batch), conditions.stale()))
         yield batch
 
 
 def _mark_users_of_unfolded_events(space: SpaceStore) -> None:
-    """An event was stored, but its writer died before it could mark the user."""
+    """Mark or create users with unfolded events whose writer died before it could mark them."""
     unfolded = conditions.where(conditions.equals(Key.FOLDED, False))
     for page in space.events.pages(unfolded, [Key.USER_ID, Key.TENANT]):
         owners = {
@@ -117,7 +117,7 @@ def _mark_users_of_unfolded_events(space: SpaceStore) -> None:
 
 
 def _mark_users_of_other_settings(space: SpaceStore) -> None:
-    """The configuration of the space has changed since their vectors were made, or its topics have."""
+    """Mark the users whose vectors were made with other settings or other topics."""
     fit = topics_record.read(space).done
     current = conditions.equals(Key.FOLDING, made_with(space.config(), fit))
     others = models.Filter(
@@ -127,7 +127,7 @@ def _mark_users_of_other_settings(space: SpaceStore) -> None:
 
 
 def create_users(space: SpaceStore, owners: Mapping[str, Mapping[str, Any]]) -> None:
-    """Create missing users, and mark all stale: point id → payload with user id and tenant."""
+    """Create missing users, and mark all stale; ``owners``: point id → payload with user id and tenant."""
     by_tenant: dict[str, dict[str, str]] = {}
     for point, owner in owners.items():
         by_tenant.setdefault(owner.get(Key.TENANT) or "", {})[point] = owner[Key.USER_ID]
@@ -136,7 +136,7 @@ def create_users(space: SpaceStore, owners: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def _topics(versions: Sequence[SpaceStore]) -> Iterator[RunJob]:
-    """A job for what a fit of topics has left out, for a version without topics, for a catalogue that has grown."""
+    """Announce a job that fits topics, if a fit was interrupted, a version lacks topics, or the catalogue has grown."""
     live, *others = versions
     records = live.run(job_records.list_records(live.space))
     fits = job_records.of_kind(records, "fit-topics")

@@ -1,4 +1,4 @@
-"""Celery tasks: read the message, do the work, pass on what follows."""
+"""Celery tasks: read a message, do its work, publish the messages that follow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OUTCOMES: dict[type[Message], str] = {
     Reconcile: "found pending work, {following:,} messages",
     RunJob: "worked on job {job}",
 }
-"""What the log says of each message that was worked off."""
+"""Log text for each kind of processed message."""
 
 
 @lru_cache(maxsize=1)
@@ -56,24 +56,24 @@ def client() -> Any:
 
 
 def publish(message: Message) -> None:
-    """Send a message that follows from another. One that only asks for another look expires."""
+    """Send a message. One that only triggers a search for work expires, as the next sweep repeats it."""
     expires = 30.0 if isinstance(message, Reconcile | RunJob) else None
     app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), expires=expires)
 
 
 def perform(kind: type[Message], data: dict[str, Any]) -> None:
-    """Do one message. An unreadable one, or one about a space that no longer exists, is dropped with a log line."""
+    """Process a message; log and drop it if it is unreadable or its space no longer exists."""
     worker = Worker(client())
     try:
         message = kind(**data)
     except InvalidInput as error:
-        log.error("dropped an unreadable %s: %s", kind.task, error)
+        log.error("dropped an unreadable message %s: %s", kind.task, error)
         return
     began = time.monotonic()
     try:
         following = worker.run(message)
     except SpaceNotFound as error:
-        log.error("dropped %s: %s", kind.task, error)
+        log.error("dropped message %s: %s", kind.task, error)
         return
     for next_message in following:
         publish(next_message)
@@ -81,7 +81,7 @@ def perform(kind: type[Message], data: dict[str, Any]) -> None:
 
 
 def _log_outcome(message: Message, following: int, seconds: float) -> None:
-    """One line per message; a look for pending work that finds none is not worth it."""
+    """Log one line per message; a sweep that found nothing is logged at debug level."""
     outcome = OUTCOMES[type(message)]
     if isinstance(message, FitCollab) and not message.ids:
         outcome = "rebuilt the collab leg of all items"
@@ -103,7 +103,7 @@ def _register(kind: type[Message]) -> None:
             perform(kind, data)
         except QdrantUnavailable as error:
             seconds = pause_after(error, self.request.retries, first=1.0, longest=30.0)
-            log.warning("%s; trying %s again in %.0f s", error, kind.task, seconds)
+            log.warning("%s; retrying %s in %.0f s", error, kind.task, seconds)
             raise self.retry(exc=error, countdown=seconds) from error
 
 
@@ -113,7 +113,7 @@ for _kind in MESSAGES:
 
 @app.task(name="llmrec.sweep", autoretry_for=(QdrantUnavailable,), retry_backoff=1, max_retries=MAX_RETRIES)
 def sweep() -> None:
-    """Look through every space for work whose message was lost. A trial belongs to whoever measures in it."""
+    """Search every space for work whose message was lost. A trial space is left to the job that measures in it."""
     trials = running(client())
     for space in spaces(client()):
         if space.space not in trials:

@@ -1,4 +1,4 @@
-"""Which items follow which in users' histories: a sparse matrix, in blocks of rows. Pure: arrays in, arrays out."""
+"""Counts which items follow which in users' histories: a sparse matrix, in blocks of rows. Pure: arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ MAX_SOURCES = 200
 
 
 MAX_PAIRS = 20_000_000
-"""Pairs of events held at once: this bounds memory to a gigabyte, however many events there are."""
+"""Pairs of events held in memory at once; bounds memory to about a gigabyte."""
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Positive events as columns, sorted by user and time: ``users[k]`` took ``items[k]``."""
+    """Positive events as integer columns, sorted by user and time: user ``users[k]`` took item ``items[k]``."""
 
     users: np.ndarray
     items: np.ndarray
@@ -51,31 +51,39 @@ class Interactions:
         return counts
 
 
-def cooccurrence(found: Interactions, distance: float = 1.0, pairs: int = MAX_PAIRS) -> Iterator[sparse.csr_matrix]:
-    """Blocks of rows of the matrix (items, items), in order: row = item, column = source, value = strength of source → item."""
-    size = len(found.names)
-    events = np.bincount(found.items, minlength=size).astype(np.float64)
+def cooccurrence(
+    interactions: Interactions, distance: float = 1.0, pairs: int = MAX_PAIRS
+) -> Iterator[sparse.csr_matrix]:
+    """Yield the (items, items) matrix in blocks of consecutive rows.
+
+    The value at (item, source) is the strength with which the item follows the source. A pair at ``d`` steps adds
+    ``d^-distance``; ``pairs`` bounds the pairs of events per block.
+    """
+    size = len(interactions.names)
+    events = np.bincount(interactions.items, minlength=size).astype(np.float64)
     ends = np.searchsorted(
-        np.cumsum(events) * 2 * WINDOW, np.arange(1, 1 + 2 * WINDOW * len(found.items) // pairs) * pairs
+        np.cumsum(events) * 2 * WINDOW, np.arange(1, 1 + 2 * WINDOW * len(interactions.items) // pairs) * pairs
     )
-    popularity = found.popularity
+    popularity = interactions.popularity
     start = 0
     for end in [*np.unique(ends[(ends > 0) & (ends < size)]).tolist(), size]:
-        yield strengths(found, np.arange(start, end), popularity, distance)
+        yield strengths(interactions, np.arange(start, end), popularity, distance)
         start = end
 
 
-def strengths(found: Interactions, rows: np.ndarray, popularity: np.ndarray, distance: float) -> sparse.csr_matrix:
-    """These rows of the matrix; ``popularity`` is the number of users of every source."""
-    size = len(found.names)
+def strengths(
+    interactions: Interactions, rows: np.ndarray, popularity: np.ndarray, distance: float
+) -> sparse.csr_matrix:
+    """Compute some ``rows`` of the matrix, shape (rows, items); ``popularity`` is the number of users of every source."""
+    size = len(interactions.names)
     place = np.full(size, -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     total = sparse.csr_matrix((len(rows), size), dtype=np.float64)
     for step in range(1, WINDOW + 1):
-        if len(found.users) <= step:
+        if len(interactions.users) <= step:
             break
-        before, after = found.items[:-step], found.items[step:]
-        same = found.users[:-step] == found.users[step:]
+        before, after = interactions.items[:-step], interactions.items[step:]
+        same = interactions.users[:-step] == interactions.users[step:]
         for target, source, weight in (
             (after, before, step**-distance),
             (before, after, BACKWARD_WEIGHT * step**-distance),
@@ -90,7 +98,7 @@ def strengths(found: Interactions, rows: np.ndarray, popularity: np.ndarray, dis
 def sparse_rows(
     blocks: Iterable[sparse.csr_matrix], names: list[tuple[str, str]]
 ) -> Iterator[tuple[int, models.SparseVector]]:
-    """Row number and vector of every row of the blocks: the ``WIDTH`` strongest sources, by their sparse index."""
+    """Yield (row number, sparse vector) for every row: its ``MAX_SOURCES`` strongest sources, by their sparse indices."""
     first = 0
     for block in blocks:
         yield from _rows_of(block, names, first)

@@ -1,4 +1,4 @@
-"""What one event is about, and how much it says, now and later."""
+"""The weight of an event: how much it says about its item, and how that fades with time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ DAY = 86_400.0
 
 
 def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
-    """How much an event says for (or, below zero, against) what it is about.
+    """Return how much an event speaks for its item or, below zero, against it.
 
-    The weight of its type; a value on the rating scale scales it: from 0.5 just above the middle to 1
-    at the top, and from 0 just below the middle to -0.5 at the bottom, since also a film rated low was
-    chosen. A dislike is negative by its type and ignores the value.
+    The base is the weight of the event's type. A rating scales it: by 0.5 just above the middle of the scale up to 1 at
+    the top, and by 0 just below the middle down to -0.5 at the bottom. The factors are asymmetric because even a film
+    rated low was chosen. A dislike is negative by its type and ignores the value.
 
     >>> [event_weight("rating", v, SpaceConfig()) for v in (5, 4, 3, 2, 1)]
     [2.0, 1.5, 1.0, -0.5, -1.0]
@@ -37,9 +37,10 @@ def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
 
 
 def decayed(moments: Sequence[float], half_life: float, per_step: float) -> np.ndarray:
-    """``per_step^k · 0.5^(age / half-life)`` of events, newest first; moments in seconds, the half-life in days.
+    """Return ``per_step^k · 0.5^(age / half-life)`` for the k-th newest event, float array (events,).
 
-    Age counts from the newest event, so a user who was away keeps the same profile and folding twice gives the same.
+    ``moments`` are in seconds, newest first; ``half_life`` is in days. Age counts from the newest event, so the profile
+    of an absent user does not change, and folding twice gives the same vectors.
     """
     if not len(moments):
         return np.zeros(0)
@@ -49,5 +50,5 @@ def decayed(moments: Sequence[float], half_life: float, per_step: float) -> np.n
 
 
 def item_point(event: Point) -> str:
-    """Point id of the item of an event."""
+    """Return the point id of an event's item."""
     return point_id("item", event.get(Key.ITEM_ID, ""), event.get(Key.TENANT) or None)

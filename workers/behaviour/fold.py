@@ -1,4 +1,4 @@
-"""Events of a user → the legs of their profile. Pure: no server, no encoder."""
+"""Folds a user's events into the legs of their profile. Pure: no server, no encoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..text.idf import Vocabulary
 from .event_weights import decayed
 from .vectors import centred, normalised
 
-__all__ = ["Past", "Profile", "UserTower", "fold", "pulls", "recency"]
+__all__ = ["Past", "Profile", "UserTower", "decayed_weights", "fold", "recency"]
 
 
 MAX_TFIDF_ENTRIES = 512
@@ -30,19 +30,19 @@ MAX_PROFILE_WORDS = 24
 
 
 MAX_DISLIKE_RATIO = 1.0
-"""Greatest total weight of dislikes, relative to all likes: beyond it, a user would become the opposite of their dislikes."""
+"""Greatest total weight of dislikes relative to likes; beyond it, the profile would be the mere opposite of the dislikes."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """One event as the profile sees it."""
+    """An event with everything the profile takes from it."""
 
     ts: float
     """Unix seconds."""
     weight: float
     item: str | None = None
     dense: tuple[np.ndarray, ...] = ()
-    """Unit vectors: of the item, of the text, of both."""
+    """Unit vectors of its item and its text, as far as they exist."""
     tfidf: tuple[Mapping[int, float], ...] = ()
     words: tuple[str, ...] = ()
 
@@ -51,12 +51,12 @@ class UserTower(Protocol):
     """Computes the dense vector of a user: see ``encoding/tower_encoder.py``."""
 
     def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:
-        """The vector from events, newest first; None if they say nothing."""
+        """Return the user's dense vector, given events newest first; None if they carry no signal."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The legs of a user; an empty leg is None."""
+    """The legs of a user; a leg without a vector is None."""
 
     dense: list[float] | None = None
     tfidf: models.SparseVector | None = None
@@ -71,42 +71,42 @@ class Profile:
 
 
 def recency(moments: Sequence[float], config: SpaceConfig, decay: float | None = None) -> np.ndarray:
-    """Weights of events, newest first, by the half-life of the space; ``decay`` is ``position_decay`` if not given."""
+    """Return the recency weight of each event, newest first; ``decay`` per step defaults to ``position_decay``."""
     return decayed(moments, config.half_life_days, config.position_decay if decay is None else decay)
 
 
 def fold(
     past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | None = None, tower: UserTower | None = None
 ) -> Profile:
-    """The legs of a user from events, newest first.
+    """Fold events, newest first, into the legs of a user.
 
     - dense: Σ w·v, scaled to norm 1, or the vector of a trained user ``tower``
     - tfidf: Σ w·tf, its strongest entries, scaled to norm 1
-    - collab: item → Σ w, with a decay of its own, scaled to norm 1
+    - collab: item → Σ w, with ``collab_decay`` instead of ``position_decay``, scaled to norm 1
 
-    A sum that is empty or cancels out gives no leg.
+    A leg whose sum is empty or cancels out is None.
     """
     recent = list(past[: config.history])
-    moments, said = [act.ts for act in recent], np.array([act.weight for act in recent])
-    pairs = list(zip(recent, pulls(moments, said, config, config.position_decay).tolist(), strict=True))
-    steps = list(zip(recent, pulls(moments, said, config, config.collab_decay).tolist(), strict=True))
+    moments, weights = [event.ts for event in recent], np.array([event.weight for event in recent])
+    pairs = list(zip(recent, decayed_weights(moments, weights, config, config.position_decay).tolist(), strict=True))
+    steps = list(zip(recent, decayed_weights(moments, weights, config, config.collab_decay).tolist(), strict=True))
+    items = (({sparse_index_of(event.item): 1.0}, weight) for event, weight in steps if event.item is not None)
+    words = ((bag, weight) for event, weight in pairs for bag in event.tfidf)
     return Profile(
         dense=tower.user(recent, config) if tower else _fold_dense(pairs, config),
-        tfidf=_as_sparse(_summed((bag, w) for act, w in pairs for bag in act.tfidf), MAX_TFIDF_ENTRIES),
-        collab=_as_sparse(
-            _summed(({sparse_index_of(act.item): 1.0}, w) for act, w in steps if act.item is not None), config.history
-        ),
-        terms=_strongest(pairs, vocabulary or Vocabulary()),
+        tfidf=_as_sparse(_summed(words), MAX_TFIDF_ENTRIES),
+        collab=_as_sparse(_summed(items), config.history),
+        terms=_strongest_words(pairs, vocabulary or Vocabulary()),
     )
 
 
-def pulls(moments: Sequence[float], said: np.ndarray, config: SpaceConfig, decay: float) -> np.ndarray:
-    """Weight of each event, newest first: what it ``said``, decayed by its age, with dislikes bounded."""
-    return _bounded(recency(moments, config, decay) * said)
+def decayed_weights(moments: Sequence[float], weights: np.ndarray, config: SpaceConfig, decay: float) -> np.ndarray:
+    """Return the ``weights`` of events, newest first, decayed by age and with dislikes bounded; float array (events,)."""
+    return _bounded(recency(moments, config, decay) * weights)
 
 
 def _bounded(weights: np.ndarray) -> np.ndarray:
-    """The weights; negative ones are scaled down if they outweigh ``MAX_DISLIKE_RATIO`` of the positive ones.
+    """Scale negative weights down if their sum exceeds ``MAX_DISLIKE_RATIO`` times the sum of the positive ones.
 
     >>> _bounded(np.array([2.0, -1.0, -3.0])).tolist()
     [2.0, -0.5, -1.5]
@@ -120,20 +120,20 @@ def _bounded(weights: np.ndarray) -> np.ndarray:
 
 
 def sparse_index_of(qualified: str) -> int:
-    """Sparse index of ``tenant<US>item``; see :func:`qualified_item`."""
+    """Return the sparse index of a :func:`qualified_item`."""
     tenant, _, item = qualified.partition("\x1f")
     return sparse_index(item, tenant or None)
 
 
 def qualified_item(item: str, tenant: str) -> str:
-    """An item id together with its tenant."""
+    """Join an item id with its tenant, separated by the control character US."""
     return f"{tenant}\x1f{item}"
 
 
 def _fold_dense(pairs: Iterable[tuple[Past, float]], config: SpaceConfig) -> list[float] | None:
     total = np.zeros(config.size, dtype=np.float64)
-    for act, weight in pairs:
-        for vector in act.dense:
+    for event, weight in pairs:
+        for vector in event.dense:
             total += weight * vector
     if config.similarity == "pearson":
         total = centred(total)
@@ -151,21 +151,22 @@ def _summed(bags: Iterable[tuple[Mapping[int, float], float]]) -> dict[int, floa
 
 
 def _as_sparse(total: Mapping[int, float], width: int) -> models.SparseVector | None:
-    kept = sorted(total.items(), key=lambda pair: (-abs(pair[1]), pair[0]))[:width]
-    norm = float(np.linalg.norm([value for _, value in kept])) if kept else 0.0
+    """Scale the ``width`` strongest entries to norm 1; None if they cancel out."""
+    strongest = sorted(total.items(), key=lambda pair: (-abs(pair[1]), pair[0]))[:width]
+    norm = float(np.linalg.norm([value for _, value in strongest])) if strongest else 0.0
     if norm < 1e-9:
         return None
-    return models.SparseVector(indices=[index for index, _ in kept], values=[value / norm for _, value in kept])
+    return models.SparseVector(
+        indices=[index for index, _ in strongest], values=[value / norm for _, value in strongest]
+    )
 
 
-def _strongest(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:
-    """The words of the heaviest events; square roots of the weights keep the last event from filling the list."""
+def _strongest_words(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:
+    """Return the words of the heaviest events. Square roots keep a single heavy event from filling the list."""
     total: dict[str, float] = {}
-    for act, weight in pairs:
-        for word in act.words:
-            total[word] = (
-                total.get(word, 0.0)
-                + math.copysign(abs(weight) ** 0.5, weight) * vocabulary.idf(word) / max(len(act.words), 1) ** 0.5
-            )
+    for event, weight in pairs:
+        share = math.copysign(abs(weight) ** 0.5, weight) / max(len(event.words), 1) ** 0.5
+        for word in event.words:
+            total[word] = total.get(word, 0.0) + share * vocabulary.idf(word)
     ranked = sorted((word for word, weight in total.items() if weight > 0), key=lambda word: (-total[word], word))
     return ranked[:MAX_PROFILE_WORDS]

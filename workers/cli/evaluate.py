@@ -22,7 +22,8 @@ __all__ = ["evaluate"]
 
 Users = Annotated[int, typer.Option(help="How many random users to look at.", min=1)]
 Split = Annotated[
-    SplitBy, typer.Option(help="Hold out what each user took last, or the latest events of everybody (time).")
+    SplitBy,
+    typer.Option(help="Hold out the items each user took last (last), or the latest events of all users (time)."),
 ]
 Hide = Annotated[
     float | None, typer.Option(help="last: items per user [1]; time: share of all events [0.1].", show_default=False)
@@ -37,11 +38,11 @@ def evaluate(
     hide: Hide = None,
     seed: Seed = 0,
 ) -> None:
-    """Measure how good the lists are: hold out what users took last, recommend, and look whether it is listed.
+    """Measure how good the lists are: hold out what users took last, recommend, and check whether the lists contain it.
 
-    Everything is fitted anew on the past alone, in a trial space that is deleted at the end. Your space is only read.
-    Beside what `recommend` answers you see each leg alone and the most popular items. HR: share of users whose list has a hit;
-    NDCG: the higher the hit, the more it counts.
+    Everything is fitted on the remaining events, in a trial space that is deleted at the end. Your space is only read.
+    The table compares `recommend` with each leg alone and with the most popular items. HR: share of users whose list has a
+    hit; NDCG: a hit counts more the higher it ranks.
 
     Example: llmrec evaluate --users 1000
 
@@ -68,10 +69,10 @@ def _split(by: SplitBy, hide: float | None) -> Callable[..., Any]:
 
     if by is SplitBy.LAST:
         if hide is not None and not (hide >= 1 and hide.is_integer()):
-            raise InvalidInput(f"--hide with --split last is a number of items, 1 or more, not {hide:g}")
+            raise InvalidInput(f"--hide with --split last must be a whole number of items, at least 1, not {hide:g}")
         return partial(splits.hide_last, hide=int(hide or 1))
     if hide is not None and not 0 < hide < 1:
-        raise InvalidInput(f"--hide with --split time is a share of all events between 0 and 1, not {hide:g}")
+        raise InvalidInput(f"--hide with --split time must be a share of all events, between 0 and 1, not {hide:g}")
     return partial(splits.hide_latest, share=hide or 0.1)
 
 
@@ -84,7 +85,7 @@ def _print(measured: Any) -> None:
         rest = [figure(row.mrr), figure(row.map), figure(row.p, 3), f"{row.users:,}"]
         table.add_row(row.name, *means, f"{figure(row.low, 3)}–{figure(row.high, 3)}", *rest)
     out.print(table)
-    say("p: probability that so large a difference in NDCG to recommend is chance", "dim")
+    say("p: probability of an NDCG difference to `recommend` at least this large by chance", "dim")
     names = ("coverage", "novelty", "diversity")
     table = table_of("beyond accuracy", ("", *names), right=names)
     for row in measured.rows:
@@ -92,6 +93,6 @@ def _print(measured: Any) -> None:
             table.add_row(row.name, *(figure(value, 2) for value in (row.coverage, row.novelty, row.diversity)))
     out.print(table)
     say(
-        "coverage: share of the catalogue in any list; novelty: bits, more is less popular; "
+        "coverage: share of the catalogue that appears in any list; novelty: in bits, higher is less popular; "
         "diversity: mean of 1 - cosine within a list", "dim",
     )  # fmt: skip

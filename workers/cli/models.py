@@ -1,4 +1,4 @@
-"""``llmrec models``: the trained models, with what they are worth."""
+"""``llmrec models``: the trained models, with their quality."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["models"]
 
 
 FIGURES = (DENSE, f"{DENSE} before", "fused", "fused before")
-"""NDCG of the dense leg alone and of all legs, each with the model and with the one that the space had."""
+"""NDCG of the dense leg alone and of all legs, each with the model and with its predecessor."""
 
 
 def models(
@@ -36,7 +36,7 @@ def models(
     if not versions:
         say("nothing was trained yet: llmrec train")
         return
-    table = table_of("NDCG on held-out users: with the model, and with what the space had before")
+    table = table_of("NDCG on held-out users: with the model, and with the model before it")
     for name in ("model", DENSE, "before", "fused", "before", "dimension", "trained", ""):
         table.add_column(name, justify="left" if name in {"model", "trained", ""} else "right")
     for version in versions:

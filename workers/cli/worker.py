@@ -28,7 +28,7 @@ CONNECT_SECONDS = 3.0
 
 
 class LogLevel(StrEnum):
-    """How much is logged."""
+    """Level of the worker's log."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -40,9 +40,9 @@ Queues = Annotated[
     str, typer.Option(help="Kinds of work: encode (texts), refresh (users), batch (long jobs), comma-separated.")
 ]
 Concurrency = Annotated[
-    int, typer.Option(help="Processes. Encoding uses all cores with one; on a GPU it must be one.", min=1)
+    int, typer.Option(help="Processes. A single one already encodes on all cores; on a GPU, use one.", min=1)
 ]
-Clock = Annotated[bool, typer.Option("--clock/--no-clock", help="Look for pending work every few seconds, too.")]
+Clock = Annotated[bool, typer.Option("--clock/--no-clock", help="Also look for pending work every few seconds.")]
 Level = Annotated[LogLevel, typer.Option(help="info: one line per piece of work done.")]
 
 
@@ -75,7 +75,7 @@ def worker(
 def _checked(queues: str) -> list[str]:
     names = [name.strip() for name in queues.split(",") if name.strip()]
     if not names or set(names) - set(QUEUES):
-        raise InvalidInput(f"--queues names some of {', '.join(QUEUES)}, separated by commas, not {queues!r}")
+        raise InvalidInput(f"--queues must name some of {', '.join(QUEUES)}, separated by commas, not {queues!r}")
     return names
 
 
@@ -94,13 +94,13 @@ def _check_addresses(context: Connected) -> None:
 
 
 def _qdrant_version(context: Connected) -> str:
-    """Raises what :meth:`Recommender.connect` raises: Qdrant is away, too old, or refuses the key."""
+    """Return the server's version. Raises what :meth:`Recommender.connect` raises."""
     with context.open() as rec:
         return rec.client.info().version
 
 
 def _celery_app(context: Connected) -> Any:
-    """The Celery application, which reads the environment, as do the processes that it starts."""
+    """Return the Celery application. It and its child processes read the connection from the environment."""
     export(context.obj.connection())
     try:
         from ..app import app
@@ -126,7 +126,7 @@ def _check_broker(app: Any) -> None:
 
 
 def _quieten(loglevel: LogLevel) -> None:
-    """Hide Celery's notes about starting, which the banner replaces, and about settings that app.py chose on purpose."""
+    """Hide Celery's start-up notes, which the banner replaces, and its warnings about settings that app.py chose."""
     from celery.exceptions import CPendingDeprecationWarning
 
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
@@ -153,11 +153,11 @@ def _banner(context: Connected, version: str, queues: list[str], concurrency: in
 
 
 def _run(app: Any, queues: list[str], concurrency: int, clock: bool, loglevel: LogLevel, banner: str) -> int:
-    """Work until a signal comes; returns the exit code, 0 after a shutdown that somebody asked for."""
+    """Work until a signal arrives; returns the exit code, 0 after a requested shutdown."""
     from celery.beat import EmbeddedService
 
     shutdowns = _listen(banner)
-    # solo runs tasks in this process, which CUDA needs; app.py has further processes spawned, not forked.
+    # solo runs tasks in this process, which CUDA needs; app.py makes prefork spawn its processes instead of forking.
     running = app.Worker(
         hostname=f"llmrec-{os.getpid()}@{socket.gethostname()}",
         queues=queues, pool_cls="solo" if concurrency == 1 else "prefork", concurrency=concurrency,
@@ -172,7 +172,7 @@ def _run(app: Any, queues: list[str], concurrency: int, clock: bool, loglevel: L
 
 
 def _listen(banner: str) -> list[str]:
-    """Have the banner printed when the worker is ready; returns a list that collects how it was asked to stop."""
+    """Print the banner when the worker is ready; returns a list that receives the kind of each requested shutdown."""
     from celery import signals
 
     shutdowns: list[str] = []

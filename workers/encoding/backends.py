@@ -1,8 +1,8 @@
-"""The ways to run a model, and how a backend spreads texts over the cores of a machine.
+"""The ways to run a model, and the backend that spreads texts over the cores of a machine.
 
 A backend takes token ids. Texts are sorted by length and cut into batches by a budget of tokens. On a CPU each core
-takes whole batches, so no core waits for another inside a layer. If two threads encode at once, cores move from the
-batches of one thread to those of the other without a pause.
+takes whole batches, so no core waits for another inside a layer. If two threads encode at once, a core that has finished
+the batches of one thread goes straight on to those of the other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["TOKENS_PER_BATCH", "Backend", "Forward", "ThroughModules", "batches"
 
 
 TOKENS_PER_BATCH = {"cpu": 1024}
-"""Tokens per batch by kind of device; on a CPU, more would leave the cache of the core."""
+"""Tokens per batch by device type; on a CPU, more would overflow the core's cache."""
 
 
 TOKENS_PER_BATCH_ELSEWHERE = 32_768
@@ -39,9 +39,9 @@ Forward = Callable[[Tokens], Tensor]
 
 
 def batches(lengths: Sequence[int], budget: int, workers: int = 1) -> Iterator[list[int]]:
-    """Indexes of texts, longest first, so that a batch padded to its longest text keeps to the budget.
+    """Yield batches of text indexes, longest texts first; a batch padded to its longest text stays within ``budget``.
 
-    Few texts are cut evenly between the workers. A text longer than the budget is a batch of its own.
+    Texts are divided evenly between the ``workers``. A text longer than the budget forms a batch of its own.
 
     >>> list(batches([2, 9, 3, 3], budget=6))
     [[1], [2, 3], [0]]
@@ -61,7 +61,7 @@ def batches(lengths: Sequence[int], budget: int, workers: int = 1) -> Iterator[l
 
 
 class Backend:
-    """One way to run the model, over all cores or on one accelerator."""
+    """Runs a model in one way, on all cores or on one accelerator."""
 
     def __init__(self, name: str, forward: Forward, device: torch.device) -> None:
         self.name = name
@@ -69,12 +69,12 @@ class Backend:
         self.device = device
         self._cores = torch.get_num_threads() if device.type == "cpu" else 1
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(  # its threads start when they are needed
+        self._pool = ThreadPoolExecutor(  # starts its threads on demand
             self._cores, thread_name_prefix="encode", initializer=torch.set_num_threads, initargs=(1,)
         )
 
     def encode(self, texts: Tokens) -> np.ndarray:
-        """Float32 array (len(texts), dimensions), in the order of the texts."""
+        """Encode token ids; returns a float32 array (len(texts), dimensions), in the order of the texts."""
         budget = TOKENS_PER_BATCH.get(self.device.type, TOKENS_PER_BATCH_ELSEWHERE)
         order = list(batches([len(text) for text in texts], budget, self._cores))
         parts = [[texts[index] for index in batch] for batch in order]
@@ -90,7 +90,7 @@ class Backend:
 
 
 class ThroughModules:
-    """The model in its own code, on padded batches; works for every architecture."""
+    """Runs the model's own modules on padded batches; works for every architecture."""
 
     def __init__(self, model: Any, dtype: torch.dtype = torch.float32) -> None:
         self._model = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
@@ -99,7 +99,7 @@ class ThroughModules:
 
     @torch.inference_mode()
     def __call__(self, texts: Tokens) -> Tensor:
-        """Float32 tensor (len(texts), size)."""
+        """Encode token ids; returns a float32 tensor (len(texts), dimensions)."""
         padded = self._pad({"input_ids": [list(text) for text in texts]}, return_tensors="pt")
         features: dict[str, Any] = {name: tensor.to(self._model.device) for name, tensor in padded.items()}
         vectors: Tensor = self._model(features)["sentence_embedding"]
@@ -107,9 +107,9 @@ class ThroughModules:
 
 
 def builders(model: Any) -> dict[str, Callable[[], Forward]]:
-    """Name → function that builds this way of running a sentence-transformers model.
+    """Return the ways to run a sentence-transformers model here: name → function that builds the forward pass.
 
-    ``fp32`` and ``int8`` go through CTranslate2 on a CPU where it knows the architecture; everything else goes through the
+    On a CPU, ``fp32`` and ``int8`` run in CTranslate2 if it supports the architecture; everything else runs in the
     model's own code.
     """
     transformer, pooling, *rest = list(model)
@@ -122,14 +122,14 @@ def builders(model: Any) -> dict[str, Callable[[], Forward]]:
         return ways
     cores = torch.get_num_threads()
 
-    def converted(numbers: str) -> Forward:
-        return _followed_by(rest, ConvertedModel(bare, model.tokenizer, pooling.pooling_mode, numbers, cores))
+    def converted(precision: str) -> Forward:
+        return _followed_by(rest, ConvertedModel(bare, model.tokenizer, pooling.pooling_mode, precision, cores))
 
     return ways | {"fp32": lambda: converted("float32"), "int8": lambda: converted("int8")}
 
 
 def _followed_by(modules: Sequence[Any], forward: Forward) -> Forward:
-    """A forward pass that ends in the model's own last modules, such as a projection."""
+    """Append the model's remaining modules, such as a projection, to a forward pass."""
     if not modules:
         return forward
 

@@ -1,4 +1,4 @@
-"""What is computed once from a model's weights and then read from disk."""
+"""Digests of weights: the cache keys of files that are computed once from a model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["digest"]
 
 
 def digest(recipe: str, weights: Mapping[str, torch.Tensor]) -> str:
-    """Hexadecimal SHA-256 (32 digits) of a recipe and of named weights: equal input, equal result."""
-    found = hashlib.sha256(recipe.encode())
+    """Return the first 32 hexadecimal digits of the SHA-256 of a recipe and of named weights."""
+    sha256 = hashlib.sha256(recipe.encode())
     for name, tensor in sorted(weights.items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()[:32]
+        sha256.update(name.encode())
+        sha256.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return sha256.hexdigest()[:32]

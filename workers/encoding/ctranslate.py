@@ -1,8 +1,8 @@
-"""A BERT run by CTranslate2 on a CPU, in float32 or with 8-bit matrix products.
+"""Runs a BERT in CTranslate2 on a CPU, in float32 or with 8-bit matrix products.
 
-CTranslate2 reads a format of its own: weights and a vocabulary, no code and no pickle. A model is converted once and kept
-under ``LLMREC_MODELS`` by the digest of its weights, so all workers that share the folder share the conversion.
-The folder is written beside and renamed into place: a conversion is there whole or not at all.
+CTranslate2 reads a format of its own: weights and a vocabulary, no code and no pickle. A model is converted once and
+stored under ``LLMREC_MODELS`` by the digest of its weights, so all workers that share the folder share the conversion.
+The folder is written under a temporary name and renamed into place, so a conversion is complete or absent.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ log = logging.getLogger("llmrec.worker")
 
 
 ARCHITECTURES = frozenset({"BertModel", "CamembertModel", "DistilBertModel", "RobertaModel", "XLMRobertaModel"})
-"""Classes of transformers that are converted; others run in their own code."""
+"""Model classes of transformers that are converted; others run in their own code."""
 
 
 CONVERSIONS_FOLDER = ".converted"
-"""Folder below ``LLMREC_MODELS``. Trained models have no leading dot, so none has this name."""
+"""Folder in ``LLMREC_MODELS``. Names of trained models have no leading dot, so none can clash."""
 
 
 def convertible(transformer: Any) -> bool:
-    """Whether CTranslate2 computes what this transformer computes."""
+    """Whether CTranslate2 computes the same as this transformer."""
     config = transformer.config
     absolute = getattr(config, "position_embedding_type", None) in (None, "absolute")
-    # The converter finds where RoBERTa's positions begin by its padding token, and takes the token 0 for none.
+    # The converter derives the start of RoBERTa's positions from its padding token, and mistakes token 0 for none.
     begins = config.model_type in ("bert", "distilbert") or bool(config.pad_token_id)
     known = type(transformer).__name__ in ARCHITECTURES
     return known and absolute and begins and not getattr(config, "is_decoder", False)
 
 
 class ConvertedModel:
-    """Token ids → pooled vectors. ``numbers`` is ``"float32"`` or ``"int8"``.
+    """Turns token ids into pooled vectors; ``precision`` is ``"float32"`` or ``"int8"``.
 
     In int8, weights are rounded per output channel and activations per token (Bhandare et al. 2019), so the vector of a
     text does not depend on its neighbours. ``cores`` calls may run at once, each on one core.
     """
 
-    def __init__(self, transformer: Any, tokenizer: Any, pooling: str, numbers: str, cores: int) -> None:
-        self._encoder = _loaded(transformer, tokenizer, numbers, cores)
+    def __init__(self, transformer: Any, tokenizer: Any, pooling: str, precision: str, cores: int) -> None:
+        self._encoder = _loaded(transformer, tokenizer, precision, cores)
         self._pooling = pooling
 
     def __call__(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Float32 tensor (len(texts), width)."""
+        """Encode token ids; returns a float32 tensor (len(texts), dimensions)."""
         answer = self._encoder.forward_batch([list(text) for text in texts])
         states = torch.from_numpy(np.array(answer.last_hidden_state))
         if self._pooling == "cls":
@@ -71,34 +71,37 @@ class ConvertedModel:
         return sums / lengths[:, None]
 
 
-def _loaded(transformer: Any, tokenizer: Any, numbers: str, cores: int) -> Any:
-    """The converted model; a folder that cannot be written costs a conversion at every start, and nothing else."""
+def _loaded(transformer: Any, tokenizer: Any, precision: str, cores: int) -> Any:
+    """Load the converted model, converting it first if necessary.
+
+    A folder that cannot be written costs one conversion per start, and nothing else.
+    """
     recipe = f"ctranslate2 {version('ctranslate2')} {transformer.config.to_json_string()}"
     # A pooler that the weights lack is random, and nothing here reads it.
     weights = {name: tensor for name, tensor in transformer.state_dict().items() if not name.startswith("pooler.")}
     folder = registry.folder() / CONVERSIONS_FOLDER / digest(recipe, weights)
     if folder.is_dir():
-        return _encoder(folder, numbers, cores)
+        return _encoder(folder, precision, cores)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-")
     except OSError as error:
-        log.warning("the converted model is not kept (%s): it will be converted again at the next start", error)
+        log.warning("cannot store the converted model (%s): it will be converted again at the next start", error)
         scratch = tempfile.TemporaryDirectory(prefix="llmrec-converted-")
         with scratch:
-            return _encoder(_convert(transformer, tokenizer, Path(scratch.name)), numbers, cores)
+            return _encoder(_convert(transformer, tokenizer, Path(scratch.name)), precision, cores)
     with scratch:
         _publish(_convert(transformer, tokenizer, Path(scratch.name)), folder)
-    return _encoder(folder, numbers, cores)
+    return _encoder(folder, precision, cores)
 
 
-def _encoder(folder: Path, numbers: str, cores: int) -> Any:
+def _encoder(folder: Path, precision: str, cores: int) -> Any:
     import ctranslate2
 
     threads = torch.get_num_threads()  # CTranslate2 sets the number for the calling thread, and torch's with it
     try:
         return ctranslate2.Encoder(
-            str(folder), device="cpu", compute_type=numbers, inter_threads=cores, intra_threads=1
+            str(folder), device="cpu", compute_type=precision, inter_threads=cores, intra_threads=1
         )
     finally:
         torch.set_num_threads(threads)
@@ -113,14 +116,14 @@ def _publish(converted: Path, folder: Path) -> None:
 
 
 def _convert(transformer: Any, tokenizer: Any, scratch: Path) -> Path:
-    """Write the model as transformers does, then as CTranslate2 reads it."""
+    """Write the model in the format of transformers, then convert it; returns the converted folder."""
     from ctranslate2.converters import TransformersConverter
 
     began = time.monotonic()
     source, target = scratch / "source", scratch / "target"
     transformer.save_pretrained(source)
     tokenizer.save_pretrained(source)
-    config = source / "config.json"  # the converter asks for a field that newer releases of transformers leave out
+    config = source / "config.json"  # the converter requires a field that newer releases of transformers omit
     config.write_text(json.dumps({"position_embedding_type": "absolute", **json.loads(config.read_text("utf-8"))}))
     TransformersConverter(str(source)).convert(str(target))
     log.info("converted the model for CTranslate2 in %.0f s", time.monotonic() - began)

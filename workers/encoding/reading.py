@@ -1,4 +1,4 @@
-"""Texts → token ids, one chunk ahead of the model."""
+"""Turns texts into token ids, one chunk ahead of the model."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["CHUNK_CHARACTERS", "MAX_UNKNOWN_SHARE", "Reader", "ahead"]
 
 
 MAX_UNKNOWN_SHARE = 0.5
-"""Share of unknown tokens above which a text is unreadable to a model: see docs/decisions/unreadable-texts.md."""
+"""Share of unknown tokens above which a model cannot read a text: see docs/decisions/unreadable-texts.md."""
 
 
 CHUNK_CHARACTERS = 400_000
-"""Characters whose tokens are held in memory at once (twice that: one chunk is read while the last is encoded)."""
+"""Characters per chunk; the tokens of two chunks are in memory, as one is read while the previous is encoded."""
 
 
 class Reader:
-    """The tokenizer of a model, which also knows what the model cannot read."""
+    """The tokenizer of a model, which also detects texts that the model cannot read."""
 
     def __init__(self, tokenizer: Any, limit: int, prompt: str = "") -> None:
         self._tokenizer = tokenizer
@@ -36,10 +36,10 @@ class Reader:
         self._special = frozenset(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
 
     def __call__(self, texts: Sequence[str]) -> list[list[int] | None]:
-        """Token ids of each text, at most ``limit``; None where the model cannot read the text."""
+        """Return the token ids of each text, at most ``limit``; None where the model cannot read the text."""
         prompted = [self._prompt + text for text in texts] if self._prompt else list(texts)
         with self._lock:
-            if self._fast:  # without the places of tokens in the text, which nobody needs: twice as fast
+            if self._fast:  # skips the offsets of tokens in the text: twice as fast
                 tokens = [encoding.ids for encoding in self._fast.encode_batch_fast(prompted)]
             else:
                 tokens = self._tokenizer(prompted, truncation=True, max_length=self._limit)["input_ids"]
@@ -51,7 +51,7 @@ class Reader:
 
 
 def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | None]]:
-    """Tokens of the texts chunk by chunk, in order; the next chunk is read while the caller uses this one."""
+    """Yield the tokens of the texts chunk by chunk, in order; reads the next chunk while the caller uses this one."""
     chunks = list(by_size(texts, len, CHUNK_CHARACTERS))
     if len(chunks) <= 1:
         yield from map(reader, chunks)
@@ -66,10 +66,10 @@ def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | Non
 
 
 def unreadable_tokens(tokenizer: Any) -> frozenset[int]:
-    """Ids of tokens that mean nothing to the model: the unknown token, and single letters of scripts it only spells.
+    """Return the ids of tokens that mean nothing to the model: the unknown token, and letters of scripts it only spells.
 
-    A model of a Latin script knows some letters of others, never their words: such tokens are a few percent
-    of its vocabulary. In a Chinese or multilingual vocabulary they are a fifth and more.
+    A model for a Latin script knows some letters of other scripts, but not their words: such tokens are a few percent of
+    its vocabulary. In a Chinese or multilingual vocabulary they are a fifth or more.
     """
     unknown = tokenizer.unk_token_id
     if unknown is None:

@@ -1,9 +1,10 @@
 """Trained models on disk: a folder per version, with its origin and its measured quality.
 
 ``LLMREC_MODELS`` holds one folder per version, named ``{space}-{method}-{number}``: weights (safetensors), configuration,
-tokenizer where the method changes one, ``version.json`` and a model card. A version is written beside and renamed into place,
-so it is there whole or not at all. ``version.json`` lists the SHA-256 of every other file. A file that is not listed, was
-changed, or could run code when read (a pickle) is refused. Workers on several machines share the folder.
+tokenizer if the method changes it, ``version.json`` and a model card. A version is written under a temporary name and
+renamed into place, so it is complete or absent. ``version.json`` lists the SHA-256 of every other file. A version with a
+file that is not listed, was changed, or could run code when read (a pickle) is refused. Workers on several machines share
+the folder.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CARD_FILE = "README.md"
 
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".md", ".model"})
-"""Suffixes of files that hold data only."""
+"""Suffixes of files that hold only data."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +45,28 @@ class Version:
     """towers, encoder or texts."""
     space: str
     base: dict[str, Any]
-    """The configuration of the vectors it started from: model, revision, pooling and so on."""
+    """Identity of the encoder it started from: model, revision, pooling and so on."""
     size: int
     """Dimensions of its vectors."""
     data: str = ""
     """Digest of the examples it learned from."""
     options: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
-    """NDCG on validation users, of this model and of the previous model of the space."""
+    """NDCG on held-out users, of this model and of the previous model of the space."""
     offered: bool = False
-    """It beat the previous model of the space on held-out users."""
+    """Whether it beat the previous model of the space on held-out users."""
     made_at: str = ""
     files: dict[str, str] = field(default_factory=dict)
     """File → SHA-256."""
 
 
 def folder() -> Path:
-    """The folder that holds all versions (``LLMREC_MODELS``)."""
+    """Return the folder that holds all versions (``LLMREC_MODELS``)."""
     return Settings().models.expanduser()
 
 
 def find(model: str) -> tuple[Version, Path] | None:
-    """A version and its folder, by its name or its path; None if ``model`` names something else.
+    """Return a version and its folder, by its name or its path; None if ``model`` names something else.
 
     Raises :class:`InvalidInput` if a file has changed since it was written.
     """
@@ -73,7 +74,7 @@ def find(model: str) -> tuple[Version, Path] | None:
         try:
             path = place.expanduser()
             stamp = (path / RECORD_FILE).stat().st_mtime_ns
-        except (OSError, RuntimeError, ValueError):  # not there, or a name that no file can have
+        except (OSError, RuntimeError, ValueError):  # no such file, or no valid file name
             continue
         return _checked(path, stamp), path
     return None
@@ -95,7 +96,8 @@ def _checked(path: Path, stamp: int) -> Version:
     wrong = _wrong_files(path, version.files)
     if wrong:
         raise InvalidInput(
-            f"trained model {version.name!r} is refused: {wrong}; train it again, or copy the folder again from where it was trained"
+            f"trained model {version.name!r} is refused: {wrong}; train it again, or copy its folder again from the machine "
+            "that trained it"
         )
     return version
 
@@ -107,23 +109,26 @@ def _read(path: Path) -> Version:
             raise TypeError("metrics must be an object")
         return Version(**{field.name: stored[field.name] for field in fields(Version)})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{RECORD_FILE} in {path.name!r} cannot be read ({type(error).__name__}: {error})") from None
+        raise InvalidInput(
+            f"{RECORD_FILE} of trained model {path.name!r} cannot be read ({type(error).__name__}: {error}): copy its folder "
+            "again, or delete it"
+        ) from None
 
 
 def _wrong_files(path: Path, listed: Mapping[str, str]) -> str:
-    """What is wrong with the files of a version; "" if nothing is."""
+    """Describe the first file of a version that is wrong; empty if none is."""
     present = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if not file.is_dir()}
     present.pop(RECORD_FILE, None)
     for name, file in sorted(present.items()):
         if file.suffix not in SAFE_SUFFIXES or file.is_symlink():
-            return f"{name!r} is no file of weights, configuration or text"
+            return f"{name!r} is not a file of weights, configuration or text"
         if name not in listed:
-            return f"{name!r} was not there when the model was made"
+            return f"{name!r} was added after the model was trained"
     for name, digest in listed.items():
         if name not in present:
             return f"{name!r} is missing"
         if _digest(present[name]) != digest:
-            return f"{name!r} is not as it was written"
+            return f"{name!r} has changed since it was written"
     return ""
 
 
@@ -133,7 +138,7 @@ def _digest(path: Path) -> str:
 
 
 def versions(space: str | None = None) -> list[Version]:
-    """All versions, or those of a space, oldest first."""
+    """List all versions, or those of a space, oldest first."""
     paths = sorted(folder().glob(f"*/{RECORD_FILE}")) if folder().is_dir() else []
     records = [_read(path.parent) for path in paths if not path.parent.name.startswith(".")]
     mine = [version for version in records if space in (None, version.space)]
@@ -141,7 +146,7 @@ def versions(space: str | None = None) -> list[Version]:
 
 
 def seal(path: Path, version: Version) -> Version:
-    """Write the card and the record of a version whose other files lie in ``path``."""
+    """Write the card and the record of a version whose other files are in ``path``; returns it with their digests."""
     (path / CARD_FILE).write_text(_card(version), encoding="utf-8")
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and file.name != RECORD_FILE]
     version = replace(version, files={file.relative_to(path).as_posix(): _digest(file) for file in files})
@@ -150,21 +155,21 @@ def seal(path: Path, version: Version) -> Version:
 
 
 def publish(write: Callable[[Path], None], version: Version) -> Version:
-    """Add a version; its number is the next free one of its space and method. ``write`` puts its weights into a folder."""
+    """Add a version under the next free number of its space and method; ``write`` writes its weights into a folder."""
     base = folder()
     base.mkdir(parents=True, exist_ok=True)
     prefix = f"{version.space}-{version.method}-"
     with tempfile.TemporaryDirectory(dir=base, prefix=".new-") as scratch:
-        made = Path(scratch) / "version"
-        made.mkdir(mode=0o755)
-        write(made)
+        draft = Path(scratch) / "version"
+        draft.mkdir(mode=0o755)
+        write(draft)
         number = 1 + max(
             [0, *(int(rest) for taken in base.glob(f"{prefix}*") if (rest := taken.name[len(prefix) :]).isdigit())]
         )
         while True:
-            version = seal(made, replace(version, name=f"{prefix}{number}", made_at=now()))
+            version = seal(draft, replace(version, name=f"{prefix}{number}", made_at=now()))
             try:
-                os.rename(made, base / version.name)
+                os.rename(draft, base / version.name)
                 return version
             except OSError:  # another training took the number meanwhile
                 if not (base / version.name).exists():
@@ -178,14 +183,14 @@ def _card(version: Version) -> str:
     verdict = "beat" if version.offered else "did not beat"
     return f"""# {version.name}
 
-Trained by `llmrec train --method {version.method}` on what the users of space `{version.space}` did, from
+Trained by `llmrec train --method {version.method}` on the events of space `{version.space}`, starting from
 `{version.base.get("model")}`; {version.size}-dimensional vectors. On held-out users it {verdict} the previous model of
-the space. Use: `llmrec reembed --model {version.name}`. Meant for this space: it knows its items and its users' ways.
-Texts and behaviour that it learned from may be guessed from its weights: treat it as you treat them.
+the space. Use it with `llmrec reembed --model {version.name}`. It is meant for this space, whose items and users it has
+learned. Its weights may reveal texts and behaviour that it learned from: protect it as you protect that data.
 
-| on validation users | |
+| on held-out users | |
 |---|---|
 {metrics}
 
-Options: {options}. Digest of the examples: `{version.data}`. Made {version.made_at}.
+Options: {options}. Digest of the examples: `{version.data}`. Trained {version.made_at}.
 """

@@ -1,4 +1,4 @@
-"""Short texts of the kinds that spaces hold, on which the ways of running a model are compared."""
+"""Sample texts, typical of spaces, on which the ways of running a model are compared."""
 
 from __future__ import annotations
 
@@ -45,4 +45,4 @@ SAMPLES = [
     "Alien invaders, a washed-up pilot, one last flight. Action, Sci-Fi. explosions, fun, 1990s",
     "https://example.com/item?id=12345 v2.0.1 (build 7781) — see README.md, section 4.2",
 ]
-"""Films, products, news, reviews, searches, several scripts; about a thousand tokens of an English model."""
+"""Films, products, news, reviews and searches in several scripts; about a thousand tokens for an English model."""

@@ -1,9 +1,9 @@
-"""A static encoder: one vector per token, a text is their weighted mean. No transformer runs, so a CPU is enough.
+"""A static encoder: each token has a vector, and a text is their weighted mean. No transformer runs, so a CPU is enough.
 
-The vectors are distilled from a sentence model without any data, as model2vec does (Tulkens & van Dongen 2024): each
-token of the vocabulary goes through the model alone; the rows are centred and turned to their principal axes, so that
-a smaller vector keeps the most of them; frequent tokens count less (SIF_A, Arora et al. 2017, with the frequency of a
-token taken from its place in the vocabulary by Zipf's law).
+The vectors are distilled from a sentence model without training data, as in model2vec (Tulkens & van Dongen 2024): each
+token of the vocabulary is encoded on its own; the rows are centred and rotated to their principal axes, so that a
+truncated vector keeps most of the variance; frequent tokens count less (SIF, Arora et al. 2017, with frequencies
+estimated from ranks in the vocabulary by Zipf's law).
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ log = logging.getLogger("llmrec.worker")
 
 
 RECIPE_VERSION = "1"
-"""Increased when the same model would give other vectors."""
+"""Increased when a change of this module makes other vectors from the same model."""
 
 
 SIF_A = 1e-4
-"""The constant a in a / (a + p), p being the frequency of a token."""
+"""The constant a in the weight a / (a + p) of a token with frequency p."""
 
 
 class StaticTable:
-    """Token ids → sums of token vectors, as a backend of :class:`~workers.encoder.SentenceEncoder`."""
+    """Sums the vectors of tokens; a backend of :class:`~workers.encoding.encoder.SentenceEncoder`."""
 
     name = "static"
 
@@ -48,7 +48,7 @@ class StaticTable:
         self._table = table
 
     def encode(self, texts: Sequence[Sequence[int]]) -> np.ndarray:
-        """Float32 array (len(texts), size)."""
+        """Return the sum of each text's token vectors, float32 (len(texts), size)."""
         ids = torch.tensor(list(chain.from_iterable(texts)))
         starts = torch.tensor([0, *(len(text) for text in texts[:-1])]).cumsum(0)
         rows: np.ndarray = torch.nn.functional.embedding_bag(ids, self._table, starts, mode="sum").numpy()
@@ -56,9 +56,9 @@ class StaticTable:
 
 
 def distilled(model: Any, size: int) -> StaticTable:
-    """The static encoder of a sentence-transformers model, ``size`` dimensions; made once, then read from disk.
+    """Return the static encoder of a sentence-transformers model, in ``size`` dimensions.
 
-    The file lies among the assets in the cache folder of huggingface_hub (``HF_HOME``).
+    It is distilled once and then read from the asset cache of huggingface_hub (below ``HF_HOME``).
     """
     folder = cached_assets_path(
         "llmrec-qdrant",
@@ -75,10 +75,10 @@ def distilled(model: Any, size: int) -> StaticTable:
 
 
 def _distil(model: Any) -> torch.Tensor:
-    """Float32 tensor (vocabulary, width), columns by falling variance; special tokens are zero."""
+    """Distil token vectors, float32 (vocabulary, width), with columns by falling variance; special tokens are zero."""
     tokenizer = model.tokenizer
     count = len(tokenizer)
-    log.info("distilling a static encoder of %d tokens, once", count)
+    log.info("distilling a static encoder of %d tokens; this happens once per model", count)
     began = time.monotonic()
     around = tokenizer("")["input_ids"]
     before, after = around[: len(around) // 2], around[len(around) // 2 :]
@@ -88,9 +88,8 @@ def _distil(model: Any) -> torch.Tensor:
     axes = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     _, vectors = np.linalg.eigh(axes.T @ axes)
     vectors = vectors[:, ::-1]
-    vectors *= np.sign(
-        vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
-    )  # the sign of an axis is arbitrary: fix it
+    # The sign of an axis is arbitrary: make its largest component positive.
+    vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
     ranks = np.arange(2, count + 2)
     frequency = (1 / ranks) / (1 / ranks).sum()
     table = (axes @ vectors) * (SIF_A / (SIF_A + frequency))[:, None]
@@ -100,11 +99,11 @@ def _distil(model: Any) -> torch.Tensor:
 
 
 def _save(table: torch.Tensor, path: Path) -> None:
-    """Write the table whole or not at all; a cache that cannot be written costs time and nothing else."""
+    """Write the table atomically; a cache that cannot be written costs time, and nothing else."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             save_file({"embeddings": table}, Path(folder) / path.name, metadata={"recipe": RECIPE_VERSION})
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
-        log.warning("the static encoder is not kept (%s): it will be distilled again", error)
+        log.warning("cannot store the static encoder (%s): it will be distilled again at the next start", error)

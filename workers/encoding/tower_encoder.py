@@ -1,4 +1,4 @@
-"""Trained towers on disk, and the encoder that runs them."""
+"""Stores trained towers on disk, and runs them as an encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
 
-from ..behaviour.fold import Past, pulls, sparse_index_of
+from ..behaviour.fold import Past, decayed_weights, sparse_index_of
 from ..behaviour.vectors import normalised
 from ..text.clean import clean
 from .encoder import Encoder
@@ -33,11 +33,11 @@ SHAPE_FILE = "config.json"
 
 
 KNOWN_ARRAYS = ("words", "idf", "digests", "sketches", "trust")
-"""Fields of :class:`Known` that a version's weights hold."""
+"""Fields of :class:`Known` that are stored with the weights of a version."""
 
 
 def save_towers(folder: Path, towers: Towers, decays: Sequence[float], known: Known) -> None:
-    """Write the files of a version."""
+    """Write towers, decays and vocabulary as the files of a version."""
     tensors = {f"towers.{name}": tensor.detach().cpu().contiguous() for name, tensor in towers.state_dict().items()}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(getattr(known, name))) for name in KNOWN_ARRAYS}
     tensors["sketches"] = tensors["sketches"].half()
@@ -47,7 +47,11 @@ def save_towers(folder: Path, towers: Towers, decays: Sequence[float], known: Kn
 
 
 class TowerEncoder:
-    """Texts → item vectors by a trained version; a text that was an item in training gets what was learned of that item."""
+    """Encodes texts as items by a trained version; a text that was an item in training gets the vector learned for it.
+
+    Raises :class:`SpaceMismatch` if the version's dimensions differ from the space's, :class:`InvalidInput` if its files
+    cannot be read.
+    """
 
     def __init__(
         self, config: SpaceConfig, version: Version, folder: Path, load: Callable[[SpaceConfig], Encoder]
@@ -71,11 +75,11 @@ class TowerEncoder:
         self._known = Known(**arrays, stemmer=shape["stemmer"])
 
     def _encoder(self) -> Encoder:
-        """The frozen encoder, loaded with the first text: folding a user needs none."""
+        """Return the frozen encoder, loaded with the first text: folding users does not need it."""
         return self._load(self._base)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 array (len(texts), size); rows have norm 1, or are zero where the encoder cannot read the text."""
+        """Return a float32 array (len(texts), size); rows have norm 1, or are zero where the encoder cannot read the text."""
         read = Read.of([clean(text) for text in texts], self._known.stemmer)
         rows = torch.from_numpy(self._encoder().encode(texts))
         sketches = torch.from_numpy(self._known.sketched(read))
@@ -87,36 +91,39 @@ class TowerEncoder:
 
     @torch.inference_mode()
     def user(self, past: Sequence[Past], config: SpaceConfig) -> list[float] | None:
-        """The dense vector of a user from events, newest first; None if these cancel out or say nothing."""
+        """Return the dense vector of a user from events, newest first; None if they cancel out or carry no signal."""
         size, width = self._towers.first, self._towers.shape["width"]
-        moments, said = [act.ts for act in past], np.array([act.weight for act in past])
-        weights = [pulls(moments, said, config, decay).tolist() for decay in self.decays]
+        moments, weights = [event.ts for event in past], np.array([event.weight for event in past])
+        by_decay = [decayed_weights(moments, weights, config, decay).tolist() for decay in self.decays]
         means = np.zeros((len(self.decays), size), dtype=np.float64)
-        wanted = np.zeros(width, dtype=np.float64)
-        for act, each in zip(past, zip(*weights, strict=True), strict=True):
-            for vector in act.dense:  # all equally long
-                for place, weight in enumerate(each):
+        codes = np.zeros(width, dtype=np.float64)
+        for event, event_weights in zip(past, zip(*by_decay, strict=True), strict=True):
+            for vector in event.dense:  # all equally long
+                for place, weight in enumerate(event_weights):
                     means[place] += weight * vector[:size]
-            if act.item is not None:
-                wanted += each[0] * code(sparse_index_of(act.item), width)
+            if event.item is not None:
+                codes += event_weights[0] * code(sparse_index_of(event.item), width)
         if np.linalg.norm(means[0]) < 1e-9:
             return None
         rows = torch.tensor(means[None], dtype=torch.float32)
-        users = self._towers.users(rows, torch.tensor(normalised(wanted)[None]))
+        users = self._towers.users(rows, torch.tensor(normalised(codes)[None]))
         return [float(x) for x in users[0]]
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, by the rest of their names."""
+    """Return the tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def read_towers(folder: Path) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """Shape and tensors of a version. Raises :class:`InvalidInput` if they cannot be read or are of an older release."""
+    """Read shape and tensors of a version.
+
+    Raises :class:`InvalidInput` if they cannot be read or come from an older release.
+    """
     try:
         shape, tensors = json.loads((folder / SHAPE_FILE).read_text(encoding="utf-8")), load_file(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"trained model {folder.name!r} cannot be read ({error}): copy it again") from error
+        raise InvalidInput(f"trained model {folder.name!r} cannot be read ({error}): copy its folder again") from error
     if "towers.view" not in tensors:
         raise InvalidInput(
             f"trained model {folder.name!r} comes from an older release: train it anew with `llmrec train`"

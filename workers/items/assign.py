@@ -1,7 +1,4 @@
-"""The topics of a space as a process remembers them, tenant by tenant, and the marks they leave on items.
-
-Reads topics, never fits them.
-"""
+"""Caches the topics of a space per process, tenant by tenant, and assigns items to them. Never fits topics."""
 
 from __future__ import annotations
 
@@ -23,28 +20,28 @@ from .topic_rule import TopicPoint, Topics, mark
 __all__ = ["SpaceTopics", "load", "read_fit", "read_points"]
 
 MAX_TENANTS = 64
-"""Tenants per space whose topics a process remembers."""
+"""Tenants per space whose topics a process caches."""
 MAX_SPACES = 32
-"""Spaces whose topics a process remembers."""
+"""Spaces whose topics a process caches."""
 
 
 class SpaceTopics:
-    """The topics of a version of a space; those of a tenant are read when first needed."""
+    """The topics of one version of a space; a tenant's topics are read when first needed."""
 
     def __init__(self, read: Callable[[str], Sequence[TopicPoint]], fit: str = "", done: str = "") -> None:
         self._read = read
         self._rules: dict[str, tuple[Topics, Mapping[str, TopicPoint]]] = {}
         self.fit = fit
-        """The fit that items get their topics from."""
+        """The fit from which items get their topics."""
         self.done = done
-        """The last finished fit, which users' interests are made of."""
+        """The last completed fit, from which users get their interests."""
 
     def of(self, tenant: str) -> Topics:
-        """The rule of a tenant: its topics of the newest fit."""
+        """Return the assignment rule of a tenant, made of its topics of the newest fit."""
         return self._known(tenant)[0]
 
     def by_id(self, tenant: str) -> Mapping[str, TopicPoint]:
-        """Every topic of a tenant; while items are being marked, also those they had before."""
+        """Return every topic of a tenant by id; while items are being marked, this includes their earlier topics."""
         return self._known(tenant)[1]
 
     def _known(self, tenant: str) -> tuple[Topics, Mapping[str, TopicPoint]]:
@@ -63,7 +60,10 @@ class SpaceTopics:
     def marks(
         self, tenants: Sequence[str], dense: Sequence[Any], words: Sequence[models.SparseVector | None]
     ) -> list[dict[str, Any]]:
-        """Payload values that name the topic of each item, among those of its tenant; empty before the first fit."""
+        """Return for each item the payload values that name its topic; empty dicts before the first fit.
+
+        The arguments are parallel: tenant, dense vector and tfidf vector of each item; a missing vector is None.
+        """
         marks: list[dict[str, Any]] = [{} for _ in tenants]
         for tenant in dict.fromkeys(tenants) if self.fit else ():
             items = [item for item, owner in enumerate(tenants) if owner == tenant]
@@ -74,7 +74,7 @@ class SpaceTopics:
 
 
 def read_fit(space: SpaceStore) -> dict[str, Any]:
-    """How far the last fit is; empty if there was none. See :mod:`workers.topics.record`."""
+    """Return the record of the last fit, empty if there was none; see :mod:`workers.topics.record`."""
     return dict(space.items.metadata().get(TOPICS_FIT) or {})
 
 
@@ -82,7 +82,7 @@ _CACHE: dict[tuple[int, str, int | None], tuple[object, SpaceTopics]] = {}
 
 
 def load(space: SpaceStore) -> SpaceTopics:
-    """The topics of a version of a space; read again when a fit or a change of label has left a new stamp."""
+    """Return the topics of a version of a space; read again after a new fit or an edited label."""
     metadata = space.items.metadata()
     state: dict[str, Any] = metadata.get(TOPICS_FIT) or {}
     done = str(state.get("done") or "")
@@ -100,7 +100,7 @@ def load(space: SpaceStore) -> SpaceTopics:
 
 
 def read_points(space: SpaceStore, tenant: str) -> list[TopicPoint]:
-    """Every topic of a tenant stored in a version of a space."""
+    """Read every stored topic of a tenant."""
     mine = conditions.where(conditions.equals(Key.TENANT, tenant))
     return [_topic(point) for page in space.topics.pages(mine, vectors=True) for point in page]
 

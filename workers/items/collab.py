@@ -1,10 +1,10 @@
-"""All events → the collab leg: what people do next, as a sparse vector per item.
+"""Rebuilds the collab leg from events: per item, a sparse vector of the items that users took before it.
 
-For a user's items in order of time, item *j* at ``d`` steps after item *i* adds ``d^-collab_distance`` to the pair
-(i → j) and, since order is noisy, a part of that to (j → i). The sum is divided by the square root of the *source's*
-number of users: a source that everybody takes says little, but a target is not punished for being popular, since people
-do take popular items next. On the validation data of three public datasets that beat dividing by both roots (cosine,
-Sarwar et al. 2001). What people take again and again follows itself: in lists that may repeat items, ink comes back and
+In a user's items ordered by time, item *j* at ``d`` steps after item *i* adds ``d^-collab_distance`` to the pair
+(i → j) and, since order is noisy, a fraction of that to (j → i). The sum is divided by the square root of the *source's*
+number of users: a source that everybody takes says little, but a target is not penalised for being popular, since people
+do take popular items next. On the validation data of three public datasets, this beat dividing by both roots (cosine,
+Sarwar et al. 2001). An item that users take repeatedly follows itself: in lists that may repeat items, ink returns and
 its printer does not. The strongest sources of each item form its vector.
 
 :func:`refit` rebuilds the rows that new events change, within seconds; :func:`fit` rebuilds everything where the space
@@ -37,11 +37,11 @@ MAX_REBUILD_EVENTS = 500_000
 ROWS_PER_WRITE = 256
 """Vectors per write."""
 IDS_PER_CONDITION = 1_000
-"""Ids per condition."""
+"""Point ids per condition."""
 
 
 def fit(space: SpaceStore, config: SpaceConfig) -> None:
-    """Rebuild ``collab`` and ``popularity`` of every item; an item that nobody took any more loses both."""
+    """Rebuild ``collab`` and ``popularity`` of every item; an item without events left loses both."""
     since = now()
     taken = read_interactions(space, config)
     points = [point_id("item", item, tenant or None) for tenant, item in taken.names]
@@ -57,14 +57,16 @@ def fit(space: SpaceStore, config: SpaceConfig) -> None:
 def refit(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> None:
     """Rebuild ``collab`` and ``popularity`` of these item points, as :func:`fit` would.
 
-    Reads the events of everybody who took one of them. The popularity of other items is taken as it is stored.
+    Reads all events of the users who took any of them. The popularity of other items is used as stored. Items with more
+    than ``MAX_REBUILD_EVENTS`` such events wait for the next whole fit.
     """
     since = now()
     items = space.items.retrieve(ids, [Key.ITEM_ID, Key.TENANT])
     points = {(item.get(Key.TENANT, ""), item.payload[Key.ITEM_ID]): item.id for item in items}
-    users = _who_took(space, list(points))
-    if sum(space.events.count(some) for some in users) <= MAX_REBUILD_EVENTS:
-        taken = collect((page for some in users for page in space.events.pages(some, EVENT_KEYS)), config)
+    takers = _events_of_takers(space, list(points))
+    if sum(space.events.count(condition) for condition in takers) <= MAX_REBUILD_EVENTS:
+        pages = (page for condition in takers for page in space.events.pages(condition, EVENT_KEYS))
+        taken = collect(pages, config)
         _rebuild(space, config, points, taken)
     unmark_due(space, since, list(points.values()))
 
@@ -72,7 +74,7 @@ def refit(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> None:
 def _rebuild(
     space: SpaceStore, config: SpaceConfig, points: Mapping[tuple[str, str], str], taken: Interactions
 ) -> None:
-    """Write the rows of the items in ``points``, (tenant, item id) → point id."""
+    """Write the rows of the items in ``points``: (tenant, item id) → point id."""
     number = {name: row for row, name in enumerate(taken.names)}
     rows = np.array([number[name] for name in points if name in number], dtype=np.int64)
     popularity = taken.popularity.astype(np.float64)
@@ -85,8 +87,11 @@ def _rebuild(
     _forget(space, [point for name, point in points.items() if name not in number])
 
 
-def _who_took(space: SpaceStore, names: Sequence[tuple[str, str]]) -> list[models.Filter]:
-    """Conditions on the events of everybody who took one of these items, a hundred users each."""
+def _events_of_takers(space: SpaceStore, names: Sequence[tuple[str, str]]) -> list[models.Filter]:
+    """Return conditions that match all events of the users with an event about any of these items.
+
+    ``names`` are (tenant, item id); each condition covers a hundred users.
+    """
     events: list[models.Filter] = []
     for tenant in dict.fromkeys(tenant for tenant, _ in names):
         inside = conditions.equals(Key.TENANT, tenant)
@@ -102,7 +107,7 @@ def _who_took(space: SpaceStore, names: Sequence[tuple[str, str]]) -> list[model
 def _stored_popularity(
     space: SpaceStore, names: Sequence[tuple[str, str]], except_rows: set[int]
 ) -> Iterator[tuple[int, float]]:
-    """Row and stored popularity of every other item that exists."""
+    """Yield (row, stored popularity) of every existing item outside ``except_rows``."""
     rows = {
         point_id("item", item, tenant or None): row
         for row, (tenant, item) in enumerate(names)
@@ -119,7 +124,7 @@ def _write_rows(space: SpaceStore, rows: Mapping[str, models.SparseVector]) -> N
 
 
 def _write_popularity(space: SpaceStore, points: Sequence[str], popularity: np.ndarray) -> None:
-    """One operation per value, not per item: most items share few values, and each operation costs 1 ms."""
+    """Write with one operation per value, not per item: most items share few values, and each operation costs 1 ms."""
     by_value: dict[float, list[str]] = {}
     for point, value in zip(points, popularity.tolist(), strict=True):
         by_value.setdefault(float(value), []).append(point)
@@ -134,13 +139,13 @@ def _delete_rows(space: SpaceStore, points: Sequence[str]) -> None:
 
 
 def _forget(space: SpaceStore, points: Sequence[str]) -> None:
-    """Items that nobody took any more."""
+    """Clear both fields of items that have no events left."""
     _delete_rows(space, points)
     _write_popularity(space, points, np.zeros(len(points)))
 
 
 def _forget_others(space: SpaceStore, fitted: set[str]) -> None:
-    """Items that were popular once and have no event left, as after a user was forgotten."""
+    """Clear items that were popular once and are in no event now, for example after a user was forgotten."""
     popular = conditions.where(models.FieldCondition(key=Key.POPULARITY, range=models.Range(gt=0)))
     for page in space.items.pages(popular, False):
         _forget(space, [item.id for item in page if item.id not in fitted])

@@ -1,6 +1,6 @@
-"""When the collab leg lags behind the events: for single items, and as a whole.
+"""Decides when the collab leg must be rebuilt: for single items, or as a whole.
 
-A refresh of a user notes the items that its new events change; a partial rebuild works them off. A whole fit is due where
+A user's refresh marks the items that the new events change, and a partial rebuild processes them. A whole fit is due when
 the space has grown.
 """
 
@@ -27,23 +27,23 @@ from .interactions import says_taken
 __all__ = ["due", "fit_due", "mark_due", "read_collab_fit", "unmark_due"]
 
 MAX_POPULARITY = 500
-"""Users of an item above which a new event does not rebuild its row."""
+"""Users of an item above which its row waits for the next whole fit."""
 MAX_USERS = 5_000
 """Users whose events one partial rebuild reads."""
 COLLAB_GROWTH = 1.1
-"""A whole fit is due when there are this many times the events or items of the last one."""
+"""A whole fit is due when events or items have grown by this factor since the last one."""
 MAX_STALE_SHARE = 0.01
-"""Share of stale items above which a load is under way, and a whole fit would be outdated at once."""
+"""Share of stale items above which a load is under way: a whole fit would be outdated at once."""
 
 
 def read_collab_fit(space: SpaceStore) -> dict[str, Any]:
-    """Numbers of events and items the collab leg was fitted on, and digest of the settings; empty if never."""
+    """Return the counts of events and items at the last whole fit, and the digest of its settings; empty if none."""
     fitted = space.items.metadata().get(COLLAB_FIT) or {}
     return {name: fitted[name] for name in ("events", "items", "fitting") if name in fitted}
 
 
 def fit_due(space: SpaceStore) -> bool:
-    """Whether enough events, or items that events may be about, have come since the last whole fit."""
+    """Whether enough events or items have been added since the last whole fit, or its settings have changed."""
     fitted = read_collab_fit(space)
     if fitted and fitted.get("fitting") != space.config().fitting:
         return True
@@ -55,9 +55,9 @@ def fit_due(space: SpaceStore) -> bool:
 
 
 def mark_due(space: SpaceStore, config: SpaceConfig, events: Sequence[Point]) -> None:
-    """Note which items' collab leg changes with a user's new events; ``events`` are all of them, newest first.
+    """Mark the items whose collab leg changes with a user's new events; ``events`` are all events, newest first.
 
-    The newest counts as new, since another version of the space may have marked it as folded.
+    The newest always counts as new, since another version of the space may have marked it as folded.
     """
     taken = [event for event in events if says_taken(event, config)]
     new = [place for place, event in enumerate(taken) if place == 0 or not event.get(Key.FOLDED)]
@@ -67,15 +67,15 @@ def mark_due(space: SpaceStore, config: SpaceConfig, events: Sequence[Point]) ->
 
 
 def unmark_due(space: SpaceStore, since: str, points: Sequence[str] = ()) -> None:
-    """What became due before ``since`` is done: of these items, or of all."""
+    """Clear the marks set before ``since``, of these item points or of all."""
     which = conditions.where(_due_before(since), *([conditions.has_id(*points)] if points else []))
     space.items.set_payload({Key.COLLAB_SINCE: None}, which)
 
 
 def due(space: SpaceStore) -> list[str]:
-    """Items for one partial rebuild, longest due first: what ``MAX_USERS`` users bear, and nothing very popular.
+    """Return the item points for one partial rebuild, longest due first, with at most ``MAX_USERS`` users in total.
 
-    One event changes a popular item little: it waits for the next whole fit.
+    Leaves out very popular items: one event changes them little, so they wait for the next whole fit.
     """
     rare = models.FieldCondition(key=Key.POPULARITY, range=models.Range(lte=MAX_POPULARITY))
     order = models.OrderBy(key=Key.COLLAB_SINCE, direction=models.Direction.ASC)

@@ -1,4 +1,4 @@
-"""Stale items and texts → dense and tfidf vectors, written only where the source is still the same."""
+"""Encodes stale items and texts into dense and tfidf vectors; writes them only where the source is unchanged."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ __all__ = ["Embedded", "embed", "source_text", "sparse"]
 log = logging.getLogger("llmrec.worker")
 
 POINTS_PER_GROUP = 64
-"""Points that are encoded and written together; a message holds several such groups."""
+"""Points that are encoded and written together; a message covers several such groups."""
 ENCODING_THREADS = 2
-"""Groups encoded at a time: with two, no core waits for the end of a group."""
+"""Groups encoded at the same time: with two, no core idles at the end of a group."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Outcome of a message."""
+    """Outcome of encoding the points of a message."""
 
     done: list[Point] = field(default_factory=list)
-    """Points as they were before."""
+    """The encoded points, as they were before."""
     again: list[str] = field(default_factory=list)
-    """Ids to be tried again, each alone."""
+    """Ids of points to retry, each alone."""
 
 
 @dataclass(frozen=True)
 class _Encoded:
-    """What the source of a point has become."""
+    """A point with the vectors and terms of its source."""
 
     point: Point
     dense: np.ndarray | None
@@ -66,22 +66,23 @@ class _Encoded:
 
 
 def source_text(payload: Mapping[str, Any]) -> str:
-    """The text of an item or text point that is encoded."""
+    """Return the cleaned text, title first, that is encoded for an item or text point."""
     parts = (payload.get(Key.TITLE) or "", payload.get(Key.TEXT) or "")
     joined: str = clean.clean("\n".join(part.strip() for part in parts if part.strip()))
     return joined
 
 
 def sparse(words: Sequence[text_words.Term]) -> models.SparseVector:
-    """The tfidf vector: unit-norm sublinear term frequencies; Qdrant multiplies by IDF at query time."""
+    """Return the tfidf vector: sublinear term frequencies of norm 1; Qdrant multiplies by IDF at query time."""
     summed = indexed(words)
     return models.SparseVector(indices=list(summed), values=list(summed.values()))
 
 
 def embed(store: Store, config: SpaceConfig, ids: Sequence[str], topics: SpaceTopics | None = None) -> Embedded:
-    """Encode the stale points among ``ids``; with ``topics`` each gets its topic in the same write.
+    """Encode the stale points among ``ids``; with ``topics``, assign each its topic in the same write.
 
-    A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted.
+    A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted. Raises
+    :class:`LlmrecError` if a service is away or the model cannot be loaded.
     """
     stale = [point for point in store.retrieve(ids) if point.get(Key.STALE)]
     if not stale:
@@ -95,7 +96,7 @@ def embed(store: Store, config: SpaceConfig, ids: Sequence[str], topics: SpaceTo
 
 @dataclass(frozen=True)
 class _Embedding:
-    """Encodes points of one collection and writes what they become."""
+    """Encodes points of one collection and writes the results."""
 
     store: Store
     config: SpaceConfig
@@ -103,7 +104,7 @@ class _Embedding:
     topics: SpaceTopics | None
 
     def run(self, points: Sequence[Point]) -> None:
-        """Longest texts first, group by group: while the encoder works on the next groups, one is uploaded."""
+        """Encode and write group by group, longest texts first; one group is uploaded while the next are encoded."""
         sources = sorted(((source_text(point.payload), point) for point in points), key=lambda pair: -len(pair[0]))
         groups = list(batches(sources, POINTS_PER_GROUP))
         with ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="embed") as threads:
@@ -114,7 +115,7 @@ class _Embedding:
         log.debug("encoded %d points of %s", len(points), self.store.collection)
 
     def _write(self, points: Sequence[Point], terms: Sequence[list[text_words.Term]], rows: np.ndarray) -> None:
-        """Write a group; terms first, so that a point is complete when it is no longer stale."""
+        """Write a group, terms first: once a point is no longer stale, it is complete."""
         encoded = [
             _Encoded(point, row if row.any() else None, sparse(said) if said else None, keywords(said))
             for point, said, row in zip(points, terms, rows, strict=True)
@@ -128,7 +129,7 @@ class _Embedding:
         )
 
     def _readable(self, encoded: Sequence[_Encoded]) -> list[tuple[dict[str, Any], models.Filter]]:
-        """Terms and topics: payload values point by point."""
+        """Return payload operations per point: its terms and topics."""
         topics: list[dict[str, Any]] = [{}] * len(encoded)
         if self.topics is not None:
             tenants = [entry.point.get(Key.TENANT, "") for entry in encoded]
@@ -140,7 +141,7 @@ class _Embedding:
         ]
 
     def _derived(self, encoded: Sequence[_Encoded]) -> list[tuple[dict[str, Any], models.Filter]]:
-        """Payload values that points with the same legs share: one operation instead of one per point."""
+        """Return payload operations per set of legs, not per point: points with equal legs share these values."""
         by_legs: dict[tuple[str, ...], list[_Encoded]] = {}
         for entry in encoded:
             by_legs.setdefault(tuple(entry.vectors), []).append(entry)
@@ -150,7 +151,7 @@ class _Embedding:
         return [({**values, Key.LEGS: list(legs)}, _unchanged(same)) for legs, same in by_legs.items()]
 
     def _delete_lost(self, encoded: Sequence[_Encoded]) -> None:
-        """Delete vectors that the source no longer gives, as after an edit that empties a text."""
+        """Delete vectors that the source no longer yields, for example after an edit that empties a text."""
         for leg in (DENSE, TFIDF):
             lost = [entry for entry in encoded if leg in entry.point.get(Key.LEGS, ()) and leg not in entry.vectors]
             if lost:
@@ -158,5 +159,5 @@ class _Embedding:
 
 
 def _unchanged(encoded: Sequence[_Encoded]) -> models.Filter:
-    """These points, as long as their sources are those that were encoded."""
+    """Match these points while their sources are the encoded ones."""
     return conditions.unchanged([entry.point for entry in encoded], Key.SRC_HASH)

@@ -1,4 +1,4 @@
-"""Users whose vectors follow from items and texts that have just been encoded."""
+"""Marks the users stale whose vectors depend on newly encoded items and texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ __all__ = ["mark_authors", "wake_waiting"]
 
 
 def wake_waiting(space: SpaceStore, items: Sequence[Point]) -> None:
-    """Mark the users stale who waited for items that now have their first vectors; ``items`` as they were before."""
+    """Mark the users stale who were waiting for items that now have their first vectors.
+
+    ``items`` are the points as they were before encoding.
+    """
     by_tenant: dict[str, list[str]] = {}
     for item in items:
         if not item.get(Key.LEGS):
@@ -27,7 +30,7 @@ def wake_waiting(space: SpaceStore, items: Sequence[Point]) -> None:
 
 
 def mark_authors(space: SpaceStore, texts: Sequence[Point]) -> list[str]:
-    """Mark the users stale whose texts have new vectors; returns their point ids."""
+    """Mark the authors of these texts stale; returns the authors' point ids, sorted."""
     authors = {
         point_id("user", text.payload[Key.USER_ID], text.get(Key.TENANT) or None)
         for text in texts

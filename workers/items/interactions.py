@@ -1,4 +1,4 @@
-"""Stored events → interactions: who took what, and when."""
+"""Reads stored events as interactions: which user took which item, in order of time."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..storage.store import SpaceStore
 __all__ = ["EVENT_KEYS", "collect", "read_interactions", "says_taken"]
 
 EVENT_KEYS = (Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE)
-"""Payload keys of an event that an interaction is made of."""
+"""Payload keys that an interaction is derived from."""
 
 _ROW = np.dtype([("user", "i4"), ("item", "i4"), ("ts", "f8")])
 
 
 def read_interactions(space: SpaceStore, config: SpaceConfig) -> Interactions:
-    """All positive events about items."""
+    """Read all positive events about items."""
     return collect(space.events.pages(None, EVENT_KEYS), config)
 
 
 def collect(pages: Iterable[Sequence[Point]], config: SpaceConfig) -> Interactions:
-    """The positive events about items in pages of events; 16 bytes each in memory, beside the table of ids."""
+    """Collect the positive events about items from pages of events; each takes 16 bytes, besides the table of ids."""
     users: dict[tuple[str, str], int] = {}
     items: dict[tuple[str, str], int] = {}
     columns: list[np.ndarray] = []
@@ -46,7 +46,7 @@ def collect(pages: Iterable[Sequence[Point]], config: SpaceConfig) -> Interactio
 def _rows(
     page: Sequence[Point], config: SpaceConfig, users: dict[tuple[str, str], int], items: dict[tuple[str, str], int]
 ) -> Iterator[tuple[int, int, float]]:
-    """User number, item number and time of each positive event; new users and items are numbered."""
+    """Yield (user number, item number, Unix seconds) of each positive event; numbers new users and items."""
     for event in page:
         if says_taken(event, config):
             tenant = event.get(Key.TENANT, "")
@@ -56,5 +56,5 @@ def _rows(
 
 
 def says_taken(event: Point, config: SpaceConfig) -> bool:
-    """Whether the event says that its user took an item."""
+    """Whether the event means that its user took an item."""
     return bool(event.get(Key.ITEM_ID)) and event_weight(event.payload[Key.TYPE], event.get(Key.VALUE), config) > 0

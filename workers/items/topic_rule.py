@@ -1,8 +1,8 @@
-"""The rule that assigns a topic to a text. Pure.
+"""The rule that assigns a text to a topic. Pure.
 
 A text belongs to the topic with the greatest ``2·cos(dense, centroid) + Σ tf(w) · weight(w)``, where the weight of a word
-is its pointwise mutual information with the topic times its relative IDF. The one rule serves new items, free texts and,
-after a fit, all items, so that a new item lands where a fit would have put it.
+is its pointwise mutual information with the topic times its relative IDF. The same rule serves new items, free texts and,
+after a fit, all items, so a new item lands where a fit would have put it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ..behaviour.vectors import normalised
 __all__ = ["TopicPoint", "Topics", "mark"]
 
 DENSE_WEIGHT = 2.0
-"""Weight of the dense cosine beside the words."""
+"""Weight of the dense cosine relative to the words."""
 
 
 @dataclass(frozen=True)
 class TopicPoint:
-    """One topic."""
+    """A topic as it is stored in Qdrant."""
 
     id: str
     tenant: str
@@ -35,19 +35,19 @@ class TopicPoint:
     label_by: str = "keywords"
     keywords: tuple[str, ...] = ()
     dense: np.ndarray | None = None
-    """Mean direction of its items; None: the model cannot read them."""
+    """Mean direction of its items; None if the model cannot read them."""
     words: Mapping[int, float] = field(default_factory=dict)
     """Sparse index of a word → weight."""
     cut: tuple[float, float] = (-np.inf, -np.inf)
     """Score below which an item is an outlier: with a dense vector, and without."""
     fit: str = ""
-    """The fit that wrote it."""
+    """Name of the fit that wrote it."""
     size: int = 0
-    """Items in it when it was last fitted."""
+    """Number of its items at the last fit."""
 
 
 class Topics:
-    """The topics of one tenant, and the rule made of them."""
+    """The topics of one tenant, and the rule that assigns texts to them."""
 
     def __init__(self, points: Sequence[TopicPoint] = ()) -> None:
         self.points = sorted(points, key=lambda topic: int(topic.id))
@@ -63,7 +63,7 @@ class Topics:
         self._cuts = np.array([topic.cut for topic in self.points]).reshape(-1, 2)
 
     def scores(self, dense: Sequence[Any], words: Sequence[models.SparseVector | None]) -> np.ndarray:
-        """Scores (texts, topics) of texts with these dense and tfidf vectors; a missing vector is None."""
+        """Return float scores (texts, topics) of texts with these dense and tfidf vectors; a missing vector is None."""
         entries = [
             (text, self._rows[index], value)
             for text, vector in enumerate(words) if vector is not None
@@ -79,7 +79,7 @@ class Topics:
         return scores
 
     def assign(self, dense: Sequence[Any], words: Sequence[models.SparseVector | None]) -> list[TopicPoint | None]:
-        """The topic of each text; None for an outlier."""
+        """Return the topic of each text; None for an outlier."""
         if not self.points or not len(words):
             return [None] * len(words)
         scores = self.scores(dense, words)
@@ -92,5 +92,5 @@ class Topics:
 
 
 def mark(topic: TopicPoint | None, fit: str) -> dict[str, Any]:
-    """Payload values of an item in a topic, or in none."""
+    """Return the payload values of an item in this topic; None stands for an outlier."""
     return {Key.TOPICS: [topic.label] if topic else [], Key.TOPIC_IDS: [topic.id] if topic else [], Key.FIT: fit}

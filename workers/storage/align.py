@@ -1,4 +1,4 @@
-"""Brings points of a new version into line with the live one while writers go on writing to both."""
+"""Brings points of a new version into line with the live one while writers keep writing to both."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from .store import SpaceStore
 __all__ = ["POINTS_PER_STEP", "align", "is_query"]
 
 POINTS_PER_STEP = 256
-"""Points per step."""
+"""Points compared per step."""
 
 
 def is_query(kind: CollectionKind, point: Point) -> bool:
-    """Whether a point is the text of a search: it is encoded when it is searched for again, and nobody owns it."""
+    """Whether a point is the text of a search: it has no owner, and is encoded when somebody searches for it again."""
     return kind == "texts" and not point.get(Key.USER_ID)
 
 
 def align(old: SpaceStore, new: SpaceStore, kind: CollectionKind, ids: Sequence[str]) -> int:
     """Bring these points of the new version into line with the old one; returns how many differed.
 
-    Writers go on writing to both sides, old one first. So this reads old, then new, mends the difference, and reads again,
-    until a reading shows none: whatever a writer did in between is then on both sides, and a point deleted in between does
-    not come back.
+    Writers keep writing to both sides, the old one first. So this reads old, then new, mends the difference, and repeats
+    until there is none: a concurrent write is then on both sides, and a concurrently deleted point does not come back.
     """
     left = list(ids)
     differed: set[str] = set()
@@ -43,7 +42,7 @@ def align(old: SpaceStore, new: SpaceStore, kind: CollectionKind, ids: Sequence[
 
 
 def _mend(new: SpaceStore, kind: CollectionKind, wanted: dict[str, Point], present: dict[str, Point]) -> list[str]:
-    """Write one difference; returns the ids that differed."""
+    """Mend the differences of one reading; returns the ids that differed."""
     missing = [point for point in wanted if point not in present]
     extra = [point for point in present if point not in wanted]
     changes = {} if kind == "users" else {
@@ -66,7 +65,7 @@ def _source(point: Point) -> dict[str, Any]:
 
 
 def _copy(kind: CollectionKind, point: Point) -> models.PointStruct:
-    """The point as the new version begins with it: its source, and nothing that depends on the encoder."""
+    """Return the point as the new version starts with it: its source, and nothing that depends on the encoder."""
     if kind == "users":
         start = new_user(point.payload[Key.USER_ID], point.get(Key.TENANT, ""), point.get(Key.REVISION, ""))
         return new_point(point.id, start | {Key.STEER: point.get(Key.STEER, {})})

@@ -1,9 +1,8 @@
-"""Tries of work on a point: who is tried together, who alone, and who is set aside.
+"""Retries work on points, and sets a point aside that fails every time, so that it never blocks others.
 
-A poison input never blocks others. The points of a message are first tried together. Before the work the try is recorded
-on each point, so that the death of the process counts as well; success wipes the record out. A point of a failed try is
-tried alone from then on, so that only the guilty one fails again. After ``MAX_SOLO_TRIES`` tries alone it is set aside with its
-reason.
+The points of a message are first tried together. The try is recorded on each point before the work starts, so that a
+crash of the process counts too; success clears the record. After a failed try, each of its points is tried alone, so only
+the one to blame fails again. After ``MAX_SOLO_TRIES`` failures alone, it is set aside with the reason.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ log = logging.getLogger("llmrec.worker")
 MAX_SOLO_TRIES = 3
 """Tries alone before a point is set aside."""
 POINT_LEASE_SECONDS = 30.0
-"""Seconds for which announced work is not announced again."""
+"""Seconds during which announced work on a point is not announced again."""
 WORKER_DIED = "the worker died each time while working on it (killed, or out of memory)"
 
 
 def lease_end(seconds: float = POINT_LEASE_SECONDS) -> str:
-    """The moment at which a lease that begins now ends."""
+    """Return the end of a lease that begins now, as an ISO timestamp."""
     return iso(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[list[Point]], None]) -> list[str]:
-    """Do ``work`` on stale points; returns the ids to be tried again.
+    """Do ``work`` on stale points; returns the ids to retry.
 
-    ``guard`` is the payload key (``src_hash`` or ``revision``) that changes when a point gets a new source.
-    Errors of services (:class:`LlmrecError`) pass through: no point is to blame, and the message is retried.
+    ``guard`` is the payload key (``src_hash`` or ``revision``) that changes when a point gets a new source. Raises
+    :class:`LlmrecError` if a service fails: then no point is to blame, and the message is retried.
     """
     again: list[str] = []
     for point in points:
@@ -59,7 +58,7 @@ def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[l
 
 
 def _groups(points: Sequence[Point]) -> list[list[Point]]:
-    """Points without a failed try together, each of the others alone."""
+    """Group the points without a failed try; each of the others forms a group of its own."""
     together = [point for point in points if not _tries(point)]
     alone = [[point] for point in points if _tries(point)]
     return [together, *alone] if together else alone
@@ -75,25 +74,25 @@ def _record_try(store: Store, group: Sequence[Point], guard: str) -> None:
 
 
 def _failed(store: Store, group: Sequence[Point], guard: str, error: Exception) -> list[str]:
-    """Note the failure; returns the ids that get another try, alone."""
+    """Record the failure; returns the ids to retry alone."""
     reason = _summary(error)
     if len(group) == 1 and _tries(group[0]) >= MAX_SOLO_TRIES:
         _set_aside(store, group[0], guard, reason)
         return []
     if len(group) == 1:
         store.set_payload({Key.SET_ASIDE_WHY: reason}, conditions.unchanged(group, guard))
-    log.warning("a try of %d points of %s failed; each is tried alone: %s", len(group), store.collection, reason)
+    log.warning("work on %d points of %s failed, trying each of them alone: %s", len(group), store.collection, reason)
     return [point.id for point in group]
 
 
 def _summary(error: Exception) -> str:
-    """Kind, message and innermost frames, in a few lines that an admin can read."""
+    """Return type, message and innermost frames of an error on one line."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = ", ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames)
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (in {places})"
 
 
 def _set_aside(store: Store, point: Point, guard: str, reason: str) -> None:
-    log.error("set aside %s of %s: %s", point.id, store.collection, reason)
+    log.error("set aside point %s of %s: %s", point.id, store.collection, reason)
     values = {Key.STALE: False, Key.SET_ASIDE: True, Key.SET_ASIDE_WHY: reason}
     store.set_payload(values, conditions.unchanged([point], guard))

@@ -1,9 +1,9 @@
-"""The lease of a job: one worker owns it, and says every few seconds that it is alive.
+"""The lease of a job: exactly one worker owns it, and keeps it alive with a heartbeat every few seconds.
 
-Whoever takes a job up writes its own name into the record by compare-and-set, so one worker wins. Every later write names
-the revision it follows; a worker that was thought dead, or whose job was cancelled, finds another revision there and stops.
-An owner is dead when its record has not changed for ``JOB_LEASE_SECONDS`` seconds: as this process saw it, on a clock that only runs
-forward, or by the heartbeat's own time. The clocks of two machines may differ, so the latter is confirmed by a second look.
+A worker takes a job by writing its own name into the record with compare-and-set, so only one wins. Every later write
+names the revision it follows; a worker that was thought dead, or whose job was cancelled, meets another revision and stops.
+An owner is dead when its record has not changed for ``JOB_LEASE_SECONDS``, either on this process's monotonic clock or by
+the heartbeat's timestamp. The clocks of two machines may differ, so a second look confirms the latter.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ log = logging.getLogger("llmrec.worker")
 BEAT_SECONDS = 5.0
 """Seconds between two heartbeats."""
 JOB_LEASE_SECONDS = 60.0
-"""Seconds without a heartbeat after which another worker takes a job up."""
+"""Seconds without a heartbeat after which another worker takes over a job."""
 CONFIRM_SECONDS = 1.5 * BEAT_SECONDS
-"""Seconds between two looks at an owner that is dead by its own clock only."""
+"""Seconds between two looks at an owner that is dead by its timestamp only."""
 ANNOUNCE_SECONDS = 15.0
 """Seconds after which a job that waits for a worker is announced again."""
 MAX_REMEMBERED_JOBS = 1_000
@@ -49,32 +49,32 @@ class Done:
 
     result: Mapping[str, Any]
     messages: Sequence[Message] = ()
-    """What follows from it."""
+    """Messages to send afterwards."""
 
 
 @dataclass(frozen=True)
 class More:
-    """A slice of a job has ended; the next message takes it up again."""
+    """A slice of a job has ended; the next message resumes it."""
 
     messages: Sequence[Message] = ()
-    """What must be done before."""
+    """Work that must be done first."""
     at_once: bool = True
-    """False: it waits for other work; the reconciler announces it again."""
+    """Whether to resume right after ``messages``; if not, the reconciler announces the job again."""
 
 
 Outcome = Done | More
 
 
 class JobLost(Exception):
-    """The job was cancelled, or another worker has taken it up: stop."""
+    """The job was cancelled, or another worker has taken it over: stop."""
 
 
 class WatcherFailed(Exception):
-    """The caller's ``on_progress`` raised: its error is the cause. The job is not to blame."""
+    """The caller's ``on_progress`` raised the error in ``__cause__``; the job is not to blame."""
 
 
 class Lease:
-    """A job that this worker owns. Safe to share with the thread of the heartbeat."""
+    """A job that this worker owns. Thread-safe, as the heartbeat runs in a thread of its own."""
 
     def __init__(self, store: SpaceStore, record: JobRecord, on_progress: OnProgress | None = None) -> None:
         self._store, self._stored, self._record, self._on_progress = store, record, record, on_progress
@@ -93,25 +93,25 @@ class Lease:
 
     @property
     def record(self) -> JobRecord:
-        """The record as this worker has it, with what is not yet stored."""
+        """The record with this worker's changes, including those not stored yet."""
         return self._record
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What was asked for."""
+        """Options of the request."""
         return self._record.options
 
     @property
     def cursor(self) -> Mapping[str, Any]:
-        """Where the worker before this one stopped, or what this one has kept since."""
+        """Where the previous worker stopped, updated by this one."""
         return self._record.cursor
 
     # --- on the way -------------------------------------------------------------------------------
 
     def report(self, stage: str, done: float = 0, total: float | None = None, note: str = "") -> None:
-        """Note the progress; it is stored with the next heartbeat, at most every ``BEAT_SECONDS`` seconds.
+        """Report progress; it is stored with the next heartbeat.
 
-        Raises :class:`JobLost`, or :class:`WatcherFailed`.
+        Raises :class:`JobLost` if the job is no longer this worker's, :class:`WatcherFailed` if ``on_progress`` raises.
         """
         if self._on_progress is not None:
             try:
@@ -126,29 +126,29 @@ class Lease:
         self.check()
 
     def keep(self, **cursor: Any) -> None:
-        """Remember where another worker would go on; stored with the next heartbeat."""
+        """Update the cursor, from which another worker would resume; stored with the next heartbeat."""
         with self._lock:
             self._record = self._record.with_cursor(cursor)
 
     def advance(self, **cursor: Any) -> None:
-        """As :meth:`keep`, and the job has got further: deaths before this point no longer count against it."""
+        """Update the cursor and note that the job has progressed: earlier failed attempts no longer count."""
         with self._lock:
             self._record = self._record.advanced(cursor)
 
     def check(self) -> None:
-        """Raises :class:`JobLost` if a heartbeat found that the job is no longer this worker's."""
+        """Raise :class:`JobLost` if a heartbeat has found that the job is no longer this worker's."""
         if self._lost:
             raise JobLost
 
     def save(self) -> None:
-        """Store everything now.
+        """Store the record now.
 
-        Raises :class:`JobLost`.
+        Raises :class:`JobLost` if the job is no longer this worker's.
         """
         self._write(lambda record: record.reported(now()))
 
     def beat(self) -> None:
-        """A heartbeat. A short absence of Qdrant is no reason to stop; a deleted space is."""
+        """Store a heartbeat. If Qdrant is away, log it only; if the space was deleted, the job is lost."""
         try:
             self.save()
         except (JobLost, SpaceNotFound):
@@ -158,7 +158,7 @@ class Lease:
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Heartbeats within the block, even while a step takes long. Embedded Qdrant serves one thread, and needs none."""
+        """Send heartbeats from a thread while the block runs. Embedded Qdrant serves one thread only, and needs none."""
         stop = threading.Event()
 
         def run() -> None:
@@ -178,18 +178,18 @@ class Lease:
     # --- at the end -------------------------------------------------------------------------------
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """The job is done.
+        """End the job with a result.
 
-        Raises :class:`JobLost`; so do the others.
+        Raises :class:`JobLost`, as do :meth:`fail` and :meth:`release`.
         """
         self._write(lambda record: record.finished(result, now()))
 
     def fail(self, reason: str) -> None:
-        """The job ends without a result."""
+        """End the job as failed."""
         self._write(lambda record: record.failed(reason, now()))
 
     def release(self, reason: str = "", forgiven: bool = True) -> None:
-        """Let another worker, or a later message, go on; not ``forgiven``: this was an attempt that failed."""
+        """Give the job back, for another worker or a later message; unless ``forgiven``, this counts as a failed attempt."""
         self._write(lambda record: record.released(now(), reason, forgiven))
 
     def _write(self, change: Callable[[JobRecord], JobRecord]) -> None:
@@ -204,21 +204,20 @@ class Lease:
                 current = self._store.run(job_records.read(self._store.space, self.id))
                 if current is None or current.owner != self._owner or current.state != "running":
                     raise JobLost
-                self._stored = current  # an earlier write arrived although its answer was lost
+                self._stored = current  # an earlier write succeeded although its answer was lost
 
 
 # --- taking a job up ------------------------------------------------------------------------------
 
 
 def take(store: SpaceStore, job: str, on_progress: OnProgress | None = None) -> Lease | None:
-    """The lease of a job; None if it has ended, another worker has it, or it was tried too often."""
+    """Take the lease of a job; returns None if the job has ended, another worker owns it, or it was tried too often."""
     record = store.run(job_records.read(store.space, job))
     if record is None or not record.active or (record.owner and not _dead(store, record)):
         return None
     if record.attempts >= MAX_ATTEMPTS:
-        reason = (
-            record.reason or f"its worker died {record.attempts} times at the same place ({record.stage or 'start'})"
-        )
+        where = record.stage or "start"
+        reason = record.reason or f"its worker died {record.attempts} times at the same place ({where})"
         log.error("job %s of %s failed: %s", job, store.name, reason, extra={"job_failed": True})
         store.run(job_records.replace(store.space, record, record.failed(reason, now())))
         return None
@@ -227,7 +226,7 @@ def take(store: SpaceStore, job: str, on_progress: OnProgress | None = None) -> 
 
 
 def announcements(store: SpaceStore, everything: bool) -> Iterator[RunJob]:
-    """Messages for the jobs that no worker is at; ``everything``: also for those announced a moment ago."""
+    """Yield messages for the jobs that no worker is running; ``everything`` includes jobs announced a moment ago."""
     for record in store.run(job_records.list_records(store.space)):
         if not record.active:
             continue
@@ -241,7 +240,7 @@ _SEEN: dict[tuple[str, str], tuple[str, str, float]] = {}
 
 
 def unchanged_for(store: SpaceStore, record: JobRecord, seconds: float) -> bool:
-    """Whether the record has not changed for so long: as this process saw it, or by its own time."""
+    """Whether the record has not changed for ``seconds``, on this process's clock or by its own timestamp."""
     key = (store.name, record.id)
     owner, revision, since = _SEEN.get(key, (record.owner, "", time.monotonic()))
     moved = bool(revision) and owner == record.owner and revision != record.revision
@@ -257,7 +256,7 @@ def unchanged_for(store: SpaceStore, record: JobRecord, seconds: float) -> bool:
 
 
 def _dead(store: SpaceStore, record: JobRecord) -> bool:
-    """Whether the owner has missed its heartbeats. Where only the clocks say so, a second look decides."""
+    """Whether the owner has missed its heartbeats; where only the timestamp says so, a second look decides."""
     if not unchanged_for(store, record, JOB_LEASE_SECONDS):
         return False
     _, _, since = _SEEN[(store.name, record.id)]

@@ -1,4 +1,4 @@
-"""A user's revision: changes with every reason to refresh it, and guards the write of the refresh."""
+"""The revision of a user: changes with every reason to refresh the user, and guards the refresh's write."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ __all__ = ["mark_users_stale"]
 
 
 def mark_users_stale(space: SpaceStore, which: models.Filter) -> None:
-    """Mark the matching users stale under a new revision, so that a refresh that has read older data is dropped."""
+    """Mark the matching users stale under a new revision, so that a refresh based on older data is discarded."""
     space.users.set_payload({**FRESH, Key.REVISION: uuid.uuid4().hex}, which)

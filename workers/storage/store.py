@@ -1,7 +1,7 @@
 """Typed access to the collections of a space, bound once to a client.
 
-``SpaceStore`` is a space on a Qdrant; its ``items``, ``users``, … are ``Store`` objects, one per collection. Errors of the
-client arrive as errors of this package, points as :class:`~llmrec_qdrant.space.points.Point` with a flat payload.
+A ``SpaceStore`` is a space on one Qdrant; its ``items``, ``users``, … are ``Store`` objects, one per collection. Points
+are read as :class:`~llmrec_qdrant.space.points.Point` with a flat payload; errors are those of this package.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 POINTS_PER_PAGE = 1_000
 """Points per page of a scroll."""
 MAX_WRITE_TRIES = 6
-"""Tries of a write while Qdrant is away: about six seconds, in which a killed Qdrant restarts."""
+"""Tries of a write while Qdrant is away: about six seconds, enough for a killed Qdrant to restart."""
 
 
 def run(client: QdrantClient, steps: Steps[T]) -> T:
@@ -40,7 +40,7 @@ def run(client: QdrantClient, steps: Steps[T]) -> T:
 
 
 class Store:
-    """One collection."""
+    """One collection of a space."""
 
     def __init__(self, client: QdrantClient, collection: str) -> None:
         self._client = client
@@ -57,7 +57,7 @@ class Store:
     def retrieve(
         self, ids: Iterable[str], payload: Selector = True, vectors: bool | Sequence[str] = False
     ) -> list[Point]:
-        """The points with these ids that exist, in any order."""
+        """Return the existing points among these ids, in any order."""
         return self._run(calls.retrieve(self.collection, ids, payload, vectors))
 
     def scroll(
@@ -70,7 +70,7 @@ class Store:
         vectors: bool | Sequence[str] = False,
         order_by: models.OrderBy | None = None,
     ) -> tuple[list[Point], Any]:
-        """One page of the matching points, and the offset of the next one (None after the last)."""
+        """Return one page of the matching points, and the offset of the next page (None after the last)."""
         steps = calls.scroll(
             self.collection, condition, limit=limit, offset=offset, payload=payload, vectors=vectors, order_by=order_by
         )
@@ -82,7 +82,7 @@ class Store:
         payload: Selector = True,
         vectors: bool | Sequence[str] = False,
     ) -> Iterator[list[Point]]:
-        """All matching points, page by page in the order of their ids; memory holds one page."""
+        """Yield all matching points page by page, in the order of their ids; memory holds one page."""
         offset: Any = None
         while True:
             page, offset = self.scroll(
@@ -94,21 +94,21 @@ class Store:
                 return
 
     def count(self, condition: models.Filter | None = None) -> int:
-        """Exact number of matching points."""
+        """Return the exact number of matching points."""
         return self._run(calls.count(self.collection, condition))
 
     def facet(
         self, key: str, condition: models.Filter | None = None, *, limit: int, exact: bool = False
     ) -> dict[str, int]:
-        """Values of an indexed keyword → how many matching points have it, most frequent first."""
+        """Count the matching points per value of an indexed keyword: value → count, most frequent first."""
         return self._run(calls.facet(self.collection, key, condition, limit=limit, exact=exact))
 
     def query(self, requests: Sequence[models.QueryRequest]) -> list[list[Point]]:
-        """The ranked points of each request, in one round trip."""
+        """Return the ranked points of each request, in one round trip."""
         return self._run(calls.query(self.collection, requests))
 
     def metadata(self) -> dict[str, Any]:
-        """The metadata of the collection."""
+        """Return the metadata of the collection."""
         return self._run(calls.metadata(self.collection))
 
     # --- writing ------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class Store:
         self._run(calls.upsert(self.collection, points, only_if))
 
     def update(self, operations: Sequence[Any]) -> None:
-        """Carry out update operations one after the other, durable when this returns."""
+        """Carry out update operations in order; they are durable when this returns."""
         self._run(calls.update(self.collection, operations))
 
     def set_payload(self, values: Mapping[str, Any], condition: models.Filter) -> None:
@@ -144,10 +144,10 @@ class Store:
         then: Sequence[tuple[Mapping[str, Any], models.Filter]] = (),
         before: Sequence[tuple[Mapping[str, Any], models.Filter]] = (),
     ) -> None:
-        """Write vectors (point id → named vectors) of points that still exist and match ``guard``; nothing is created.
+        """Write vectors (point id → named vectors) of points that still exist and match ``guard``; creates no points.
 
-        ``then`` holds payload values and the points they go to, for the same request. ``before`` holds more, for an earlier
-        request that is not waited for: Qdrant works in order, so it is done when the rest is, without a flush of its own.
+        ``then`` holds (payload values, condition) pairs for the same request. Those of ``before`` go out in an earlier
+        request that is not awaited: Qdrant works in order, so it is done when the rest is, without a flush of its own.
         """
         earlier, later = _payload_operations(before), _payload_operations(then)
         if earlier:
@@ -164,7 +164,7 @@ class Store:
                 left = {point: named for point, named in left.items() if point in existing}
 
     def _patiently(self, operations: Sequence[Any], wait: bool) -> None:
-        """Write; a short absence of Qdrant must not waste what was computed for it."""
+        """Write with retries: a short absence of Qdrant must not waste what was computed."""
         patiently = retrying(first=0.4, longest=2.0, attempts=MAX_WRITE_TRIES)
         patiently(lambda: self._run(calls.update(self.collection, operations, wait)))
 
@@ -203,7 +203,7 @@ class SpaceStore:
         return run(self.client, steps)
 
     def of(self, kind: CollectionKind) -> Store:
-        """The collection of a kind."""
+        """Return the collection of a kind."""
         return Store(self.client, self.space.collection(kind))
 
     @cached_property
@@ -237,20 +237,20 @@ class SpaceStore:
         return self.of("jobs")
 
     def at(self, version: int | None) -> SpaceStore:
-        """The same space, one version of it."""
+        """Return the same space, bound to a version."""
         return SpaceStore(self.client, self.space.at(version))
 
     def versions(self) -> list[SpaceStore]:
-        """Every version, the live one first.
+        """Return every version, the live one first.
 
-        Raises :class:`SpaceNotFound` for a space that does not exist.
+        Raises :class:`SpaceNotFound` if the space does not exist.
         """
         return [self.at(number) for number in self.run(versions(self.space)).all]
 
     def config(self) -> SpaceConfig:
-        """The configuration stored with it, read anew.
+        """Read the stored configuration.
 
-        Raises :class:`SpaceNotFound`.
+        Raises :class:`SpaceNotFound` if the space does not exist.
         """
         return self.run(load_config(self.space))
 
@@ -261,6 +261,6 @@ class SpaceStore:
 
 
 def spaces(client: QdrantClient) -> list[SpaceStore]:
-    """Every space on this Qdrant."""
+    """List every space on this Qdrant."""
     aliases = run(client, calls.aliases())
     return [SpaceStore(client, space) for alias in sorted(aliases) if (space := Space.of_alias(alias)) is not None]

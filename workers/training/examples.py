@@ -19,7 +19,7 @@ import numpy as np
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.space.points import Point
 
-from ..behaviour.fold import pulls
+from ..behaviour.fold import decayed_weights
 from .acts import Act, act_of
 from .catalogue import Catalogue
 
@@ -151,7 +151,7 @@ def _with_history(acts: Sequence[Act], config: SpaceConfig, decays: Sequence[flo
     moments, weights = [act.moment for act in newest], np.array([act.weight for act in newest])
     steps = np.repeat(np.arange(len(newest)), [len(act.rows) for act in newest])
     rows = [row for act in newest for row in act.rows]
-    return Example(rows, [pulls(moments, weights, config, decay)[steps] for decay in decays], target)
+    return Example(rows, [decayed_weights(moments, weights, config, decay)[steps] for decay in decays], target)
 
 
 def digest(catalogue: Catalogue, examples: Examples) -> str:

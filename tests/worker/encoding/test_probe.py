@@ -80,7 +80,7 @@ def test_what_is_slower_or_missing_is_not_chosen(seconds: dict[int, float], capl
 
 
 def test_a_pinned_way_that_does_not_exist_is_an_error(folder: Path) -> None:
-    with pytest.raises(InvalidInput, match="cannot run as 'int4' here, only as 'fp32', 'bf16'"):
+    with pytest.raises(InvalidInput, match="cannot run as 'int4' here: use 'auto' or one of 'fp32', 'bf16'"):
         SentenceEncoder(SpaceConfig(model=str(folder), size=32, max_tokens=16), "int4")
 
 

@@ -45,7 +45,7 @@ def test_versions_are_numbered_and_say_what_they_are() -> None:
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (lambda folder: (folder / "towers.safetensors").write_bytes(b"other"), "is not as it was written"),
+        (lambda folder: (folder / "towers.safetensors").write_bytes(b"other"), "has changed since it was written"),
         (lambda folder: (folder / "towers.safetensors").unlink(), "is missing"),
         (lambda folder: (folder / "pytorch_model.bin").write_bytes(b"\x80\x04."), "no file of weights"),
         (lambda folder: (folder / "modeling.py").write_text("print()"), "no file of weights"),

@@ -84,14 +84,14 @@ def test_a_rebuild_twice_or_of_what_is_gone_changes_nothing(rec: Recommender) ->
 def test_an_event_in_the_middle_of_a_rebuild_is_not_lost(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     rec.track([view("new", 3, 0), view("new", 50, 1)])
     (message,) = reconcile(store_of(rec))
-    found = collab._who_took
+    found = collab._events_of_takers
 
     def late(*given: Any) -> Any:
         users = found(*given)
         rec.track([view("late", 50, 0), view("late", 52, 1)])
         return users
 
-    monkeypatch.setattr(collab, "_who_took", late)
+    monkeypatch.setattr(collab, "_events_of_takers", late)
     Worker(rec.client).run(message)
     monkeypatch.undo()
     (again,) = reconcile(store_of(rec))
