@@ -47,11 +47,11 @@ def test_versions_are_numbered_and_say_what_they_are() -> None:
     [
         (lambda folder: (folder / "towers.safetensors").write_bytes(b"other"), "has changed since it was written"),
         (lambda folder: (folder / "towers.safetensors").unlink(), "is missing"),
-        (lambda folder: (folder / "pytorch_model.bin").write_bytes(b"\x80\x04."), "no file of weights"),
-        (lambda folder: (folder / "modeling.py").write_text("print()"), "no file of weights"),
-        (lambda folder: (folder / "more.json").write_text("{}"), "was not there"),
+        (lambda folder: (folder / "pytorch_model.bin").write_bytes(b"\x80\x04."), "not a file of weights"),
+        (lambda folder: (folder / "modeling.py").write_text("print()"), "not a file of weights"),
+        (lambda folder: (folder / "more.json").write_text("{}"), "was added after"),
         (lambda folder: (folder / "version.json").write_text("[]"), "cannot be read"),
-        (lambda folder: (folder / "link.json").symlink_to("/etc/hostname"), "no file of weights"),
+        (lambda folder: (folder / "link.json").symlink_to("/etc/hostname"), "not a file of weights"),
     ],
 )
 def test_what_was_changed_or_could_run_code_is_refused(harm: object, said: str, models: Path) -> None:
