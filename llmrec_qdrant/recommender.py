@@ -46,8 +46,7 @@ T = TypeVar("T")
 class Recommender:
     """Recommendations from one space of a Qdrant.
 
-    Takes built objects; :meth:`connect` and :meth:`from_env` build them. Threads may share it on a Qdrant server; embedded
-    Qdrant serves one thread at a time.
+    Takes built objects; :meth:`connect` and :meth:`from_env` build them. Threads may share it.
     """
 
     def __init__(self, client: QdrantClient, queue: JobQueue, space: str, tenant: str | None = None) -> None:

@@ -22,6 +22,7 @@ ROOMS = {
     "operations": "what each method does, step by step",
     "query": "pure: requests, filters, reranking",
     "queues": "Celery, in process, none",
+    "embedded": "Qdrant Edge in this process",
     "space": "collections, keys, ids, conditions",
     "contracts": "what goes in and comes out",
     "settings": "the environment; stubs for tests",

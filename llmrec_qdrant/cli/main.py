@@ -83,8 +83,8 @@ def _print_error(text: str) -> None:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    """Show what concerns the user of a command: pending work, and an embedded Qdrant that grows too large."""
-    if category.__name__ == "WorkPendingWarning" or "20,000" in str(message):
+    """Show what concerns the user of a command: pending work."""
+    if category.__name__ == "WorkPendingWarning":
         _say_once(f"note: {message}")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qdrant_client import models
+from qdrant_client.http.models import QueryResponse  # `models` has another class of that name
 
 from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.space.points import Point, set_payload
@@ -109,7 +110,7 @@ def facet(
 
 def query(collection: str, requests: Sequence[models.QueryRequest]) -> Steps[list[list[Point]]]:
     """The ranked points of each request, in one round trip."""
-    responses: list[models.QueryResponse] = yield from call(
+    responses: list[QueryResponse] = yield from call(
         "query_batch_points", collection_name=collection, requests=list(requests)
     )
     return [[Point.of(point) for point in response.points] for response in responses]

@@ -1,1 +1,1 @@
-"""From options to Qdrant queries, and from points to answers. Pure: no I/O."""
+"""Intent → Query API request → result. Pure: no I/O."""

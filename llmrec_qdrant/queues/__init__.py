@@ -1,1 +1,1 @@
-"""The queue to the workers: Celery, inline, or none."""
+"""Ports to the workers: Celery, inline, or none."""

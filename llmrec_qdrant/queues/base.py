@@ -1,4 +1,4 @@
-"""The port to the workers: a queue for messages. If it loses one, reconcile finds the work."""
+"""The port to the workers: something that takes messages. What it loses, reconcile finds again."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from llmrec_qdrant.contracts.messages import Message
 __all__ = ["JobQueue", "OnProgress", "mask_url"]
 
 OnProgress = Callable[[str, float, float | None], None]
-"""Called as ``on_progress(stage, done, total)``; ``total`` is None if unknown."""
+"""Called as ``on_progress(stage, done, total)``; ``total`` is None where it is unknown."""
 
 
 @runtime_checkable
 class JobQueue(Protocol):
-    """Accepts messages for workers."""
+    """Takes messages for workers."""
 
     def send(self, message: Message) -> None:
-        """Send one message.
+        """Hand over one message.
 
-        Raises :class:`BrokerUnavailable` if the message cannot be sent now.
+        Raises :class:`BrokerUnavailable` if it cannot be handed over now.
         """
 
 
 def mask_url(url: str) -> str:
-    """Return a URL without its user and password, for logs and errors.
+    """A URL without its password, for logs and errors.
 
     >>> mask_url("redis://:secret@localhost:6379/0")
     'redis://***@localhost:6379/0'
     """
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}://***@{rest.rpartition('@')[2]}" if separator and "@" in rest else url
+    scheme, found, rest = url.partition("://")
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" if found and "@" in rest else url

@@ -28,10 +28,7 @@ def _is_redis_url(url: str) -> bool:
 
 
 class CeleryQueue:
-    """Sends messages to Celery workers by task name; never imports the workers.
-
-    Raises :class:`MissingDependency` without Celery, :class:`InvalidInput` for a broker that is not a Redis URL.
-    """
+    """Sends messages to Celery workers by task name; the workers' code is never imported."""
 
     def __init__(self, broker: str) -> None:
         try:
@@ -55,18 +52,15 @@ class CeleryQueue:
         )
 
     def send(self, message: Message) -> None:
-        """Publish one message; gives up after one attempt, within seconds.
-
-        Raises :class:`BrokerUnavailable`.
-        """
+        """Publish one message; tries once and gives up within seconds."""
         try:
             self._app.send_task(
                 message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), retry=False
             )
-        except Exception as error:  # whatever the error, the message was not accepted
+        except Exception as error:  # whatever it is, the message was not taken
             raise BrokerUnavailable(
-                f"Redis at {mask_url(self._broker)} did not accept the message ({type(error).__name__}): "
-                "the data is stored; run `llmrec reconcile` when Redis is back"
+                f"Redis at {mask_url(self._broker)} did not take the message ({type(error).__name__}): "
+                "what was written is stored; run `llmrec reconcile` when Redis is back"
             ) from error
 
     def __repr__(self) -> str:

@@ -222,7 +222,7 @@ def leaks(test: Callable[..., None]) -> Callable[..., None]:
 
 @leaks
 def test_a_folder_opened_twice(tmp_path: Path) -> None:
-    sentence = "^another process has this local Qdrant folder open: close it, or run a Qdrant server"
+    sentence = "^another process has the embedded Qdrant in .* open: close it, or run a Qdrant server"
     with Recommender.connect(path=str(tmp_path / "data"), space="movies") as rec:
         rec.create(SMALL)
         with pytest.raises(QdrantUnavailable, match=sentence):
@@ -269,7 +269,7 @@ def test_no_broker_and_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(QdrantClient(":memory:")) as client:
         queue = open_queue(client, None)
         assert isinstance(queue, NoQueue)
-        with pytest.raises(BrokerUnavailable, match=r"^no broker is set and the workers are not installed"):
+        with pytest.raises(BrokerUnavailable, match=r"^no broker is named and the workers are not installed"):
             queue.send(Reconcile(space="movies"))
 
 

@@ -158,7 +158,7 @@ class Lease:
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Send heartbeats from a thread while the block runs. Embedded Qdrant serves one thread only, and needs none."""
+        """Send heartbeats from a thread while the block runs. A client that serves one thread only needs none."""
         stop = threading.Event()
 
         def run() -> None:

@@ -256,7 +256,7 @@ class SpaceStore:
 
     @property
     def serves_threads(self) -> bool:
-        """Whether several threads may use the client: a server does, embedded Qdrant does not."""
+        """Whether several threads may use the client: a server and Qdrant Edge do, the client's pure Python mode does not."""
         return type(getattr(self.client, "_client", None)).__name__ != "QdrantLocal"
 
 
