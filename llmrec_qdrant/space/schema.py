@@ -13,6 +13,15 @@ from llmrec_qdrant.space.layout import COLLAB, DENSE, INTERESTS, TFIDF, Collecti
 __all__ = ["collection_spec", "filterable", "indexes"]
 
 
+SPARSE_SCAN = 10
+"""Matching points up to which a filtered sparse query scans them instead of its index. With Qdrant's default of 5,000 it scans
+whole segments that are not indexed yet; the threshold of an existing segment cannot be changed."""
+
+
+def _sparse_index() -> models.SparseIndexParams:
+    return models.SparseIndexParams(full_scan_threshold=SPARSE_SCAN)
+
+
 def _dense(config: SpaceConfig) -> models.VectorParams:
     return models.VectorParams(size=config.size, distance=models.Distance.COSINE)
 
@@ -34,8 +43,8 @@ def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]
     """
     dense = {DENSE: _dense(config)}
     sparse = {
-        TFIDF: models.SparseVectorParams(modifier=models.Modifier.IDF),
-        COLLAB: models.SparseVectorParams(),
+        TFIDF: models.SparseVectorParams(index=_sparse_index(), modifier=models.Modifier.IDF),
+        COLLAB: models.SparseVectorParams(index=_sparse_index()),
     }
     match kind:
         case "items":

@@ -57,3 +57,10 @@ def test_a_missing_space_is_named_with_the_command_that_makes_it(where: dict[str
     rec = connect(where)
     with pytest.raises(SpaceNotFound, match=f"llmrec init --space {rec._space.name}"):
         rec.recommend("ann")
+
+
+def test_filtered_sparse_queries_use_the_index_from_the_first_item_on(rec: Recommender) -> None:
+    """With Qdrant's default a list of 8,000 items took 1.3 times as long; existing segments cannot be changed later."""
+    params = rec.client.get_collection(rec._space.items).config.params
+    thresholds = {name: sparse.index.full_scan_threshold for name, sparse in (params.sparse_vectors or {}).items()}  # type: ignore[union-attr]
+    assert thresholds == {"tfidf": 10, "collab": 10}
