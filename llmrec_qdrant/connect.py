@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import warnings
+from os import PathLike
 from typing import cast
 from urllib.parse import urlsplit
 
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
-from llmrec_qdrant.errors import InvalidInput, MissingDependency
+from llmrec_qdrant.errors import InvalidInput, MissingDependency, show
 from llmrec_qdrant.operations.translate import translated
-from llmrec_qdrant.queues.base import JobQueue
+from llmrec_qdrant.queues.base import JobQueue, mask_url
 from llmrec_qdrant.queues.celery import CeleryQueue
 from llmrec_qdrant.queues.inline import InlineQueue, inline_available
 from llmrec_qdrant.queues.none import NoQueue
@@ -32,11 +33,23 @@ def _check_address(url: str | None, path: str | None) -> None:
         raise InvalidInput(
             "pass either a Qdrant server (url='http://localhost:6333') or a folder for embedded Qdrant (path='./data')"
         )
+    folder: object = path
+    if folder is not None and not isinstance(folder, str | PathLike):
+        raise InvalidInput(f"path must name a folder, such as './data', not {show(folder)}")
     if url is not None and not _is_web_url(url):
-        raise InvalidInput(f"a Qdrant URL must look like http://host:6333 or https://host:6333, not {url!r}")
+        shown = show(mask_url(str(url)))
+        raise InvalidInput(f"a Qdrant URL must look like http://host:6333 or https://host:6333, not {shown}")
 
 
-def _is_web_url(url: str) -> bool:
+def _check_key(api_key: str | None) -> None:
+    key: object = api_key
+    if key is not None and not (isinstance(key, str) and key.isascii() and key.isprintable()):
+        raise InvalidInput("api_key must be printable ASCII text: a request cannot carry this one")
+
+
+def _is_web_url(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
     try:
         parsed = urlsplit(url)
         host, port = parsed.hostname, parsed.port
@@ -51,6 +64,7 @@ def open_sync(url: str | None = None, path: str | None = None, api_key: str | No
     Raises :class:`InvalidInput` for an impossible address, :class:`QdrantUnavailable` for a folder in use.
     """
     _check_address(url, path)
+    _check_key(api_key)
     with warnings.catch_warnings(), translated():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         if path is not None:
@@ -77,6 +91,7 @@ def _open_folder(path: str) -> QdrantClient:
 def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
     """An asynchronous client for a server. Sends no request."""
     _check_address(url, None)
+    _check_key(api_key)
     with warnings.catch_warnings(), translated():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(

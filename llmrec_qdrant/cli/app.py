@@ -99,6 +99,11 @@ class Connected(typer.Context):
         return self.obj.connection()["broker"] is not None
 
     @property
+    def embedded(self) -> bool:
+        """Whether the Qdrant is a folder, which one process at a time can open."""
+        return self.obj.connection()["url"] is None
+
+    @property
     def tenant(self) -> str | None:
         """The tenant that the command is bound to."""
         tenant: str | None = self.obj.connection()["tenant"]

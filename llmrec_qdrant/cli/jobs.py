@@ -11,7 +11,8 @@ from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.job_table import print_jobs
 from llmrec_qdrant.cli.options import Wait
 from llmrec_qdrant.cli.printing import out, print_json, say, table_of
-from llmrec_qdrant.cli.watching import watch_job
+from llmrec_qdrant.cli.watching import nobody_works, watch_job
+from llmrec_qdrant.queues.none import NO_WORKERS
 from llmrec_qdrant.recommender import Recommender
 
 
@@ -48,11 +49,14 @@ def _all(context: Connected, rec: Recommender, limit: int) -> None:
 def _one(context: Connected, rec: Recommender, id: str, cancel: bool, wait: bool) -> None:
     job = rec.job(id)
     cancelled = cancel and job.cancel()
-    status = watch_job(job, job.kind, context.json) if wait and not cancel else job.progress()
+    stuck = nobody_works(context) and context.embedded  # no other process can open the folder
+    status = watch_job(job, job.kind, context.json) if wait and not cancel and not stuck else job.progress()
     if context.json:
         print_json(status.model_dump(mode="json"))
         return
     print_jobs([status], f"job of {rec.space}")
+    if stuck and status.active:
+        say(f"nobody works on it: {NO_WORKERS}", "yellow")
     if cancel and not cancelled:
         say(f"{id} has ended: there is nothing to cancel", "yellow")
 

@@ -21,7 +21,7 @@ from llmrec_qdrant.queues.inline import inline_available
 from llmrec_qdrant.queues.none import NO_WORKERS
 from llmrec_qdrant.recommender import Recommender
 
-__all__ = ["NO_WORKER_SECONDS", "report", "run_job", "watch_here", "watch_job"]
+__all__ = ["NO_WORKER_SECONDS", "nobody_works", "report", "run_job", "watch_here", "watch_job"]
 
 
 NO_WORKER_SECONDS = 60.0
@@ -55,11 +55,16 @@ def run_job(context: Connected, rec: Recommender, label: str, start: Callable[[]
 
     Raises :class:`MissingDependency` with ``wait`` where nobody could do it: no broker, and no workers installed here.
     """
-    if wait and not context.has_broker and not inline_available():
+    if wait and nobody_works(context):
         raise MissingDependency(NO_WORKERS)
     with watch_here(rec, label, context.json), _failures_reported_once():
         job = start()
     return watch_job(job, label, context.json) if wait else job.progress()
+
+
+def nobody_works(context: Connected) -> bool:
+    """Whether neither this process nor a worker that it could ask does the work."""
+    return not context.has_broker and not inline_available()
 
 
 def watch_job(job: Job, label: str, quiet: bool) -> JobStatus:

@@ -132,7 +132,9 @@ def rollback(space: Space) -> Steps[int]:
         if state is None or state.stage == "done":
             ready.append(number)
     if not ready:
-        raise NotFound(f"space {space.name!r} has no earlier version to go back to: it was cleaned up")
+        raise NotFound(
+            f"space {space.name!r} has no earlier version to go back to: it was never re-embedded, or `llmrec clean-up` deleted it"
+        )
     state = yield from read_state(space, found.live)
     if state is not None:  # its worker may have died between the switch and this note, and must not switch again
         yield from write_state(space, found.live, replace(state, stage="done"))

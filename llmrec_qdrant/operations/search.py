@@ -76,7 +76,7 @@ def _encoded(bound: Bound, text: str) -> Steps[tuple[str, Sequence[str]]]:
             break
         yield Sleep(pause)
         waited, pause = waited + pause, min(pause * 1.5, LONGEST_PAUSE)
+    passed = f"after {waited:.0f} s no worker has" if requested else "no worker was asked, and none has"
     raise WorkPending(
-        f"no worker has encoded the search text within {waited:.0f} s: start one with `llmrec worker`, "
-        "or search again later (the text is stored)"
+        f"{passed} encoded the search text: start one with `llmrec worker`, or search again later (the text is stored)"
     )

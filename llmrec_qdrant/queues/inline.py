@@ -77,7 +77,10 @@ def _package() -> str | None:
     if (adapter / "workers" / "dispatch.py").is_file():
         return f"{adapter.name}.workers"
     beside = adapter.parent / "workers"
-    spec = importlib.util.find_spec("workers") if (beside / "dispatch.py").is_file() else None
+    try:
+        spec = importlib.util.find_spec("workers") if (beside / "dispatch.py").is_file() else None
+    except (ImportError, ValueError):  # something without a file took the name
+        return None
     ours = spec is not None and spec.origin is not None and Path(spec.origin).parent == beside
     return "workers" if ours else None
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
+from llmrec_qdrant.errors import InvalidInput, SpaceMismatch, show
 from llmrec_qdrant.space.points import BOOKKEEPING
 
 __all__ = [
@@ -171,9 +171,10 @@ class Space:
     version: int | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", self.name):
+        name: object = self.name
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
             raise InvalidInput(
-                f"a space name has 1 to 64 letters, digits, '_' or '-' and begins with a letter or digit, not {self.name[:80]!r}"
+                f"a space name has 1 to 64 letters, digits, '_' or '-' and begins with a letter or digit, not {show(name)}"
             )
 
     def at(self, version: int | None) -> Space:

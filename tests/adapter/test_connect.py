@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from llmrec_qdrant import (
 )
 from llmrec_qdrant.connect import open_queue
 from llmrec_qdrant.contracts.messages import Reconcile
+from llmrec_qdrant.queues import inline
 from llmrec_qdrant.queues.celery import CeleryQueue
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.testing import MemoryQueue
@@ -256,6 +258,37 @@ def test_a_recommender_that_was_closed(where: str, request: pytest.FixtureReques
     rec.close()
     with pytest.raises(LlmrecError, match="closed"):
         rec.create(SMALL)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"url": 3}, "a Qdrant URL must look like"),
+        ({"url": "ftp://me:secret@host"}, r"a Qdrant URL must look like .*\*\*\*@host"),
+        ({"path": 3}, "path must name a folder"),
+        ({"path": ":memory:", "space": 3}, "a space name has 1 to 64 letters"),
+        ({"url": "http://localhost:1", "api_key": "schlüssel"}, "api_key must be printable ASCII"),
+        ({"url": "http://localhost:1", "api_key": "line\nbreak"}, "api_key must be printable ASCII"),
+    ],
+)
+def test_what_no_address_looks_like_is_refused_without_its_secrets(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence) as caught:
+        Recommender.connect(**{"space": "movies", **wrong})
+    for secret in ("secret", "schlüssel", "break"):
+        assert secret not in str(caught.value)
+
+
+def test_a_module_named_workers_that_is_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "workers").mkdir()
+    (tmp_path / "workers" / "__init__.py").write_text("raise RuntimeError('somebody else')")
+    (tmp_path / "workers" / "dispatch.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "workers"]:
+        monkeypatch.delitem(sys.modules, name)
+    find = inline._package.__wrapped__
+    assert find() is None
+    monkeypatch.setitem(sys.modules, "workers", ModuleType("workers"))  # made by hand: it has no file
+    assert find() is None
 
 
 def test_a_broker_without_celery(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ are read as :class:`~llmrec_qdrant.space.points.Point` with a flat payload; erro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -151,22 +151,26 @@ class Store:
         """
         earlier, later = _payload_operations(before), _payload_operations(then)
         if earlier:
-            self._patiently(earlier, wait=False)
-        left = dict(vectors)
+            self._patiently(calls.update, earlier, wait=False)
+        left: dict[str, Mapping[str, Any]] = dict(vectors)
+        refused: set[str] | None = None
         while left or later:
             try:
-                self._patiently([*_vector_operations(left, guard), *later], wait=True)
+                self._patiently(calls.update, [*_vector_operations(left, guard), *later])
                 return
             except NotFound:  # Qdrant refuses a whole batch in which one id is missing
                 if not left:
                     raise
-                existing = {point.id for point in self.retrieve(left, payload=False)}
+                existing = {point.id for point in self._patiently(calls.retrieve, left, payload=False)}
+                if existing == refused:  # these points are not what it misses
+                    raise
                 left = {point: named for point, named in left.items() if point in existing}
+                refused = existing
 
-    def _patiently(self, operations: Sequence[Any], wait: bool) -> None:
-        """Write with retries: a short absence of Qdrant must not waste what was computed."""
+    def _patiently(self, steps: Callable[..., Steps[T]], *arguments: Any, **options: Any) -> T:
+        """Read or write with retries: a short absence of Qdrant must not waste what was computed."""
         patiently = retrying(first=0.4, longest=2.0, attempts=MAX_WRITE_TRIES)
-        patiently(lambda: self._run(calls.update(self.collection, operations, wait)))
+        return patiently(lambda: self._run(steps(self.collection, *arguments, **options)))
 
 
 def _payload_operations(

@@ -39,6 +39,7 @@ def test_without_workers_a_job_waits_and_can_be_cancelled(filled: Llmrec, monkey
     assert started.code == 0
     assert "watch it: llmrec jobs fit-topics-1" in started.out
     assert filled("jobs", "--json").json[0]["state"] == "waiting"
+    assert "nobody works on it" in filled("jobs", "fit-topics-1").out  # and does not wait for ever
     assert filled("jobs", "fit-topics-1", "--cancel", "--json").json["state"] == "cancelled"
 
 

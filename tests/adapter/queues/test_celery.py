@@ -112,6 +112,14 @@ def test_a_broker_address_that_is_none(url: str) -> None:
         ("redis://user:secret@localhost", "redis://***@localhost"),
         ("redis://user:p@ss@localhost", "redis://***@localhost"),
         ("redis://user:p/a?s#s@localhost/0", "redis://***@localhost/0"),
+        ("redis://localhost?db=1&password=secret", "redis://localhost?db=1&password=***"),
+        (
+            "redis+socket:///run/redis?password=secret&virtual_host=0",
+            "redis+socket:///run/redis?password=***&virtual_host=0",
+        ),
+        ("http://localhost:6333?api_key=secret", "http://localhost:6333?api_key=***"),
+        ("user:secret@localhost:6379", "***@localhost:6379"),
+        ("data/me@home.jsonl", "data/me@home.jsonl"),
         ("", ""),
     ],
 )

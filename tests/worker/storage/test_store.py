@@ -10,7 +10,7 @@ import pytest
 from qdrant_client import models
 
 from llmrec_qdrant import Item, Recommender, SpaceConfig, SpaceNotFound
-from llmrec_qdrant.errors import QdrantUnavailable
+from llmrec_qdrant.errors import NotFound, QdrantUnavailable
 from llmrec_qdrant.operations.reembed import VersionState, make_version
 from llmrec_qdrant.operations.versions import drop as drop_version
 from llmrec_qdrant.space import conditions
@@ -118,6 +118,45 @@ def test_a_qdrant_that_stays_away_ends_the_write(items: Store, monkeypatch: pyte
         items.write_existing({_id("a"): {DENSE: EAST}})
     assert len(tries) == store_module.MAX_WRITE_TRIES == len(waits) + 1
     assert sum(waits) < 8
+
+
+def test_a_qdrant_that_misses_something_else_ends_the_write(items: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def missing(*args: Any, **kwargs: Any) -> Any:
+        tries.append(1)
+        raise NotFound("a shard key")
+
+    monkeypatch.setattr(items._client, "batch_update_points", missing)
+    with pytest.raises(NotFound, match="a shard key"):
+        items.write_existing({_id("a"): {DENSE: EAST}, _id("gone"): {DENSE: EAST}})
+    assert len(tries) == 2
+
+
+def test_a_qdrant_that_is_away_while_missing_points_are_looked_for_is_waited_for(
+    items: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, failures = items._client.retrieve, [QdrantUnavailable("away"), QdrantUnavailable("away")]
+
+    def retrieve(*args: Any, **kwargs: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return whole(*args, **kwargs)
+
+    monkeypatch.setattr(items._client, "retrieve", retrieve)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    items.write_existing({_id("a"): {DENSE: EAST}, _id("gone"): {DENSE: EAST}})
+    assert not failures and items.retrieve([_id("a")], vectors=[DENSE])[0].dense(DENSE) is not None
+
+
+def test_pages_hold_what_stays_while_points_are_deleted(items: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even the point at which the next page would begin."""
+    monkeypatch.setattr(store_module, "POINTS_PER_PAGE", 1)
+    first, second, third = sorted(_id(name) for name in "abc")
+    pages = items.pages(payload=False)
+    assert [point.id for point in next(pages)] == [first]
+    items.delete(conditions.only(second))
+    assert [point.id for page in pages for point in page] == [third]
 
 
 def test_pages_hold_every_matching_point_once(items: Store, monkeypatch: pytest.MonkeyPatch) -> None:
