@@ -1,4 +1,4 @@
-"""What lists are compared with: the most popular items."""
+"""The baseline of an evaluation: the most popular items."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["most_popular"]
 def most_popular(
     copy: SpaceStore, targets: Sequence[Target], interactions: Interactions, limit: int
 ) -> list[list[str]]:
-    """For each target, what an unknown user is recommended, without the items that the target's user took."""
+    """Return for each target the list of an unknown user, without the items that the target's user took."""
     popular = {tenant: _for_unknown_user(copy, tenant) for tenant in {target.tenant for target in targets}}
     taken: dict[Who, set[str]] = {}
     for user, item in zip(interactions.users.tolist(), interactions.items.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Measures of lists beside accuracy: coverage, novelty and intra-list diversity."""
+"""Measures of lists beyond accuracy: coverage, novelty and intra-list diversity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Name = tuple[str, str]
 
 
 class Beyond(NamedTuple):
-    """Measures of all lists of one way to recommend."""
+    """Measures over all lists of one way to recommend."""
 
     coverage: float
     novelty: float
@@ -31,12 +31,12 @@ class Beyond(NamedTuple):
 
 
 def coverage(lists: Iterable[Sequence[Name]], catalogue: int) -> float:
-    """Share of the items of a catalogue that appear in any list."""
+    """Return the share of the ``catalogue``'s items that appear in any list."""
     return len({item for listed in lists for item in listed}) / max(catalogue, 1)
 
 
 def novelty(lists: Iterable[Sequence[Name]], shares: Mapping[Name, float]) -> float:
-    """Mean self-information of the listed items, in bits: -log2 of the share of users who took them (Zhou et al. 2010).
+    """Return the mean self-information of listed items in bits: -log2 of the share of users who took them (Zhou et al. 2010).
 
     An item that nobody took counts as the rarest of the others.
     """
@@ -46,14 +46,14 @@ def novelty(lists: Iterable[Sequence[Name]], shares: Mapping[Name, float]) -> fl
 
 
 class Diversity:
-    """Intra-list diversity by the dense vectors of a space (Ziegler et al. 2005); each vector is read once."""
+    """Measures intra-list diversity (Ziegler et al. 2005) by the dense vectors of a space; reads each vector once."""
 
     def __init__(self, store: SpaceStore) -> None:
         self._store = store
         self._vectors: dict[Name, list[float] | None] = {}
 
     def of(self, lists: Iterable[Sequence[Name]]) -> float | None:
-        """Mean of 1 - cosine over the pairs of each list, then over lists; None if no list has two vectors."""
+        """Return the mean of 1 - cosine over the pairs of each list, then over lists; None if no list has two vectors."""
         known = [list(listed) for listed in lists]
         self._read({item for listed in known for item in listed if item not in self._vectors})
         distances = [distance for listed in known if (distance := self._distance(listed)) is not None]

@@ -1,4 +1,4 @@
-"""Evaluation of a space: requests its lists in a trial space and compares them with held-out items.
+"""Evaluates a space: requests its lists in a trial space and compares them with held-out items.
 
 Accuracy comes from pytrec_eval (trec_eval's code, Van Gysel and de Rijke 2018), intervals and significance from scipy.
 """
@@ -28,9 +28,9 @@ from .trial_space import trial
 __all__ = ["Evaluation", "Row", "evaluate"]
 
 COLD_EVENTS = 3
-"""A user with at most this many events is cold."""
+"""Events up to which a user is cold."""
 OWN_ROW = "recommend"
-"""Row of the space's own lists, with which the others are compared."""
+"""Name of the row with the space's own lists, with which the others are compared."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Row:
     mrr: float
     map: float
     low: float
-    """Bounds of the bootstrap interval (95 %) of NDCG."""
+    """Lower bound of NDCG's bootstrap interval (95 %); ``high`` is the upper bound."""
     high: float
     users: int
     p: float | None = None
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass
 class Evaluation:
-    """Rows of the table; ``limit`` is the length of the lists."""
+    """Result of an evaluation: a row per way to recommend; ``limit`` is the length of the lists."""
 
     limit: int
     users: int
@@ -77,10 +77,10 @@ def evaluate(
     tenant: str | None = None,
     report: Report = no_report,
 ) -> Evaluation:
-    """Measure a space under ``config``, beside popularity and each leg alone. The space is only read.
+    """Measure a space under ``config``, and compare it with popularity and each leg alone. Only reads the space.
 
-    ``split`` is :func:`~workers.evaluation.splits.hide_last` or ``hide_latest``; ``tenant`` restricts the evaluation
-    to its users. Raises :class:`InvalidInput` if no user took two items.
+    ``split`` is :func:`~workers.evaluation.splits.hide_last` or ``hide_latest``; ``tenant`` restricts the evaluation to
+    the users of one tenant. Raises :class:`InvalidInput` if no user took two items.
     """
     parts = split(event_payloads(store, tenant), config, users, seed)
     with trial(store, config, parts, report) as copy:
@@ -96,7 +96,7 @@ def evaluate(
 
 
 def _own_lists(copy: SpaceStore, targets: Sequence[Target], limit: int, report: Report) -> dict[str, list[list[str]]]:
-    """Lists by all legs together, and by each leg alone."""
+    """Request the lists of all legs together, and of each leg alone."""
     result = {OWN_ROW: lists(copy, targets, limit, report, OWN_ROW)}
     for leg in LEGS:
         name = f"{leg} alone"
@@ -105,13 +105,13 @@ def _own_lists(copy: SpaceStore, targets: Sequence[Target], limit: int, report: 
 
 
 def _shares(interactions: Interactions) -> dict[Name, float]:
-    """Item → share of all users who took it."""
+    """Return item → share of all users who took it."""
     takers = max(len(set(interactions.users.tolist())), 1)
     return dict(zip(interactions.names, (interactions.popularity / takers).tolist(), strict=True))
 
 
 def _compared(targets: Sequence[Target], shown: Mapping[str, list[list[str]]], limit: int) -> list[Row]:
-    """A row for each way to recommend, tested against the space's own lists."""
+    """Return a row for each way to recommend, tested against the space's own lists."""
     wanted = [target.items for target in targets]
     values = {name: measures(listed, wanted, limit) for name, listed in shown.items()}
     own = values[OWN_ROW]["ndcg"]
@@ -123,7 +123,7 @@ def _beyond(
     copy: SpaceStore, targets: Sequence[Target], shown: Mapping[str, list[list[str]]], shares: Mapping[Name, float],
     catalogue: int,
 ) -> dict[str, Beyond]:  # fmt: skip
-    """Measures beside accuracy of each way to recommend."""
+    """Return the measures beyond accuracy of each way to recommend."""
     diversity = Diversity(copy)
     result: dict[str, Beyond] = {}
     for name, lists_of in shown.items():
@@ -135,7 +135,7 @@ def _beyond(
 def _subsets(
     targets: Sequence[Target], shown: Sequence[Sequence[str]], shares: Mapping[Name, float], limit: int
 ) -> list[Row]:
-    """The space's own lists for cold items and for cold users, where there are any."""
+    """Return rows of the space's own lists for cold items and for cold users, if there are any."""
     values = measures(shown, [target.items for target in targets], limit)
     cold_items = [all((target.tenant, item) not in shares for item in target.items) for target in targets]
     cold_users = [target.events_before <= COLD_EVENTS for target in targets]

@@ -1,4 +1,4 @@
-"""Heartbeat of a trial space: tells others that its owner is alive."""
+"""The heartbeat of a trial space, which shows that its owner is alive."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["beat", "last_beat", "mark"]
 
 
 def mark() -> dict[str, dict[str, str]]:
-    """Metadata that makes a space a trial space, with a heartbeat of this moment."""
+    """Return the metadata that marks a trial space, with a heartbeat of now."""
     return {TRIAL: {"at": now()}}
 
 
 def beat(copy: SpaceStore) -> None:
-    """Renew the heartbeat; the owner of a trial space calls this every few minutes at least."""
+    """Renew the heartbeat; the owner of a trial space calls this at least every few minutes."""
     Store(copy.client, copy.space.versioned("items")).update_metadata(mark())
 
 
 def last_beat(client: QdrantClient, collection: str) -> str | None:
-    """Time of the last heartbeat; None for a collection that is not a trial's, or was deleted meanwhile."""
+    """Return the time of the last heartbeat; None if the collection is no trial's, or was deleted meanwhile."""
     try:
         stored = Store(client, collection).metadata().get(TRIAL)
     except SpaceNotFound:

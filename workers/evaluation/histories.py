@@ -1,4 +1,4 @@
-"""Who took which item when: all events of a space as a split reads them."""
+"""The histories of all users of a space, in the form that splits need."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Who = tuple[str, str]
 
 
 def who_of(event: Mapping[str, Any]) -> Who:
-    """The user behind the payload of an event."""
+    """Return (tenant, user id) of an event's payload."""
     return event.get(Key.TENANT) or "", event[Key.USER_ID]
 
 
 @dataclass(frozen=True)
 class Histories:
-    """Past of each user. An item is taken by an event of positive weight; times are Unix seconds."""
+    """What each user took, and when. An event of positive weight takes its item; times are Unix seconds."""
 
     taken: dict[Who, list[tuple[str, float]]]
     """(item, time) for the first time an item was taken; with repeats, for every time."""
@@ -35,7 +35,7 @@ class Histories:
 
     @classmethod
     def of(cls, events: Iterable[Mapping[str, Any]], config: SpaceConfig, repeats: bool = False) -> Histories:
-        """Read payloads of events, in any order."""
+        """Collect the histories from payloads of events, in any order."""
         firsts: dict[Who, dict[tuple[str, float], float]] = {}
         moments: dict[Who, list[float]] = {}
         for event in events:
@@ -49,10 +49,14 @@ class Histories:
         return cls(taken, moments)
 
     def cutoff(self, share: float) -> float:
-        """The time from which the latest ``share`` of all events lie; infinite without events."""
+        """Return the time at which the latest ``share`` of all events begins; infinite without events."""
         moments = sorted(moment for of_user in self.moments.values() for moment in of_user)
         return moments[min(int(len(moments) * (1 - share)), len(moments) - 1)] if moments else math.inf
 
+    def taken_at(self, who: Who, moment: float) -> set[str]:
+        """Return the items that a user took at a moment."""
+        return {item for item, taken in self.taken[who] if taken == moment}
+
     def events_before(self, who: Who, moment: float) -> int:
-        """How many events a user had before a time."""
+        """Count the events of a user before a moment."""
         return sum(other < moment for other in self.moments[who])

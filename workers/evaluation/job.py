@@ -1,4 +1,4 @@
-"""The job that tunes the settings of a space, and stores what held-out users confirm."""
+"""The job that tunes the settings of a space, and stores them if held-out users confirm the gain."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .tune import Tuning, tune
 __all__ = ["tune_settings"]
 
 RESULT, CONFIG = "result", "config"
-"""Names in the cursor of a job: what was measured, and the configuration that is to be stored."""
+"""Names in a job's cursor of the measured result and of the configuration to store."""
 
 
 def tune_settings(lease: Lease, store: SpaceStore) -> Outcome:
-    """Handle a job of kind ``tune``. What was measured is kept before it is stored, so it is measured once."""
+    """Handle a job of kind ``tune``. The result is saved in the job before it takes effect, so it is measured once."""
     options = TuneOptions.parse(lease.options)
     if RESULT not in lease.cursor:
         live = store.versions()[0]
@@ -39,18 +39,18 @@ def tune_settings(lease: Lease, store: SpaceStore) -> Outcome:
 
 
 def _store(store: SpaceStore, config: dict[str, Any] | None) -> list[Message]:
-    """Store the configuration; users and items follow it by the messages."""
+    """Store the configuration; returns the messages that refresh users and items accordingly."""
     if config is None:
         return []
-    drive(spaces.configure(store.space, SpaceConfig.parse(config)), store.client, _Dropped())
+    drive(spaces.configure(store.space, SpaceConfig.parse(config)), store.client, _DiscardingQueue())
     return [Reconcile(space=store.name)]
 
 
-class _Dropped:
-    """A queue whose messages this job sends itself, once it has ended."""
+class _DiscardingQueue:
+    """A queue that discards messages: this job sends its own at the end."""
 
     def send(self, message: Message) -> None:
-        """Drop it."""
+        """Discard the message."""
 
 
 def _figures(tuning: Tuning) -> dict[str, Any]:

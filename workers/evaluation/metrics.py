@@ -1,4 +1,4 @@
-"""Measures of recommendation lists, their confidence intervals and tests, over users."""
+"""Accuracy measures of recommendation lists, with confidence intervals and tests over users."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from scipy import stats
 __all__ = ["MEASURES", "MIN_USERS", "beats_noise", "interval", "measures", "p_value"]
 
 MIN_USERS = 20
-"""Users in each half below which a comparison says nothing."""
+"""Fewest users per half for a meaningful comparison."""
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
 """Draws of the bootstrap and of the permutation test."""
 MEASURES = ("hr", "recall", "ndcg", "mrr", "map")
 """Hit rate, recall, NDCG, mean reciprocal rank, mean average precision."""
 TREC_CUTS = {"hr": "success", "recall": "recall", "ndcg": "ndcg_cut", "map": "map_cut"}
-"""Measure → trec_eval's name of it at a cut-off."""
+"""Measure → its name in trec_eval, at a cut-off."""
 
 
 def measures(lists: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], limit: int) -> dict[str, np.ndarray]:
-    """Measures of each list at ``limit``: name → float array (lists,).
+    """Measure each list at ``limit``; returns name → float array (lists,).
 
     ``targets`` holds the relevant items of each list. Hit rate is 1 if the list contains any of them.
 
@@ -46,7 +46,7 @@ def measures(lists: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], l
 
 
 def interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Bootstrap confidence interval (percentile) of the mean."""
+    """Return the bootstrap confidence interval (percentile method) of the mean."""
     if len(values) < 2 or np.ptp(values) == 0:
         return float(values.mean()), float(values.mean())
     bounds = stats.bootstrap(
@@ -57,7 +57,7 @@ def interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float,
 
 
 def p_value(values: np.ndarray, others: np.ndarray) -> float:
-    """Two-sided paired permutation test (Smucker et al. 2007) of the difference of two means over the same users."""
+    """Return the p-value of a two-sided paired permutation test (Smucker et al. 2007) of two means over the same users."""
     differences = values - others
     if len(differences) < 2 or not differences.any():
         return 1.0

@@ -1,4 +1,4 @@
-"""Progress of long work: a callback that hears the stage, what is done, and the total."""
+"""The callback that reports the progress of long work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Report", "no_report"]
 
 
 Report = Callable[[str, float, float], None]
-"""Called as ``report(stage, done, total)``; an exception that it raises ends the work."""
+"""Called as ``report(stage, done, total)``; raising an exception ends the work."""
 
 
 def no_report(stage: str, done: float, total: float) -> None:

@@ -1,4 +1,4 @@
-"""Coordinate search over the settings of a space: one setting after the other at its best value."""
+"""Coordinate search over the settings of a space: fixes one setting after the other at its best value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEG_RATIOS = (
     (3, 1, 2), (4, 1, 2), (4, 2, 1), (6, 1, 2),
 )  # fmt: skip
 LEG_WEIGHTS: Sequence[dict[Leg, float]] = [dict(zip(LEGS, map(float, ratio), strict=True)) for ratio in LEG_RATIOS]
-"""Leg weights that are tried."""
+"""Leg weights to try."""
 SETTING_VALUES: dict[str, Sequence[Any]] = {
     "weights": LEG_WEIGHTS,
     "collab_decay": (0.3, 0.5, 0.7, 0.9),
@@ -29,14 +29,14 @@ SETTING_VALUES: dict[str, Sequence[Any]] = {
     "collab_distance": (0.25, 0.5, 1.0, 1.5),
     "prefetch": (100, 200, 400),
 }
-"""Setting → values that are tried, in this order; docs/decisions/tuning.md says why no others."""
+"""Setting → values to try, in this order; docs/decisions/tuning.md explains why no others."""
 EVENT_WEIGHT_FACTORS = (0.0, 0.5, 2.0)
-"""Multipliers tried on the weight of an event type."""
+"""Factors to try on the weight of an event type."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One setting: the value that was kept, and the NDCG with it."""
+    """One step of the search: a setting, the value chosen for it, and the NDCG with that value."""
 
     name: str
     value: Any
@@ -46,9 +46,9 @@ class Step:
 
 
 def settings(config: SpaceConfig, event_types: Sequence[str] = ()) -> Iterator[tuple[str, list[SpaceConfig]]]:
-    """Each setting in turn, with the configurations to try beside ``config``.
+    """Yield each setting with the configurations to try instead of ``config``.
 
-    A single event type has no weight to choose: it cancels out.
+    The weight of a single event type cancels out, so it is not tuned.
     """
     for name, values in SETTING_VALUES.items():
         yield name, [config.model_copy(update={name: value}) for value in values if value != getattr(config, name)]
@@ -64,9 +64,9 @@ def search(
     event_types: Sequence[str] = (),
     report: Report = no_report,
 ) -> Iterator[tuple[Step, SpaceConfig]]:
-    """Yield each setting with the configuration kept so far; leg weights come first and, since all depend on them, last.
+    """Yield a step per setting, with the best configuration so far; leg weights are searched first and once more at the end.
 
-    ``measure`` returns a value per user; higher is better. Another value is kept only if it
+    ``measure`` returns a value per user; higher is better. Another value is chosen only if its gain
     :func:`~workers.evaluation.metrics.beats_noise`: of many equally good values, one always looks better by chance.
     """
     best = measure(config)

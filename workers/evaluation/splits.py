@@ -1,4 +1,4 @@
-"""Splits of the events of a space into a known past and held-out targets."""
+"""Splits the events of a space into a known past and held-out targets."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class Target:
     tenant: str
     items: tuple[str, ...]
     events_before: int
-    """Events of the user before the held-out items."""
+    """Number of the user's events before the held-out items."""
 
 
 @dataclass(frozen=True)
 class Halves:
-    """Targets on which something is chosen, and held-out ones that confirm the choice."""
+    """Targets for choosing something, and held-out targets that confirm the choice."""
 
     choosing: Sequence[Target]
     confirming: Sequence[Target]
 
     @classmethod
     def of(cls, targets: Sequence[Target]) -> Halves:
-        """The first half, and the rest."""
+        """Split targets into the first half and the rest."""
         half = len(targets) // 2
         return cls(targets[:half], targets[half:])
 
 
 @dataclass(frozen=True)
 class Split:
-    """Targets, and which events are held out. Times are Unix seconds."""
+    """The targets, and the times from which events are held out, in Unix seconds."""
 
     targets: tuple[Target, ...]
     hidden_from: Mapping[Who, float]
@@ -52,20 +52,20 @@ class Split:
     cutoff: float = math.inf
     """The time from which the events of all users are held out."""
     known_until: Mapping[Who, float] = field(default_factory=dict)
-    """The time until which held-out events of a user still belong to their history; nothing is fitted on them."""
+    """The time until which a user's held-out events still belong to their history, though nothing is fitted on them."""
 
     @property
     def in_time(self) -> bool:
-        """Whether times are compared between users: histories are then newer than what is fitted."""
+        """Whether times compare between users; histories are then newer than what the models are fitted on."""
         return bool(self.known_until)
 
     def hides(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event (its payload) is held out."""
+        """Whether the event with this payload is held out."""
         since = self.hidden_from.get(who_of(event), math.inf)
         return timestamp(event[Key.TS]) >= min(since, self.cutoff)
 
     def recent(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event is held out of everything that is fitted, but belongs to the history of its user."""
+        """Whether an event belongs to its user's history, though nothing is fitted on it."""
         return self.hides(event) and timestamp(event[Key.TS]) < self.known_until.get(who_of(event), -math.inf)
 
 
@@ -73,17 +73,14 @@ def hide_last(
     events: Iterable[Mapping[str, Any]], config: SpaceConfig, users: int, seed: int = 0, hide: int = 1, *,
     repeats: bool = False,
 ) -> Split:  # fmt: skip
-    """Leave-n-out: hold out the ``hide`` items that each user took last for the first time, and all events since.
+    """Leave-n-out split: hold out the last ``hide`` items that each user took for the first time, and all events since.
 
-    With ``repeats`` the last items count even if they were taken before. The last items of *all* users are held out,
-    although only ``users`` random ones become targets: otherwise the co-occurrence is fitted on what the others took at
-    the same time. Items first taken at the same moment are shuffled, so that ids do not decide. A user needs an item
-    from before the held-out ones.
+    With ``repeats``, items taken before count too. The last items of *all* users are held out, although only ``users``
+    random users become targets: otherwise co-occurrence would be fitted on what the others took at the same time. Items
+    taken at the same moment are shuffled, so that ids do not decide. A user needs an item from before the held-out ones.
     """
     histories = Histories.of(events, config, repeats)
-    candidates = sorted(
-        who for who, taken in histories.taken.items() if len({moment for _, moment in taken}) > 1 and len(taken) > hide
-    )
+    candidates = _with_a_past(histories, hide)
     random.Random(seed).shuffle(candidates)
     targets: list[Target] = []
     hidden: dict[Who, float] = {}
@@ -102,7 +99,7 @@ def hide_latest(
 ) -> Split:
     """Temporal split: hold out the latest ``share`` of all events.
 
-    Targets are the items that random users with a past took for the first time since then.
+    The targets are ``users`` random users with earlier events, and the items they took for the first time since then.
     """
     histories = Histories.of(events, config)
     cutoff = histories.cutoff(share)
@@ -121,31 +118,33 @@ def hide_next(
 ) -> Split:  # fmt: skip
     """Temporal split with fresh histories: nothing is fitted on the latest ``share`` of all events.
 
-    The target of a user is what they took at one random moment of that stretch; their history reaches up to that
-    moment. So the model is as old, and the history as fresh, as when a list is requested. (The *last* item is another
-    question: the item after which they took nothing.) With ``repeats`` a target may have been taken before. A user
-    needs an event from before their target.
+    A user's target is what they took at a random moment in that period; their history reaches up to that moment. So the
+    model is as old, and the history as fresh, as when a list is requested. (The *last* item would be a biased target: the
+    user took nothing after it.) With ``repeats``, a target may have been taken before. A user needs an event from before
+    the target.
     """
     histories = Histories.of(events, config, repeats)
     cutoff = histories.cutoff(share)
-    asked_at: dict[Who, float] = {}
+    requested_at: dict[Who, float] = {}
     for who, taken in histories.taken.items():
         first = min(histories.moments[who])
         moments = sorted({moment for _, moment in taken if moment >= cutoff and moment > first})
         if moments:
-            asked_at[who] = random.Random(f"{seed} {who}").choice(moments)
-    chosen = _sample(asked_at, users, seed)
-    targets = [
-        _target(
-            histories, who, {item for item, moment in histories.taken[who] if moment == asked_at[who]}, asked_at[who]
-        )
-        for who in chosen
-    ]
-    return Split(tuple(targets), {}, cutoff, {who: asked_at[who] for who in chosen})
+            requested_at[who] = random.Random(f"{seed} {who}").choice(moments)
+    known_until = {who: requested_at[who] for who in _sample(requested_at, users, seed)}
+    targets = [_target(histories, who, histories.taken_at(who, until), until) for who, until in known_until.items()]
+    return Split(tuple(targets), {}, cutoff, known_until)
+
+
+def _with_a_past(histories: Histories, hide: int) -> list[Who]:
+    """Return the users who took more than ``hide`` items, at two moments or more, sorted."""
+    return sorted(
+        who for who, taken in histories.taken.items() if len({moment for _, moment in taken}) > 1 and len(taken) > hide
+    )
 
 
 def _by_time(taken: Iterable[tuple[str, float]], chance: random.Random) -> list[tuple[str, float]]:
-    """(item, time) pairs by time; those of the same time in random order."""
+    """Sort (item, time) pairs by time; pairs of the same time come in random order."""
     order = sorted(taken, key=lambda pair: (pair[1], pair[0]))
     chance.shuffle(order)
     order.sort(key=lambda pair: pair[1])

@@ -1,4 +1,4 @@
-"""Copies what a trial space may know, page by page."""
+"""Copies the items, texts and events that a trial space may know, page by page."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..storage.store import SpaceStore, Store
 __all__ = ["EventTest", "copy_events", "copy_texts", "event_payloads"]
 
 EventTest = Callable[[Mapping[str, Any]], bool]
-"""Says of the payload of an event whether it is wanted."""
+"""Takes an event's payload; returns whether to copy the event."""
 ITEM_PAYLOAD = models.PayloadSelectorExclude(exclude=[Key.TEXT, Key.POPULARITY, Key.COLLAB_SINCE])
-"""Of items: long texts that no trial needs, and what is fitted on events."""
+"""Payload of items without long texts, which no trial needs, and without what is fitted on events."""
 VECTOR_WEIGHT = 24
-"""Characters that one dimension takes in a request."""
+"""Characters per dimension in a request."""
 
 
 def event_payloads(store: SpaceStore, tenant: str | None = None) -> Iterator[dict[str, Any]]:
-    """What splits and fits read of all events, or of those of one tenant.
+    """Yield the payloads of all events, or of a tenant's, as far as splits and fits need them.
 
-    If the item of an event was deleted, its id is None: no list can contain it.
+    The item id is None if the item was deleted: no list can contain it.
     """
     of_tenant = tenant_filter(tenant)
     items = {
@@ -43,13 +43,13 @@ def event_payloads(store: SpaceStore, tenant: str | None = None) -> Iterator[dic
 
 
 Progress = Iterator[tuple[int, int]]
-"""(points read, points in total) after every page."""
+"""Yields (points read, points in total) after every page."""
 
 
 def copy_texts(
     source: SpaceStore, copy: SpaceStore, kind: Literal["items", "texts"], size: int, *, blank: bool
 ) -> Progress:
-    """Copy items or free texts with the vectors that follow from their text; ``blank`` leaves out the dense one."""
+    """Copy items or free texts with the vectors of their text; ``blank`` leaves out the dense vector."""
     payload, start = (ITEM_PAYLOAD, {Key.POPULARITY: 0.0}) if kind == "items" else (True, {})
     legs = (TFIDF,) if blank else (DENSE, TFIDF)
 
@@ -66,7 +66,7 @@ def copy_texts(
 def copy_events(
     source: SpaceStore, copy: SpaceStore, wanted: EventTest, among: models.Filter | None = None
 ) -> Progress:
-    """Copy the ``wanted`` ones ``among`` the events."""
+    """Copy the events that pass the test ``wanted``, out of those that match ``among``."""
     total, done = source.events.count(among), 0
     for page in source.events.pages(among):
         _write(copy.events, [new_point(event.id, event.payload) for event in page if wanted(event.payload)], 0)
@@ -75,6 +75,6 @@ def copy_events(
 
 
 def _write(target: Store, points: list[models.PointStruct], weight: int) -> None:
-    """Upsert in requests that Qdrant accepts; ``weight``: characters of a point beside its text."""
+    """Upsert in requests small enough for Qdrant; ``weight`` is the characters per point besides its text."""
     for part in by_size(points, lambda point: weight + len((point.payload or {}).get(Key.TEXT) or "")):
         target.upsert(part)

@@ -1,4 +1,4 @@
-"""Users and lists of a trial space: folds the users of targets and requests their recommendations."""
+"""Folds the users of a trial space and requests their lists."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ USERS_PER_BATCH = 64
 REQUEST_THREADS = 4
 """Concurrent requests to a server."""
 SPARE_PLACES = 20
-"""Places requested beyond the limit, so that ties at the end of a list can be ordered."""
+"""Items requested beyond the limit, so that ties at the end of a list can be ordered."""
 SAME_SCORE = 1e-6
-"""Relative difference up to which two scores are a tie."""
+"""Relative difference up to which two scores count as a tie."""
 
 
 def fold_users(copy: SpaceStore, config: SpaceConfig, targets: Sequence[Target], report: Report = no_report) -> None:
@@ -55,10 +55,10 @@ def fold_users(copy: SpaceStore, config: SpaceConfig, targets: Sequence[Target],
 def lists(
     copy: SpaceStore, targets: Sequence[Target], limit: int, report: Report = no_report, stage: str = "", **options: Any
 ) -> list[list[str]]:
-    """Item ids that :meth:`Recommender.recommend` lists for each target; ``options`` are passed on to it.
+    """Return for each target the item ids of :meth:`Recommender.recommend`; ``options`` are passed on to it.
 
-    Qdrant returns items of equal score in any order. Here ties are ordered by a digest of the item, so that a
-    measurement can be repeated.
+    Qdrant returns items of equal score in any order. Here a digest of the item breaks ties, so that measurements are
+    reproducible.
     """
     beat(copy)
     config = copy.run(load_config(Space(copy.name)))
@@ -79,16 +79,16 @@ def lists(
 def recommended(
     copy: SpaceStore, config: SpaceConfig, tenant: str, user: str, limit: int, exclude_seen: Seen = True, **options: Any
 ) -> list[Recommendation]:
-    """What :meth:`Recommender.recommend` lists, by the same steps.
+    """Return the list of :meth:`Recommender.recommend`, by the same steps.
 
-    A recommender without a broker runs the workers, so the workers import no recommender.
+    A recommender without a broker runs the workers, so the workers cannot import the recommender.
     """
     bound = Bound(Space(copy.name), config, tenant or None)
     return copy.run(recommend(bound, user, ListOptions(limit, **options), exclude_seen))
 
 
 def ordered(listed: Iterable[Recommendation]) -> list[Recommendation]:
-    """The list with neighbours of equal score in an order that depends on their ids only."""
+    """Reorder neighbours of equal score, so that their order depends on their ids only."""
     result: list[Recommendation] = []
     ties: list[Recommendation] = []
     for item in listed:
@@ -100,10 +100,10 @@ def ordered(listed: Iterable[Recommendation]) -> list[Recommendation]:
 
 
 def _digest(item: Recommendation) -> str:
-    """A pseudo-random rank: ids may say how old or how popular an item is."""
+    """Return a pseudo-random sort key: plain ids may reveal how old or popular an item is."""
     return point_id("item", item.id)
 
 
 def ndcg_of(copy: SpaceStore, targets: Sequence[Target], limit: int, **options: Any) -> np.ndarray:
-    """NDCG of the list of each target, float array (targets,); ``options`` are those of ``recommend``."""
+    """Return the NDCG of each target's list, float array (targets,); ``options`` are those of ``recommend``."""
     return measures(lists(copy, targets, limit, **options), [target.items for target in targets], limit)["ndcg"]

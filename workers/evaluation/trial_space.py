@@ -1,9 +1,8 @@
 """Trial spaces: temporary copies of a space that know only the past, for measuring and for choosing settings.
 
-A trial space holds the items, with the vectors that follow from their text, and the events that a split does not hold
-out. Whatever is fitted on events (co-occurrence, popularity, user vectors) is fitted anew inside it. It is deleted at
-the end; if its owner is killed, the next trial or the next sweep of a worker deletes it once its heartbeat is an hour
-old.
+A trial space holds the items, with the vectors of their text, and the events that a split does not hold out. Everything
+that is fitted on events (co-occurrence, popularity, user vectors) is fitted anew inside it. It is deleted at the end; if
+its owner is killed, the next trial or the next sweep of a worker deletes it once its heartbeat is an hour old.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from .trial_lists import fold_users
 __all__ = ["running", "trial"]
 
 ABANDONED_AFTER = timedelta(hours=1)
-"""Age of the last heartbeat at which a trial space has lost its owner: fits of ten million events take minutes."""
+"""Age of the last heartbeat from which a trial space counts as abandoned; a fit of ten million events takes minutes."""
 TRIAL_ITEMS = re.compile(r"(.+-trial-[0-9a-f]{8})_items_v1")
 
 
@@ -43,9 +42,9 @@ TRIAL_ITEMS = re.compile(r"(.+-trial-[0-9a-f]{8})_items_v1")
 def trial(
     store: SpaceStore, config: SpaceConfig, split: Split, report: Report = no_report, *, blank: bool = False
 ) -> Iterator[SpaceStore]:
-    """A trial space under a unique name, without the events that ``split`` hides; the targets' users are folded.
+    """Create a trial space without the events that ``split`` hides, and fold the targets' users; delete it at the end.
 
-    ``blank``: items and texts get no dense vectors and users are not folded, because ``config`` names another model
+    With ``blank``, items and texts get no dense vectors and users are not folded, because ``config`` names another model
     than the space. Raises :class:`InvalidInput` if the split has no target.
     """
     if not split.targets:
@@ -66,7 +65,7 @@ def trial(
 
 
 def _create(copy: SpaceStore, config: SpaceConfig) -> None:
-    """The items collection comes first and is deleted last, so that a trial space always has its heartbeat."""
+    """Create the collections. Items come first and are deleted last, so that a trial space always has its heartbeat."""
     copy.run(spaces.build_collection("items", copy.space.versioned("items"), config, mark()))
     copy.run(spaces.create(copy.space, config))
 
@@ -79,7 +78,7 @@ def _fill(
             beat(copy)
             report(f"copying {kind}", done, total)
     _copy_events(source, copy, report, lambda event: not split.hides(event))
-    if blank:  # vectors will be replaced after every epoch: a graph is never worth building, and a partial one misleads
+    if blank:  # vectors are replaced after every epoch: an index is not worth building, and a partial one misleads
         never = models.OptimizersConfigDiff(indexing_threshold=0)
         copy.run(call("update_collection", collection_name=copy.items.collection, optimizers_config=never))
     collab.fit(copy, config)
@@ -103,11 +102,11 @@ def _delete(copy: SpaceStore) -> None:
 
 
 def running(client: QdrantClient) -> set[Space]:
-    """Trial spaces in use. Abandoned ones are deleted on the way."""
+    """Return the trial spaces in use; delete abandoned ones."""
     in_use: set[Space] = set()
     for name in run(client, calls.collection_names()):
         match = TRIAL_ITEMS.fullmatch(name)
-        beat_at = last_beat(client, name) if match else None  # other spaces may have such a name, but no heartbeat
+        beat_at = last_beat(client, name) if match else None  # another space may have such a name, but no heartbeat
         if match and beat_at:
             space = Space(match[1])
             if beat_at < iso(datetime.now(UTC) - ABANDONED_AFTER):

@@ -1,4 +1,4 @@
-"""Tuning: chooses settings of a space on half of its users and confirms them on the other half, in a trial space."""
+"""Tunes a space: chooses settings on half of a sample of users and confirms them on the other half, in a trial space."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ __all__ = ["Tuning", "tune"]
 
 @dataclass
 class Tuning:
-    """The settings that were chosen, and what they gain on held-out users."""
+    """The chosen settings, and their gain on held-out users."""
 
     limit: int
     """Length of the lists."""
     chosen_on: int
-    """Users on whom the settings were chosen."""
-    given: SpaceConfig
+    """Number of users on whom the settings were chosen."""
+    original: SpaceConfig
     """The configuration of the space."""
     config: SpaceConfig
     """The chosen configuration."""
     steps: list[Step] = field(default_factory=list)
     before: float = 0.0
-    """NDCG of ``given`` on the held-out users."""
+    """NDCG of ``original`` on the held-out users."""
     after: float = 0.0
     """NDCG of ``config`` on the held-out users."""
     low: float = 0.0
-    """Bounds of the bootstrap interval (95 %) of the gain."""
+    """Lower bound of the gain's bootstrap interval (95 %); ``high`` is the upper bound."""
     high: float = 0.0
     p: float = 1.0
     confirmed_on: int = 0
-    """Held-out users."""
+    """Number of held-out users."""
     better: bool = False
-    """Whether the gain on the held-out users exceeds its standard error: the choice is worth storing."""
+    """Whether the gain on the held-out users exceeds its standard error, so that the settings are worth storing."""
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Settings that differ from the space's."""
-        return {name: value for name, value in self.config if value != getattr(self.given, name)}
+        """Chosen settings that differ from the space's: name → value."""
+        return {name: value for name, value in self.config if value != getattr(self.original, name)}
 
     def onto(self, config: SpaceConfig) -> SpaceConfig:
-        """``config``, which may have changed meanwhile, with the chosen settings and no others."""
-        given, chosen = self.given.event_weights, self.config.event_weights
-        changed = {event_type: weight for event_type, weight in chosen.items() if weight != given.get(event_type)}
+        """Apply the chosen settings, and nothing else, to ``config``, which may have changed meanwhile."""
+        before, chosen = self.original.event_weights, self.config.event_weights
+        changed = {event_type: weight for event_type, weight in chosen.items() if weight != before.get(event_type)}
         weights = {"event_weights": {**config.event_weights, **changed}}
         return config.model_copy(update={**self.changes, **weights})
 
@@ -74,7 +74,7 @@ def tune(
     seed: int = 0,
     report: Report = no_report,
 ) -> Tuning:
-    """Choose settings on half of ``users`` random users and confirm them on the other half. The space is only read.
+    """Choose settings on half of ``users`` random users and confirm them on the other half. Only reads the space.
 
     Raises :class:`InvalidInput` with fewer than 40 users who took two items.
     """
@@ -84,9 +84,9 @@ def tune(
         event_types = sorted({event[Key.TYPE] for event in event_payloads(copy)})
         bench = SettingsBench(copy, config, limit)
         result = Tuning(limit, len(halves.choosing), config, config, confirmed_on=len(halves.confirming))
-        for step, kept in search(config, lambda candidate: bench.ndcg(candidate, halves.choosing), event_types, report):
+        for step, best in search(config, lambda candidate: bench.ndcg(candidate, halves.choosing), event_types, report):
             result.steps.append(step)
-            result.config = kept
+            result.config = best
         before, after = bench.ndcg(config, halves.confirming), bench.ndcg(result.config, halves.confirming)
     _confirm(result, before, after)
     return result
@@ -102,7 +102,7 @@ def _halves(store: SpaceStore, split: Split) -> Halves:
 
 
 def _confirm(result: Tuning, before: np.ndarray, after: np.ndarray) -> None:
-    """Note the gain on the held-out users."""
+    """Record the gain on the held-out users."""
     result.before, result.after = float(before.mean()), float(after.mean())
     result.better = beats_noise(after - before)
     result.low, result.high = interval(after - before)
@@ -110,7 +110,7 @@ def _confirm(result: Tuning, before: np.ndarray, after: np.ndarray) -> None:
 
 
 class SettingsBench:
-    """Measures configurations in a trial space; refits and refolds what a changed setting decides, and nothing else."""
+    """Measures configurations in a trial space; refits and refolds only what depends on a changed setting."""
 
     def __init__(self, copy: SpaceStore, config: SpaceConfig, limit: int) -> None:
         self._copy, self._limit = copy, limit
@@ -118,7 +118,7 @@ class SettingsBench:
         self._folded: dict[Target, str] = {}
 
     def ndcg(self, config: SpaceConfig, targets: Sequence[Target]) -> np.ndarray:
-        """NDCG of the list of each target under ``config``, float array (targets,)."""
+        """Return the NDCG of each target's list under ``config``, float array (targets,)."""
         self._copy.run(spaces.create(self._copy.space, config))
         if config.fitting != self._fitting:
             collab.fit(self._copy, config)

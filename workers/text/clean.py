@@ -1,4 +1,4 @@
-"""Raw text → plain text on one line, at a cost that does not depend on its length."""
+"""Cleans raw text into plain text on one line, at a cost that does not grow with its length."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_CHARS = 8_000
 """Characters kept of a text before anything is tokenized: about 1,300 English or 5,000 Chinese words."""
 
 
-_MARKUP_ROOM = 4  # raw characters read per character kept, so that markup does not eat the allowance
+_MARKUP_ROOM = 4  # raw characters read per character kept, so that markup does not use up the limit
 
 
-_CLEAN_ROUNDS = 4  # "&amp;lt;" needs two; whatever is still nested after four was written to be nested
+_CLEAN_ROUNDS = 4  # "&amp;lt;" needs two; deeper nesting is an attack
 
 
 # An unclosed comment or script runs to the end, as in a browser; it also keeps the search linear.

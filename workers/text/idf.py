@@ -1,4 +1,4 @@
-"""Document frequencies of the readable words among the items of a space, from Qdrant's facets."""
+"""Document frequencies of words among the items of a space, counted by Qdrant's facets."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Vocabulary"]
 
 
 MAX_COUNTED_WORDS = 20_000
-"""Words read, most frequent first; a word beyond them counts as rare."""
+"""Words whose counts are read, most frequent first; other words count as rare."""
 MAX_COUNTS_AGE = 60.0
 """Seconds for which counts are reused."""
 MAX_VOCABULARIES = 32
-"""Spaces whose counts a process remembers."""
+"""Spaces whose counts a process caches."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """``counts[word]`` of ``total`` items have the word. Empty: every word counts alike."""
+    """Word counts: ``counts[word]`` of ``total`` items have the word. In an empty vocabulary, all words weigh the same."""
 
     total: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Vocabulary:
     _cache: ClassVar[dict[tuple[int, str], tuple[float, Vocabulary]]] = {}
 
     def idf(self, word: str) -> float:
-        """Inverse document frequency as Qdrant computes it: ``ln(1 + (N - n + 0.5) / (n + 0.5))``.
+        """Return the inverse document frequency as Qdrant computes it: ``ln(1 + (N - n + 0.5) / (n + 0.5))``.
 
         >>> round(Vocabulary(10, {"film": 5}).idf("film"), 4)
         0.6931
@@ -45,7 +45,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, space: SpaceStore) -> Vocabulary:
-        """The vocabulary of a space, at most a minute old; read anew when the catalogue has changed by a tenth."""
+        """Return the vocabulary of a space, at most a minute old; reread when the catalogue has changed by a tenth."""
         key = (id(space.client), space.name)
         read_at, known = cls._cache.get(key, (0.0, cls()))
         total = space.items.count()

@@ -1,6 +1,8 @@
-"""A cleaned text as runs of one script, and the language that most of it is written in."""
+"""Cuts a cleaned text into runs of one script, and detects the language of most of it."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import regex
 
@@ -10,7 +12,7 @@ __all__ = ["LATIN_LETTER", "RUN", "language"]
 
 
 KANA_SHARE = 0.1
-"""Share of kana beside Han from which a text is Japanese; a 鲜の每日 in a Chinese page is below it."""
+"""Share of kana among kana and Han above which a text is Japanese; a Chinese page with a brand like 鲜の每日 stays below."""
 
 
 LATIN_LETTER = r"\p{Latin}"
@@ -45,28 +47,33 @@ RUN = regex.compile(
 
 
 def language(text: str) -> str:
-    """Return ``"zh"``, ``"en"`` or ``"other"``: whichever script carries most of the text.
+    """Return ``"zh"``, ``"en"`` or ``"other"``, by the script of most of the text.
 
-    A Han character counts as much as a Latin word, roughly what each of them says. Han beside kana is Japanese.
-    The answer is for reports and prompts; :func:`terms` never asks it.
+    A Han character counts as much as a Latin word. Han next to kana is Japanese. The result is for reports and prompts;
+    :func:`terms` does not depend on it.
 
     >>> language("iPhone 15手机壳"), language("Dune, part two"), language("東京の空"), language("")
     ('zh', 'en', 'other', 'other')
     """
-    han = kana = latin = other = 0
-    for run in RUN.finditer(clean(text)):
-        match run.lastgroup:
-            case "han":
-                han += len(run[0])
-            case "kana":
-                kana += len(run[0])
-            case "latin" | "initials" | "symbol":
-                latin += not run[0].isnumeric()
-            case "other":
-                other += 1
-    other += kana
+    counts = _by_script(text)
+    han, kana, latin = counts["han"], counts["kana"], counts["latin"]
+    other = counts["other"] + kana
     if kana > KANA_SHARE * (han + kana):
         han, other = 0, other + han
     if han and han >= max(latin, other):
         return "zh"
     return "en" if latin and latin >= other else "other"
+
+
+def _by_script(text: str) -> Counter[str]:
+    """Count Han and kana by character, Latin and other scripts by word."""
+    counts: Counter[str] = Counter()
+    for run in RUN.finditer(clean(text)):
+        match run.lastgroup:
+            case "han" | "kana" as script:
+                counts[script] += len(run[0])
+            case "latin" | "initials" | "symbol":
+                counts["latin"] += not run[0].isnumeric()
+            case "other":
+                counts["other"] += 1
+    return counts

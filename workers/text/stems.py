@@ -1,4 +1,4 @@
-"""Word → stem, by the Snowball algorithms (Porter 2001)."""
+"""Stems words by the Snowball algorithms (Porter 2001)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .runs import LATIN_LETTER
 __all__ = ["check_stemmer", "stem"]
 
 
-_lock = threading.Lock()  # a Snowball stemmer keeps its word in itself
+_lock = threading.Lock()  # a Snowball stemmer stores the current word in itself
 
 
 def stem(word: str, stemmer: str) -> str:
-    """The stem of a lower-cased word, case-folded; a Latin stem has no accents: people type ``pokemon`` for Pokémon.
+    """Return the case-folded stem of a lower-cased word; Latin stems lose their accents, as people type ``pokemon``.
 
     Raises ValueError when ``stemmer`` is not a Snowball algorithm.
 
@@ -33,7 +33,7 @@ def stem(word: str, stemmer: str) -> str:
 
 
 def without_accents(stem: str) -> str:
-    """A case-folded stem; accents fall off Latin letters only.
+    """Case-fold a stem, and remove accents from Latin letters only.
 
     >>> without_accents("amélie"), without_accents("й")
     ('amelie', 'й')

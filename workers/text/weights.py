@@ -1,4 +1,4 @@
-"""Terms → weights per stem, and the words that a person reads."""
+"""Turns terms into weights per stem, and into words that a person can read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["indexed", "keywords", "weights"]
 
 
 def weights(terms: Iterable[Term]) -> dict[str, float]:
-    """Stem → sublinear term frequency ``1 + ln(tf)``, scaled to unit Euclidean length; ``{}`` for none.
+    """Return stem → sublinear term frequency ``1 + ln(tf)``, scaled to unit Euclidean length; ``{}`` without terms.
 
     >>> weights([Term("dune", "dune")])
     {'dune': 1.0}
@@ -26,7 +26,7 @@ def weights(terms: Iterable[Term]) -> dict[str, float]:
 
 
 def indexed(terms: Iterable[Term]) -> dict[int, float]:
-    """Index of a stem in sparse vectors → its weight; weights of stems that share an index are added.
+    """Return sparse index of a stem → its weight; weights of stems that share an index are added.
 
     >>> list(indexed([Term("dune", "dune")]).values())
     [1.0]
@@ -39,9 +39,9 @@ def indexed(terms: Iterable[Term]) -> dict[int, float]:
 
 
 def keywords(terms: Iterable[Term], limit: int = 24) -> list[str]:
-    """Up to ``limit`` distinct readable words: the most frequent stem first, ties by first appearance.
+    """Return up to ``limit`` distinct readable words: most frequent stems first, ties by first appearance.
 
-    A stem is shown by its most frequent word; of equally frequent ones by the shortest, then by the first.
+    A stem is represented by its most frequent word; ties by length, then by first appearance.
 
     >>> keywords([Term("stori", "story"), Term("robot", "robots"), Term("robot", "robot"), Term("robot", "robot")])
     ['robot', 'story']
@@ -60,5 +60,5 @@ def keywords(terms: Iterable[Term], limit: int = 24) -> list[str]:
 
 
 def _is_fragment(word: str, shown: Iterable[str]) -> bool:
-    """Whether a Han word only stands inside another one, as 测器 in 探测器: it is for matching, not for reading."""
+    """Whether a Han word is only part of another, like 测器 in 探测器: it serves matching, not reading."""
     return len(word) == 2 and word > "\u2e7f" and any(len(other) == 3 and word in other for other in shown)

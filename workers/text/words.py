@@ -1,7 +1,7 @@
-"""Text → terms: the one tokenizer behind sparse vectors, explanations and topic keywords.
+"""Turns text into terms: the one tokenizer behind sparse vectors, explanations and topic keywords.
 
-A text is cleaned and cut into runs of one script, and every run becomes terms by the rules of its script alone.
-A query of two words and a page of two thousand therefore agree on every stem: nothing is guessed about the whole.
+A text is cleaned and cut into runs of one script; each run becomes terms by the rules of its script alone. A query of two
+words and a page of two thousand therefore agree on every stem: nothing depends on the text as a whole.
 
 ====================  =====================================================  ============================
 run                   becomes                                                example
@@ -17,7 +17,7 @@ The reasons and measurements are in ``docs/decisions/text-preparation.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,15 +32,15 @@ __all__ = ["SEPARATORS", "Term", "terms"]
 
 
 MAX_WORD = 64
-"""Characters of a word; anything longer is a hash, an encoded image or a script without spaces."""
+"""Characters of a word; a longer run is a hash, an encoded image or a script without spaces."""
 
 
 MAX_CACHED_WORDS = 1 << 15
-"""Words whose terms are remembered."""
+"""Words whose terms are cached."""
 
 
 class Term(NamedTuple):
-    """One occurrence: ``stem`` is what is matched, ``word`` is the lower-cased form a person reads."""
+    """One occurrence of a word: its ``stem``, which is matched, and the lower-cased ``word``, which a person reads."""
 
     stem: str
     word: str
@@ -62,10 +62,10 @@ _QUANTITY = regex.compile(r"(\d+(?:\.\d+)?)(?!(?:st|nd|rd|th)$)(\p{L}{2,})")  # 
 
 
 def terms(text: str, stemmer: str = "english") -> list[Term]:
-    """Return the terms of a raw text in its order, with repeats; the text is cleaned first.
+    """Clean a raw text and return its terms in order, with repeats.
 
-    ``stemmer`` is a Snowball algorithm (``"english"``, ``"german"``…) and brings its language's stop words. It
-    only changes words of its own alphabet, so Chinese or Russian inside an English space is safe.
+    ``stemmer`` is a Snowball algorithm (``"english"``, ``"german"``, …); it also selects the stop words. It only changes
+    words of its own alphabet, so Chinese or Russian text in an English space is safe.
 
     Raises ValueError when ``stemmer`` is not a Snowball algorithm.
 
@@ -75,25 +75,24 @@ def terms(text: str, stemmer: str = "english") -> list[Term]:
     [Term(stem='wolf', word='wolfe'), Term(stem='movi', word='movies')]
     """
     check_stemmer(stemmer)
-    found: list[Term] = []
-    for run in RUN.finditer(clean(text).lower()):
-        kind, surface = run.lastgroup, run[0]
-        if kind == "address":
-            continue
-        if kind == "han":
-            found.extend(_han(surface))
-        elif kind == "symbol":
-            found.append(Term(surface, surface))
-        elif len(surface) <= MAX_WORD:
-            found.extend(_word(surface, stemmer))
-        else:  # never cached: a few thousand of them would fill the memory
-            found.extend(_word.__wrapped__(surface, stemmer))
-    return found
+    return [term for run in RUN.finditer(clean(text).lower()) for term in _of_run(run.lastgroup, run[0], stemmer)]
+
+
+def _of_run(kind: str | None, surface: str, stemmer: str) -> Iterable[Term]:
+    """Return the terms of a run; ``kind`` is the name of its group in ``RUN``."""
+    if kind == "address":
+        return ()
+    if kind == "han":
+        return _han(surface)
+    if kind == "symbol":
+        return (Term(surface, surface),)
+    if len(surface) <= MAX_WORD:
+        return _word(surface, stemmer)
+    return _word.__wrapped__(surface, stemmer)  # not cached: a few thousand of these would fill the memory
 
 
 def _han(run: str) -> Iterator[Term]:
-
-    from rjieba import cut_for_search  # a dictionary of several megabytes, loaded when there is Chinese
+    from rjieba import cut_for_search  # loads a dictionary of several megabytes: only for Chinese
 
     stop = script_stop_words()
     for word in cut_for_search(run):
@@ -103,8 +102,8 @@ def _han(run: str) -> Iterator[Term]:
 
 @lru_cache(maxsize=MAX_CACHED_WORDS)
 def _word(surface: str, stemmer: str) -> tuple[Term, ...]:
-    """Return the terms of one lower-cased word or compound: the whole joined up, then its parts."""
-    if surface.isascii() and surface.isalpha():  # most words: nothing to take apart
+    """Return the terms of one lower-cased word or compound: first the whole, joined up, then its parts."""
+    if surface.isascii() and surface.isalpha():  # most words have no parts
         plain = _term(surface, stemmer)
         return () if plain is None else (plain,)
     surface = surface.replace("‐", "-").replace("’", "'").replace("ʼ", "'").replace("⁄", "/")
@@ -113,12 +112,12 @@ def _word(surface: str, stemmer: str) -> tuple[Term, ...]:
     surface = _CONTRACTION.sub("", surface)
     if "." in surface and (initials := surface.replace(".", "")).isalpha():
         surface = initials  # U.S.A, J.R.R
-    found = (_term(word, stemmer) for word in dict.fromkeys((surface, *_parts(surface))))
-    return tuple(term for term in found if term is not None)
+    terms = (_term(word, stemmer) for word in dict.fromkeys((surface, *_parts(surface))))
+    return tuple(term for term in terms if term is not None)
 
 
 def _parts(surface: str) -> Iterator[str]:
-    """Yield what a compound may also be written as: its pieces, and a piece's letters and digits."""
+    """Yield the pieces of a compound, and the letters and digits of each piece."""
     for piece in SEPARATORS.split(surface):
         yield from (piece, *_letters_and_digits(piece)) if len(piece) > 1 else ()
 
