@@ -1,4 +1,4 @@
-"""The asynchronous adapter: the same operations, awaited."""
+"""The asynchronous recommender: the same operations, awaited."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ T = TypeVar("T")
 class AsyncRecommender:
     """:class:`~llmrec_qdrant.recommender.Recommender` for asyncio; every method is documented there.
 
-    Embedded Qdrant and the queue block, so they run in one thread beside the event loop.
-    The server's version is checked at the first call, since connecting does not wait.
+    Embedded Qdrant and the queue block, so they run in one thread beside the event loop. The version of the server is checked
+    at the first awaited call, since connecting does not wait.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class AsyncRecommender:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if isinstance(self._client, AsyncQdrantClient):
             await self._client.close()
         else:
@@ -118,12 +118,12 @@ class AsyncRecommender:
 
     async def _handle(self, steps: Steps[JobStatus]) -> AsyncJob:
         status = await self._drive(steps)
-        self._forget_config()  # a job that has ended may have changed it
+        self._forget_config()  # a job that has ended may have changed the configuration
         return AsyncJob(self._drive, self._space, status, self._inline, self._forget_config)
 
     @property
     def client(self) -> AsyncQdrantClient | QdrantClient:
-        """The Qdrant client, for whatever the adapter has no word for."""
+        """The Qdrant client, for what this class has no method for."""
         return self._client
 
     @property

@@ -1,4 +1,4 @@
-"""The synchronous adapter."""
+"""The synchronous recommender."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ T = TypeVar("T")
 
 
 class Recommender:
-    """Recommendations from one space of a Qdrant.
+    """Stores items and events in one space of a Qdrant, and recommends from it.
 
-    Takes built objects; :meth:`connect` and :meth:`from_env` build them. Threads may share it.
+    The constructor takes a client and a queue; :meth:`connect` and :meth:`from_env` build them. Threads may share it.
     """
 
     def __init__(self, client: QdrantClient, queue: JobQueue, space: str, tenant: str | None = None) -> None:
@@ -64,8 +64,9 @@ class Recommender:
     ) -> Self:  # fmt: skip
         """Connect to a Qdrant server (``url``) or to a local folder (``path``).
 
-        With ``broker`` (a Redis URL) work goes to Celery workers; without, it runs in this process if the workers can be
-        imported. Raises :class:`QdrantUnavailable`, :class:`Unauthorized` or :class:`ServerTooOld`.
+        With ``broker`` (a Redis URL), work goes to Celery workers. Without one, it runs in this process: install the workers
+        with ``pip install 'llmrec-qdrant[workers]'``. Without either, writes are stored and their work waits.
+        Raises :class:`QdrantUnavailable`, :class:`Unauthorized` or :class:`ServerTooOld`.
         """
         client = open_sync(url, path, api_key)
         recommender = cls(client, open_queue(client, broker), space, tenant)
@@ -74,7 +75,7 @@ class Recommender:
 
     @classmethod
     def from_env(cls) -> Self:
-        """Connect as set in the ``LLMREC_*`` environment variables; see :class:`llmrec_qdrant.settings.Settings`."""
+        """Connect with the ``LLMREC_*`` environment variables; see :class:`llmrec_qdrant.settings.Settings`."""
         return cls.connect(**Settings().connection())
 
     def __enter__(self) -> Self:
@@ -107,12 +108,12 @@ class Recommender:
 
     def _handle(self, steps: Steps[JobStatus]) -> Job:
         status = self._drive(steps)
-        self._forget_config()  # a job that has ended may have changed it
+        self._forget_config()  # a job that has ended may have changed the configuration
         return Job(self._drive, self._space, status, self._inline, self._forget_config)
 
     @property
     def client(self) -> QdrantClient:
-        """The Qdrant client, for whatever this class has no method for."""
+        """The Qdrant client, for what this class has no method for."""
         return self._client
 
     @property
@@ -128,9 +129,9 @@ class Recommender:
     # --- the space ---------------------------------------------------------------------------
 
     def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
-        """Create the space, or change the fields and settings of an existing one. Idempotent.
+        """Create the space, or change fields and settings of an existing one; returns the stored configuration. Idempotent.
 
-        Leg weights act at once; workers renew what other settings decide (the vectors of users, the collab leg).
+        New leg weights apply at once; workers rebuild what other settings determine (users' vectors, the collab leg).
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
         wanted = None if config is None else SpaceConfig.parse(config)
@@ -139,69 +140,69 @@ class Recommender:
         return self._config
 
     def status(self) -> SpaceStatus:
-        """What is stored and what waits, counted in Qdrant."""
+        """Count what is stored and what waits for a worker."""
         return self._drive(operations.status.status(self._bound()))
 
     def reconcile(self) -> bool:
-        """Ask workers to find and do all stale work; False if the queue did not take the message."""
+        """Ask workers to find and do all pending work; False if the queue did not accept the message."""
         return self._drive(operations.status.reconcile(self._bound()))
 
     def failures(self, limit: int = 100) -> list[Failure]:
-        """What was set aside after failing too often, with its reason."""
+        """List what was set aside after failing too often, with the reason."""
         return self._drive(operations.failures.list_failures(self._bound(), limit))
 
     def retry(self) -> int:
-        """Give everything that was set aside another chance; returns how many points."""
+        """Retry everything that was set aside; returns the number of points."""
         return self._drive(operations.failures.retry(self._bound()))
 
     # --- another model -----------------------------------------------------------------------
 
     def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> Job:
-        """Move the space to other settings, such as ``model="…", size=768``, without a reader noticing.
+        """Move the space to other settings, such as ``model="…", size=768``, without interrupting readers.
 
-        A new version fills beside the live one; when it holds the same and is encoded, one alias call switches to it. The
-        result names ``version`` and ``model``. Where the live version has these settings, the job is done at once.
-        Asking for the same again returns the job under way; :class:`SpaceMismatch` while one with other settings is.
+        Workers fill a new version beside the live one; once it is complete and encoded, one alias call switches to it. The
+        result names ``version`` and ``model``. If the live version has these settings already, the job is done at once.
+        Repeating a request returns the job under way; raises :class:`SpaceMismatch` while another re-embedding runs.
         """
         return self._handle(operations.reembed.start(self._space, config, changes, self._inline()))
 
     def rollback(self) -> int:
-        """Switch back to the version before the last re-embedding; returns its number. Raises :class:`NotFound`."""
+        """Switch back to the version before the last re-embedding; returns its number. Raises :class:`NotFound` without one."""
         number = self._drive(operations.reembed.rollback(self._space))
         self._config = None
         return number
 
     def clean_up(self) -> list[int]:
-        """Delete versions that are neither live nor filling; returns them. There is no rollback afterwards."""
+        """Delete versions that are neither live nor being filled; returns their numbers. Rollback is impossible afterwards."""
         return self._drive(operations.reembed.clean_up(self._space))
 
     # --- writes ------------------------------------------------------------------------------
 
     def upsert_items(self, items: Iterable[ItemLike], *, notify: bool = True) -> Receipt:
-        """Store items, durable when this returns; their vectors follow.
+        """Store items; they are durable when this returns, and workers add their vectors later.
 
-        ``notify=False`` tells no worker: the next :meth:`reconcile` finds the items.
-        Raises :class:`PartlyRejected` if some were refused; the others are stored.
+        ``notify=False`` sends no message to the workers: the next :meth:`reconcile` finds the items.
+        Raises :class:`PartlyRejected` if some items were refused; the others are stored.
         """
         return self._drive(operations.items.upsert_items(self._bound(), items, notify))
 
     def track(self, events: Iterable[EventLike]) -> Receipt:
-        """Store events, durable when this returns; their users' vectors follow.
+        """Store events; they are durable when this returns, and workers update the users' vectors later.
 
-        Raises :class:`PartlyRejected` if some were refused; the others are stored.
+        Raises :class:`PartlyRejected` if some events were refused; the others are stored.
         """
         return self._drive(operations.events.track(self._bound(), events))
 
     def load_events(self, events: Sequence[Event]) -> Receipt:
-        """As :meth:`track`, for bulk loads: users are refreshed once, by the :meth:`reconcile` that follows."""
+        """As :meth:`track`, for bulk loads: sends no messages; call :meth:`reconcile` at the end to refresh each user once."""
         return self._drive(operations.events.store_events(self._bound(), events))[0]
 
     def delete_items(self, ids: Iterable[str]) -> int:
-        """Delete items; returns how many there were."""
+        """Delete items; returns how many existed. Events about them stay."""
         return self._drive(operations.items.delete_items(self._bound(), as_list(ids)))
 
     def forget_user(self, user: str) -> int:
-        """Delete a user with all events and texts; returns how many events there were."""
+        """Delete a user with all events and texts; returns the number of events."""
         return self._drive(operations.events.forget_user(self._bound(), user))
 
     # --- jobs --------------------------------------------------------------------------------
@@ -210,14 +211,14 @@ class Recommender:
         self, method: Method = "towers", *, epochs: int | None = None, users: int = 1_000,
         exclude_seen: bool = True, split: Hide = "last", seed: int = 0,
     ) -> Job:  # fmt: skip
-        """Train a model on this space's behaviour and texts; without a broker it is trained when this returns.
+        """Train a model on this space's behaviour and texts; without a broker, training has ended when this returns.
 
-        The model becomes a version of its own, and nothing else changes: ``reembed(model=version, size=…, weights=…)`` rolls
-        it out with its leg weights. The result holds ``version``, ``offered`` (it beats the current model) and ``metrics``.
-        ``exclude_seen``: whether your lists leave out what a user took before. ``split``: what is held out, the last item of
-        each user or the last tenth of all events; the latter fits where event times are comparable between users, and
-        newer events then teach more. Asking for the same again returns the job under way; :class:`SpaceMismatch` while a
-        training with other options is under way.
+        The model is stored as a new version, and the space does not change: ``reembed(model=version, size=…, weights=…)``
+        rolls it out with its leg weights. The result holds ``version``, ``offered`` (whether it beats the current model) and
+        ``metrics``. ``exclude_seen``: whether your lists leave out items that a user has taken before. ``split``: what is
+        held out, the last item of each user (``"last"``) or the last tenth of all events (``"time"``); the latter needs
+        comparable event times between users, and gives newer events more weight. Repeating a request returns the job under
+        way; raises :class:`SpaceMismatch` while a training with other options runs.
         """
         options = TrainOptions(
             method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
@@ -234,7 +235,7 @@ class Recommender:
     def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> Job:
         """Choose leg weights, decays and event weights on half of ``users`` sampled users; store what the held-out half confirms.
 
-        Lists of ``limit`` items are compared. The result holds ``changes`` (setting → value), NDCG ``before`` and ``after``
+        Compares lists of ``limit`` items. The result holds ``changes`` (setting → value), NDCG ``before`` and ``after``
         on the held-out users, the 95 % interval of the gain from ``low`` to ``high``, and whether it was ``stored``;
         ``dry_run`` stores nothing.
         Raises :class:`SpaceMismatch` while tuning with other options is under way.
@@ -243,18 +244,18 @@ class Recommender:
         return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def jobs(self, limit: int = 20) -> list[JobStatus]:
-        """The latest jobs of the space, newest first."""
+        """List the latest jobs of the space, newest first."""
         return self._drive(operations.jobs.list_jobs(self._bound().space, limit))
 
     def job(self, id: str) -> Job:
-        """A job by its id. Raises :class:`NotFound`."""
+        """Return a job by its id, such as ``train-7``. Raises :class:`NotFound`."""
         return self._handle(operations.jobs.look(self._bound().space, id))
 
     @contextmanager
     def watch(self, on_progress: OnProgress) -> Iterator[None]:
         """Within the block, report the work done in this process: ``on_progress(stage, done, total)``, ``total`` may be None.
 
-        Work of Celery workers is not seen here: use :meth:`Job.wait`.
+        Work of Celery workers is not reported here: use :meth:`Job.wait`.
         """
         with watched(self._queue, on_progress):
             yield
@@ -262,23 +263,23 @@ class Recommender:
     # --- topics and interests ------------------------------------------------------------------
 
     def topics(self) -> list[Topic]:
-        """The topics of the space, largest first; empty before :meth:`fit_topics`."""
+        """List the topics of the space, largest first; empty before :meth:`fit_topics`."""
         return self._drive(operations.topics.list_topics(self._bound()))
 
     def rename_topic(self, topic: str, label: str) -> Topic:
-        """Give a topic, named by id or label, a label of your own; every refit keeps it."""
+        """Rename a topic, which ``topic`` names by id or label; every refit keeps the new label."""
         return self._drive(operations.topics.rename_topic(self._bound(), topic, label))
 
     def interests(self, user: str) -> list[Interest]:
-        """What a user cares about now, strongest first; empty if nothing is known."""
+        """List a user's current interests, strongest first; empty if none are known."""
         return self._drive(operations.interests.interests_of(self._bound(), user))
 
     def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
-        """Mute a topic for a user (0), recommend less (below 1) or more of it (up to 4); 1 takes it back."""
+        """Mute a topic for a user (weight 0), recommend less (below 1) or more of it (up to 4); 1 resets it."""
         return self._drive(operations.steering.steer(self._bound(), user, topic, weight))
 
     def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
-        """One row of items per interest, strongest interest first, in one batched request."""
+        """Recommend one row of items per interest, strongest interest first, in one batched request."""
         return self._drive(operations.shelves.shelves(self._bound(), user, rows, limit, exclude_seen))
 
     # --- reads -------------------------------------------------------------------------------
@@ -288,12 +289,12 @@ class Recommender:
         exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False, interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:  # fmt: skip
-        """Items for a user, best first.
+        """Recommend items to a user, best first.
 
         A user without vectors gets the popular items, and ``reason`` begins with "popular:". ``exclude_seen`` leaves out the
-        items the user has seen; ``"but_last"`` keeps the latest of them, for what people take again. ``diversity`` from 0
-        (none) to 1; ``weights`` per leg replace those of the space; ``explain`` fills ``legs`` and ``reason`` in the same
-        round trip; ``interests="auto"`` gives each of the user's topics its share of the list.
+        items that the user has seen; ``"but_last"`` keeps the latest of them, for items that people take again.
+        ``diversity`` goes from 0 (none) to 1; ``weights`` per leg replace those of the space; ``explain`` fills ``legs`` and
+        ``reason`` in the same round trip; ``interests="auto"`` gives each of the user's topics its share of the list.
         """
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
         return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))
@@ -302,7 +303,7 @@ class Recommender:
         self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         exclude_seen: Seen = False, weights: Mapping[Leg, float] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """The body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
+        """Return the body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
         options = ListOptions(limit, filter, exclude, 0.0, weights)
         return self._drive(operations.recommend.request(self._bound(), user, options, exclude_seen))
 
@@ -310,9 +311,10 @@ class Recommender:
         self, limit: int = 10, *, by: str = Key.POPULARITY, filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
     ) -> list[Recommendation]:  # fmt: skip
-        """Items for everybody: the popular ones, or the highest or latest ``by`` a field of the space: ``by="released"``.
+        """List the same items for every user: the most popular, or those with the highest number or latest date in field ``by``.
 
-        Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` for other fields.
+        Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` unless ``by`` is
+        ``"popularity"`` or a number or date among the fields of the space.
         """
         return self._drive(operations.top.top(self._bound(), by, ListOptions(limit, filter, exclude)))
 
@@ -321,7 +323,7 @@ class Recommender:
         filter: FilterLike | None = None, exclude: Sequence[str] = (), diversity: float = 0.0,
         weights: Mapping[Leg, float] | None = None, explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
-        """Items for a session without a user, from examples. Raises :class:`NotFound` if no positive item is known."""
+        """Recommend items for an anonymous session, from example items. Raises :class:`NotFound` if no positive one is known."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return self._drive(operations.similar.recommend_from(self._bound(), positive, negative, options))
 
@@ -329,12 +331,12 @@ class Recommender:
         self, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
-        """Items like this one. Raises :class:`NotFound` for an unknown item."""
+        """List items that are similar to an item. Raises :class:`NotFound` for an unknown item."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return self._drive(operations.similar.similar_items(self._bound(), item, options))
 
     def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
-        """Users like this one. Raises :class:`NotFound` for an unknown user."""
+        """List users that are similar to a user. Raises :class:`NotFound` for a user without events."""
         return self._drive(operations.similar.similar_users(self._bound(), user, limit))
 
     def search(
@@ -342,6 +344,6 @@ class Recommender:
         exclude: Sequence[str] = (), diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
-        """Items for a text, ordered for ``user`` if given. Raises :class:`WorkPending` if no worker encodes it in time."""
+        """Search items by a text; ``user``: rank them for that user. Raises :class:`WorkPending` if no worker answers in time."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain)
         return self._drive(operations.search.search(self._bound(), text, user, options))

@@ -1,1 +1,1 @@
-"""Files and databases → items and events of a space, resumable after an interruption."""
+"""Loads files and databases into a space; an interrupted load can be resumed."""

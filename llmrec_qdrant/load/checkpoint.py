@@ -1,4 +1,4 @@
-"""How far a load has come, in a small file beside the source, so that an interrupted load can continue."""
+"""The checkpoint of a load: a small file beside the source, from which an interrupted load resumes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ __all__ = ["Checkpoint", "Done"]
 
 @dataclass(frozen=True)
 class Done:
-    """The last row that was acknowledged, and what had been refused up to it."""
+    """The last acknowledged row, and what had been refused up to it."""
 
     row: int = 0
     at: int = 0
-    """Bytes of the file up to the end of that row."""
+    """Position of the end of that row in the file, in bytes."""
     rejected: int = 0
     rejects_size: int = 0
-    """Bytes of the list of refused rows; what a crash left behind them is overwritten."""
+    """Bytes of the list of refused rows; anything that a crash left after them is overwritten."""
 
 
 @dataclass
 class Checkpoint:
-    """The file that remembers how far a load has come; replaced after each acknowledged batch."""
+    """The file that records the progress of a load; replaced after each acknowledged batch."""
 
     path: Path
     target: Mapping[str, Any] = field(default_factory=dict)
-    """What must be the same for the acknowledged rows to count."""
+    """Properties of the load; if one differs, the checkpoint belongs to another load."""
 
     @classmethod
     def of(
         cls, source: Source, kind: LoadKind, space: str, *, folder: Path | None = None, **more: Any
     ) -> Checkpoint | None:
-        """The checkpoint of a file, in its folder or in ``folder``; None for a source that cannot be read from the middle.
+        """Return the checkpoint of a file, in its folder or in ``folder``; None for a source that cannot be resumed.
 
         ``more`` extends the target, for example by the Qdrant and the tenant.
         """
@@ -64,7 +64,7 @@ class Checkpoint:
         return stored is not None and {name: stored.get(name) for name in self.target} != dict(self.target)
 
     def read(self) -> Done:
-        """What was acknowledged before; nothing if there is no checkpoint, or one of another load."""
+        """Read how far the load had come; nothing without a checkpoint, or with one of another load."""
         stored = self._stored()
         if not stored or self.outdated:
             return Done()

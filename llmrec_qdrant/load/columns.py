@@ -1,4 +1,4 @@
-"""Columns of a row → fields of an item or an event."""
+"""Turns the columns of a row into the fields of an item or an event."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ LoadKind = Literal["items", "events"]
 FIELDS: dict[LoadKind, frozenset[str]] = {
     "items": frozenset(Item.model_fields), "events": frozenset(Event.model_fields),
 }  # fmt: skip
+"""Names that columns may have."""
 
 REQUIRED_FIELDS: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": ("user", "type")}
+"""Columns that a table must have."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads rows as items or events: renames columns, and gives cells the type that the space indexes them as."""
+    """Reads rows as items or events: renames columns, and converts cells to the kinds of the space's fields."""
 
     kind: LoadKind
     rename: Mapping[str, str] = field(default_factory=dict)
-    """New name per column; an empty name drops the column."""
+    """Column → new name; an empty name drops the column."""
     indexed: Mapping[str, FieldKind] = field(default_factory=dict)
 
     def read(self, row: Row) -> Item | Event:
-        """The row as an item or an event.
+        """Read a row as an item or an event.
 
-        Raises :class:`InvalidInput` with the reason.
+        Raises :class:`InvalidInput` if the row is refused.
         """
         if row.error:
             raise InvalidInput(row.error)
@@ -46,9 +48,9 @@ class Reader:
         return item_of(data, self.indexed) if self.kind == "items" else event_of(data)
 
     def check(self, columns: Sequence[str]) -> None:
-        """Refuse a table whose columns do not fit, once instead of once per row; a source without columns passes.
+        """Check the columns of a table, once instead of once per row; a source without columns passes.
 
-        Raises :class:`InvalidInput`.
+        Raises :class:`InvalidInput` for a required column that is missing, or one that cannot be loaded.
         """
         if not columns:
             return
@@ -67,24 +69,24 @@ class Reader:
                 )
 
     def _objection(self, name: str) -> str:
-        """Why a column cannot be loaded; empty if it can."""
+        """Say why a column cannot be loaded; empty if it can."""
         if name in FIELDS[self.kind]:
             return ""
         if self.kind == "events":
             return f"is not a field of an event ({', '.join(Event.model_fields)})"
-        return "has a name that is reserved for the workers" if name in RESERVED else ""
+        return "has a reserved name" if name in RESERVED else ""
 
 
 def _renamed(data: Mapping[str, Any], rename: Mapping[str, str]) -> dict[str, Any]:
-    """Fields under their new names, less those renamed to nothing."""
+    """Rename fields; those with an empty new name are dropped."""
     return {new: value for name, value in data.items() if (new := rename.get(name, name))}
 
 
 def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
-    """An item from a row; columns that are not fields of an item become payload.
+    """Build an item from a row; columns that are not fields of an item go into the payload.
 
-    Values get the kind that the space gives their field. A cell of an untyped table without a kind becomes the number or
-    truth value it spells, otherwise text.
+    A value is converted to the kind of its field, according to ``kinds``. A cell of an untyped table whose field has no kind
+    becomes the number or truth value that it spells, and otherwise stays text.
 
     >>> item_of({"id": "1", "title": "Heat", "year": 1995}).payload
     {'year': 1995}
@@ -101,19 +103,19 @@ def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = Non
 
 
 def _as_object(payload: Any) -> Mapping[str, Any]:
-    """The column ``payload``: an object, or its JSON text."""
+    """Read the column ``payload``: an object, or its JSON text."""
     if isinstance(payload, str):
         try:
             payload = json.loads(payload)
         except (ValueError, RecursionError):
-            raise InvalidInput(f"Item: 'payload': not JSON: {payload[:60]!r}") from None
+            raise InvalidInput(f"Item: 'payload': not valid JSON: {payload[:60]!r}") from None
     if not isinstance(payload, Mapping):
         raise InvalidInput(f"Item: 'payload': expected an object, not {str(payload)[:60]!r}")
     return payload
 
 
 def event_of(data: Mapping[str, Any]) -> Event:
-    """An event from a row.
+    """Build an event from a row.
 
     Raises :class:`InvalidInput` for a column that is not a field of an event.
     """
@@ -127,7 +129,7 @@ def event_of(data: Mapping[str, Any]) -> Event:
 
 
 def _typed(value: Any) -> Any:
-    """A cell of an untyped table as the number or truth value it spells; codes such as 007 stay text."""
+    """Convert a cell of an untyped table to the number or truth value it spells; codes such as 007 stay text."""
     if not isinstance(value, Cell):
         return value
     if value.lower() in {"true", "false"}:

@@ -1,4 +1,4 @@
-"""Rows of a query, sent to a database through SQLAlchemy on a connection that cannot write."""
+"""Reads the rows of a query from a database, through SQLAlchemy and on a read-only connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["database_rows"]
 
 
 def database_rows(address: str, query: str) -> Iterator[Row]:
-    """Rows as the server sends them, not all at once.
+    """Yield the rows of a query, streamed from the server.
 
     Raises :class:`MissingDependency` without SQLAlchemy or the driver, :class:`InvalidInput` for a query that fails.
     """
@@ -42,7 +42,7 @@ def database_rows(address: str, query: str) -> Iterator[Row]:
 
 
 def _check_file(backend: str, database: str | None) -> None:
-    """SQLite would create a file that it does not find."""
+    """Refuse a missing SQLite file, which SQLite would otherwise create."""
     if backend == "sqlite" and not Path(database or "").is_file():
         raise InvalidInput(
             f"there is no SQLite file {database!r}: check the path (sqlite:///relative, sqlite:////absolute)"
@@ -50,7 +50,7 @@ def _check_file(backend: str, database: str | None) -> None:
 
 
 def _read_only(connection: Any) -> Any:
-    """A connection that refuses to write, streams its rows, and takes ``:`` and ``%`` in a query literally."""
+    """Return a connection that refuses writes, streams rows, and takes ``:`` and ``%`` in a query literally."""
     backend = connection.dialect.name
     if backend == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")

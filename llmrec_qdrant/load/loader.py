@@ -1,4 +1,4 @@
-"""Rows → items and events of a space: in batches, with a list of refused rows, and able to resume."""
+"""Loads rows as items or events of a space: in batches, with a list of refused rows, and resumable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["load"]
 
 
 BATCH_ROWS = 256
-"""Rows per acknowledged batch: a crash causes at most so many to be read again."""
+"""Rows per acknowledged batch, the most that are read again after a crash."""
 
 BATCH_CHARACTERS = 8_000_000
 """Characters per batch."""
@@ -36,14 +36,14 @@ def load(
     progress: Callable[[Row], None] = lambda row: None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> Loaded:
-    """Load every row that is valid; list the others in ``rejects`` with their number and reason.
+    """Load all valid rows; list the others in ``rejects`` with their number and reason.
 
-    With ``checkpoint``, a load that was interrupted continues after the last batch that Qdrant acknowledged.
-    ``progress`` receives the last row of each batch, ``notice`` sentences for people.
-    Events only get stored: call :meth:`Recommender.reconcile` afterwards, which refreshes each user once.
+    With ``checkpoint``, an interrupted load resumes after the last batch that Qdrant acknowledged. ``progress`` receives the
+    last row of each batch; ``notice`` receives messages for people. Events are only stored: call
+    :meth:`Recommender.reconcile` afterwards to refresh each user once.
 
-    Raises :class:`InvalidInput` for a table without the required columns, :class:`QdrantUnavailable` if Qdrant
-    stays away for a minute.
+    Raises :class:`InvalidInput` for a table without the required columns, :class:`QdrantUnavailable` if Qdrant is
+    unavailable for a minute.
     """
     began = time.monotonic()
     before = _done_before(checkpoint, notice)

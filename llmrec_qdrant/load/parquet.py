@@ -1,4 +1,4 @@
-"""Rows of a Parquet file, read by pyarrow a thousand at a time."""
+"""Reads the rows of a Parquet file with pyarrow, a thousand at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["parquet_rows"]
 
 
 def parquet_rows(address: str, after: int) -> Iterator[Row]:
-    """Rows behind row ``after``.
+    """Yield the rows after row number ``after``.
 
     Raises :class:`MissingDependency` without pyarrow, :class:`InvalidInput` for a file that is not Parquet.
     """
@@ -30,13 +30,13 @@ def parquet_rows(address: str, after: int) -> Iterator[Row]:
                 number += known
                 for data in batch.slice(known).cast(coarse, safe=False).to_pylist():
                     number += 1
-                    # pandas writes NaN where there is no number
+                    # pandas writes NaN for a missing number
                     yield table_row(number, {name: None if value != value else value for name, value in data.items()})
     except (arrow.ArrowException, OSError) as error:
         raise InvalidInput(f"{address!r} is not a readable Parquet file: {str(error)[:200]}") from error
 
 
 def _in_microseconds(arrow: Any, column: Any) -> Any:
-    """Pandas writes times in nanoseconds; Python's times hold microseconds."""
+    """Convert a column of times to microseconds: pandas writes nanoseconds, which Python's times cannot hold."""
     nanoseconds = arrow.types.is_timestamp(column.type) and column.type.unit == "ns"
     return column.with_type(arrow.timestamp("us", column.type.tz)) if nanoseconds else column

@@ -1,4 +1,4 @@
-"""The list of refused rows: one JSON line each, with the line number, the reason and the input."""
+"""The list of refused rows: one JSON line per row, with its line number, the reason and the input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Rejects"]
 
 
 class Rejects:
-    """Writes refused rows to a file, which is created by the first of them; without a path it only counts."""
+    """Writes refused rows to a file, which the first of them creates; without a path it only counts them."""
 
     def __init__(self, path: Path | None, before: Done) -> None:
         self._path, self._before = path, before
@@ -30,7 +30,7 @@ class Rejects:
             self._handle.close()
 
     def add(self, row: Row, reason: str) -> None:
-        """Write one row and flush, so that a crash loses none.
+        """Write one row, and flush, so that a crash loses none.
 
         Raises :class:`InvalidInput` if the file cannot be written.
         """
@@ -44,7 +44,7 @@ class Rejects:
         self._handle.flush()
 
     def _opened(self, path: Path) -> IO[bytes]:
-        """The file, cut back to what the checkpoint vouches for: rows after it are read, and refused, again."""
+        """Open the file and cut it back to the size in the checkpoint: later rows are read, and refused, again."""
         try:
             handle = path.open("r+b" if self._before.rejects_size and path.is_file() else "wb")
             handle.truncate(min(self._before.rejects_size, path.stat().st_size))

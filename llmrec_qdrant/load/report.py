@@ -1,4 +1,4 @@
-"""What a load did, in numbers."""
+"""The result of a load, in numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Loaded"]
 
 @dataclass
 class Loaded:
-    """The result of a load. Counts are of rows, those of an earlier, interrupted load not included."""
+    """Counts the rows of a load; those of an earlier, interrupted load are not included."""
 
     written: int = 0
     unchanged: int = 0
@@ -20,17 +20,17 @@ class Loaded:
     textless: int = 0
     """Items without text: only behaviour can recommend them."""
     rejected: int = 0
-    """Rows that were refused, in all loads of this file together."""
+    """Refused rows, including those of earlier, interrupted loads of the file."""
     resumed_after: int = 0
-    """The row at which an earlier load stopped; 0 if this one began at the beginning."""
+    """Number of the row at which an earlier load stopped; 0 if this load began at the beginning."""
     seconds: float = 0.0
     queued: bool = True
-    """Whether the workers have taken every message."""
+    """Whether the queue accepted every message."""
     rejects: str | None = None
-    """The file that lists the refused rows."""
+    """Path of the list of refused rows; None if none were refused."""
 
     def add(self, receipt: Receipt) -> None:
-        """Count one batch."""
+        """Add the counts of one batch."""
         self.written += receipt.written
         self.unchanged += receipt.unchanged
         self.duplicates += receipt.duplicates
@@ -38,5 +38,5 @@ class Loaded:
         self.queued = self.queued and receipt.queued
 
     def as_json(self) -> dict[str, Any]:
-        """The result as plain data."""
+        """Return the result as plain data."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""A row of any source, with plain values: text, numbers, truth values, lists and objects."""
+"""Rows of any source, with plain values: texts, numbers, truth values, lists and objects."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["MAX_RAW_LENGTH", "Cell", "Row", "table_row"]
 
 
 MAX_RAW_LENGTH = 500
-"""Characters of a refused row that are reported."""
+"""Characters of a refused row that the list of refused rows shows."""
 
 
 class Cell(str):
-    """Text out of an untyped table: it may spell a number."""
+    """A cell of an untyped table: text that may spell a number."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its number (for a file the line at which it begins, from 1), its fields, or why it cannot be read."""
+    """One row: its number (in a file, the line where it begins, from 1), and its fields or the reason it cannot be read."""
 
     number: int
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -32,19 +32,19 @@ class Row:
     raw: str = ""
     """The beginning of the input, for the list of refused rows."""
     at: int = 0
-    """Bytes of the file read so far; 0 where that is unknown."""
+    """Bytes of the file read so far; 0 if unknown."""
     columns: tuple[str, ...] = ()
-    """All columns, where the source is a table; ``data`` leaves out empty cells."""
+    """All columns, if the source is a table; ``data`` leaves out empty cells."""
 
 
 def table_row(number: int, data: Mapping[str, Any]) -> Row:
-    """A row of a typed table; nulls are absent."""
+    """Build a row of a typed table; nulls are left out."""
     plain = {name: _plain(value) for name, value in data.items() if value is not None}
     return Row(number, plain, raw=str(data)[:MAX_RAW_LENGTH], columns=tuple(data))
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can express it."""
+    """Convert a value to one that JSON can express."""
     match value:
         case datetime() | date() | time():
             return value.isoformat()

@@ -1,7 +1,7 @@
-"""Where rows come from: a file, standard input or a database.
+"""The sources of rows: a file, standard input or a database.
 
-Rows come one at a time, with their numbers; nothing is read whole into memory. A row that cannot be read
-comes out as a row with an error.
+Rows are read one at a time, with their numbers, so a source may be larger than memory. A row that cannot be read is
+returned with an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Cell", "Row", "Source"]
 FORMATS = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
 }  # fmt: skip
-"""Format by the ending of a file's name."""
+"""Extension of a file → format."""
 
 
 @dataclass(frozen=True)
@@ -40,32 +40,32 @@ class Source:
 
     @property
     def path(self) -> Path | None:
-        """The file, if it is one."""
+        """Path of the file; None for other sources."""
         return None if self.address == "-" or "://" in self.address else Path(self.address)
 
     @property
     def size(self) -> int:
-        """Bytes of the file; 0 where that is unknown."""
+        """Size of the file in bytes; 0 if unknown."""
         return self.path.stat().st_size if self.path and self.path.is_file() else 0
 
     @property
     def counts_bytes(self) -> bool:
-        """Whether rows know how many bytes of the file were read."""
+        """Whether rows say how many bytes of the file have been read."""
         return self.path is not None and self.kind() in {"jsonl", "csv", "tsv"}
 
     @property
     def name(self) -> str:
-        """How messages name it; without its password."""
+        """Name of the source in messages; without its password."""
         return "standard input" if self.address == "-" else mask_url(self.address)
 
     def kind(self) -> str:
-        """One of jsonl, csv, tsv, parquet, sql.
+        """Return the format: jsonl, csv, tsv, parquet or sql.
 
         Raises :class:`InvalidInput` for a file that does not exist or whose format is unknown.
         """
         if "://" in self.address:
             if not self.query or not re.match(r"\s*(select|with)\b", self.query, re.IGNORECASE):
-                raise InvalidInput("a database needs a query that reads: --query 'SELECT id, title, text FROM films'")
+                raise InvalidInput("a database needs a SELECT query: --query 'SELECT id, title, text FROM films'")
             return "sql"
         if self.path is not None and not self.path.is_file():
             raise InvalidInput(f"there is no file {self.address!r}: check the path")
@@ -79,7 +79,7 @@ class Source:
         return kind
 
     def rows(self, after: int = 0, at: int = 0) -> Iterator[Row]:
-        """All rows in order, or those behind row ``after``, which ended at byte ``at``."""
+        """Yield all rows in order, or those after row ``after``, which ended at byte ``at``."""
         match self.kind():
             case "sql":
                 yield from database_rows(self.address, self.query or "")

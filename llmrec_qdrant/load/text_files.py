@@ -1,4 +1,4 @@
-"""Rows of JSON lines and of CSV, read as they are asked for: a file may be larger than the memory."""
+"""Reads the rows of JSON lines and CSV one at a time, so a file may be larger than memory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["csv_rows", "jsonl_rows"]
 
 
 MAX_CELL_CHARACTERS = 4_000_000
-"""Characters of one CSV cell, so that a quote that never ends swallows no more."""
+"""Characters of one CSV cell: limits what a quote that is never closed swallows."""
 
 MAX_LINE_BYTES = 64_000_000
 """Bytes of one JSON line; a longer one is skipped without being held in memory."""
 
 
 def jsonl_rows(handle: IO[bytes], after: int, at: int) -> Iterator[Row]:
-    """Rows of JSON lines; the handle stands at byte ``at``, behind line ``after``. Empty lines are skipped."""
+    """Yield the rows of JSON lines; ``handle`` is at byte ``at``, after line number ``after``. Empty lines are skipped."""
     for number, (line, length) in enumerate(_lines(handle), start=after + 1):
         at += length
         if number == 1:
@@ -44,7 +44,7 @@ def jsonl_rows(handle: IO[bytes], after: int, at: int) -> Iterator[Row]:
 
 def _json_object(line: bytes, length: int, raw: str) -> dict[str, Any]:
     if length > MAX_LINE_BYTES:
-        raise ValueError(f"a line may have {MAX_LINE_BYTES:,} bytes, this one has {length:,}")
+        raise ValueError(f"a line may have at most {MAX_LINE_BYTES:,} bytes, and this one has {length:,}")
     data = json.loads(line.decode("utf-8"))
     if not isinstance(data, dict):
         raise ValueError(f"expected an object with named fields, not {raw[:60]!r}")
@@ -52,7 +52,7 @@ def _json_object(line: bytes, length: int, raw: str) -> dict[str, Any]:
 
 
 def _lines(handle: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Lines with their lengths in bytes; of a line that is too long, only its beginning."""
+    """Yield lines and their lengths in bytes; of a line that is too long, only the beginning."""
     while line := handle.readline(MAX_LINE_BYTES + 1):
         length, piece = len(line), line
         while len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n"):
@@ -63,7 +63,7 @@ def _lines(handle: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 
 
 def csv_rows(handle: IO[bytes], delimiter: str) -> Iterator[Row]:
-    """Rows of a table with a header line.
+    """Yield the rows of a table with a header line.
 
     Raises :class:`InvalidInput` for a header that cannot be read or names a column twice.
     """
@@ -79,7 +79,7 @@ def csv_rows(handle: IO[bytes], delimiter: str) -> Iterator[Row]:
             except StopIteration:
                 return
             except csv.Error as error:
-                reason = f"not a table cell: {error}; is there a quote that never ends?"
+                reason = f"a cell cannot be read: {error}; is a quote never closed?"
                 yield Row(number, error=reason, at=_position(handle), columns=header)
                 continue
             if cells:
@@ -108,7 +108,7 @@ def _position(handle: IO[bytes]) -> int:
 def _csv_row(number: int, header: tuple[str, ...], cells: list[str], delimiter: str, at: int) -> Row:
     raw = delimiter.join(cell[:MAX_RAW_LENGTH] for cell in cells)[:MAX_RAW_LENGTH].encode("utf-8", "replace").decode()
     if len(cells) != len(header):
-        reason = f"{len(cells)} cells where the header has {len(header)}"
+        reason = f"{len(cells)} cells, but the header has {len(header)}"
         return Row(number, error=reason, raw=raw, at=at, columns=header)
     if any("\udc80" <= c <= "\udcff" for cell in cells if not cell.isascii() for c in cell):
         return Row(number, error="not UTF-8: save the file as UTF-8", raw=raw, at=at, columns=header)

@@ -1,4 +1,4 @@
-"""Stores batches of rows: waits for a Qdrant that went away, and isolates rows that Qdrant refuses."""
+"""Stores batches of rows: waits while Qdrant is unavailable, and isolates rows that Qdrant refuses."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ __all__ = ["Writer"]
 
 
 MAX_LEADING_REFUSALS = 3
-"""Rows refused in a row at the beginning of a batch after which Qdrant seems to refuse everything."""
+"""Consecutive refusals at the start of a batch after which Qdrant is taken to refuse everything."""
 
 MAX_WAIT_SECONDS = 60.0
-"""How long a load waits for a Qdrant that went away."""
+"""How long a load waits while Qdrant is unavailable."""
 
 FIRST_PAUSE_SECONDS = 0.5
-"""Before the second attempt; doubled before each further one."""
+"""Pause before the second attempt; doubled before each further attempt."""
 
 MAX_PAUSE_SECONDS = 8.0
+"""Longest pause between two attempts."""
 
 MAX_TRIES = 16
-"""Enough for :data:`MAX_WAIT_SECONDS` of pauses."""
+"""Attempts per batch; enough for :data:`MAX_WAIT_SECONDS` of pauses."""
 
 ReadRow = tuple[Row, Any]
 """A row, and the item or event that was read from it."""
@@ -38,7 +39,7 @@ ReadRow = tuple[Row, Any]
 
 @dataclass
 class Writer:
-    """Stores what was read, counts it in ``result``, and lists in ``refused`` what could not be stored."""
+    """Stores rows, counts them in ``result``, and adds those that cannot be stored to ``refused``."""
 
     rec: Recommender
     kind: LoadKind
@@ -47,7 +48,7 @@ class Writer:
     notice: Callable[[str], None]
 
     def write(self, rows: Sequence[ReadRow]) -> None:
-        """Store one batch; if Qdrant refuses it, store it row by row, so that one row does not hold back the others."""
+        """Store one batch; if Qdrant refuses it, store it row by row, so that a bad row does not hold back the others."""
         if not rows:
             return
         try:
@@ -63,7 +64,10 @@ class Writer:
                 self._write_singly(rows)
 
     def _write_singly(self, rows: Sequence[ReadRow]) -> None:
-        """Raises :class:`QdrantRefused` if it meets every row: then the rows are not to blame."""
+        """Store rows one by one.
+
+        Raises :class:`QdrantRefused` if the first rows are all refused: then the rows are not the cause.
+        """
         refusals: list[tuple[Row, QdrantRefused]] = []
         for position, (row, entity) in enumerate(rows, start=1):
             try:
@@ -79,7 +83,7 @@ class Writer:
         self.result.add(receipt)
 
     def _store(self, entities: Sequence[Any]) -> Receipt:
-        """Store, waiting up to :data:`MAX_WAIT_SECONDS` for a Qdrant that went away."""
+        """Store a batch, waiting up to :data:`MAX_WAIT_SECONDS` while Qdrant is unavailable."""
         patiently = retrying(
             first=FIRST_PAUSE_SECONDS,
             longest=MAX_PAUSE_SECONDS,
@@ -91,11 +95,11 @@ class Writer:
             return patiently(self._try_to_store, entities)
         except QdrantUnavailable as error:
             raise QdrantUnavailable(
-                f"{error}; what was loaded is safe: run the same command again to continue"
+                f"{error}; rows loaded so far are safe: run the same command again to continue"
             ) from error
 
     def _try_to_store(self, entities: Sequence[Any]) -> Receipt:
-        """After the first message that the queue refused no more are sent: each costs seconds, and reconcile finds all."""
+        """Store a batch once. After a message was refused none are sent: each costs seconds, and reconcile finds the work."""
         if self.kind == "events":
             return self.rec.load_events(entities)
         if self.result.queued:

@@ -1,4 +1,4 @@
-"""What each method of a recommender does, step by step; drivers in :mod:`.steps` carry the steps out."""
+"""The methods of a recommender as generators of steps; the drivers in :mod:`.steps` run them."""
 
 from llmrec_qdrant.operations import (
     events,

@@ -1,4 +1,4 @@
-"""Cuts inputs into batches, parses them one by one, and adds up receipts."""
+"""Splits inputs into batches, parses them one by one, and adds up receipts."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Consecutive lists of at most ``size`` values."""
+    """Yield consecutive lists of at most ``size`` values."""
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
 
 
 def by_size(values: Iterable[T], size: Callable[[T], int], largest: int = MAX_CHARACTERS) -> Iterator[list[T]]:
-    """Consecutive lists whose sizes add up to at most ``largest``; a value above that is a list of its own."""
+    """Yield consecutive lists whose sizes add up to at most ``largest``; a larger value gets a list of its own."""
     batch: list[T] = []
     total = 0
     for value in values:
@@ -53,9 +53,9 @@ def by_size(values: Iterable[T], size: Callable[[T], int], largest: int = MAX_CH
 
 
 def check_many(values: Iterable[T]) -> Iterable[T]:
-    """Return ``values``.
+    """Return ``values`` if it is an iterable of items or events.
 
-    Raises :class:`InvalidInput` for a single item or event, whose fields would be taken for a list.
+    Raises :class:`InvalidInput` for a single item or event, whose fields would otherwise be read as a list.
     """
     value: object = values
     if isinstance(value, str | bytes | Mapping | BaseModel) or not isinstance(value, Iterable):
@@ -64,25 +64,27 @@ def check_many(values: Iterable[T]) -> Iterable[T]:
 
 
 def as_list(ids: Iterable[str]) -> Iterable[str]:
-    """Ids, even if the caller passed a single id."""
+    """Return the ids as an iterable, even if the caller passed a single id."""
     return [ids] if isinstance(ids, str) else ids
 
 
 def read_all(values: Iterable[Any], read: Callable[[Any], T], name: str) -> tuple[list[T], list[Rejected]]:
-    """Every input that can be read, and why the others cannot; ``name`` is the field that identifies an input."""
-    good: list[T] = []
-    bad: list[Rejected] = []
+    """Parse inputs; returns those that can be read, and the rejected ones. ``name``: the field that identifies an input."""
+    parsed: list[T] = []
+    rejected: list[Rejected] = []
     for position, value in enumerate(values):
         try:
-            good.append(read(value))
+            parsed.append(read(value))
         except InvalidInput as error:
             label = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-            bad.append(Rejected(position=position, id=None if label is None else str(label)[:80], reason=str(error)))
-    return good, bad
+            rejected.append(
+                Rejected(position=position, id=None if label is None else str(label)[:80], reason=str(error))
+            )
+    return parsed, rejected
 
 
 def add(total: Receipt, part: Receipt) -> Receipt:
-    """Two receipts as one; positions in the second follow those in the first."""
+    """Add two receipts; positions in the second one continue those in the first."""
     offset = total.written + total.unchanged + total.duplicates + len(total.rejected)
     moved = [line.model_copy(update={"position": line.position + offset}) for line in part.rejected]
     return Receipt(

@@ -1,4 +1,4 @@
-"""What every operation works on."""
+"""What every operation works on: a space, its configuration and a tenant."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ __all__ = ["Bound"]
 
 @dataclass(frozen=True)
 class Bound:
-    """A space, its configuration, and the tenant whose data an operation may see (None: everybody's)."""
+    """A space, its configuration, and the tenant whose data an operation may see (None: all tenants)."""
 
     space: Space
     config: SpaceConfig
     tenant: str | None = None
 
     def at(self, version: int) -> Bound:
-        """The same, for one version of the space."""
+        """Return the same, for one version of the space."""
         return replace(self, space=self.space.at(version))
 
     @property
     def owner(self) -> str:
-        """The tenant as payloads store it: empty for none."""
+        """The tenant as payloads store it: an empty string without a tenant."""
         return self.tenant or ""
 
     @property
     def mine(self) -> models.Filter | None:
-        """The points that an operation may see; None for all."""
+        """Filter of the points that an operation may see; None for all."""
         return tenant_filter(self.tenant)
 
     def item_point(self, item: str) -> str:
-        """Point id of an item.
+        """Return the point id of an item.
 
-        Raises :class:`InvalidInput` for what cannot be an id; so does :meth:`user_point`.
+        Raises :class:`InvalidInput` for a value that cannot be an id; so does :meth:`user_point`.
         """
         return point_id("item", item, self.tenant)
 
     def item_points(self, items: Iterable[str]) -> list[str]:
-        """Point ids of items, each once."""
+        """Return the point ids of items, without duplicates."""
         return [self.item_point(item) for item in dict.fromkeys(items)]
 
     def user_point(self, user: str) -> str:
-        """Point id of a user."""
+        """Return the point id of a user."""
         return point_id("user", user, self.tenant)
 
     def query_point(self, text: str) -> str:
-        """Point id of a search text."""
+        """Return the point id of a search text."""
         return point_id("query", text, self.tenant)

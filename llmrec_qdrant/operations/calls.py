@@ -1,6 +1,6 @@
-"""Typed steps: each asks Qdrant for one thing and answers in our types.
+"""Typed steps: each sends one request to Qdrant and returns our own types.
 
-An operation says ``points = yield from retrieve(...)``; what the client returns is read here and nowhere else.
+An operation writes ``points = yield from retrieve(...)``. Results of the Qdrant client are read here and nowhere else.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ __all__ = [
 ]
 
 Selector = bool | Sequence[str] | models.PayloadSelectorExclude
-"""Which payload keys are read: all, none, these, or all but these."""
+"""Payload keys to read: all, none, these, or all but these."""
 Offset = Any
-"""Where the next page of a scroll begins; None after the last one."""
+"""Start of the next page of a scroll; None after the last page."""
 
 
 def _selected(selector: Selector) -> Any:
@@ -51,7 +51,7 @@ def _selected(selector: Selector) -> Any:
 def retrieve(
     collection: str, ids: Iterable[str], payload: Selector = True, vectors: bool | Sequence[str] = False
 ) -> Steps[list[Point]]:
-    """The points with these ids that exist, in any order."""
+    """Return the points with these ids that exist, in any order."""
     wanted = list(ids)
     if not wanted:
         return []
@@ -75,7 +75,7 @@ def scroll(
     vectors: bool | Sequence[str] = False,
     order_by: models.OrderBy | None = None,
 ) -> Steps[tuple[list[Point], Offset]]:
-    """One page of the matching points, by id or by ``order_by``, and the offset of the next page."""
+    """Return one page of the matching points, ordered by id or ``order_by``, and the offset of the next page."""
     page: tuple[list[models.Record], Offset] = yield from call(
         "scroll",
         collection_name=collection,
@@ -91,7 +91,7 @@ def scroll(
 
 
 def count(collection: str, condition: models.Filter | None = None) -> Steps[int]:
-    """Exact number of matching points."""
+    """Return the exact number of matching points."""
     result: models.CountResult = yield from call(
         "count", collection_name=collection, count_filter=condition, exact=True
     )
@@ -101,7 +101,7 @@ def count(collection: str, condition: models.Filter | None = None) -> Steps[int]
 def facet(
     collection: str, key: str, condition: models.Filter | None = None, *, limit: int, exact: bool = False
 ) -> Steps[dict[str, int]]:
-    """Values of an indexed keyword → how many matching points have it, most frequent first."""
+    """Return value → number of matching points that have it, for an indexed keyword, most frequent first."""
     response: models.FacetResponse = yield from call(
         "facet", collection_name=collection, key=key, facet_filter=condition, limit=limit, exact=exact
     )
@@ -109,7 +109,7 @@ def facet(
 
 
 def query(collection: str, requests: Sequence[models.QueryRequest]) -> Steps[list[list[Point]]]:
-    """The ranked points of each request, in one round trip."""
+    """Return the ranked points of each request, in one round trip."""
     responses: list[QueryResponse] = yield from call(
         "query_batch_points", collection_name=collection, requests=list(requests)
     )
@@ -117,16 +117,16 @@ def query(collection: str, requests: Sequence[models.QueryRequest]) -> Steps[lis
 
 
 def upsert(collection: str, points: Sequence[models.PointStruct], only_if: models.Filter | None = None) -> Steps[None]:
-    """Store whole points, durable when this returns.
+    """Store whole points; they are durable when this returns.
 
-    With ``only_if`` an existing point is replaced only where it matches; new points are stored in any case.
+    With ``only_if``, an existing point is replaced only if it matches; new points are always stored.
     """
     if points:
         yield from call("upsert", collection_name=collection, points=list(points), wait=True, update_filter=only_if)
 
 
 def update(collection: str, operations: Sequence[Any], wait: bool = True) -> Steps[None]:
-    """Carry out update operations one after the other; ``wait``: durable when this returns."""
+    """Apply update operations one after the other; with ``wait`` they are durable when this returns."""
     if operations:
         yield from call(
             "batch_update_points", collection_name=collection, update_operations=list(operations), wait=wait
@@ -154,25 +154,25 @@ def delete_vectors(collection: str, names: Sequence[str], condition: models.Filt
 
 
 def server_version() -> Steps[str]:
-    """Version of the Qdrant server, such as ``1.16.3``."""
+    """Return the version of the Qdrant server, such as ``1.16.3``."""
     info: models.VersionInfo = yield from call("info")
     return str(info.version)
 
 
 def collection_names() -> Steps[list[str]]:
-    """Names of all collections that this key may list."""
+    """Return the names of all collections that the API key may list."""
     response: models.CollectionsResponse = yield from call("get_collections")
     return [collection.name for collection in response.collections]
 
 
 def collection_exists(collection: str) -> Steps[bool]:
-    """Whether there is a collection or alias of that name."""
+    """Return whether a collection or alias of that name exists."""
     exists: bool = yield from call("collection_exists", collection_name=collection)
     return exists
 
 
 def aliases() -> Steps[dict[str, str]]:
-    """Alias → collection."""
+    """Return alias → collection."""
     response: models.CollectionsAliasesResponse = yield from call("get_aliases")
     return {alias.alias_name: alias.collection_name for alias in response.aliases}
 
@@ -195,22 +195,22 @@ def create_index(collection: str, key: str, schema: Any) -> Steps[None]:
 
 
 def delete_collection(collection: str) -> Steps[None]:
-    """Delete a collection with everything in it; a missing one is no error."""
+    """Delete a collection and everything in it; a missing collection is no error."""
     yield from call("delete_collection", collection_name=collection)
 
 
 def metadata(collection: str) -> Steps[dict[str, Any]]:
-    """The metadata of a collection."""
+    """Return the metadata of a collection."""
     info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
     return dict(info.config.metadata or {})
 
 
 def update_metadata(collection: str, values: Mapping[str, Any]) -> Steps[None]:
-    """Set these metadata keys of a collection; others stay."""
+    """Set these metadata keys of a collection; other keys keep their values."""
     yield from call("update_collection", collection_name=collection, metadata=dict(values))
 
 
 def indexed_keys(collection: str) -> Steps[set[str]]:
-    """Payload keys that have an index."""
+    """Return the payload keys that have an index."""
     info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
     return set(info.payload_schema or {})

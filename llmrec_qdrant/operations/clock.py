@@ -8,15 +8,15 @@ __all__ = ["iso", "now", "timestamp"]
 
 
 def iso(moment: datetime) -> str:
-    """UTC, in the form that Qdrant indexes and people read."""
+    """Format a time in UTC, as Qdrant indexes it and people read it."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def timestamp(stored: str) -> float:
-    """Unix seconds of a time written by :func:`iso`."""
+    """Return the Unix seconds of a time that :func:`iso` wrote."""
     return datetime.fromisoformat(stored).timestamp()
 
 
 def now() -> str:
-    """The current time."""
+    """Return the current time, as :func:`iso` formats it."""
     return iso(datetime.now(UTC))

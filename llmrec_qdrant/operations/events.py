@@ -35,15 +35,15 @@ from llmrec_qdrant.space.points import new_point, set_payload
 __all__ = ["USERS_PER_MESSAGE", "EventLike", "forget_user", "mark_users", "marking", "store_events", "track"]
 
 USERS_PER_MESSAGE = 64
-"""A unit of work of about a second, so that a killed worker loses little."""
+"""Users per message: about a second of work, so that a killed worker loses little."""
 
 EventLike = Event | Mapping[str, Any]
 
 
 def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
-    """Store events and ask for their users' vectors to be refreshed.
+    """Store events, and ask workers to refresh the users' vectors.
 
-    Raises :class:`PartlyRejected`, with the receipt, if some were refused; the others are stored.
+    Raises :class:`PartlyRejected`, with the receipt, if some events were refused; the others are stored.
     """
     total = Receipt()
     for batch in batches(check_many(events), POINTS_PER_REQUEST):
@@ -57,9 +57,9 @@ def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
 
 
 def store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, list[str]]]:
-    """Write one batch of events and their texts, and mark their users; returns the receipt and the users' point ids.
+    """Write one batch of events and their texts, and mark their users stale; returns the receipt and the users' point ids.
 
-    Users come last: after a crash in between an event is at worst not folded yet, and reconcile finds it.
+    Users are marked last: after a crash in between, an event is at worst not folded yet, and reconcile finds it.
     """
     total, users = Receipt(), dict[str, None]()
     for part in by_size(events, lambda event: len(event.text)):
@@ -91,7 +91,7 @@ def _store_texts_and_mark(
 
 
 def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
-    values = {  # in the order people read them: who did what when
+    values = {  # in reading order: who did what when
         Key.USER_ID: event.user,
         Key.TYPE: event.type,
         Key.ITEM_ID: event.item,
@@ -125,7 +125,7 @@ def marking(tenant: str | None, users: Mapping[str, str], steer: Mapping[str, fl
 def forget_user(bound: Bound, user: str) -> Steps[int]:
     """Delete a user with all events and texts; returns the number of events.
 
-    Qdrant keeps deleted data in its storage files until it rewrites them: see docs/operations.md.
+    Qdrant keeps deleted data in its storage files until it rewrites them; see docs/operations.md.
     """
     point = bound.user_point(user)
     theirs = where(equals(Key.USER_ID, user), equals(Key.TENANT, bound.owner))

@@ -1,4 +1,4 @@
-"""Points that were set aside after failing too often: list them, or give them another chance."""
+"""Lists the points that were set aside after failing too often, and retries them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from llmrec_qdrant.space.layout import FRESH, CollectionKind, Key
 __all__ = ["list_failures", "retry"]
 
 MAX_NAME_LENGTH = 200
-"""Characters of an id or text that a failure shows."""
+"""Characters of an id or text in a failure."""
 
 _CAN_FAIL: tuple[tuple[CollectionKind, Literal["item", "user", "text"], str], ...] = (
     ("items", "item", Key.ITEM_ID),
     ("users", "user", Key.USER_ID),
     ("texts", "text", Key.TEXT),
 )
-"""Collection, kind of failure, and the key that names the point."""
+"""Collection, kind of failure, and payload key that names the point."""
 
 
 def list_failures(bound: Bound, limit: int = 100) -> Steps[list[Failure]]:
-    """What was set aside, in every version, with its reason."""
+    """List what was set aside, in every version, with the reason."""
     condition = all_of(where(set_aside()), bound.mine)
     failures: list[Failure] = []
     for number in (yield from versions(bound.space)).all:
@@ -47,7 +47,7 @@ def list_failures(bound: Bound, limit: int = 100) -> Steps[list[Failure]]:
 
 
 def retry(bound: Bound) -> Steps[int]:
-    """Give everything that was set aside another chance; returns how many points."""
+    """Retry everything that was set aside; returns the number of points."""
     condition = all_of(where(set_aside()), bound.mine) or where(set_aside())
     total = 0
     for number in (yield from versions(bound.space)).all:

@@ -1,4 +1,4 @@
-"""Handles of jobs, for the synchronous and the asynchronous recommender. The state lies in Qdrant, so losing one loses nothing."""
+"""Handles of jobs, for the synchronous and the asynchronous recommender. A job's state is in Qdrant, not in its handle."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Driver(Protocol):
     """Runs operations to their end."""
 
     def __call__(self, steps: Steps[T], /) -> T:
-        """Run one."""
+        """Run an operation and return its result."""
 
 
 class AsyncDriver(Protocol):
     """Runs operations to their end without blocking the event loop."""
 
     def __call__(self, steps: Steps[T], /) -> Awaitable[T]:
-        """Run one."""
+        """Run an operation and return its result."""
 
 
 class _Handle:
-    """What both handles know without asking Qdrant."""
+    """The part of both handles that sends no request to Qdrant."""
 
     def __init__(self, space: Space, status: JobStatus, inline: Callable[[], bool], ended: Callable[[], None]) -> None:
         self._space, self._status, self._inline, self._ended = space, status, inline, ended
@@ -76,28 +76,28 @@ class Job(_Handle):
         self._drive = drive
 
     def progress(self) -> JobStatus:
-        """How far it is now.
+        """Return the current status.
 
-        Raises :class:`NotFound` once its record was deleted, which happens after fifty newer jobs of its kind.
+        Raises :class:`NotFound` once the record has been deleted, which happens after fifty newer jobs of its kind.
         """
         return self._seen(self._drive(jobs.look(self._space, self.id)))
 
     def wait(self, timeout: float | None = None, on_progress: OnStatus | None = None) -> JobStatus:
-        """Wait until it has ended, and return its last status; ``on_progress`` receives each status on the way.
+        """Wait until the job has ended, and return its last status; ``on_progress`` receives every status until then.
 
-        Raises :class:`WorkPending` after ``timeout`` seconds; the job goes on.
+        Raises :class:`WorkPending` after ``timeout`` seconds; the job continues.
         """
         return self._seen(self._drive(jobs.wait(self._space, self.id, timeout, on_progress, self._inline())))
 
     def cancel(self) -> bool:
-        """Stop it; its worker stops within seconds. False if it has ended, or is about to."""
+        """Stop the job; its worker stops within seconds. False if the job has ended, or can no longer be stopped."""
         return self._drive(jobs.cancel(self._space, self.id))
 
     @property
     def result(self) -> dict[str, Any]:
-        """What it produced.
+        """The result of the job.
 
-        Raises :class:`WorkPending` while it is under way, :class:`JobFailed` if it failed or was cancelled.
+        Raises :class:`WorkPending` while the job is under way, :class:`JobFailed` if it failed or was cancelled.
         """
         if self._status.active:
             self.progress()
@@ -127,5 +127,5 @@ class AsyncJob(_Handle):
 
     @property
     def result(self) -> dict[str, Any]:
-        """As :attr:`Job.result`, of the status last seen: await :meth:`wait` or :meth:`progress` first."""
+        """As :attr:`Job.result`, from the last status received: await :meth:`wait` or :meth:`progress` first."""
         return self._result()

@@ -1,4 +1,4 @@
-"""What a user cares about now."""
+"""Reads the interests of a user."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["current_interests", "interests_of"]
 
 
 def interests_of(bound: Bound, user: str) -> Steps[list[Interest]]:
-    """A user's interests, strongest first, muted topics last; empty if nothing is known yet."""
+    """Return a user's interests, strongest first, muted ones last; empty if none are known yet."""
     stored = yield from read_user(bound, user)
     return (yield from current_interests(bound, stored))
 
 
 def current_interests(bound: Bound, user: StoredUser) -> Steps[list[Interest]]:
-    """The stored interests in topics that still exist, with today's labels and what the user set."""
+    """Return the stored interests in topics that still exist, with current labels and the user's steering."""
     points = [point_id("topic", interest.topic) for interest in user.interests]
     topics = yield from calls.retrieve(bound.space.topics, points, [Key.TOPIC_ID, Key.LABEL])
     labels = {topic.payload[Key.TOPIC_ID]: topic.payload[Key.LABEL] for topic in topics}

@@ -1,7 +1,7 @@
-"""Stores and deletes items: durable in Qdrant first, then a message to the workers.
+"""Stores and deletes items: first durably in Qdrant, then as a message to the workers.
 
-A write owns the source (text, own fields); a worker owns what is derived from it (vectors, terms, popularity). They meet at
-``src_hash`` and ``stale``: a write sets both, and a worker clears ``stale`` only while the hash is still the one it encoded.
+A write owns the source (texts and own fields); a worker owns what is derived from it (vectors, terms, popularity). Both use
+``src_hash`` and ``stale``: a write sets them, and a worker clears ``stale`` only if the hash is still the one it encoded.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from llmrec_qdrant.space.points import Point, new_point
 __all__ = ["ITEMS_PER_MESSAGE", "ItemLike", "checked_tenant", "delete_items", "store_items", "upsert_items"]
 
 ITEMS_PER_MESSAGE = 256
-"""Seconds of work, and enough texts to sort by length, which saves a third of the encoding."""
+"""Items per message: a few seconds of work, and enough texts to sort by length, which saves a third of the encoding."""
 
 ItemLike = Item | Mapping[str, Any]
 
 
 def upsert_items(bound: Bound, items: Iterable[ItemLike], announce: bool = True) -> Steps[Receipt]:
-    """Store items and, with ``announce``, ask workers for their vectors.
+    """Store items and, with ``announce``, ask workers to encode them.
 
-    Valid items are stored even if others are refused. Raises :class:`PartlyRejected`, with the receipt, if some were.
+    Raises :class:`PartlyRejected`, with the receipt, if some items were refused; the others are stored.
     """
     total = Receipt()
     for batch in batches(check_many(items), POINTS_PER_REQUEST):
@@ -62,9 +62,9 @@ def upsert_items(bound: Bound, items: Iterable[ItemLike], announce: bool = True)
 
 
 def _accepted(bound: Bound, item: Item) -> Item:
-    """The item as this space stores it.
+    """Return the item with its tenant.
 
-    Raises :class:`InvalidInput` if it does not fit.
+    Raises :class:`InvalidInput` if a value does not fit its field, or the item belongs to another tenant.
     """
     check_payload(item.payload, bound.config.fields)
     if bound.tenant is None or item.tenant == bound.tenant:
@@ -77,15 +77,15 @@ def _accepted(bound: Bound, item: Item) -> Item:
 
 
 def checked_tenant(tenant: str | None) -> str | None:
-    """A tenant name that items may carry, or None.
+    """Return ``tenant`` if it is None or a valid tenant name.
 
-    Raises :class:`InvalidInput`.
+    Raises :class:`InvalidInput` otherwise.
     """
     return None if tenant is None else Item(id="x", tenant=tenant).tenant
 
 
 def store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, list[str]]]:
-    """Write one batch; returns the receipt and the ids of the points that need vectors."""
+    """Write one batch; returns the receipt and the ids of the points that must be encoded."""
     total, stale = Receipt(), list[str]()
     for part in by_size(items, lambda item: len(item.title) + len(item.text)):
         receipt, more = yield from on_every_version(bound.space, partial(_store_part_at, bound, part))
@@ -95,7 +95,7 @@ def store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, lis
 
 @dataclass
 class _Writes:
-    """What a batch changes in one version."""
+    """The changes that a batch makes to one version."""
 
     new: list[models.PointStruct] = field(default_factory=list)
     changes: list[Any] = field(default_factory=list)
@@ -133,7 +133,7 @@ def _store_part_at(bound: Bound, items: Sequence[Item], version: int) -> Steps[t
 
 
 def item_source(item: Item) -> dict[str, Any]:
-    """The part of an item's payload that a write owns, in the order people read it."""
+    """Return the part of an item's payload that a write owns, in reading order."""
     return {
         Key.ITEM_ID: item.id,
         Key.TITLE: item.title,

@@ -1,8 +1,8 @@
-"""Records of jobs: ask for one, read it, change it.
+"""Requests, reads and changes the records of jobs.
 
-A job is a record in ``{space}_jobs``. Every write is a compare-and-set on the record's revision, so of two that write at
-once one wins and the other notices. A new job is inserted under the next number of its kind, which only one can do; and
-only once the job before it has ended. So there is at most one active job per kind and space, without a lock.
+A job is a record in ``{space}_jobs``. Every write is a compare-and-set on the record's revision: of two simultaneous writers
+one succeeds, and the other notices. A new job takes the next number of its kind, which only one writer can insert, and only
+once the previous job has ended. So a space has at most one active job per kind, without a lock.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_FINISHED_JOBS = 50
-"""Finished jobs per kind that are kept."""
+"""Finished jobs per kind whose records are kept."""
 PAGE = 1_000
 """Records per request."""
 _ID = r"[a-z-]{1,40}-[0-9]{1,18}"
 IDLE_ROUNDS = 3
-"""Looks for work in this process without a change of the job before it is left to others."""
+"""Rounds without a change of the job after which this process leaves it to other workers."""
 COMMITTED = "switching"
-"""Stage of a re-embedding that can no longer be cancelled: readers are about to see the new version."""
+"""Stage at which a re-embedding can no longer be cancelled: readers are about to see the new version."""
 NEWEST_WINS: frozenset[JobKind] = frozenset({"fit-topics"})
-"""Kinds of which a new request replaces the one under way; of others it is refused."""
+"""Kinds whose new requests replace the job under way; for other kinds a different request is refused."""
 
 
 def read(space: Space, job: str) -> Steps[JobRecord | None]:
-    """The record of a job."""
+    """Return the record of a job; None if it does not exist."""
     points = yield from calls.retrieve(space.jobs, [JobRecord.point_of(job)])
     return JobRecord.of(points[0]) if points else None
 
 
 def find(space: Space, job: str) -> Steps[JobRecord]:
-    """The record of a job.
+    """Return the record of a job.
 
-    Raises :class:`NotFound`.
+    Raises :class:`NotFound` if it does not exist.
     """
     written: object = job
     record = (yield from read(space, job)) if isinstance(written, str) and re.fullmatch(_ID, written) else None
@@ -61,7 +61,7 @@ def find(space: Space, job: str) -> Steps[JobRecord]:
 
 
 def list_records(space: Space, limit: int | None = None) -> Steps[list[JobRecord]]:
-    """Jobs, newest first."""
+    """Return the records of all jobs, or of the latest ``limit``, newest first."""
     points, offset = yield from calls.scroll(space.jobs, limit=PAGE)
     while offset is not None:
         more, offset = yield from calls.scroll(space.jobs, limit=PAGE, offset=offset)
@@ -76,13 +76,13 @@ def of_kind(records: Iterable[JobRecord], kind: JobKind) -> list[JobRecord]:
 
 
 def active(space: Space, kind: JobKind) -> Steps[JobRecord | None]:
-    """The job of a kind that waits or runs."""
+    """Return the job of this kind that waits or runs; None if there is none."""
     records = yield from list_records(space)
     return next((record for record in records if record.kind == kind and record.active), None)
 
 
 def replace(space: Space, before: JobRecord, after: JobRecord) -> Steps[JobRecord | None]:
-    """Store ``after`` in place of ``before``; None if somebody else has changed the record since."""
+    """Store ``after`` in place of ``before``; None if another process has changed the record since."""
     after = after.model_copy(update={"revision": uuid.uuid4().hex})
     unchanged = where(has_id(before.point), equals(REVISION, before.revision))
     write = models.SetPayload(payload=nested(after.payload()), filter=unchanged)
@@ -91,13 +91,13 @@ def replace(space: Space, before: JobRecord, after: JobRecord) -> Steps[JobRecor
     return after if stored is not None and stored.revision == after.revision else None
 
 
-# --- asking for one -------------------------------------------------------------------------------
+# --- requesting a job -----------------------------------------------------------------------------
 
 
 def request(space: Space, kind: JobKind, options: Mapping[str, Any]) -> Steps[JobRecord]:
-    """The job of this kind with these options that is under way, or a new one that waits.
+    """Return the job of this kind with these options that is under way, or a new one that waits for a worker.
 
-    Raises :class:`SpaceMismatch` while one with other options is under way, unless the newest request wins.
+    Raises :class:`SpaceMismatch` while a job with other options is under way, except for kinds in :data:`NEWEST_WINS`.
     """
     while True:
         records = yield from list_records(space)
@@ -136,7 +136,7 @@ def _prune(space: Space, older: list[JobRecord]) -> Steps[None]:
 
 
 def start(space: Space, kind: JobKind, options: Mapping[str, Any], inline: bool) -> Steps[JobRecord]:
-    """Ask for a job and announce it. ``inline``: this process does the work, and it is done when this returns."""
+    """Request a job and announce it; with ``inline``, this process does the work before this returns."""
     record = yield from request(space, kind, options)
     yield from notify([RunJob(space=space.name, job=record.id)])
     if inline:
@@ -145,7 +145,7 @@ def start(space: Space, kind: JobKind, options: Mapping[str, Any], inline: bool)
 
 
 def _work_here(space: Space, record: JobRecord) -> Steps[None]:
-    """Look for work until the job has ended, or somebody else has it and it does not change."""
+    """Do pending work until the job has ended, or until another worker has it and it no longer changes."""
     idle = 0
     current = yield from find(space, record.id)
     while current.active and idle < IDLE_ROUNDS:
@@ -155,7 +155,7 @@ def _work_here(space: Space, record: JobRecord) -> Steps[None]:
 
 
 def record_done(space: Space, kind: JobKind, options: Mapping[str, Any], result: Mapping[str, Any]) -> Steps[JobRecord]:
-    """A job that has nothing to do."""
+    """Record a job that has nothing to do as done."""
     record = yield from request(space, kind, options)
     while record.active:
         at = now()
@@ -165,13 +165,13 @@ def record_done(space: Space, kind: JobKind, options: Mapping[str, Any], result:
     return record
 
 
-# --- stopping it --------------------------------------------------------------------------------
+# --- stopping a job -----------------------------------------------------------------------------
 
 
 def cancel(space: Space, job: str, reason: str = "on request") -> Steps[bool]:
-    """Stop a job; False if it has ended, or is past the point where it can be stopped. Its worker stops within seconds.
+    """Stop a job; its worker stops within seconds. False if it has ended, or can no longer be stopped.
 
-    Raises :class:`NotFound`.
+    Raises :class:`NotFound` if it does not exist.
     """
     while True:
         record = yield from find(space, job)

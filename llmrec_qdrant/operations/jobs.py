@@ -1,4 +1,4 @@
-"""Operations on jobs of every kind: start one, look at it, wait for it, cancel it."""
+"""Starts, reads, awaits and cancels jobs of every kind."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from llmrec_qdrant.space.layout import Space
 __all__ = ["OnStatus", "cancel", "list_jobs", "look", "start", "wait"]
 
 JOB_POLL_SECONDS = 0.5
-"""Seconds between two looks at a job."""
+"""Seconds between two reads of a job that is awaited."""
 
 OnStatus = Callable[[JobStatus], None]
 Options = TrainOptions | FitTopicsOptions | TuneOptions
+"""Options of the kinds that :func:`start` starts."""
 KIND_OF_OPTIONS: dict[type[Any], JobKind] = {TrainOptions: "train", FitTopicsOptions: "fit-topics", TuneOptions: "tune"}
 
 
 def start(space: Space, options: Options, inline: bool) -> Steps[JobStatus]:
-    """Start a job, or return the one under way with the same options. ``inline``: it has ended when this returns.
+    """Start a job, or return the one under way with the same options; with ``inline`` it has ended when this returns.
 
-    Raises :class:`SpaceMismatch` while a training or tuning with other options is under way; a fit of topics is replaced.
+    Raises :class:`SpaceMismatch` while a training or tuning with other options is under way; a topic fit is replaced.
     """
     kind = KIND_OF_OPTIONS[type(options)]
     record = yield from job_records.start(space, kind, options.model_dump(mode="json"), inline)
@@ -47,9 +48,9 @@ def list_jobs(space: Space, limit: int) -> Steps[list[JobStatus]]:
 
 
 def look(space: Space, job: str) -> Steps[JobStatus]:
-    """The status of a job; the progress of a running re-embedding is counted in Qdrant.
+    """Return the status of a job; the progress of a re-embedding under way is counted in Qdrant.
 
-    Raises :class:`NotFound`.
+    Raises :class:`NotFound` if it does not exist.
     """
     record = yield from job_records.find(space, job)
     return (yield from _counted(space, record)).status()
@@ -61,13 +62,13 @@ def _counted(space: Space, record: JobRecord) -> Steps[JobRecord]:
         return record
     try:
         done, total = yield from reembed.measure(space, number)
-    except SpaceNotFound:  # dropped meanwhile
+    except SpaceNotFound:  # the version was deleted in the meantime
         return record
     return record.model_copy(update={"done": done, "total": total})
 
 
 def wait(space: Space, job: str, timeout: float | None, on_progress: OnStatus | None, inline: bool) -> Steps[JobStatus]:
-    """Wait until a job has ended. ``inline``: looking for work also does it.
+    """Wait until a job has ended, and return its status; with ``inline``, this process does the work meanwhile.
 
     Raises :class:`WorkPending` after ``timeout`` seconds, :class:`NotFound` for a job that does not exist.
     """
@@ -83,8 +84,8 @@ def wait(space: Space, job: str, timeout: float | None, on_progress: OnStatus | 
             return status
         if end is not None and time.monotonic() > end:
             raise WorkPending(
-                f"job {job} is {status.state} after {timeout:g} s ({status.stage or 'no worker has taken it up'}): it goes "
-                "on while workers run; call wait() again, or look with progress()"
+                f"job {job} is {status.state} after {timeout:g} s ({status.stage or 'no worker has taken it up'}): it "
+                "continues while workers run; call wait() again, or check with progress()"
             )
         if inline:
             yield from notify([Reconcile(space=space.name, everything=True)])
@@ -92,9 +93,9 @@ def wait(space: Space, job: str, timeout: float | None, on_progress: OnStatus | 
 
 
 def cancel(space: Space, job: str) -> Steps[bool]:
-    """Stop a job; the unfinished version of a re-embedding is deleted. False if it has ended or is about to.
+    """Stop a job; the unfinished version of a re-embedding is deleted. False if it has ended, or can no longer be stopped.
 
-    Raises :class:`NotFound`.
+    Raises :class:`NotFound` if it does not exist.
     """
     cancelled = yield from job_records.cancel(space, job)
     if cancelled:

@@ -1,4 +1,4 @@
-"""The plan of a list: which legs one request asks, what it filters, and how the answer is ordered."""
+"""Plans a list: which legs the request uses, how it filters, and how the result is re-ranked."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["Plan", "item_filter", "leg_weights", "plan_list", "run_plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """One request and the legs in it."""
+    """A request, and the legs that it fuses."""
 
     request: models.QueryRequest
     legs: Sequence[LegQuery] = ()
     filter: models.Filter | None = None
     reason: str = ""
-    """Why the list is a fallback, in words; empty if it is none."""
+    """Why the list is a fallback, in words; empty if it is not one."""
 
     @property
     def prefetches(self) -> list[models.Prefetch]:
-        """What the request fuses."""
+        """Prefetches that the request fuses."""
         prefetch = self.request.prefetch
         return list(prefetch) if isinstance(prefetch, list) else []
 
@@ -44,12 +44,12 @@ class Plan:
 
 
 def leg_weights(bound: Bound, options: ListOptions) -> Mapping[Leg, float]:
-    """Weight per leg: of this list, or of the space."""
+    """Return the weight per leg: that of the list, or else that of the space."""
     return bound.config.weights if options.weights is None else options.weights
 
 
 def item_filter(bound: Bound, options: ListOptions, excluded: Sequence[str] = ()) -> models.Filter | None:
-    """Tenant, caller's filter and excluded items as one filter."""
+    """Combine tenant, caller's filter and excluded items into one filter."""
     points = bound.item_points((*options.exclude, *excluded))
     return requests.combined(bound.tenant, parse_filter(options.filter, bound.config), points)
 
@@ -57,7 +57,7 @@ def item_filter(bound: Bound, options: ListOptions, excluded: Sequence[str] = ()
 def plan_list(
     bound: Bound, options: ListOptions, legs: Sequence[LegQuery], filter: models.Filter | None
 ) -> Plan | None:
-    """A fused request over the legs that have a weight; None if none has."""
+    """Plan a fused request over the legs with a weight above zero; None if there are none."""
     weights = leg_weights(bound, options)
     used = [query for query in legs if weights.get(query.leg, 0) > 0]
     if not used:
@@ -76,7 +76,7 @@ def plan_list(
 
 @dataclass(frozen=True)
 class Taste:
-    """What the order and the reasons of a list know of its user."""
+    """What is known of the user for re-ranking a list and for its reasons."""
 
     terms: Sequence[str] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Taste:
 
 
 def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Taste()) -> Steps[list[Recommendation]]:
-    """Send a plan; with ``explain`` each leg's own list comes back in the same round trip."""
+    """Send the request of a plan and return the list; ``explain`` fetches each leg's own list in the same round trip."""
     explained = plan.legs if options.explain else []
     alone = [requests.alone(query, filter=plan.filter, limit=plan.depth) for query in explained]
     candidates, *per_leg = yield from calls.query(bound.space.items, [plan.request, *alone])

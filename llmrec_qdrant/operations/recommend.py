@@ -1,4 +1,4 @@
-"""Items for a user."""
+"""Recommends items to a user."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["recommend", "request"]
 
 
 def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
-    """Items for a user; for a user without vectors the popular ones, and ``reason`` says so."""
+    """Return items for a user; a user without vectors gets the popular items, and ``reason`` says so."""
     check_seen(exclude_seen)
     stored = yield from read_user(bound, user)
     plan = _plan(bound, user, stored, options, exclude_seen)
@@ -31,13 +31,13 @@ def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen)
         recommendations = yield from run_plan(bound, options, plan, taste)
         if recommendations:
             return recommendations
-        plan = _popular(plan.filter, options, f"nothing suits what is known of {user!r}")
+        plan = _popular(plan.filter, options, f"no item matches what is known about {user!r}")
     points = yield from calls.query(bound.space.items, [plan.request])
     return results.by_popularity(points[0], plan.reason)
 
 
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
-    """The exact body that :func:`recommend` sends."""
+    """Return the exact body that :func:`recommend` sends."""
     check_seen(exclude_seen)
     stored = yield from read_user(bound, user)
     return requests.as_json(_plan(bound, user, stored, options, exclude_seen).request)

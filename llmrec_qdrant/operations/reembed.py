@@ -1,8 +1,8 @@
-"""Operations of re-embedding: ask for it, count how far it is, roll back, clean up. The filling is in ``workers/migrate.py``.
+"""Requests and measures re-embeddings, rolls back and cleans up. ``workers/migrate.py`` does the work.
 
-A job makes a new version of the space beside the live one. From then on every write reaches both, workers copy and encode
-what was there before, and when nothing differs any more one alias call switches items, users, texts and topics together.
-The old version stays, up to date, until it is dropped.
+A job creates a new version of the space beside the live one. From then on every write goes to both. Workers copy and encode
+the older data; once both versions hold the same, one alias call switches items, users, texts and topics together. The old
+version is still written to until it is deleted, so it stays up to date.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ __all__ = [
 ]  # fmt: skip
 
 VERSION = "version"
-"""Name in the cursor and in the result of a job: the number of the version it fills."""
+"""Key in the cursor and in the result of a job: the number of the version that it fills."""
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """What a version is; stored in the metadata of its items collection."""
+    """The state of a version, stored in the metadata of its items collection."""
 
     stage: Literal["filling", "switching", "done"] = "filling"
     job: str = ""
-    """The job that fills it."""
+    """Id of the job that fills the version."""
     started_at: str = ""
 
 
 def read_state(space: Space, version: int) -> Steps[VersionState | None]:
-    """The state of a version; None if no re-embedding made it."""
+    """Return the state of a version; None if no re-embedding created it."""
     metadata = yield from calls.metadata(space.versioned("items", version))
     stored = metadata.get(MIGRATION)
     if not isinstance(stored, dict):
@@ -54,13 +54,13 @@ def write_state(space: Space, version: int, state: VersionState) -> Steps[None]:
     yield from calls.update_metadata(space.versioned("items", version), {MIGRATION: asdict(state)})
 
 
-# --- asking for it --------------------------------------------------------------------------------
+# --- requesting a re-embedding --------------------------------------------------------------------
 
 
 def start(
     space: Space, config: SpaceConfig | Mapping[str, Any] | None, changes: Mapping[str, Any], inline: bool
 ) -> Steps[JobStatus]:
-    """A job that moves the space to other settings; done at once where the live version has them.
+    """Start a job that moves the space to other settings; it is done at once if the live version has them.
 
     Raises :class:`SpaceMismatch` while a re-embedding to other settings is under way.
     """
@@ -70,36 +70,36 @@ def start(
     options = ReembedOptions(changes={name: value for name, value in new.items() if value != stored[name]})
     if options.changes:
         return (yield from job_records.start(space, "reembed", options.model_dump(), inline)).status()
-    found = yield from versions(space)
-    result = yield from result_of(space, found.live)
+    existing = yield from versions(space)
+    result = yield from result_of(space, existing.live)
     return (yield from job_records.record_done(space, "reembed", options.model_dump(), result)).status()
 
 
 def make_version(space: Space, number: int, config: SpaceConfig, state: VersionState) -> Steps[None]:
-    """Create the collections of a version. Items come last: their collection makes the version exist for writers."""
+    """Create the collections of a version. The items collection comes last: once it exists, writers write to the version."""
     for kind in reversed(VERSIONED):
         name = space.versioned(kind, number)
         if kind != "items":
-            yield from calls.delete_collection(name)  # left over from a worker that died here
+            yield from calls.delete_collection(name)  # left behind by a worker that died at this point
         metadata = {MIGRATION: asdict(state)} if kind == "items" else {}
         yield from build_collection(kind, name, config, metadata)
 
 
 def version_of(space: Space, job: str) -> Steps[int | None]:
-    """The version that a job fills or filled; None before it exists."""
-    found = yield from versions(space)
-    for number in found.all:
+    """Return the version that a job fills or filled; None before it exists."""
+    existing = yield from versions(space)
+    for number in existing.all:
         state = yield from read_state(space, number)
         if state is not None and state.job == job:
             return number
     return None
 
 
-# --- how far it is --------------------------------------------------------------------------------
+# --- progress -------------------------------------------------------------------------------------
 
 
 def measure(space: Space, version: int) -> Steps[tuple[int, int]]:
-    """Items and users that the version has with current vectors, and all that the live one holds."""
+    """Count the items and users that are up to date in the version, and all those of the live version."""
     done = total = 0
     for kind in ("items", "users"):
         done += yield from calls.count(space.versioned(kind, version), where(equals(Key.STALE, False)))
@@ -108,7 +108,7 @@ def measure(space: Space, version: int) -> Steps[tuple[int, int]]:
 
 
 def result_of(space: Space, version: int) -> Steps[dict[str, Any]]:
-    """The result of a re-embedding that ended with this version."""
+    """Return the result of a re-embedding that ended with this version."""
     at = space.at(version)
     config = yield from load_config(at)
     aside = yield from calls.count(at.items, where(set_aside()))
@@ -117,17 +117,17 @@ def result_of(space: Space, version: int) -> Steps[dict[str, Any]]:
     return {VERSION: version, "model": config.encoder_id, "items": items, "users": users, "items_set_aside": aside}
 
 
-# --- going back -----------------------------------------------------------------------------------
+# --- rollback and clean-up ------------------------------------------------------------------------
 
 
 def rollback(space: Space) -> Steps[int]:
-    """Switch back to the previous version and return its number. The version left behind stays, up to date.
+    """Switch back to the previous version and return its number. The version that was live is still written to.
 
-    Raises :class:`NotFound` if there is none.
+    Raises :class:`NotFound` if there is no earlier version.
     """
-    found = yield from versions(space)
+    existing = yield from versions(space)
     ready: list[int] = []
-    for number in found.others:
+    for number in existing.others:
         state = yield from read_state(space, number)
         if state is None or state.stage == "done":
             ready.append(number)
@@ -135,9 +135,9 @@ def rollback(space: Space) -> Steps[int]:
         raise NotFound(
             f"space {space.name!r} has no earlier version to go back to: it was never re-embedded, or `llmrec clean-up` deleted it"
         )
-    state = yield from read_state(space, found.live)
-    if state is not None:  # its worker may have died between the switch and this note, and must not switch again
-        yield from write_state(space, found.live, replace(state, stage="done"))
+    state = yield from read_state(space, existing.live)
+    if state is not None:  # its worker may have died right after the switch, and must not switch again
+        yield from write_state(space, existing.live, replace(state, stage="done"))
     yield from switch(space, ready[-1])
     return ready[-1]
 
@@ -145,29 +145,29 @@ def rollback(space: Space) -> Steps[int]:
 def clean_up(space: Space) -> Steps[list[int]]:
     """Delete every version that is neither live nor being filled; returns their numbers."""
     under_way = yield from job_records.active(space, "reembed")
-    found = yield from versions(space)
-    gone: list[int] = []
-    for number in found.others:
+    existing = yield from versions(space)
+    deleted: list[int] = []
+    for number in existing.others:
         state = yield from read_state(space, number)
         if under_way is None or state is None or state.job != under_way.id:
             yield from drop(space, number)
-            gone.append(number)
-    return gone
+            deleted.append(number)
+    return deleted
 
 
 def drop_orphans(space: Space) -> Steps[list[int]]:
-    """Delete the versions that a job began and will not complete: it was cancelled or failed; returns their numbers."""
-    found = yield from versions(space)
-    gone: list[int] = []
-    for number in found.others:
+    """Delete unfinished versions whose job has failed or was cancelled; returns their numbers."""
+    existing = yield from versions(space)
+    deleted: list[int] = []
+    for number in existing.others:
         if (yield from _is_orphan(space, number)):
             yield from drop(space, number)
-            gone.append(number)
-    return gone
+            deleted.append(number)
+    return deleted
 
 
 def _is_orphan(space: Space, version: int) -> Steps[bool]:
-    """A job notes that its version is done before it ends: so one that is not, after the job has ended, never will be."""
+    """Whether a version will never be completed: a job marks its version done before it ends, and this job ended without it."""
     before = yield from read_state(space, version)
     if before is None or before.stage == "done":
         return False

@@ -1,4 +1,4 @@
-"""Tries again while Qdrant is away: pauses that grow, differ between processes, and obey Qdrant where it names a time."""
+"""Retries calls while Qdrant is unavailable, with growing, randomised pauses, or the pause that Qdrant asks for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["pause_after", "retrying"]
 
 
 def pause_after(error: QdrantUnavailable, tries: int, first: float, longest: float) -> float:
-    """Seconds before the next try: what Qdrant asked for, else ``first`` doubling up to ``longest``, with jitter.
+    """Return the seconds before the next attempt: those Qdrant asked for, or else ``first``, doubled up to ``longest``, with jitter.
 
-    ``tries`` counts those that failed before this one.
+    ``tries`` counts the attempts that failed before the latest one.
 
     >>> pause_after(QdrantUnavailable("busy", retry_after=3.0), 0, first=0.4, longest=2.0)
     3.0
@@ -33,10 +33,10 @@ def retrying(
     max_asked: float = 5.0,
     on_first_pause: Callable[[QdrantUnavailable], None] = lambda error: None,
 ) -> Retrying:
-    """Calls a function until it does not raise :class:`QdrantUnavailable`: ``retrying(…)(function, *arguments)``.
+    """Return a caller that repeats a function while it raises :class:`QdrantUnavailable`: ``retrying(…)(function, *arguments)``.
 
     ``first`` and ``longest`` are pauses in seconds. The last error is raised after ``attempts`` calls, after ``seconds``, or at
-    once if Qdrant asks for more than ``max_asked`` seconds. ``on_first_pause`` gets the first error that is waited for.
+    once if Qdrant asks for a pause of more than ``max_asked`` seconds. ``on_first_pause`` receives the first error.
     """
 
     def worth_waiting(error: BaseException) -> bool:
@@ -55,5 +55,5 @@ def retrying(
 
 
 def _error(state: RetryCallState) -> QdrantUnavailable:
-    """The error that is waited for; :func:`retrying` waits for no other kind."""
+    """Return the error of the failed attempt; :func:`retrying` retries after no other kind."""
     return cast(QdrantUnavailable, state.outcome.exception()) if state.outcome else QdrantUnavailable("no answer")

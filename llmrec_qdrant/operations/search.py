@@ -1,4 +1,4 @@
-"""Items for a text."""
+"""Searches items by a text."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ __all__ = ["search"]
 MAX_QUERY = 2_000
 """Characters in a search text."""
 MAX_WAIT_FOR_TEXT = 15.0
-"""Seconds a search waits for a worker to encode its text."""
+"""Seconds that a search waits for a worker to encode its text."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
-"""Seconds between two looks while it waits."""
+"""Seconds between two checks during the wait."""
 
 
 def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> Steps[list[Recommendation]]:
-    """Items for a text; with a user, those among them that suit the user come first.
+    """Return items for a text; with ``user``, ranked for that user.
 
-    The text is stored and encoded by a worker, once. Raises :class:`WorkPending` if none answers in time.
+    The text is stored, and encoded by a worker once. Raises :class:`WorkPending` if no worker encodes it in time,
+    :class:`InvalidInput` for an empty or too long text.
     """
     value: object = text
     text = value.strip() if isinstance(value, str) else ""
@@ -46,7 +47,7 @@ def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> S
 
 
 def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) -> Plan:
-    """The same candidates, ordered by the text and by the user: the user's legs rank only what the text found."""
+    """Rank the candidates by the text and by the user; the user's legs add no candidates of their own."""
     candidates = plan.prefetches
     weights = leg_weights(bound, options)
     taste = [
@@ -58,7 +59,7 @@ def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) 
 
 
 def _encoded(bound: Bound, text: str) -> Steps[tuple[str, Sequence[str]]]:
-    """Point id and legs of a query text, as soon as a worker has encoded it."""
+    """Return the point id and legs of a query text, as soon as a worker has encoded it."""
     point = bound.query_point(text)
     waited, pause, requested = 0.0, FIRST_PAUSE, False
     while True:

@@ -1,4 +1,4 @@
-"""One row of items per interest of a user."""
+"""Recommends one row of items per interest of a user."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["shelves"]
 
 
 def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) -> Steps[list[Shelf]]:
-    """One row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
+    """Return one row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
 
-    The dense leg asks for the interest's own vector instead of the mean of all interests. An item stands in one row.
+    The dense leg uses the vector of the interest instead of the mean of all interests. No item appears in two rows.
     """
     check_limit(limit)
     check_limit(rows)

@@ -1,4 +1,4 @@
-"""Items like an item, items for a handful of examples, users like a user."""
+"""Finds items similar to an item or to examples, and users similar to a user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
-from llmrec_qdrant.errors import InvalidInput, NotFound
+from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import item_filter, plan_list, run_plan
@@ -23,7 +23,7 @@ __all__ = ["recommend_from", "similar_items", "similar_users"]
 
 
 def similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[Recommendation]]:
-    """Items like this one, and items that people go on to.
+    """Return items similar to an item, and items that people take after it.
 
     Raises :class:`NotFound` for an unknown item.
     """
@@ -39,12 +39,14 @@ def similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[R
 def recommend_from(
     bound: Bound, positive: Sequence[str], negative: Sequence[str], options: ListOptions
 ) -> Steps[list[Recommendation]]:
-    """Items for an anonymous session, from examples; unknown examples are ignored.
+    """Return items for an anonymous session, from example items; unknown ones are ignored.
 
     Raises :class:`NotFound` if none of the positive examples is known.
     """
     if isinstance(positive, str) or isinstance(negative, str) or not positive:
-        raise InvalidInput("positive and negative must be lists of item ids, and positive must not be empty")
+        raise InvalidInput(
+            f"positive and negative must be lists of item ids, and positive must not be empty: {show(positive)}, {show(negative)}"
+        )
     liked = list(dict.fromkeys(positive))
     disliked = [item for item in dict.fromkeys(negative) if item not in liked]
     legs = yield from _legs_of(bound, [*liked, *disliked])
@@ -64,7 +66,7 @@ def recommend_from(
 
 
 def similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser]]:
-    """Users with like interests and histories.
+    """Return users with similar interests and histories.
 
     Raises :class:`NotFound` for a user without events.
     """
@@ -88,13 +90,13 @@ def similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser
 
 
 def _legs_of(bound: Bound, items: Sequence[str]) -> Steps[dict[str, Sequence[str]]]:
-    """Item id → names of its legs, for the items that exist."""
+    """Return item id → names of its legs, for the items that exist."""
     points = {bound.item_point(item): item for item in items}
     stored = yield from calls.retrieve(bound.space.items, points, [Key.LEGS])
     return {points[point.id]: point.get(Key.LEGS, []) for point in stored}
 
 
 def _history(bound: Bound, weights: Mapping[str, float]) -> models.NearestQuery:
-    """Items with weights, as a query of the collab leg."""
+    """Return a query of the collab leg from weighted items."""
     indices = [sparse_index(item, bound.tenant) for item in weights]
     return models.NearestQuery(nearest=models.SparseVector(indices=indices, values=list(weights.values())))

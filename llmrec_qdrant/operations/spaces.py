@@ -1,4 +1,4 @@
-"""A space as a whole: check the server, create, configure, read the configuration."""
+"""Checks the server; creates and configures spaces; reads their configuration."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from llmrec_qdrant.space.schema import collection_spec, indexes
 __all__ = ["CONFIG_AGE", "build_collection", "check_server", "configure", "create", "load_config"]
 
 OLDEST_SERVER = (1, 16)
-"""Conditional updates and collection metadata came with Qdrant 1.16."""
+"""Oldest supported Qdrant: conditional updates and collection metadata came with 1.16."""
 CONFIG_AGE = 30.0
 """Seconds after which a recommender reads the configuration of its space again."""
 
 
 def check_server() -> Steps[None]:
-    """Refuse a server that lacks features this package relies on.
+    """Check the version of the Qdrant server.
 
-    Raises :class:`ServerTooOld`.
+    Raises :class:`ServerTooOld` if it lacks features that this package needs.
     """
     version = yield from calls.server_version()
     match = re.match(r"(\d+)\.(\d+)", version)
@@ -42,9 +42,9 @@ def check_server() -> Steps[None]:
 
 
 def load_config(space: Space) -> Steps[SpaceConfig]:
-    """The configuration stored with the space.
+    """Return the configuration stored with the space.
 
-    Raises :class:`SpaceNotFound` or :class:`SpaceMismatch`.
+    Raises :class:`SpaceNotFound`, or :class:`SpaceMismatch` if llmrec cannot read it.
     """
     try:
         stored = yield from calls.metadata(space.items)
@@ -57,10 +57,10 @@ def load_config(space: Space) -> Steps[SpaceConfig]:
 
 
 def configure(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
-    """Create the space, or change the settings of an existing one on every version.
+    """Create the space, or change the settings of an existing one in every version.
 
-    The reconciler compares users and items with the configuration and renews what the changed settings decide.
-    Raises :class:`SpaceMismatch` if ``wanted`` asks for other vectors than the space has.
+    Workers compare users and items with the configuration, and rebuild what the changed settings determine.
+    Raises :class:`SpaceMismatch` if ``wanted`` needs other vectors than the space has.
     """
     try:
         before = yield from load_config(space)
@@ -74,21 +74,21 @@ def configure(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
 
 
 def _configure_at(space: Space, before: SpaceConfig, config: SpaceConfig, version: int) -> Steps[None]:
-    """Give one version the new settings; it keeps what made its vectors, and leg weights that were its own."""
+    """Give one version the new settings, except those that determine its vectors, and leg weights that it has of its own."""
     at = space.at(version)
     stored = yield from load_config(at)
-    kept = [*SpaceConfig.IDENTITY, *(["weights"] if stored.weights != before.weights else [])]
-    own = config.model_copy(update={name: getattr(stored, name) for name in kept})
+    unchanged = [*SpaceConfig.IDENTITY, *(["weights"] if stored.weights != before.weights else [])]
+    own = config.model_copy(update={name: getattr(stored, name) for name in unchanged})
     if own != stored:
         yield from build_collection("items", at.items, own)  # the indexes of new fields
         yield from calls.update_metadata(at.items, layout.metadata(own))
 
 
 def create(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
-    """Create what is missing of the space and store its configuration; doing it twice changes nothing.
+    """Create the missing parts of the space, and store and return its configuration. Idempotent.
 
-    Without ``wanted`` an existing space keeps its configuration and a new one gets the defaults.
-    Raises :class:`SpaceMismatch` if ``wanted`` asks for other vectors than the space has.
+    Without ``wanted``, an existing space keeps its configuration, and a new one gets the defaults.
+    Raises :class:`SpaceMismatch` if ``wanted`` needs other vectors than the space has.
     """
     try:
         stored = yield from load_config(space)
@@ -107,13 +107,13 @@ def _check_same_vectors(space: Space, stored: SpaceConfig, wanted: SpaceConfig) 
     if differ:
         lines = ", ".join(f"{name} {getattr(stored, name)!r} ≠ {getattr(wanted, name)!r}" for name in differ)
         raise SpaceMismatch(
-            f"space {space.name!r} was made with other vectors ({lines}): move it with `llmrec reembed`, create a space "
+            f"space {space.name!r} has other vectors ({lines}): move it with `llmrec reembed`, create a space "
             "under another name, or keep the stored values"
         )
 
 
 def _build(space: Space, config: SpaceConfig) -> Steps[None]:
-    """Collections, then indexes, then aliases: the next call completes what a crash interrupted."""
+    """Create collections, then indexes, then aliases; after a crash, the next call completes them."""
     aliases = yield from calls.aliases()
     missing: list[models.CreateAliasOperation] = []
     for kind in layout.COLLECTION_KINDS:
@@ -128,14 +128,14 @@ def _build(space: Space, config: SpaceConfig) -> Steps[None]:
             yield from calls.change_aliases(missing)
         except QdrantRefused as error:
             raise SpaceMismatch(
-                f"other collections have the names of space {space.name!r} ({error}): choose another space name"
+                f"other collections use the names of space {space.name!r} ({error}): choose another space name"
             ) from error
 
 
 def build_collection(
     kind: CollectionKind, name: str, config: SpaceConfig, metadata: Mapping[str, Any] | None = None
 ) -> Steps[None]:
-    """Create a collection and its indexes where they are missing.
+    """Create a collection and its indexes if they are missing.
 
     A new items collection stores the configuration and ``metadata``.
     """

@@ -1,4 +1,4 @@
-"""What a space holds and what waits, counted in Qdrant."""
+"""Counts what a space holds and what waits for a worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ASIDE = "aside"
 
 
 def status(bound: Bound) -> Steps[SpaceStatus]:
-    """Counts of everything and of what waits, from Qdrant alone."""
+    """Count all points, and those that wait for a worker, in Qdrant."""
     counts: dict[str, int] = {}
     for field, kind, condition in _counted():
         number = yield from calls.count(bound.space.alias(kind), all_of(bound.mine, condition))
@@ -31,7 +31,7 @@ def status(bound: Bound) -> Steps[SpaceStatus]:
 
 
 def _counted() -> Iterator[tuple[str, CollectionKind, models.Filter | None]]:
-    """Field of the status, collection, and which of its points count."""
+    """Yield each field of the status with its collection and the filter of the points that count."""
     kinds: tuple[CollectionKind, ...] = ("items", "users", "events", "texts")
     for kind in kinds:
         yield kind, kind, None
@@ -48,5 +48,5 @@ def _counted() -> Iterator[tuple[str, CollectionKind, models.Filter | None]]:
 
 
 def reconcile(bound: Bound) -> Steps[bool]:
-    """Ask a worker to find everything that is stale; False if the queue did not take the message."""
+    """Ask a worker to find all pending work; False if the queue did not accept the message."""
     return (yield from notify([Reconcile(space=bound.space.name, everything=True)]))

@@ -24,10 +24,10 @@ __all__ = ["steer"]
 
 
 def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Interest]]:
-    """Store with a user how much of a topic to recommend; weight 1 takes it back. Returns the user's interests.
+    """Store how much of a topic a user wants; weight 1 resets it. Returns the user's interests.
 
-    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a weight out of range or for one boosted topic
-    too many.
+    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a weight out of range or too many boosted
+    topics.
     """
     value: object = weight
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BOOST:
@@ -39,7 +39,7 @@ def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Inte
         raise InvalidInput(f"{user!r} already boosts {MAX_BOOSTED} topics: set the weight of one of them to 1 first")
     weights = {known.id: float(value)}
     marked = yield from on_every_version(bound.space, partial(_steer_at, bound, user, stored.point, weights))
-    if marked:  # a user without events: the refresh notes that there is nothing to fold
+    if marked:  # a user without events: the refresh clears the stale mark, since there is nothing to fold
         yield from notify([RefreshUsers(space=bound.space.name, ids=[stored.point])])
     return (yield from interests_of(bound, user))
 

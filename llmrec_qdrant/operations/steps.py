@@ -1,4 +1,4 @@
-"""The effects that operations yield, and the two drivers that carry them out.
+"""The effects that operations yield, and the two drivers that perform them.
 
 Operations are generators that yield effects and receive results, so one body serves the synchronous
 and the asynchronous recommender (the "sans I/O" pattern).
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call:
-    """Call a method of the Qdrant client."""
+    """Effect: call a method of the Qdrant client."""
 
     method: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -40,14 +40,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Send:
-    """Send a message to the job queue."""
+    """Effect: send a message to the queue."""
 
     message: Message
 
 
 @dataclass(frozen=True)
 class Sleep:
-    """Wait."""
+    """Effect: wait."""
 
     seconds: float
 
@@ -136,7 +136,7 @@ async def drive_async(
 
 
 def notify(messages: Iterable[Message]) -> Steps[bool]:
-    """Send messages; if the queue does not take one, warn and return False."""
+    """Send messages; if the queue does not accept one, warn and return False."""
     for message in messages:
         try:
             yield Send(message)

@@ -1,4 +1,4 @@
-"""Free texts: what users write, and what they search for."""
+"""Stores free texts: those that users write, and those they search for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["put_unless_same", "request_text", "store_query", "text_payload"]
 
 
 def text_payload(bound: Bound, user: str, point: str, text: str) -> dict[str, Any]:
-    """A text that waits for its vectors; ``user`` is empty for the text of a search."""
+    """Return the payload of a text that waits for its vectors; ``user`` is empty for a search text."""
     return new_text(
         {
             Key.TEXT: text,
@@ -30,17 +30,17 @@ def text_payload(bound: Bound, user: str, point: str, text: str) -> dict[str, An
 
 
 def put_unless_same(collection: str, payloads: Mapping[str, dict[str, Any]]) -> Steps[None]:
-    """Insert new points and replace changed ones; a point whose stored digest is the same stays as it is."""
+    """Insert new points and replace changed ones; a point with the same digest is left alone."""
     points = [new_point(point, payload) for point, payload in payloads.items()]
     digests = [payload[Key.SRC_HASH] for payload in payloads.values()]
     yield from calls.upsert(collection, points, none_of(one_of(Key.SRC_HASH, digests)))
 
 
 def store_query(bound: Bound, point: str, text: str) -> Steps[None]:
-    """Store the text of a search under its point id; the same text is encoded once."""
+    """Store a search text under its point id; the same text is encoded only once."""
     yield from put_unless_same(bound.space.texts, {point: text_payload(bound, "", point, text)})
 
 
 def request_text(bound: Bound, point: str) -> Steps[bool]:
-    """Ask a worker to encode a stored text; False if the queue did not take the message."""
+    """Ask a worker to encode a stored text; False if the queue did not accept the message."""
     return (yield from notify([EmbedTexts(space=bound.space.name, ids=[point])]))

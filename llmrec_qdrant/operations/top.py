@@ -1,4 +1,4 @@
-"""Items for everybody: the popular ones, or the first by a field."""
+"""Lists the most popular items, or the first by a field."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from llmrec_qdrant.space.layout import Key
 __all__ = ["top"]
 
 ORDERED_KINDS = frozenset({"integer", "float", "datetime"})
-"""Kinds of fields that have an order."""
+"""Kinds of fields that items can be ordered by."""
 
 
 def top(bound: Bound, by: str, options: ListOptions) -> Steps[list[Recommendation]]:
-    """Items by a field, highest or latest first.
+    """Return items ordered by a field, highest or latest first.
 
     Raises :class:`InvalidInput` for a field that is not a declared number or date.
     """
     fields = [Key.POPULARITY, *(name for name, kind in bound.config.fields.items() if kind in ORDERED_KINDS)]
     if by not in fields:
         raise InvalidInput(
-            f"items can be ordered by {', '.join(fields)}, not by {show(by)}: declare other numbers and dates in the "
-            "fields of the space"
+            f"items can be ordered by {', '.join(fields)}, not by {show(by)}: add a number or date to the fields of the "
+            "space to order by it"
         )
     request = requests.top(item_filter(bound, options), options.limit, by)
     points = yield from calls.query(bound.space.items, [request])

@@ -1,4 +1,4 @@
-"""The topics of a space: list, find by id or label, rename, fit."""
+"""Lists, finds, renames and fits the topics of a space."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOPICS_PER_PAGE = 256
 
 
 def list_topics(bound: Bound) -> Steps[list[Topic]]:
-    """The topics, largest first; of the tenant, if bound to one."""
+    """Return the topics, or those of the tenant, largest first."""
     topics: list[Topic] = []
     offset: Any = None
     while True:
@@ -48,9 +48,9 @@ def _topic(point: Point) -> Topic:
 
 
 def find_topic(bound: Bound, topic: str) -> Steps[Topic]:
-    """A topic by its id or, if that names none, by its label.
+    """Return the topic with this id, or else the one with this label.
 
-    Raises :class:`NotFound`.
+    Raises :class:`NotFound` if there is neither.
     """
     value: object = topic
     wanted = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
@@ -65,9 +65,9 @@ def find_topic(bound: Bound, topic: str) -> Steps[Topic]:
 
 
 def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:
-    """Give a topic a label of your own; it survives every refit.
+    """Rename a topic; every refit keeps the new label.
 
-    Raises :class:`NotFound`, or :class:`InvalidInput` for a label that cannot be shown or is taken.
+    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a label that cannot be shown or is taken.
     """
     value: object = label
     clean = " ".join(value.split()) if isinstance(value, str) else ""
@@ -92,7 +92,10 @@ def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None
 
 
 def fit_topics(bound: Bound, number: int | None, inline: bool) -> Steps[JobStatus]:
-    """A job that discovers the topics of the space; see :func:`llmrec_qdrant.operations.jobs.start`."""
+    """Start a job that discovers the topics of the space; see :func:`llmrec_qdrant.operations.jobs.start`.
+
+    Raises :class:`InvalidInput` for an impossible ``number`` of topics.
+    """
     if number is not None and (type(number) is not int or not 2 <= number <= MAX_TOPICS):
         raise InvalidInput(f"topics must be a whole number from 2 to {MAX_TOPICS}, or None, not {show(number)}")
     return (yield from jobs.start(bound.space, FitTopicsOptions(topics=number), inline))

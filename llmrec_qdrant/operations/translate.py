@@ -1,4 +1,4 @@
-"""Exceptions of the Qdrant client → ours, with the cause and what to do, in words."""
+"""Translates exceptions of the Qdrant client into ours, which say what failed and what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DOWN = "Qdrant does not answer ({detail}): check that it runs and that the URL 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Let only our own exceptions out of the block."""
+    """Translate the exceptions that Qdrant, httpx and grpc raise within the block."""
     try:
         yield
     except LlmrecError:
@@ -37,7 +37,7 @@ def translated() -> Iterator[None]:
 
 
 def translate(error: Exception) -> LlmrecError | None:
-    """Our exception for one of qdrant-client, httpx or grpc; None for anything else."""
+    """Return our exception for one of qdrant-client, httpx or grpc; None for any other."""
     match error:
         case UnexpectedResponse():
             return _by_status(error.status_code or 0, _detail(error.content))
@@ -48,14 +48,14 @@ def translate(error: Exception) -> LlmrecError | None:
         case ResponseHandlingException() | httpx.RequestError():
             return QdrantUnavailable(_DOWN.format(detail=_short(error)))
         case json.JSONDecodeError():
-            return QdrantUnavailable(_DOWN.format(detail="it answers, but not as Qdrant does"))
+            return QdrantUnavailable(_DOWN.format(detail="the answer does not come from Qdrant"))
         case grpc.RpcError():
             return _by_grpc(error)
         case ValueError() | KeyError():
             return _by_local_text(error)
         case RuntimeError() if "already accessed by another instance" in str(error):
             return QdrantUnavailable(
-                "another process has this local Qdrant folder open: close it, or run a Qdrant server, which serves many"
+                "another process has this local Qdrant folder open: close it, or run a Qdrant server, which serves many processes"
             )
         case RuntimeError() if "closed" in str(error):
             return QdrantUnavailable("the connection to Qdrant is closed: connect again")
@@ -110,7 +110,7 @@ def _not_found(detail: str) -> LlmrecError:
         return SpaceNotFound(
             f"this Qdrant has no collection {collection[1]!r}: create the space first with `llmrec init` or create()"
         )
-    return NotFound(f"Qdrant does not find it: {detail}")
+    return NotFound(f"Qdrant cannot find it: {detail}")
 
 
 def _by_local_text(error: ValueError | KeyError) -> LlmrecError | None:
@@ -119,5 +119,5 @@ def _by_local_text(error: ValueError | KeyError) -> LlmrecError | None:
     if re.search(r"[Cc]ollection .*not found", text):
         return _not_found(text)
     if "is not found in the collection" in text or re.fullmatch(r"[0-9a-f-]{36}", text):
-        return NotFound(f"Qdrant does not find it: {text}")
+        return NotFound(f"Qdrant cannot find it: {text}")
     return None

@@ -1,4 +1,4 @@
-"""A user as reads need it: the legs to query, what they saw, their interests and settings."""
+"""Reads a user: the legs to query, the seen items, the interests and the steering."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from llmrec_qdrant.space.points import Point
 __all__ = ["StoredUser", "read_user"]
 
 BOOSTED_SHARE = 0.05
-"""Share of a boosted topic, before the boost, for a user who has no events about it."""
+"""Share, before the boost, of a boosted topic that the user has no events about."""
 _READ = (Key.LEGS, Key.SEEN, Key.LAST, Key.TERMS, Key.INTERESTS, Key.STEER)
 
 
 @dataclass(frozen=True)
 class StoredUser:
-    """A user's point; everything but ``point`` is empty for an unknown user."""
+    """A stored user; for an unknown user, everything but ``point`` is empty."""
 
     point: str
     known: bool = False
     legs: tuple[Leg, ...] = ()
     seen: tuple[str, ...] = ()
-    """Ids of items, latest first."""
+    """Ids of seen items, latest first."""
     last: str | None = None
-    """Item of the latest event that counts for its item."""
+    """Item of the latest event with a positive weight."""
     terms: tuple[str, ...] = ()
     interests: tuple[Interest, ...] = ()
     rows: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Topic → vector of the interest in it, where vectors were read."""
+    """Topic → vector of the interest in it, if vectors were read."""
     steering: Mapping[str, float] = field(default_factory=dict)
     """Topic → weight, as the user set it."""
 
     @property
     def shares(self) -> dict[str, float]:
-        """Topic → share of the user's attention, by the events and by what the user set."""
+        """Topic → share of the user's attention, from events and steering."""
         boosted = {topic: BOOSTED_SHARE for topic, weight in self.steering.items() if weight > 1}
         shares = boosted | {interest.topic: interest.weight for interest in self.interests}
         return {topic: share * self.steering.get(topic, 1.0) for topic, share in shares.items()}
@@ -53,7 +53,7 @@ class StoredUser:
 
 
 def read_user(bound: Bound, user: str, *, vectors: bool = False) -> Steps[StoredUser]:
-    """A user as stored; ``vectors`` also reads those of the interests."""
+    """Read a user; with ``vectors``, also the vectors of the interests."""
     point = bound.user_point(user)
     points = yield from calls.retrieve(bound.space.users, [point], _READ, [INTERESTS] if vectors else False)
     return _user(points[0]) if points else StoredUser(point)

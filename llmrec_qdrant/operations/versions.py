@@ -1,8 +1,9 @@
-"""The versions of a space: which collections exist, which version the aliases name, and writing to all of them.
+"""The versions of a space: lists them, writes to all of them, switches the aliases, deletes one.
 
-``{space}_items_vN`` marks that version *N* exists: it is created last and deleted first. Readers use the aliases. Writers
-write to every version by its own name, the live one first, and look again before they acknowledge: a version that appeared
-meanwhile is written too. A scan that fills a new version has therefore seen every acknowledged write, and no lock is needed.
+The collection ``{space}_items_vN`` marks that version *N* exists: it is created last and deleted first. Readers use the
+aliases. Writers write to every version by name, the live one first, and list the versions again before they acknowledge: a
+version that appeared in the meantime is written too. So a scan that fills a new version sees every acknowledged write that
+the version itself has not received, without a lock.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Versions:
-    """Version numbers of a space; ``others`` in rising order."""
+    """Version numbers of a space; ``others`` are in ascending order."""
 
     live: int
     others: tuple[int, ...] = ()
@@ -41,7 +42,7 @@ class Versions:
 
 
 def versions(space: Space) -> Steps[Versions]:
-    """The versions that exist now.
+    """Return the versions that exist now.
 
     Raises :class:`SpaceNotFound` for a space without a live version.
     """
@@ -60,25 +61,25 @@ def versions(space: Space) -> Steps[Versions]:
 
 
 def on_every_version(space: Space, write: Callable[[int], Steps[T]]) -> Steps[T]:
-    """Call ``write`` with the number of every version; returns its result on the live one."""
+    """Call ``write`` with the number of every version, the live one first; returns its result for the live one."""
     results: dict[int, T] = {}
-    gone: set[int] = set()
+    deleted: set[int] = set()
     first: int | None = None
     while True:
         existing = yield from versions(space)
         first = existing.live if first is None else first
-        left = [number for number in existing.all if number not in results and number not in gone]
+        left = [number for number in existing.all if number not in results and number not in deleted]
         if not left:
             return results[first] if first in results else next(iter(results.values()))
         for number in left:
             try:
                 results[number] = yield from write(number)
-            except SpaceNotFound:  # dropped meanwhile; if it was the only version, the next look raises
-                gone.add(number)
+            except SpaceNotFound:  # deleted in the meantime; if it was the only version, listing them again raises
+                deleted.add(number)
 
 
 def switch(space: Space, version: int) -> Steps[None]:
-    """Point every alias of the space to ``version``, in one atomic call."""
+    """Point every alias of the space at ``version``, in one atomic call."""
     operations: list[models.DeleteAliasOperation | models.CreateAliasOperation] = []
     for kind in VERSIONED:
         alias = space.alias(kind)
@@ -89,7 +90,7 @@ def switch(space: Space, version: int) -> Steps[None]:
 
 
 def drop(space: Space, version: int) -> Steps[None]:
-    """Delete a version, items first: they mark that it exists.
+    """Delete a version; its items collection goes first, since it marks that the version exists.
 
     Raises :class:`SpaceMismatch` for the live version.
     """

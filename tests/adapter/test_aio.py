@@ -1,4 +1,4 @@
-"""The asynchronous adapter gives what the synchronous one gives."""
+"""The asynchronous recommender gives what the synchronous one gives."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_an_event_with_an_id_can_be_corrected(rec: Recommender) -> None:
 def test_an_event_for_an_item_that_comes_later_counts_from_then_on(rec: Recommender) -> None:
     rec.track(history("dan", "later"))
     assert user_payload(rec, "dan")["waiting"] == ["later"]
-    assert rec.recommend("dan", 3)[0].reason == "popular: nothing suits what is known of 'dan'"
+    assert rec.recommend("dan", 3)[0].reason == "popular: no item matches what is known about 'dan'"
     rec.upsert_items([Item(id="later", title="Moon", text="an astronaut alone on the moon")])
     stored = user_payload(rec, "dan")
     assert stored["waiting"] == [] and "dense" in stored["legs"]
