@@ -12,7 +12,7 @@ from celery import Celery
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.settings import Settings
 
-__all__ = ["RECONCILE_EVERY", "app"]
+__all__ = ["EXPIRES", "RECONCILE_EVERY", "app"]
 
 
 # A log line per request, per message or per tick of the clock is noise; `tasks` logs the work that was done.
@@ -20,6 +20,11 @@ for _name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strateg
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
+EXPIRES = 1_500.0
+"""Seconds after which a message that only triggers a search for work is dropped.
+
+Celery compares the clock of the sender with that of the worker: two clocks may each be ten minutes off.
+"""
 RECONCILE_EVERY = 5.0
 """Seconds between two searches for work that no message has announced."""
 
@@ -69,7 +74,7 @@ app.conf.update(
         "sweep": {
             "task": "llmrec.sweep",
             "schedule": RECONCILE_EVERY,
-            "options": {"queue": "batch", "expires": RECONCILE_EVERY},
+            "options": {"queue": "batch", "expires": EXPIRES},
         }
     },
 )

@@ -22,7 +22,7 @@ from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
 from llmrec_qdrant.operations.retry import pause_after
 from llmrec_qdrant.settings import Settings
 
-from .app import app
+from .app import EXPIRES, app
 from .dispatch import Worker
 from .evaluation.trial_space import running
 from .storage.store import spaces
@@ -36,6 +36,10 @@ log = logging.getLogger("llmrec.worker")
 MAX_RETRIES = 8
 """Retries of a task while Qdrant is away: about four minutes in all."""
 
+
+MIN_SWEEP_PAUSE = 0.5
+"""Seconds between two sweeps of one process."""
+_swept_at = float("-inf")
 
 OUTCOMES: dict[type[Message], str] = {
     EmbedItems: "encoded {count:,} items",
@@ -57,7 +61,7 @@ def client() -> Any:
 
 def publish(message: Message) -> None:
     """Send a message. One that only triggers a search for work expires, as the next sweep repeats it."""
-    expires = 30.0 if isinstance(message, Reconcile | RunJob) else None
+    expires = EXPIRES if isinstance(message, Reconcile | RunJob) else None
     app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), expires=expires)
 
 
@@ -113,8 +117,15 @@ for _kind in MESSAGES:
 
 @app.task(name="llmrec.sweep", autoretry_for=(QdrantUnavailable,), retry_backoff=1, max_retries=MAX_RETRIES)
 def sweep() -> None:
-    """Search every space for work whose message was lost. A trial space is left to the job that measures in it."""
+    """Search every space for work whose message was lost. A trial space is left to the job that measures in it.
+
+    Sweeps pile up while no worker runs, or come from several clocks: those that follow at once are passed over.
+    """
+    global _swept_at
+    if time.monotonic() - _swept_at < MIN_SWEEP_PAUSE:
+        return
     trials = running(client())
     for space in spaces(client()):
         if space.space not in trials:
             publish(Reconcile(space=space.name))
+    _swept_at = time.monotonic()
