@@ -1,10 +1,10 @@
-"""Texts → clusters, by words and meaning together. Pure: arrays in, arrays out.
+"""Clusters texts by their words and their meaning together. Pure: arrays in, arrays out.
 
-Words first: how often two words share a text, as positive pointwise mutual information, reduced by SVD, gives
-every word a vector (Levy & Goldberg 2014), and a text is the IDF-weighted mean of its words. Two titles
-without a common word are near if their words keep the same company, in any language and without a model.
-The dense vector is the other half. Each text is then moved towards its nearest neighbours, and spherical k-means
-finds the clusters. Measured in ``docs/decisions/topics.md``.
+Half of a text's features are words: the positive pointwise mutual information of words that share texts, reduced by SVD,
+gives each word a vector (Levy & Goldberg 2014), and a text is the IDF-weighted mean of its words. Two titles without a
+common word are close if their words occur in similar contexts, in any language and without a model. The other half is
+the dense vector. Each text is then moved towards its nearest neighbours, and spherical k-means finds the clusters.
+Measured in ``docs/decisions/topics.md``.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ __all__ = ["Bags", "bags", "clustered", "company", "features", "idf", "merged", 
 
 
 MAX_CLUSTERED_WORDS = 20_000
-"""Words that are counted: those of the most texts."""
+"""Words that are counted: those that occur in most texts."""
 
 
 MIN_TEXTS_PER_WORD = 2
-"""Texts in which a word must occur."""
+"""Fewest texts in which a word must occur."""
 
 
 MAX_WORDS_PER_TEXT = 100
-"""Distinct words read per text: pairs grow with the square."""
+"""Distinct words read per text; the number of pairs grows with the square."""
 
 
 WORD_DIMENSIONS = 100
-"""Of a word's vector."""
+"""Dimensions of a word's vector."""
 
 
 NEIGHBOURS = 15
-"""Texts towards which a text moves."""
+"""Neighbours towards which a text is moved."""
 
 
 SMOOTHING_ROUNDS = 3
-"""Times that a text moves towards its neighbours."""
+"""Times that a text is moved towards its neighbours."""
 
 
 MAX_MEGABYTES = 256
-"""Memory for the cosines that are held at once while neighbours are searched."""
+"""Memory for the cosines of one chunk of texts during the search for neighbours."""
 
 
 MIN_DENSE_SHARE = 0.5
-"""Share of texts with a dense vector below which these are left out: a model that cannot read the catalogue misleads."""
+"""Share of texts with a dense vector below which dense vectors are ignored: the model cannot read the catalogue."""
 
 
 KMEANS_STARTS = 5
@@ -62,22 +62,22 @@ SEED = 7
 
 @dataclass(frozen=True)
 class Bags:
-    """Texts as counts of words."""
+    """The word counts of texts."""
 
     counts: sparse.csr_matrix
     """(texts, words): ``1 + ln(tf)``."""
     words: list[str]
-    """Stems."""
+    """The stem of each column."""
 
     @property
     def frequencies(self) -> np.ndarray:
         """Number of texts per word."""
-        found: np.ndarray = np.bincount(self.counts.indices, minlength=len(self.words))
-        return found
+        frequencies: np.ndarray = np.bincount(self.counts.indices, minlength=len(self.words))
+        return frequencies
 
 
 def company(terms: Iterable[Term]) -> list[str]:
-    """The words of a text and, of Chinese ones, the characters: 烤箱 and 烘烤 share no word, but most of a meaning.
+    """Return the stems of a text and the characters of its Chinese words: 烤箱 and 烘烤 are different words, but related.
 
     >>> company([Term("oven", "oven"), Term("烤箱", "烤箱")])
     ['oven', '烤箱', '烤', '箱']
@@ -91,7 +91,7 @@ def company(terms: Iterable[Term]) -> list[str]:
 
 
 def bags(texts: Sequence[Sequence[str]]) -> Bags:
-    """Count the stems of texts; words of fewer than ``MIN_TEXTS_PER_WORD`` texts are dropped, as they have no company to speak of."""
+    """Count the stems of texts; drop words of fewer than ``MIN_TEXTS_PER_WORD`` texts, which have too few neighbours."""
     from sklearn.feature_extraction.text import CountVectorizer  # 1 s to import, only where topics are fitted
 
     vectorizer = CountVectorizer(analyzer=_first_words, min_df=MIN_TEXTS_PER_WORD, dtype=np.float64)
@@ -102,55 +102,62 @@ def bags(texts: Sequence[Sequence[str]]) -> Bags:
     counts.data = 1.0 + np.log(counts.data)
     words = vectorizer.get_feature_names_out()
     frequency = np.bincount(counts.indices, minlength=len(words))
-    kept = np.sort(np.argsort(-frequency, kind="stable")[:MAX_CLUSTERED_WORDS])
-    return Bags(counts[:, kept], words[kept].tolist())
+    frequent = np.sort(np.argsort(-frequency, kind="stable")[:MAX_CLUSTERED_WORDS])
+    return Bags(counts[:, frequent], words[frequent].tolist())
 
 
 def _first_words(text: Sequence[str]) -> list[str]:
-    """The occurrences of the first ``MAX_WORDS_PER_TEXT`` distinct words of a text."""
+    """Return all occurrences of the first ``MAX_WORDS_PER_TEXT`` distinct words of a text."""
     first = set(islice(dict.fromkeys(text), MAX_WORDS_PER_TEXT))
     return [word for word in text if word in first]
 
 
-def idf(found: Bags) -> np.ndarray:
-    """Inverse document frequency as Qdrant computes it."""
-    seen = found.frequencies
-    weights: np.ndarray = np.log(1 + (found.counts.shape[0] - seen + 0.5) / (seen + 0.5))
+def idf(texts: Bags) -> np.ndarray:
+    """Return the inverse document frequency of each word as Qdrant computes it, float array (words,)."""
+    seen = texts.frequencies
+    weights: np.ndarray = np.log(1 + (texts.counts.shape[0] - seen + 0.5) / (seen + 0.5))
     return weights
 
 
-def word_vectors(found: Bags) -> np.ndarray:
-    """(words, dimensions): PPMI with context smoothing 0.75, then ``U·√S`` of its SVD, rows of norm 1."""
+def word_vectors(texts: Bags) -> np.ndarray:
+    """Compute a vector of norm 1 per word, (words, dimensions): ``U·√S`` of the SVD of PPMI with context smoothing 0.75."""
     from sklearn.utils.extmath import randomized_svd  # 1 s to import, only where topics are fitted
 
-    present = (found.counts > 0).astype(np.float64)
+    present = (texts.counts > 0).astype(np.float64)
     pairs = (present.T @ present).tolil()
     pairs.setdiag(0)
     pairs = pairs.tocoo()
     pairs.eliminate_zeros()
-    size = len(found.words)
+    size = len(texts.words)
     if not pairs.nnz or size < 3:
         return np.zeros((size, 1))
     row = np.bincount(pairs.row, weights=pairs.data, minlength=size)
     context = row**0.75 / (row**0.75).sum()
     information = np.log(pairs.data / (row[pairs.row] * context[pairs.col]))
-    kept = information > 0
-    ppmi = sparse.csr_matrix((information[kept], (pairs.row[kept], pairs.col[kept])), shape=(size, size))
+    positive = information > 0
+    places = pairs.row[positive], pairs.col[positive]
+    ppmi = sparse.csr_matrix((information[positive], places), shape=(size, size))
     left, strength, _ = randomized_svd(ppmi, min(WORD_DIMENSIONS, size - 1), random_state=SEED)
     return normalised(left * np.sqrt(strength))
 
 
-def features(found: Bags, dense: np.ndarray | None) -> np.ndarray:
-    """(texts, dimensions): word half and dense half, each of norm 1, together of norm 1; zero if nothing is known."""
-    weighted = found.counts @ sparse.diags(idf(found))
-    words = normalised(np.asarray(weighted @ word_vectors(found)))
+def features(texts: Bags, dense: np.ndarray | None) -> np.ndarray:
+    """Return the features of each text, (texts, dimensions), of norm 1; zero for a text without any.
+
+    The dense half and the word half count equally.
+    """
+    weighted = texts.counts @ sparse.diags(idf(texts))
+    words = normalised(np.asarray(weighted @ word_vectors(texts)))
     if dense is None or not len(dense) or float(dense.any(axis=1).mean()) < MIN_DENSE_SHARE:
         return words
     return normalised(np.hstack([normalised(dense), words]))
 
 
 def smoothed(rows: np.ndarray, rounds: int = SMOOTHING_ROUNDS) -> np.ndarray:
-    """Rows, moved ``rounds`` times halfway to the weighted mean of their nearest neighbours."""
+    """Smooth rows over their graph of nearest neighbours, weighted by cosine.
+
+    Each round replaces every row by its midpoint with the weighted mean of its neighbours, scaled to norm 1.
+    """
     from sklearn import config_context
     from sklearn.neighbors import kneighbors_graph
 
@@ -169,11 +176,11 @@ def smoothed(rows: np.ndarray, rounds: int = SMOOTHING_ROUNDS) -> np.ndarray:
 
 
 def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) -> np.ndarray:
-    """A cluster per row by spherical k-means, from the centroids ``start`` or else as the best of ``KMEANS_STARTS`` runs.
+    """Cluster rows by spherical k-means; returns the cluster of each row, int array (rows,).
 
-    Centroids beyond ``start`` begin at the rows farthest from all others.
+    Starts from the centroids ``start``, adding the rows farthest from all others if more are needed; without ``start``,
+    returns the best of ``KMEANS_STARTS`` random starts.
     """
-
     from sklearn.cluster import KMeans
 
     number = max(1, min(number, len(np.unique(rows.round(6), axis=0))))
@@ -185,34 +192,36 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
             far = int(np.argmin((rows @ begin.T).max(axis=1)))
             begin = np.vstack([begin, rows[far]])
         model = KMeans(number, init=begin, n_init=1)
-    found: np.ndarray = model.fit(rows).labels_
-    return found
+    labels: np.ndarray = model.fit(rows).labels_
+    return labels
 
 
 def merged(rows: np.ndarray, labels: np.ndarray, near: float, least: int) -> np.ndarray:
-    """Clusters from 0. Clusters whose centroids have a cosine of at least ``near`` are joined, closest pair first; then
-    clusters of fewer than ``least`` rows go to their nearest neighbour.
+    """Merge clusters; returns the new cluster of each row, numbered from 0.
+
+    First merges clusters whose centroids have a cosine of at least ``near``, closest pair first; then merges each cluster
+    of fewer than ``least`` rows into its nearest neighbour.
 
     >>> merged(np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]), np.array([0, 1, 2, 2]), 0.9, 1).tolist()
     [0, 0, 1, 1]
     """
     labels = np.unique(labels, return_inverse=True)[1]
     while True:
-        middle = centroids(rows, labels)
+        middles = centroids(rows, labels)
         sizes = np.bincount(labels)
-        close = middle @ middle.T
-        np.fill_diagonal(close, -1)
-        if len(sizes) > 1 and close.max() >= near:
-            one, two = sorted(int(place) for place in np.unravel_index(int(close.argmax()), close.shape))
+        cosines = middles @ middles.T
+        np.fill_diagonal(cosines, -1)
+        if len(sizes) > 1 and cosines.max() >= near:
+            target, source = sorted(int(place) for place in np.unravel_index(int(cosines.argmax()), cosines.shape))
         elif len(sizes) > 1 and sizes.min() < least:
-            two = int(sizes.argmin())
-            one = int(close[two].argmax())
+            source = int(sizes.argmin())
+            target = int(cosines[source].argmax())
         else:
             return labels
-        labels = np.unique(np.where(labels == two, one, labels), return_inverse=True)[1]
+        labels = np.unique(np.where(labels == source, target, labels), return_inverse=True)[1]
 
 
 def centroids(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(clusters, dimensions): mean directions, of norm 1."""
+    """Return the mean direction of each cluster, (clusters, dimensions), of norm 1."""
     members = sparse.csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))))
     return normalised(np.asarray(members @ rows))

@@ -1,8 +1,8 @@
-"""A sample of items → topics: cluster, describe, name, keep what is still the same. Pure: writes nothing.
+"""Turns a sample of items into topics: clusters them, describes and names the clusters, and matches them with old topics.
 
-A refit starts from the centroids of the existing topics. A new topic takes over the id and label of the old topic that
-it matches best (Hungarian method on shared members and shared words), so labels are stable. A label set by an admin
-stays, whatever happens to the keywords.
+Pure: writes nothing. A refit starts from the centroids of the existing topics. A new topic takes over the id and label of
+the old topic that it matches best (Hungarian method on shared members and shared words), so labels are stable. A label
+set by an admin stays even if the keywords change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_CLUSTERS = 64
 
 
 MERGE_COSINE = 0.7
-"""Cosine of two centroids, relative to the mean of everything, from which two clusters are one topic."""
+"""Cosine of two centroids, centred on the mean of all items, from which two clusters are merged into one topic."""
 
 
 MAX_TOPIC_WORDS = 3_000
@@ -40,15 +40,15 @@ MAX_TOPIC_WORDS = 3_000
 
 
 OUTLIER_SHARE = 1 / 3
-"""An item is an outlier if its score is less than this share of the median of its topic's members."""
+"""Share of the median score of a topic's members below which an item is an outlier."""
 
 
-MIN_LIKENESS = 0.5
-"""Likeness from which a new topic continues an old one."""
+MIN_SIMILARITY = 0.5
+"""Similarity from which a new topic continues an old one."""
 
 
 SEPARATE_SHARE = 0.1
-"""Share of texts without a dense vector from which these are clustered on their own."""
+"""Share of texts without a dense vector from which these are clustered separately."""
 
 
 MAX_EXAMPLE_TITLES = 5
@@ -56,26 +56,26 @@ MAX_EXAMPLE_TITLES = 5
 
 
 MAX_TITLE_LENGTH = 200
-"""Characters of an example's title."""
+"""Characters of an example title."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Texts to be clustered."""
+    """A sample of items to be clustered; the lists are parallel."""
 
     terms: list[list[text_words.Term]]
     dense: list[Any]
-    """Vector or None per text."""
+    """Dense vector of each text, or None."""
     words: list[models.SparseVector | None] = field(default_factory=list)
     titles: list[str] = field(default_factory=list)
     before: list[str | None] = field(default_factory=list)
-    """Id of the topic each text had."""
+    """Id of the topic that each text had until now, or None."""
     tenant: str = ""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A topic with what only its point tells."""
+    """A topic with the values that are only stored, not used for assignment."""
 
     topic: TopicPoint
     size: int
@@ -83,7 +83,7 @@ class Fitted:
 
 
 def how_many(items: int) -> int:
-    """Topics to begin with: ``√items``, from 2 to ``MAX_CLUSTERS``. Merging then leaves as many as differ.
+    """Return the number of clusters to start with: ``√items``, from 2 to ``MAX_CLUSTERS``; merging then reduces it.
 
     >>> how_many(100), how_many(240), how_many(10**6)
     (10, 15, 64)
@@ -94,12 +94,13 @@ def how_many(items: int) -> int:
 def fit_sample(
     sample: Sample, number: int | None = None, old: Sequence[TopicPoint] = (), grown: int = 0, last: int = 0
 ) -> tuple[list[Fitted], int]:
-    """Topics of a sample, and the last number that a topic got.
+    """Fit the topics of a sample; returns them and the highest number used for a topic id.
 
-    ``number`` fixes how many topics; ``old``: the topics until now; ``grown``: how many more there may be.
+    ``number`` fixes the number of topics; ``old`` are the current topics; ``grown`` is how many topics may be added;
+    ``last`` is the highest number used so far.
     """
     labels, rows, parts = _clusters(sample, number, old, grown)
-    if labels.max(initial=-1) < 1:  # a topic is what sets some items apart from others
+    if labels.max(initial=-1) < 1:  # a single topic would distinguish nothing
         return [], last
     topics = _described(sample, labels, rows, parts)
     return _identified(sample, topics, labels, old, last)
@@ -108,10 +109,13 @@ def fit_sample(
 def _clusters(
     sample: Sample, number: int | None, old: Sequence[TopicPoint], grown: int
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """A cluster per text (-1: nothing is known of it), the rows that were clustered, and the parts clustered on their own."""
+    """Cluster the texts, in one or two parts.
+
+    Returns the cluster of each text (-1 for a text without features), its features, and the row numbers of each part.
+    """
     count = len(sample.terms)
     labels, widths, features = np.full(count, -1), [1], []
-    parts = _parts([one is not None for one in sample.dense])
+    parts = _parts([vector is not None for vector in sample.dense])
     for place, part in enumerate(parts):
         dense = _matrix([sample.dense[row] for row in part])
         raw = clusters.features(clusters.bags([clusters.company(sample.terms[row]) for row in part]), dense)
@@ -121,7 +125,7 @@ def _clusters(
         widths.append(rows.shape[1])
         if len(known) < MIN_TOPIC_ITEMS:
             continue
-        wanted = None if number is None else _share(number, [len(one) for one in parts], place)
+        wanted = None if number is None else _share(number, [len(rows_of) for rows_of in parts], place)
         start = _old_centroids(rows, [sample.before[row] for row in part], old)
         mine = _clustered(rows[known], raw[known], wanted, start, round(grown * len(part) / count))
         labels[part[known]] = mine + labels.max() + 1
@@ -132,17 +136,18 @@ def _clusters(
 
 
 def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
-    """Texts that are clustered together. Those that the model cannot read form a part of their own, where they are many."""
-    can = np.array(readable, dtype=bool)
-    inside, outside = np.flatnonzero(can), np.flatnonzero(~can)
-    apart = len(inside) >= clusters.MIN_DENSE_SHARE * len(can) and len(outside) >= max(
-        MIN_TOPIC_ITEMS, SEPARATE_SHARE * len(can)
-    )
-    return [inside, outside] if apart else [np.arange(len(can))]
+    """Return the parts that are clustered separately, as row numbers: texts that the model cannot read, if there are many.
+
+    ``readable`` says of each text whether it has a dense vector.
+    """
+    mask, count = np.array(readable, dtype=bool), len(readable)
+    dense, blind = np.flatnonzero(mask), np.flatnonzero(~mask)
+    separate = len(dense) >= clusters.MIN_DENSE_SHARE * count and len(blind) >= max(MIN_ITEMS, SEPARATE_SHARE * count)
+    return [dense, blind] if separate else [np.arange(count)]
 
 
 def _share(number: int, sizes: Sequence[int], place: int) -> int:
-    """How many of ``number`` topics go to a part.
+    """Return how many of ``number`` topics go to the part at ``place``.
 
     >>> [_share(5, [60, 40], place) for place in (0, 1)], [_share(2, [99, 1], place) for place in (0, 1)]
     ([3, 2], [1, 1])
@@ -152,14 +157,14 @@ def _share(number: int, sizes: Sequence[int], place: int) -> int:
 
 
 def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
-    size = next((len(one) for one in dense if one is not None), 0)
-    return np.array([np.zeros(size) if one is None else one for one in dense]) if size else None
+    size = next((len(vector) for vector in dense if vector is not None), 0)
+    return np.array([np.zeros(size) if vector is None else vector for vector in dense]) if size else None
 
 
 def _clustered(
     rows: np.ndarray, raw: np.ndarray, number: int | None, start: np.ndarray | None, grown: int
 ) -> np.ndarray:
-    """A cluster per row. Near-duplicates are compared relative to the mean of everything, by rows before smoothing."""
+    """Return the cluster of each row. Near-duplicates are merged by their unsmoothed rows ``raw``, centred on the mean."""
     if number is not None:
         same = start is not None and len(start) == number
         return np.unique(clusters.clustered(rows, number, start if same else None), return_inverse=True)[1]
@@ -169,8 +174,8 @@ def _clustered(
 
 
 def _old_centroids(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:
-    """The centroids of the old topics among the new rows; None for fewer than two."""
-    members = [[row for row, topic in enumerate(before) if topic == one.id] for one in old]
+    """Return the centroids of the old topics' members in the new rows; None for fewer than two topics."""
+    members = [[row for row, topic_id in enumerate(before) if topic_id == topic.id] for topic in old]
     middles = [rows[rows_of].mean(axis=0) for rows_of in members if rows_of]
     return normalised(np.array(middles)) if len(middles) > 1 else None
 
@@ -222,89 +227,89 @@ def _telling(
 
 
 def _direction(vectors: np.ndarray) -> np.ndarray | None:
-    """The mean direction of vectors; None if they are zero or cancel out."""
+    """Return the mean direction of vectors; None if they are zero or cancel out."""
     direction = normalised(vectors.sum(axis=0))
     return direction if direction.any() else None
 
 
 def _examples(titles: Sequence[str], nearest: np.ndarray) -> list[str]:
-    """Different titles of the members nearest to the centroid."""
+    """Return distinct titles of the members nearest to the centroid."""
     return list(dict.fromkeys(titles[row] for row in nearest[: 4 * MAX_EXAMPLE_TITLES] if titles))[:MAX_EXAMPLE_TITLES]
 
 
 def _identified(
-    sample: Sample, made: Sequence[Fitted], labels: np.ndarray, old: Sequence[TopicPoint], last: int
+    sample: Sample, described: Sequence[Fitted], labels: np.ndarray, old: Sequence[TopicPoint], last: int
 ) -> tuple[list[Fitted], int]:
-    """Topics with ids and labels, those of the old topic that continues where there is one, and with cuts."""
-    pairs = matched([one.topic for one in made], old, labels, sample.before)
+    """Give topics ids, labels and cuts; a topic that continues an old one takes over its id and label."""
+    pairs = matched([topic.topic for topic in described], old, labels, sample.before)
     taken = {old[place].label for place in pairs.values()}
-    fresh = [one for place, one in enumerate(made) if place not in pairs]
-    names = iter(named([(one.topic.keywords, one.examples) for one in fresh]))
+    fresh = [topic for place, topic in enumerate(described) if place not in pairs]
+    names = iter(named([(topic.topic.keywords, topic.examples) for topic in fresh]))
     result: list[Fitted] = []
-    for place, one in enumerate(made):
+    for place, fitted in enumerate(described):
         if place in pairs:
             twin = old[pairs[place]]
-            topic = replace(one.topic, id=twin.id, label=twin.label, label_by=twin.label_by)
+            topic = replace(fitted.topic, id=twin.id, label=twin.label, label_by=twin.label_by)
         else:
             last += 1
             name = next(names)
-            wanted = name if name and name not in taken else keywords.label(one.topic.keywords, taken, last)
-            topic = replace(one.topic, id=str(last), label=wanted, label_by="llm" if wanted == name else "keywords")
+            label = name if name and name not in taken else keywords.label(fitted.topic.keywords, taken, last)
+            topic = replace(fitted.topic, id=str(last), label=label, label_by="llm" if label == name else "keywords")
         taken.add(topic.label)
-        result.append(replace(one, topic=topic))
+        result.append(replace(fitted, topic=topic))
     return _with_cuts(sample, result), last
 
 
-def _with_cuts(sample: Sample, made: Sequence[Fitted]) -> list[Fitted]:
-    """Topics with the score below which a text is no member, with a dense vector and without."""
+def _with_cuts(sample: Sample, topics: Sequence[Fitted]) -> list[Fitted]:
+    """Give topics their sizes and cuts: the scores below which a text is an outlier, with a dense vector and without."""
     if not sample.words:
-        return list(made)
-    rule = Topics([one.topic for one in made])
+        return list(topics)
+    rule = Topics([fitted.topic for fitted in topics])
     scores = rule.scores(sample.dense, sample.words)
     best, score = scores.argmax(axis=1), scores.max(axis=1)
-    place = {one.id: number for number, one in enumerate(rule.points)}
-    has_dense = np.array([one is not None for one in sample.dense])
-    has_words = np.array([one is not None for one in sample.words])
+    place = {topic.id: number for number, topic in enumerate(rule.points)}
+    has_dense = np.array([vector is not None for vector in sample.dense])
+    has_words = np.array([vector is not None for vector in sample.words])
     result = []
-    for one in made:
-        mine = best == place[one.topic.id]
-        groups = (score[mine & has_dense], score[mine & ~has_dense & has_words])
-        cut = tuple(_cut(group) for group in groups)
-        result.append(replace(one, topic=replace(one.topic, cut=(cut[0], cut[1])), size=int(mine.sum())))
+    for fitted in topics:
+        mine = best == place[fitted.topic.id]
+        cut = _cut(score[mine & has_dense]), _cut(score[mine & ~has_dense & has_words])
+        result.append(replace(fitted, topic=replace(fitted.topic, cut=cut), size=int(mine.sum())))
     return result
 
 
 def _cut(scores: np.ndarray) -> float:
-    """Above zero: a text that shares nothing with any topic belongs to none."""
+    """Return the cut for member scores; it is above zero, so a text that shares nothing with any topic is an outlier."""
     return max(OUTLIER_SHARE * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
 
 
 def matched(
     new: Sequence[TopicPoint], old: Sequence[TopicPoint], labels: np.ndarray, before: Sequence[str | None]
 ) -> dict[int, int]:
-    """Place of a new topic → place of the old one that it still is.
+    """Match new topics with old ones; returns the index of a new topic → the index of the old topic that it continues.
 
-    Likeness is the greater of Dice's coefficient of the members both times knew and the cosine of the word
-    weights; the assignment with the greatest sum wins (Kuhn 1955), pairs below ``MIN_LIKENESS`` are none.
+    The similarity of two topics is Dice's coefficient of their members among the texts clustered both times, or the cosine
+    of their word weights if there are none. The assignment with the greatest sum wins (Kuhn 1955); pairs less similar than
+    ``MIN_SIMILARITY`` do not match.
     """
     if not new or not old:
         return {}
     from scipy.optimize import linear_sum_assignment
 
-    likeness = np.zeros((len(new), len(old)))
-    past = np.array([one if one is not None else "" for one in before] if len(before) else [""] * len(labels))
+    similarity = np.zeros((len(new), len(old)))
+    past = np.array([topic or "" for topic in before] if len(before) else [""] * len(labels))
     both = (past != "") & (labels >= 0)
     for row in range(len(new)):
         for column, other in enumerate(old):
-            here, there = both & (labels == row), both & (past == other.id)
-            total = int(here.sum() + there.sum())
-            dice = 2 * int((here & there).sum()) / total if total else 0.0
-            likeness[row, column] = max(dice, _cosine(new[row].words, other.words) if not total else 0.0)
-    rows, columns = linear_sum_assignment(-likeness)
-    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if likeness[r, c] >= MIN_LIKENESS}
+            members, old_members = both & (labels == row), both & (past == other.id)
+            total = int(members.sum() + old_members.sum())
+            dice = 2 * int((members & old_members).sum()) / total if total else 0.0
+            similarity[row, column] = max(dice, _cosine(new[row].words, other.words) if not total else 0.0)
+    rows, columns = linear_sum_assignment(-similarity)
+    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if similarity[r, c] >= MIN_SIMILARITY}
 
 
-def _cosine(one: Mapping[int, float], two: Mapping[int, float]) -> float:
-    shared = sum(value * two[index] for index, value in one.items() if index in two)
-    norms = math.sqrt(sum(v * v for v in one.values())) * math.sqrt(sum(v * v for v in two.values()))
+def _cosine(left: Mapping[int, float], right: Mapping[int, float]) -> float:
+    shared = sum(value * right[index] for index, value in left.items() if index in right)
+    norms = math.sqrt(sum(v * v for v in left.values())) * math.sqrt(sum(v * v for v in right.values()))
     return shared / norms if norms else 0.0

@@ -1,7 +1,7 @@
-"""The job that fits topics: the live version first, then what the other versions lack of it.
+"""The job that fits topics: the live version first, then the other versions.
 
-A fit reads a sample of each tenant's items, clusters it, writes the topics and marks every item. A worker that takes a job up
-in the middle of the clustering begins that fit again, under a new name; marking goes on where it stopped.
+A fit reads a sample of each tenant's items, clusters it, writes the topics and marks every item. If a worker dies during
+the clustering, the next one begins the fit again under a new name; marking resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .writing import write_topics
 __all__ = ["fit_topics", "fit_version"]
 
 CURSOR_RUN = "run"
-"""Name in the cursor of a job: the fit of the live version that it began."""
+"""Name in a job's cursor of the fit that it began on the live version."""
 
 
 def fit_topics(lease: Lease, store: SpaceStore) -> Outcome:
@@ -67,9 +67,9 @@ def _fit_live(lease: Lease, live: SpaceStore, options: FitTopicsOptions) -> bool
 
 
 def fit_version(lease: Lease, live: SpaceStore, version: SpaceStore) -> bool:
-    """Complete the fit of a version, beginning one where it must; False if there was no time to mark all items.
+    """Complete the fit of a version, or begin one if necessary; returns False if time ran out before all items were marked.
 
-    Raises :class:`Superseded` if somebody else begins another fit of this version.
+    Raises :class:`Superseded` if another worker begins another fit of this version.
     """
     run = read(version)
     if run.stage == "fitting" or (run.stage and not is_sound(version, run)):
@@ -96,7 +96,7 @@ def _complete(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> 
 
 
 def _fit(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> Run:
-    """Cluster tenant by tenant and write the topics. A version that is not live takes over what the live one has."""
+    """Cluster tenant by tenant and write the topics. A version that is not live takes over the ids and labels of the live one."""
     config = version.config()
     for store in (version.items, version.topics):
         version.run(build_collection("items" if store is version.items else "topics", store.collection, config))

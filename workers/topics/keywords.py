@@ -1,4 +1,4 @@
-"""What a topic is about, in words: class-based weights, readable keywords, a short label. Pure."""
+"""Describes topics in words: class-based word weights, readable keywords, short labels. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["distinctive", "fragments", "keywords", "label", "readable", "says", 
 
 
 PRIOR_WORDS = 5.0
-"""Words of the whole catalogue added to each topic, so that a word seen once in a small topic does not mark it."""
+"""Words drawn from the whole catalogue that are added to each topic, so that a single word cannot characterise a small one."""
 
 
 MAX_KEYWORDS = 10
@@ -25,11 +25,11 @@ MAX_KEYWORDS = 10
 
 
 LABEL_WORDS = 3
-"""Words that a label has, if they tell it from other labels."""
+"""Words of a label, unless more are needed to tell it from other labels."""
 
 
 LABEL_CANDIDATES = 6
-"""Keywords of which those that name something come first in a label."""
+"""First keywords that are reordered for a label: those that name something come first."""
 
 
 MAX_LABEL_LENGTH = 40
@@ -37,7 +37,7 @@ MAX_LABEL_LENGTH = 40
 
 
 def _shares(counts: sparse.csr_matrix, labels: np.ndarray, prior: float) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each word in each topic, and in everything."""
+    """Return the share of each word in each topic, (topics, words), and in all texts, (words,)."""
     size = int(labels.max()) + 1
     members = sparse.csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))), shape=(size, len(labels)))
     totals = np.asarray((members @ counts).todense(), dtype=np.float64)
@@ -47,9 +47,9 @@ def _shares(counts: sparse.csr_matrix, labels: np.ndarray, prior: float) -> tupl
 
 
 def word_weights(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
-    """(topics, words): pointwise mutual information ``ln(p(word | topic) / p(word))``, at least 0.
+    """Return the pointwise mutual information ``ln(p(word | topic) / p(word))``, at least 0, shape (topics, words).
 
-    The sum over the words of a text is its log-likelihood ratio: what naive Bayes decides by.
+    Summed over the words of a text, it is the log-likelihood ratio by which naive Bayes decides.
     """
     share, everywhere = _shares(counts, labels, PRIOR_WORDS)
     weights: np.ndarray = np.maximum(np.log(np.maximum(share, 1e-12) / np.maximum(everywhere, 1e-12)), 0)
@@ -57,9 +57,9 @@ def word_weights(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
 
 
 def distinctive(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
-    """(topics, words): ``p(w | t) · ln(p(w | t) / p(w))``, what a word adds to the divergence of a topic from all.
+    """Return ``p(w | t) · ln(p(w | t) / p(w))``, shape (topics, words): each word's part of a topic's divergence from all.
 
-    Class-based TF-IDF (Grootendorst 2022) in the form that information theory gives it: frequent here, rare elsewhere.
+    This is class-based TF-IDF (Grootendorst 2022) in its information-theoretic form: frequent here, rare elsewhere.
     """
     share, everywhere = _shares(counts, labels, PRIOR_WORDS)
     weights: np.ndarray = share * np.log(np.maximum(share, 1e-12) / np.maximum(everywhere, 1e-12))
@@ -67,7 +67,7 @@ def distinctive(counts: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
 
 
 def readable(texts: Iterable[Sequence[Term]]) -> dict[str, str]:
-    """Stem → the form it is most often written in; of equally frequent ones the shortest.
+    """Return stem → its most frequent written form; ties go to the shortest.
 
     >>> readable([[Term("movi", "movies"), Term("movi", "movie"), Term("movi", "movie")]])
     {'movi': 'movie'}
@@ -81,9 +81,9 @@ def readable(texts: Iterable[Sequence[Term]]) -> dict[str, str]:
 
 @lru_cache(maxsize=1 << 15)
 def says(word: str) -> Literal["name", "word", "nothing"]:
-    """Whether a word names something (a Chinese noun), says something (a verb), or nothing (两个, 以及).
+    """Classify a word: ``name`` (a Chinese noun), ``word`` (a verb, an adjective) or ``nothing`` (两个, 以及).
 
-    Latin words are known by a long list of common ones (first, back, take) alone.
+    Latin words are names unless they are on a long list of common words (first, back, take).
 
     >>> [says(word) for word in ("太空", "回到", "两个", "space", "first")]
     ['name', 'word', 'nothing', 'name', 'word']
@@ -104,7 +104,7 @@ def _common() -> frozenset[str]:
 
 
 def keywords(weights: np.ndarray, stems: Sequence[str], forms: Mapping[str, str]) -> list[str]:
-    """Up to ``MAX_KEYWORDS`` readable words of one topic, strongest first; none that only repeats part of another."""
+    """Return up to ``MAX_KEYWORDS`` readable words of a topic, strongest first; skip words that repeat part of another."""
     shown: list[str] = []
     for column in np.argsort(-weights, kind="stable")[: 10 * MAX_KEYWORDS]:
         word = forms.get(stems[column], stems[column])
@@ -120,14 +120,14 @@ def _says_something(word: str) -> bool:
 
 
 def _repeats(word: str, other: str) -> bool:
-    """上市公司 beside 公司; sci-fi beside sci."""
+    """Whether one word is part of the other, like 公司 of 上市公司, or sci of sci-fi."""
     if word > "\u2e7f" or other > "\u2e7f":
         return word in other or other in word
     return word in other.split("-") or other in word.split("-")
 
 
 def label(words: Sequence[str], taken: Collection[str], number: int) -> str:
-    """The first keywords, names before other words; one more, or the topic's number, where another topic has the same.
+    """Join the first keywords into a label, names first; add words, or the topic's number, if the label is taken.
 
     >>> label(["space", "nasa", "mars", "moon"], {"space · nasa · mars"}, 7)
     'space · nasa · mars · moon'
@@ -147,15 +147,15 @@ def label(words: Sequence[str], taken: Collection[str], number: int) -> str:
 
 
 def _joined(words: Sequence[str]) -> str:
-    kept: list[str] = []
+    fitting: list[str] = []
     for word in words:
-        if len(" · ".join([*kept, word])) <= MAX_LABEL_LENGTH:
-            kept.append(word)
-    return " · ".join(kept)
+        if len(" · ".join([*fitting, word])) <= MAX_LABEL_LENGTH:
+            fitting.append(word)
+    return " · ".join(fitting)
 
 
 def fragments(texts: Iterable[Sequence[Term]]) -> set[str]:
-    """Stems that nearly always stand inside a longer word of the same text, as 巴马 in 奥巴马: made for matching.
+    """Return stems that are nearly always part of a longer word of the same text, like 巴马 of 奥巴马: unfit as keywords.
 
     >>> sorted(fragments([[Term(w, w) for w in ("奥巴", "巴马", "奥巴马", "总统")]] * 3))
     ['奥巴', '巴马']
@@ -170,5 +170,5 @@ def fragments(texts: Iterable[Sequence[Term]]) -> set[str]:
         parts = {part for word in words.values() if "-" in word for part in word.split("-")}
         for stem, word in words.items():
             seen[stem] += 1
-            inside[stem] += word in parts or (word > "\u2e7f" and any(word != one and word in one for one in han))
+            inside[stem] += word in parts or (word > "\u2e7f" and any(word != other and word in other for other in han))
     return {stem for stem, count in seen.items() if inside[stem] > 0.8 * count}

@@ -1,4 +1,4 @@
-"""Gives every item the topic it is nearest to, and completes a fit: sizes and labels."""
+"""Assigns every item to its topic, and completes a fit with sizes and labels."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["CLUSTERED_LEGS", "finish", "lately_edited", "mark", "mend_labels"]
 log = logging.getLogger("llmrec.worker")
 
 CLUSTERED_LEGS = (DENSE, TFIDF)
-"""What items are clustered and marked by."""
+"""Vectors by which items are clustered and assigned to topics."""
 MARKING_SECONDS = 60.0
-"""Marking per message: other messages wait for it where one worker serves every queue."""
+"""Seconds of marking per message: other messages wait for it where one worker serves every queue."""
 MAX_LABEL_AGE = 300.0
-"""Seconds for which a worker may remember a label that was changed since."""
+"""Seconds during which a worker may still cache a label that has been edited."""
 
 
 def mark(lease: Lease, space: SpaceStore, run: Run) -> bool:
-    """Give every item its topic, as long as its text is the one that was read; False if there was no time for all."""
+    """Assign every item whose text is unchanged to its topic; returns False if time ran out before all were done."""
     end = time.monotonic() + MARKING_SECONDS
     done, total = 0, space.items.count(unmarked(run))
     for page in space.items.pages(unmarked(run), [Key.TENANT, Key.SRC_HASH], CLUSTERED_LEGS):
@@ -47,7 +47,7 @@ def mark(lease: Lease, space: SpaceStore, run: Run) -> bool:
 
 
 def _marks(space: SpaceStore, page: Sequence[Point]) -> list[Any]:
-    """Operations that give these items their topics; items with the same topics share one."""
+    """Return the operations that assign these items to topics; items with the same topics share one operation."""
     topics = assign.load(space)  # page by page: a label may have changed
     owners = [point.get(Key.TENANT, "") for point in page]
     dense, words = [point.dense(DENSE) for point in page], [point.sparse(TFIDF) for point in page]
@@ -62,7 +62,7 @@ def _marks(space: SpaceStore, page: Sequence[Point]) -> list[Any]:
 
 
 def finish(space: SpaceStore, run: Run) -> None:
-    """Delete the topics of other fits, write sizes and labels, and note that the fit is complete."""
+    """Delete the topics of other fits, write sizes and labels, and record that the fit is complete."""
     check(space, run)
     space.topics.delete(conditions.none_of(conditions.equals(Key.FIT, run.run)))
     for tenant in space.topics.facet(Key.TENANT, limit=MAX_FACET):
@@ -75,7 +75,7 @@ def finish(space: SpaceStore, run: Run) -> None:
 
 
 def _write_sizes(space: SpaceStore, run: Run, tenant: str) -> None:
-    """Write how many items each topic has; topics of a fit that was begun since are left alone."""
+    """Write the number of items of each topic; leave the topics of a newer fit alone."""
     mine = conditions.where(conditions.equals(Key.TENANT, tenant))
     sizes = space.items.facet(Key.TOPIC_IDS, mine, limit=MAX_FACET, exact=True)
     for page in space.topics.pages(mine, [Key.TOPIC_ID]):
@@ -87,7 +87,7 @@ def _write_sizes(space: SpaceStore, run: Run, tenant: str) -> None:
 
 
 def mend_labels(space: SpaceStore) -> None:
-    """Give items the label their topic has: a worker may have remembered another while an admin changed it."""
+    """Write the labels of edited topics to their items: a worker may have used a cached label after the edit."""
     edited = conditions.where(conditions.equals(Key.LABEL_BY, "admin"))
     for page in space.topics.pages(edited, [Key.TOPIC_ID, Key.LABEL]):
         for point in page:
@@ -98,6 +98,6 @@ def mend_labels(space: SpaceStore) -> None:
 
 
 def lately_edited(space: SpaceStore) -> bool:
-    """Whether a worker may still remember a label that was changed."""
+    """Whether a label was edited so recently that a worker may still cache the old one."""
     stamp = space.items.metadata().get(TOPICS_EDITED) or {}
     return str(stamp.get("at") or "") > iso(datetime.now(UTC) - timedelta(seconds=MAX_LABEL_AGE))

@@ -1,8 +1,8 @@
-"""Names for topics from a language model; without one, keywords are the names.
+"""Names topics with a language model; without a model, topics are named by their keywords.
 
-Any OpenAI-compatible endpoint serves: ``LLMREC_LLM_URL`` (ending in ``/v1``), ``LLMREC_LLM_MODEL``, ``LLMREC_LLM_KEY``.
-Strangers write titles and may address the model in them. So the model can only name: it has no tools, sees the texts of
-one topic of one tenant, and its answer is cut to one short plain line or dropped.
+Any OpenAI-compatible endpoint works: ``LLMREC_LLM_URL`` (ending in ``/v1``), ``LLMREC_LLM_MODEL``, ``LLMREC_LLM_KEY``.
+Titles come from strangers and may contain instructions to the model. So the model can only name: it has no tools, sees
+the texts of one topic of one tenant, and its answer is used only if it is one short plain line.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ log = logging.getLogger("llmrec.worker")
 
 
 MAX_TOPIC_SECONDS = 30.0
-"""Seconds for one topic: from the look-up of the host to the last byte of the answer."""
+"""Seconds per topic, from the DNS lookup to the last byte of the answer."""
 
 
 MIN_TOPIC_SECONDS = 0.25
-"""Seconds that a topic gets even if the time for all topics is almost over."""
+"""Seconds that a topic gets even if the time for all topics is nearly used up."""
 
 
 MAX_NAMING_SECONDS = 120.0
-"""Seconds for all topics; the rest keep their keywords as names."""
+"""Seconds for all topics together; topics not reached in time are named by their keywords."""
 
 
 MAX_ANSWER = 65_536
-"""Bytes of an answer; a longer one is dropped."""
+"""Bytes of an answer; a longer answer is discarded."""
 
 
 MAX_SENT_TITLE = 120
-"""Characters of an example title that are sent."""
+"""Characters of an example title that are sent to the model."""
 
 
 SYSTEM_PROMPT = (
@@ -57,19 +57,19 @@ SYSTEM_PROMPT = (
 
 
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError, IndexError, TypeError, RecursionError)
-"""Whatever an endpoint that is away, slow or not what it should be can cause."""
+"""Errors that an endpoint can cause that is away, slow or broken."""
 
 
 def named(topics: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[str]:
-    """A name for each (keywords, example titles), in the language of the titles; "" where the model gave none.
+    """Return a name for each (keywords, example titles), in the language of the titles; "" for topics without one.
 
-    The first failure ends the requests: a model that does not answer must not hold up a fit.
+    The first failure ends the requests: a model that does not answer must not delay a fit.
     """
     settings = Settings()
     if not settings.llm_url or not settings.llm_model or not topics:
         return [""] * len(topics)
     if urlsplit(settings.llm_url).scheme not in {"http", "https"}:
-        log.warning("LLMREC_LLM_URL must begin with http:// or https://; topics are named by keywords")
+        log.warning("LLMREC_LLM_URL must start with http:// or https://; topics are named by their keywords")
         return [""] * len(topics)
     names: list[str] = []
     end = time.monotonic() + MAX_NAMING_SECONDS
@@ -78,13 +78,13 @@ def named(topics: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[str]:
         try:
             names.append(_plain(_ask(settings, words, titles, seconds)))
         except FAILURES as error:
-            log.warning("the language model does not answer (%s); topics are named by keywords", type(error).__name__)
+            log.warning("the language model failed (%s); topics are named by their keywords", type(error).__name__)
             break
     return names + [""] * (len(topics) - len(names))
 
 
 def _ask(settings: Settings, words: Sequence[str], titles: Sequence[str], seconds: float) -> str:
-    """The model's answer on one topic. Raises one of ``FAILURES``."""
+    """Ask the model for the name of one topic. Raises one of ``FAILURES``."""
     shown = {"keywords": list(words), "titles": [title[:MAX_SENT_TITLE] for title in titles]}
     messages = [
         {"role": "system", "content": SYSTEM_PROMPT},
@@ -99,10 +99,11 @@ def _ask(settings: Settings, words: Sequence[str], titles: Sequence[str], second
 
 
 async def _exchange(url: str, body: dict[str, Any], headers: dict[str, str], seconds: float) -> bytes:
-    """The body of the answer, at most ``MAX_ANSWER`` bytes, within a deadline over the whole exchange.
+    """Return the body of the answer, at most ``MAX_ANSWER`` bytes, within a deadline for the whole exchange.
 
-    A timeout of httpx covers one read, so a server that drips could hold on for ever; a deadline of asyncio covers all.
-    A redirect is an error, and no proxy of the environment is used: both would hand the key to somebody else.
+    httpx's timeouts apply to single reads, so a server that sends byte by byte could stall forever; asyncio's deadline
+    covers the whole exchange. Redirects are errors and proxies of the environment are ignored, since either could pass the
+    key to somebody else.
     """
     data = b""
     client = httpx.AsyncClient(timeout=None, trust_env=False, headers={**headers, "Accept-Encoding": "identity"})
@@ -116,7 +117,7 @@ async def _exchange(url: str, body: dict[str, Any], headers: dict[str, str], sec
 
 
 def _plain(answer: str) -> str:
-    """The answer as one short plain line, or "": people see it in a terminal and in the Web UI."""
+    """Return the answer as one short plain line, safe to show in a terminal or the Web UI; "" if it is not usable."""
     answer = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL)
     spaced = "".join(" " if c.isspace() else c for c in answer)
     name = " ".join("".join(c for c in spaced if unicodedata.category(c)[0] != "C").split()).strip("\"'“”「」《》*.。 ")

@@ -1,7 +1,7 @@
-"""How far the fit of topics of a version is: the record in the metadata of its items collection.
+"""The record of a version's last fit of topics, stored in the metadata of its items collection.
 
-A fit has a name of its own. Who begins another one writes that name over it, so the latest fit wins, and the one before
-stops at its next step. Every topic and every item carries the name of its fit, so whatever was missed shows.
+Every fit has a unique name. A new fit overwrites the name in the record, so the latest fit wins, and an earlier one stops
+at its next step. Every topic and item carries the name of its fit, so incomplete work is visible.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = [
 ]  # fmt: skip
 
 ITEMS_GROWTH = 1.5
-"""Topics are fitted again when there are this many times the items they were fitted on."""
+"""Topics are fitted again when the number of items has grown by this factor."""
 TENANTS_GROWTH = 1.1
-"""The same for tenants with enough items; a new tenant has no topics."""
+"""The same for tenants with enough items, since a new tenant has no topics."""
 MAX_FACET = 10_000
 """Limit on tenants, and on topics, of a space."""
 
 
 class Superseded(Exception):
-    """Another fit of this version was begun: stop."""
+    """Another fit of this version has begun: stop."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,23 @@ class Run:
     stage: str = ""
     """fitting, marking or done."""
     topics: int | None = None
-    """Number of topics that was asked for."""
+    """Requested number of topics, if it is fixed."""
     done: str = ""
-    """Name of the last fit that was completed."""
+    """Name of the last completed fit."""
     of: str = ""
-    """Of a version that is not live: the fit of the live one whose ids and labels it took over."""
+    """For a version that is not live: the fit of the live version whose ids and labels it took over."""
     last: int = 0
-    """Highest number given to a topic."""
+    """Highest number used as a topic id."""
     items: int = 0
-    """Items when it was completed."""
+    """Number of items at its completion."""
     tenants: int = 0
-    """Tenants with enough items."""
+    """Number of tenants with enough items."""
     made: int = 0
-    """Topics it wrote."""
+    """Number of topics that it wrote."""
 
 
 def read(space: SpaceStore) -> Run:
-    """The record of a version."""
+    """Read the record of a version."""
     stored = assign.read_fit(space)
     return Run(**{name: stored[name] for name in Run.__dataclass_fields__ if name in stored})
 
@@ -72,39 +72,39 @@ def write(space: SpaceStore, run: Run) -> Run:
 
 
 def check(space: SpaceStore, run: Run) -> None:
-    """Raises :class:`Superseded` if another fit was begun since."""
+    """Raise :class:`Superseded` if another fit has begun since."""
     if read(space).run != run.run:
         raise Superseded
 
 
 def begin(space: SpaceStore, topics: int | None) -> Run:
-    """Begin a fit; from now on it is the one that counts."""
+    """Begin a fit, which supersedes any other."""
     return write(space, replace(read(space), run=uuid.uuid4().hex[:12], stage="fitting", topics=topics))
 
 
 def unfinished(space: SpaceStore) -> bool:
-    """Whether the last fit that was completed has left something out: items without its mark, topics that are not its own."""
+    """Whether the last completed fit left gaps: items without its mark, or topics that are not its own."""
     run = read(space)
     return run.stage == "done" and (not is_sound(space, run) or space.items.count(unmarked(run)) > 0)
 
 
 def interrupted(space: SpaceStore) -> bool:
-    """Whether a fit was begun and not completed.
+    """Whether a fit has begun and not been completed.
 
-    While a job is under way that says nothing. After one that is done, a slower worker whose job had been cancelled began
-    another fit before it noticed. After one that failed or was cancelled, it is to stay so.
+    This is normal while a job runs. After a completed job, it means that a slow worker began another fit before noticing
+    that its own job had been cancelled. After a failed or cancelled job, it is left as it is.
     """
     return read(space).stage in {"fitting", "marking"}
 
 
 def is_sound(space: SpaceStore, run: Run) -> bool:
-    """Whether the topics that exist are those of the fit: a slower one may have written since."""
+    """Whether the existing topics are those of the fit; a slower fit may have written since."""
     own = space.topics.count(conditions.where(conditions.equals(Key.FIT, run.run)))
     return own == run.made and (run.stage == "marking" or own == space.topics.count())
 
 
 def outdated(space: SpaceStore, live: SpaceStore) -> bool:
-    """Whether a version lacks what the last fit gave the ``live`` one."""
+    """Whether a version lacks the topics of the last fit of the ``live`` version."""
     run, wanted = read(space), read(live)
     if space.space == live.space or not wanted.done:
         return False
@@ -112,7 +112,7 @@ def outdated(space: SpaceStore, live: SpaceStore) -> bool:
 
 
 def due(space: SpaceStore) -> bool:
-    """Whether the catalogue has outgrown topics that somebody once asked for; not in the middle of a load."""
+    """Whether the catalogue has outgrown its topics; False without topics, and during a load."""
     run = read(space)
     if run.stage != "done":
         return False
@@ -124,12 +124,12 @@ def due(space: SpaceStore) -> bool:
 
 
 def tenants(space: SpaceStore) -> list[str]:
-    """Tenants with enough items."""
+    """Return the tenants with enough items for topics."""
     return [
         tenant for tenant, items in space.items.facet(Key.TENANT, limit=MAX_FACET).items() if items >= MIN_TOPIC_ITEMS
     ]
 
 
 def unmarked(run: Run) -> models.Filter:
-    """Encoded items whose topic is of another fit."""
+    """Match encoded items that the fit has not marked."""
     return models.Filter(must=[conditions.equals(Key.STALE, False)], must_not=[conditions.equals(Key.FIT, run.run)])

@@ -19,15 +19,15 @@ from .marking import CLUSTERED_LEGS
 __all__ = ["read_sample"]
 
 MAX_SAMPLE = 20_000
-"""Items clustered per tenant; all others follow by the rule of :mod:`workers.items.topic_rule`."""
+"""Items clustered per tenant; all others are assigned by the rule of :mod:`workers.items.topic_rule`."""
 MAX_ITEM_TERMS = 300
 """Words read of one item."""
 
 
 def read_sample(version: SpaceStore, live: SpaceStore, tenant: str) -> Sample:
-    """A sample of a tenant's items, with the topics they had in the ``live`` version.
+    """Read a sample of a tenant's items, with the topics they have in the ``live`` version.
 
-    Point ids are digests, so the first ones are a random choice.
+    Point ids are digests, so the first points are a random sample.
     """
     stemmer = version.config().stemmer
     sample = Sample([], [], [], [], [], tenant)
@@ -55,5 +55,5 @@ def _twins(live: SpaceStore, page: Sequence[Point]) -> list[Point]:
 
 
 def _topics_of(points: Sequence[Point]) -> dict[str, str]:
-    """Point id → its topic, where it has one."""
+    """Return point id → topic id, for points with a topic."""
     return {point.id: topics[0] for point in points if (topics := point.get(Key.TOPIC_IDS))}

@@ -28,14 +28,14 @@ TOPICS_PER_WRITE = 50
 
 
 def write_topics(version: SpaceStore, live: SpaceStore, run: Run, tenant: str, fitted: Sequence[Fitted]) -> None:
-    """Write the topics of a tenant. The label of an existing topic is left alone: somebody may be editing it."""
+    """Write the topics of a tenant. Leave the labels of existing topics alone: an admin may be editing them."""
     existing = _by_id(version, tenant)
     named = existing if version.space == live.space else _by_id(live, tenant)
     for batch in batches([topic for topic in fitted if topic.topic.id not in existing], TOPICS_PER_WRITE):
         version.topics.upsert([_new(_named(topic, named), run) for topic in batch])
     same = [topic for topic in fitted if topic.topic.id in existing]
     for batch in batches(same, TOPICS_PER_WRITE):
-        vectors = {_point(topic): found for topic in batch if (found := _vectors(topic.topic))}
+        vectors = {_point(topic): named_vectors for topic in batch if (named_vectors := _vectors(topic.topic))}
         then = [(_payload(topic, run), conditions.only(_point(topic))) for topic in batch]
         version.topics.write_existing(vectors, then=then)
     blind = [
@@ -56,7 +56,7 @@ def _new(fitted: Fitted, run: Run) -> models.PointStruct:
 
 
 def _named(fitted: Fitted, named: Mapping[str, TopicPoint]) -> Fitted:
-    """With the label that the same topic has in the live version."""
+    """Give a topic the label that it has in the live version."""
     twin = named.get(fitted.topic.id)
     if twin is None:
         return fitted

@@ -1,4 +1,4 @@
-"""A user's events → the user's vectors and payload. Sends no requests."""
+"""Derives a user's vectors and payload from their events. Sends no requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Derived", "Sources", "derive", "made_with"]
 
 @dataclass(frozen=True)
 class Sources:
-    """What the users of one message are derived from, beside their events."""
+    """Everything besides their events that the users of one message are derived from."""
 
     config: SpaceConfig
     library: Library
@@ -39,35 +39,35 @@ class Sources:
 
 @dataclass(frozen=True)
 class Derived:
-    """What a user point is to hold."""
+    """The vectors and payload to store for a user."""
 
     vectors: dict[str, Any]
     payload: dict[str, Any]
 
     @property
     def waiting(self) -> list[str]:
-        """Ids of items that had no vectors: the user is refreshed when they get some."""
+        """Ids of items without vectors; the user is refreshed once they are encoded."""
         ids: list[str] = self.payload[Key.WAITING]
         return ids
 
 
 def made_with(config: SpaceConfig, fit: str) -> str:
-    """What a user's vectors and interests depend on beside the model: settings, and the fit of topics."""
+    """Return a stamp of the settings and the fit of topics on which a user's vectors and interests depend."""
     return f"{config.folding} {fit}".rstrip()
 
 
 def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources) -> Derived:
-    """Vectors and payload of a user from its ``events``, newest first; ``n_events`` counts also those not read."""
+    """Derive the vectors and payload of a user from ``events``, newest first; ``n_events`` also counts those not read."""
     config, library = sources.config, sources.library
     used = events[: config.history]
     past = [_past(event, library, config) for event in used]
     profile = fold(past, config, sources.vocabulary, sources.tower)
     acts = _acts(used, past, sources)
     topics = sources.topics.by_id(user.get(Key.TENANT, ""))
-    cares = interests.interests_of(acts, config, topics)
-    rows = interests.rows_of(cares, acts, config, topics)
+    strongest = interests.interests_of(acts, config, topics)
+    rows = interests.rows_of(strongest, acts, config, topics)
     payload = {
-        Key.INTERESTS: readable_interests(cares, used, library),
+        Key.INTERESTS: readable_interests(strongest, used, library),
         Key.RECENT: recent_events(events, library),
         Key.TERMS: profile.terms,
         Key.N_EVENTS: n_events,
@@ -81,13 +81,13 @@ def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources
 
 
 def _done(sources: Sources) -> dict[str, Any]:
-    """Payload values that end the work on a user, and say which model, settings and topics it was done with."""
+    """Return the payload values that complete a refresh and record the model, settings and topics it used."""
     folding = made_with(sources.config, sources.topics.done)
     return {Key.STALE: False, Key.ATTEMPTS: 0, Key.MODEL: sources.config.encoder_id, Key.FOLDING: folding}
 
 
 def _past(event: Point, library: Library, config: SpaceConfig) -> Past:
-    """The event as :func:`fold` sees it."""
+    """Return the event in the form that :func:`fold` takes."""
     item = event.get(Key.ITEM_ID)
     about = [point for point in (library.item(event), library.text(event)) if point is not None]
     rows = [row for point in about if (row := point.dense(DENSE)) is not None]
@@ -103,17 +103,17 @@ def _past(event: Point, library: Library, config: SpaceConfig) -> Past:
 
 
 def _acts(events: Sequence[Point], past: Sequence[Past], sources: Sources) -> list[Act]:
-    """The events as interests see them."""
+    """Return the events in the form that interests are computed from; empty without topics."""
     if not sources.topics.fit:
         return []
     return [
-        Act(said.ts, said.weight, _topic(event, sources), event.get(Key.ITEM_ID), event.get(Key.SESSION), said.dense)
-        for event, said in zip(events, past, strict=True)
+        Act(entry.ts, entry.weight, _topic(event, sources), event.get(Key.ITEM_ID), event.get(Key.SESSION), entry.dense)
+        for event, entry in zip(events, past, strict=True)
     ]
 
 
 def _topic(event: Point, sources: Sources) -> str | None:
-    """Topic of the item; else the one that a free text belongs to."""
+    """Return the topic of the event's item, or else the topic that its text is assigned to."""
     item, text = sources.library.item(event), sources.library.text(event)
     topics = item.get(Key.TOPIC_IDS) if item else None
     if topics:
@@ -126,8 +126,8 @@ def _topic(event: Point, sources: Sources) -> str | None:
 
 
 def _last_taken(events: Sequence[Point], past: Sequence[Past], library: Library) -> str | None:
-    """The item last taken that is in the catalogue: a list cannot hold another."""
-    taken = (event for event, said in zip(events, past, strict=True) if said.weight > 0 and library.item(event))
+    """Return the item last taken that is in the catalogue, since only such an item can seed a list."""
+    taken = (event for event, entry in zip(events, past, strict=True) if entry.weight > 0 and library.item(event))
     return next((event.payload[Key.ITEM_ID] for event in taken), None)
 
 

@@ -1,4 +1,4 @@
-"""The events of one user: read, counted, and marked as folded."""
+"""Reads and counts the events of one user, and marks them as folded."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from ..storage.store import SpaceStore
 __all__ = ["MAX_EVENTS_READ", "count_events", "mark_folded", "moment", "read_events"]
 
 MAX_EVENTS_READ = 1_000
-"""Most recent events of a user that are read: the limit of what a list can exclude as seen."""
+"""Most recent events of a user that are read; limits what a list can exclude as seen."""
 
 
 def moment(event: Point) -> float:
-    """When it happened, in Unix seconds."""
+    """Return the time of an event in Unix seconds."""
     return timestamp(event.payload[Key.TS])
 
 
 def read_events(space: SpaceStore, user: Point) -> list[Point]:
-    """The ``MAX_EVENTS_READ`` most recent events of a user, newest first."""
+    """Read the ``MAX_EVENTS_READ`` most recent events of a user, newest first."""
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
     events, _ = space.events.scroll(conditions.where(*_of(user)), order_by=newest, limit=MAX_EVENTS_READ)
     return sorted(events, key=lambda event: (moment(event), event.id), reverse=True)
 
 
 def count_events(space: SpaceStore, user: Point, read: Sequence[Point]) -> int:
-    """How many events a user has; ``read`` are the most recent of them."""
+    """Count the events of a user; ``read`` are the most recent of them."""
     return len(read) if len(read) < MAX_EVENTS_READ else space.events.count(conditions.where(*_of(user)))
 
 
 def mark_folded(space: SpaceStore, user: Point, events: Sequence[Point]) -> None:
-    """Mark the events that were read, and all that are no newer than the oldest of them, which are never read."""
+    """Mark as folded the ``events`` that were read, and all events that are too old to be read."""
     unmarked = [event.id for event in events if not event.get(Key.FOLDED)]
     which = [conditions.only(*batch) for batch in batches(unmarked, 500)]
     if len(events) == MAX_EVENTS_READ:
@@ -49,7 +49,7 @@ def mark_folded(space: SpaceStore, user: Point, events: Sequence[Point]) -> None
 
 
 def _of(user: Point) -> list[models.FieldCondition]:
-    """Conditions on the events of a user."""
+    """Return the conditions that match the events of a user."""
     return [
         conditions.equals(Key.USER_ID, user.payload[Key.USER_ID]),
         conditions.equals(Key.TENANT, user.get(Key.TENANT, "")),

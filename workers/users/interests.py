@@ -1,9 +1,9 @@
-"""A user's events → interests: topics with a weight, a trend and the items that are evidence for them. Pure.
+"""Derives a user's interests from their events: topics with a weight, a trend and items as evidence. Pure.
 
-Every event speaks for its topic. Long-term, an event of age *a* days, *k* steps back, counts
-``w · 0.98^k · 0.5^(a / half-life)``. The current session is what lies within half an hour of its neighbour, or carries the
-newest event's session id. Its share of the attention grows with what happened in it, ``0.6 · m / (m + 1)`` for a session of
-weight *m*: one click changes little, three lead over a month of something else.
+Every event is evidence for its topic. In the long-term share, an event of age *a* days, *k* steps back, counts
+``w · 0.98^k · 0.5^(a / half-life)``. The current session consists of the newest events with the same session id, or with at
+most half an hour between neighbours. Its share of the attention grows with its total weight *m*, as ``0.6 · m / (m + 1)``:
+one click changes little, three outweigh a month of something else.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ SESSION_GAP = 1_800.0
 MAX_SESSION_SHARE = 0.6
 """Share of the attention that the current session approaches."""
 STEP_DECAY = 0.98
-"""Factor per step back."""
+"""Decay factor per step back."""
 RECENT_STEPS, RECENT_HALF_LIVES = 5, 4
-"""How many times faster the steps and the half-life decay in what counts as recent."""
+"""How many times faster the recent share decays, per step and per half-life, than the long-term share."""
 MAX_INTERESTS = 8
 MIN_SHARE = 0.03
-"""Share of the attention below which a topic is no interest."""
+"""Share of the attention below which a topic does not count as an interest."""
 MAX_EVIDENCE = 5
 """Items shown per interest."""
 RISING, FADING = 1.3, 0.7
-"""Recent share as a multiple of the long-term share."""
+"""Ratio of the recent to the long-term share above which an interest rises, and below which it fades."""
 
 
 @dataclass(frozen=True)
 class Act:
-    """One event as interests see it."""
+    """An event in the form that interests are computed from."""
 
     ts: float
     """Unix seconds."""
@@ -56,7 +56,7 @@ class Act:
 
 
 def _session(acts: Sequence[Act]) -> int:
-    """Number of acts in the current session, the newest ones."""
+    """Return the number of the newest acts that form the current session."""
     count = 1
     while count < len(acts):
         newer, older = acts[count - 1], acts[count]
@@ -68,7 +68,7 @@ def _session(acts: Sequence[Act]) -> int:
 
 
 def _by_topic(acts: Sequence[Act], weights: np.ndarray) -> dict[str, float]:
-    """Share per topic; dislikes subtract from their topic, down to nothing."""
+    """Return the share of each topic; dislikes subtract from their topic, down to zero."""
     total: dict[str, float] = {}
     for act, weight in zip(acts, weights.tolist(), strict=True):
         if act.topic is not None:
@@ -84,7 +84,7 @@ def _decayed(acts: Sequence[Act], half_life: float, step: float) -> np.ndarray:
 
 
 def shares(acts: Sequence[Act], config: SpaceConfig) -> dict[str, float]:
-    """Attention per topic, adding up to 1; ``acts`` are newest first."""
+    """Return the share of attention per topic, adding up to 1; ``acts`` are newest first."""
     if not acts:
         return {}
     long = _by_topic(acts, _decayed(acts, config.half_life_days, STEP_DECAY))
@@ -105,7 +105,7 @@ def _trend(recent: float, long: float) -> Literal["rising", "steady", "fading"]:
 
 
 def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]) -> list[Interest]:
-    """The strongest interests, at most ``MAX_INTERESTS``, their weights adding up to 1; ``acts`` are newest first."""
+    """Return the strongest interests, at most ``MAX_INTERESTS``, with weights adding up to 1; ``acts`` are newest first."""
     weights = {topic: share for topic, share in shares(acts, config).items() if topic in topics and share >= MIN_SHARE}
     strongest = sorted(weights, key=lambda topic: (-weights[topic], topic))[:MAX_INTERESTS]
     whole = sum(weights[topic] for topic in strongest)
@@ -127,7 +127,7 @@ def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, 
 
 
 def _evidence(topic: str, acts: Sequence[Act], weights: np.ndarray) -> list[str]:
-    """Items that speak for a topic, strongest first."""
+    """Return the items that are evidence for a topic, strongest first."""
     total: dict[str, float] = {}
     for act, weight in zip(acts, weights.tolist(), strict=True):
         if act.topic == topic and act.item is not None:
@@ -139,9 +139,10 @@ def _evidence(topic: str, acts: Sequence[Act], weights: np.ndarray) -> list[str]
 def rows_of(
     interests: Sequence[Interest], acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]
 ) -> list[list[float]] | None:
-    """One unit vector per interest: the decayed mean of its events, else the centroid of its topic.
+    """Return a unit vector per interest: the decayed mean of its events, or else the centroid of its topic.
 
-    None without interests, or where an interest has neither: the vector of a user holds a row for each or none at all.
+    Returns None without interests, or if an interest has neither: the multivector of a user has a row for every interest,
+    or does not exist.
     """
     weights = _decayed(acts, config.half_life_days, STEP_DECAY).tolist()
     rows: list[list[float]] = []

@@ -1,4 +1,4 @@
-"""The items and texts that events are about, each read once per message."""
+"""Reads the items and texts that events are about, each once per message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POINTS_PER_READ = 256
 
 
 class Library:
-    """Points of a space's items and texts with their vectors, titles, words and topics."""
+    """Item and text points of a space with their vectors, titles, words and topics."""
 
     def __init__(self, space: SpaceStore, config: SpaceConfig) -> None:
         self._space, self._config = space, config
@@ -28,7 +28,7 @@ class Library:
         self._texts: dict[str, Point] = {}
 
     def load(self, events: Sequence[Point]) -> None:
-        """Read what these events are about. Texts that have no vector yet are encoded on the way."""
+        """Read the items and texts of these events. Texts without a vector are encoded first."""
         items = dict.fromkeys(item_point(event) for event in events if event.get(Key.ITEM_ID))
         self._items |= _read(self._space.items, [point for point in items if point not in self._items])
         texts = [event.id for event in events if event.get(Key.TEXT)]
@@ -37,16 +37,16 @@ class Library:
         self._texts |= _read(self._space.texts, texts)
 
     def item(self, event: Point) -> Point | None:
-        """The item of an event; None if it has none, or the item is not in the catalogue."""
+        """Return the item of an event; None if it has none, or the item is not in the catalogue."""
         return self._items.get(item_point(event)) if event.get(Key.ITEM_ID) else None
 
     def title(self, event: Point) -> str:
-        """Title of the item of an event; empty if there is none."""
+        """Return the title of an event's item; empty without one."""
         item = self.item(event)
         return str(item.get(Key.TITLE, "")) if item else ""
 
     def text(self, event: Point) -> Point | None:
-        """The text of an event; None if it has none."""
+        """Return the text point of an event; None if it has none."""
         return self._texts.get(event.id)
 
 

@@ -1,4 +1,4 @@
-"""What a person reads on a user's point: the last events, and interests with the titles of their evidence."""
+"""The readable part of a user's payload: the last events, and interests with the titles of their evidence."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["MAX_RECENT", "readable_interests", "recent_events"]
 MAX_RECENT = 10
 """Events shown."""
 MAX_SHOWN_LENGTH = 120
-"""Characters shown of a text or title."""
+"""Characters of a text or title that are shown."""
 
 
 def recent_events(events: Sequence[Point], library: Library) -> list[dict[str, Any]]:
-    """The newest of ``events``, newest first: ``ts``, ``type``, and what there is of ``item``, ``title``, ``value`` and ``text``."""
+    """Return the newest of ``events``, newest first, with ``ts``, ``type`` and, if present, ``item``, ``title``, ``value``, ``text``."""
     return [_shown(event, library) for event in events[:MAX_RECENT]]
 
 
@@ -40,7 +40,7 @@ def _shown(event: Point, library: Library) -> dict[str, Any]:
 def readable_interests(
     interests: Sequence[Interest], events: Sequence[Point], library: Library
 ) -> list[dict[str, Any]]:
-    """Interests as they are stored; ``events`` are those they were derived from."""
+    """Return interests in the form in which they are stored; ``events`` are those they were derived from."""
     titles = {event.payload[Key.ITEM_ID]: short(library.title(event)) for event in events if event.get(Key.ITEM_ID)}
     return [
         stored_interest(interest.model_copy(update={"titles": {item: titles[item] for item in interest.items}}))
@@ -49,7 +49,7 @@ def readable_interests(
 
 
 def short(text: str) -> str:
-    """The text on one line of at most ``MAX_SHOWN_LENGTH`` characters.
+    """Shorten a text to one line of at most ``MAX_SHOWN_LENGTH`` characters.
 
     >>> short("  a\\nb ")
     'a b'

@@ -1,4 +1,4 @@
-"""Stale users → vectors and payload, folded from their events and written only if no event came in between."""
+"""Refreshes stale users: folds their events into vectors and payload, and writes them only if no event came in between."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = ["refresh"]
 
 
 def refresh(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> list[str]:
-    """Fold the events of these users into their vectors; returns the ids to be tried again.
+    """Fold the events of these users into their vectors; returns the ids to retry.
 
-    The revision is read before the events and guards the write: if an event arrives in between, this write is dropped,
-    and the refresh that the event asked for does the work.
+    The revision is read before the events and guards the write: if an event arrives in between, this write has no effect,
+    and the refresh that the event announced does the work.
     """
     stale = [user for user in space.users.retrieve(ids) if user.get(Key.STALE)]
     if not stale:
@@ -49,16 +49,16 @@ class _Refresh:
     space: SpaceStore
     sources: Sources
     late: list[str] = field(default_factory=list)
-    """Users for whom an item arrived while they were refreshed."""
+    """Ids of users for whom an awaited item was encoded during the refresh."""
 
     def run(self, users: Sequence[Point]) -> None:
-        """Refresh them one by one."""
+        """Refresh the users one by one."""
         for user in users:
             self._refresh(user)
 
     def _refresh(self, user: Point) -> None:
         events = read_events(self.space, user)
-        if not events and not _steers(user):  # everything it did was deleted
+        if not events and not _steers(user):  # all its events were deleted
             self.space.users.delete(_unchanged(user))
             return
         self.sources.library.load(events[: max(self.sources.config.history, MAX_RECENT)])
@@ -81,7 +81,7 @@ class _Refresh:
         self.space.users.write_existing(vectors, guard, then=[(derived.payload, guard)])
 
     def _arrived(self, user: Point, waiting: Sequence[str]) -> bool:
-        """Whether an item got its vectors after it was read and before anybody could know who waits for it."""
+        """Whether an awaited item was encoded after it was read and before the user was stored as waiting for it."""
         points = [point_id("item", item, user.get(Key.TENANT) or None) for item in waiting]
         if not any(item.get(Key.LEGS) for item in self.space.items.retrieve(points, [Key.LEGS])):
             return False
@@ -90,10 +90,10 @@ class _Refresh:
 
 
 def _steers(user: Point) -> bool:
-    """Whether the user has set weights of topics."""
+    """Whether the user has set topic weights."""
     return any(weight != 1 for weight in user.get(Key.STEER, {}).values())
 
 
 def _unchanged(user: Point) -> models.Filter:
-    """The user, as long as nothing happened since it was read."""
+    """Match the user while its revision is unchanged."""
     return conditions.unchanged([user], Key.REVISION)
