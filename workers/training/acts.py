@@ -1,4 +1,4 @@
-"""Events as training sees them: what was done, when, and which sources it concerns."""
+"""Reads events in the form that training needs: time, weight and the sources they concern."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .catalogue import Catalogue
 __all__ = ["Act", "EventTest", "act_of", "read_events"]
 
 EventTest = Callable[[Mapping[str, Any]], bool]
-"""Says of the payload of an event whether it is held out."""
+"""Takes an event's payload; returns whether the event is held out."""
 
 
 @dataclass(frozen=True)
 class Act:
-    """One event. ``item`` and ``text`` are rows of the catalogue."""
+    """An event. ``item`` and ``text`` are rows of the catalogue, or None."""
 
     moment: float
     """Unix seconds."""
     weight: float
-    """By type and value, before any decay."""
+    """Weight by type and value, before any decay."""
     rows: tuple[int, ...]
-    """Its sources that have a text."""
+    """Rows of its sources with a text."""
     item: int | None
     text: int | None
     is_search: bool
@@ -39,7 +39,7 @@ class Act:
 
 
 def act_of(event: Point, catalogue: Catalogue, config: SpaceConfig) -> Act:
-    """An event with its sources looked up."""
+    """Return an event with its sources looked up in the catalogue."""
     item_id = event.get(Key.ITEM_ID)
     item = catalogue.row_of_item(event.get(Key.TENANT, ""), item_id) if item_id else None
     text = catalogue.number.get(event.id)
@@ -49,13 +49,13 @@ def act_of(event: Point, catalogue: Catalogue, config: SpaceConfig) -> Act:
 
 
 def read_events(store: SpaceStore, hidden: EventTest) -> dict[tuple[str, str], list[Point]]:
-    """(tenant, user) → their events that are not hidden, oldest first."""
-    people: dict[tuple[str, str], list[Point]] = {}
+    """Read the events that are not hidden; returns (tenant, user) → events, oldest first."""
+    histories: dict[tuple[str, str], list[Point]] = {}
     for page in store.events.pages(None, EVENT_KEYS):
         for event in page:
             if not hidden(event.payload):
                 who = event.get(Key.TENANT, ""), event.payload[Key.USER_ID]
-                people.setdefault(who, []).append(event)
-    for events in people.values():
+                histories.setdefault(who, []).append(event)
+    for events in histories.values():
         events.sort(key=lambda event: (timestamp(event.payload[Key.TS]), event.id))
-    return people
+    return histories

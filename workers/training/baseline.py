@@ -1,4 +1,4 @@
-"""The model a space has, measured once per training."""
+"""Measures the current model of a space, once per training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BASELINE_FILE = "baseline.json"
 def measure_baseline(
     store: SpaceStore, config: SpaceConfig, split: Split, evaluator: Evaluator, folder: Path
 ) -> Outcome:
-    """Outcome of the current model; a resumed training reads it from its folder."""
+    """Measure the current model; a resumed training reads the outcome from its folder."""
     path = folder / BASELINE_FILE
     identity = {
         "model": f"{config.encoder_id} {evaluator.exclude_seen}",

@@ -1,4 +1,4 @@
-"""One batch of examples, with its candidates and what is no negative among them."""
+"""A batch of examples, with its candidates and a mask of those that are no negatives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Batch", "batch_of", "candidates", "known_positives"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Some examples of a training set; see :class:`Examples` for the ragged histories."""
+    """Some examples of a training set, with ragged histories as in :class:`Examples`."""
 
     chosen: np.ndarray
     """Numbers of the examples."""
@@ -27,7 +27,7 @@ class Batch:
 
 
 def batch_of(examples: Examples, chosen: np.ndarray) -> Batch:
-    """The examples with these numbers."""
+    """Return the batch of the examples with these numbers."""
     begins, ends = examples.starts[chosen], examples.starts[chosen + 1]
     lengths = ends - begins
     starts = np.cumsum(lengths) - lengths
@@ -43,7 +43,7 @@ def batch_of(examples: Examples, chosen: np.ndarray) -> Batch:
 
 
 def candidates(targets: Tensor, items: int, limit: int) -> Tensor:
-    """Items that compete in a step, in rising order: all, or the targets and ``limit`` random others."""
+    """Return the candidate items of a step, in ascending order: all items, or the targets and ``limit`` random items."""
     if items <= limit:
         return torch.arange(items)
     chosen: Tensor = torch.unique(torch.cat([targets, torch.randint(items, (limit,))]))
@@ -51,10 +51,10 @@ def candidates(targets: Tensor, items: int, limit: int) -> Tensor:
 
 
 def known_positives(examples: Examples, chosen: np.ndarray, items: Tensor, exclude_seen: bool) -> Tensor:
-    """Bool (examples, items): other items that the user took, which are no negatives.
+    """Return a mask, bool (examples, items), of items that the example's user took, which are no negatives.
 
-    ``items`` are in rising order. Without ``exclude_seen`` an item of the history stays a negative: it could have
-    been taken again, and another was.
+    ``items`` are in ascending order. Without ``exclude_seen``, items of the history stay negatives: the user could have
+    taken them again, but took another.
     """
     mask = torch.zeros(len(chosen), len(items), dtype=torch.bool)
     names = items.numpy()

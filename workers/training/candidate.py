@@ -1,4 +1,4 @@
-"""A model in training as users would meet it: its vectors in a trial space."""
+"""Measures a model in training by the lists that users would get, in a trial space."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ class Candidate:
         self, copy: SpaceStore, config: SpaceConfig, catalogue: Catalogue, evaluator: Evaluator, folder: Path,
         version: registry.Version,
     ) -> None:  # fmt: skip
-        """``config``: of the trial space; ``version``: describes the model; drafts are written to ``folder``."""
+        """``config`` is that of the trial space; ``version`` describes the model; drafts are written to ``folder``."""
         self._copy, self._config, self._catalogue = copy, config, catalogue
         self._evaluator, self._folder, self._version = evaluator, folder, version
 
     def ndcg(self, learner: Learner, targets: Sequence[Target]) -> float:
-        """Mean NDCG of the fused query, with fixed leg weights: if they were chosen anew, chance would pick the epoch."""
-        self._put(learner, targets)
+        """Return the mean NDCG of the fused query. Leg weights are fixed; choosing them per epoch would add noise."""
+        self._upload(learner, targets)
         return float(self._evaluator.ndcg(self._copy, targets, self._evaluator.trained_weights).mean())
 
     def outcome(self, learner: Learner, halves: Halves) -> Outcome:
         """Measure the learner on held-out users."""
-        self._put(learner, [*halves.choosing, *halves.confirming])
+        self._upload(learner, [*halves.choosing, *halves.confirming])
         return self._evaluator.outcome(self._copy, [self._evaluator.trained_weights, self._evaluator.weights], halves)
 
-    def _put(self, learner: Learner, targets: Sequence[Target]) -> None:
+    def _upload(self, learner: Learner, targets: Sequence[Target]) -> None:
         rows, items = learner.rows(), self._catalogue.items
         numbers = self._catalogue.number.items()
         self._write(self._copy.items, rows, [pair for pair in numbers if pair[1] < items])
         self._write(self._copy.texts, rows, [pair for pair in numbers if pair[1] >= items])
-        draft = self._folder / f"draft-{uuid.uuid4().hex[:8]}"  # a unique name: loaded encoders are cached by name
+        draft = self._folder / f"draft-{uuid.uuid4().hex[:8]}"  # unique, since loaded encoders are cached by name
         draft.mkdir(parents=True)
         learner.save(draft)
         registry.seal(draft, replace(self._version, name=draft.name))

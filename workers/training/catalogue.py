@@ -1,4 +1,4 @@
-"""What a model learns about: the items of a space and the texts that its users wrote."""
+"""The texts that a model learns from: the items of a space, and what its users wrote."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Catalogue:
 
     @property
     def items(self) -> int:
-        """How many of the sources are items."""
+            """Number of items among the sources."""
         return len(self.points)
 
     def add_item(self, point: str, item: str, tenant: str, text: str) -> None:
@@ -51,12 +51,12 @@ class Catalogue:
         self.texts.append(text)
 
     def row_of_item(self, tenant: str, item: str) -> int | None:
-        """Row of an item, None if the catalogue has none of that id."""
+        """Return the row of an item; None if the catalogue does not contain it."""
         return self.number.get(point_id("item", item, tenant or None))
 
 
 def read_catalogue(store: SpaceStore) -> Catalogue:
-    """All items, and all texts that a user is behind: a search of nobody teaches nothing."""
+    """Read all items, and all texts that have an author: an anonymous search teaches nothing."""
     catalogue = Catalogue()
     for page in store.items.pages(None, [Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT]):
         for item in page:
@@ -70,7 +70,10 @@ def read_catalogue(store: SpaceStore) -> Catalogue:
 
 
 def base_vectors(store: SpaceStore, config: SpaceConfig, base: SpaceConfig, catalogue: Catalogue) -> np.ndarray:
-    """Vectors of all sources by the base encoder, float32 (sources, size): those the space stores, else encoded."""
+    """Return the base encoder's vectors of all sources, float32 (sources, size).
+
+    Reads the stored vectors if the space uses the base encoder, and encodes the texts otherwise.
+    """
     if base != config:
         return load_encoder(base).encode(catalogue.texts)
     rows = np.zeros((len(catalogue.texts), config.size), dtype=np.float32)

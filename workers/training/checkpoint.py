@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a learner and its progress, in files that are replaced as a whole."""
+"""Checkpoints: the state and progress of a learner, in files that are replaced atomically."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ CURRENT, BEST = "checkpoint.safetensors", "best.safetensors"
 
 @dataclass
 class Progress:
-    """How far a training is."""
+    """The progress of a training."""
 
     identity: str = ""
-    """Digest of the examples and the recipe; a training with others starts over."""
+    """Digest of the examples and the recipe; a training with another identity starts over."""
     step: int = 0
-    """Steps taken in this stage."""
+    """Number of steps taken in this stage."""
     evaluations: list[float] = field(default_factory=list)
     """NDCG before training and after each epoch."""
     best: int = 0
-    """Number of the best evaluation, which is the number of epochs before it."""
+    """Index of the best evaluation, which equals the number of epochs before it."""
     stage: str = "choosing"
-    """``choosing`` the number of epochs, then learning from ``everything``."""
+    """``choosing`` while the number of epochs is chosen, then ``everything`` while learning from all events."""
 
 
 class Checkpoints:
@@ -48,9 +48,9 @@ class Checkpoints:
         _write(self._best, learner, progress)
 
     def latest(self, identity: str) -> Progress | None:
-        """The furthest progress of a training; None for one that has to start.
+        """Return the furthest progress of a training; None if it has no checkpoint.
 
-        The best state is written first: if its writer was killed right after, it is ahead of the current one.
+        The best state is written first: if its writer was killed right after, it is ahead of the current state.
         """
         latest = self._latest(identity)
         return latest[0] if latest else None
@@ -76,7 +76,7 @@ def _order(progress: Progress) -> tuple[bool, int, int]:
 
 
 def _write(path: Path, learner: Learner, progress: Progress) -> None:
-    """A reader sees the old file or the new one, never a part."""
+    """Replace a file atomically: a reader sees the old or the new one, never a part."""
     scratch = path.with_suffix(".new")
     save_file(learner.state(), scratch, metadata={"progress": json.dumps(asdict(progress))})
     os.replace(scratch, path)

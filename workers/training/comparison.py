@@ -1,4 +1,4 @@
-"""Whether a trained model is better than the one a space has."""
+"""Compares a trained model with the current model of a space."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from ..evaluation.metrics import beats_noise, interval, p_value
 __all__ = ["Outcome", "compare"]
 
 ONE_SIDED = 0.9
-"""Confidence of a two-sided interval whose lower bound is that of a one-sided test at 5 %."""
+"""Confidence of the two-sided interval whose lower bound corresponds to a one-sided test at 5 %."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """NDCG of one model on held-out users, float arrays (users,)."""
+    """NDCG per held-out user of one model, float arrays (users,)."""
 
     dense: np.ndarray
-    """By the dense leg alone."""
+    """NDCG of the dense leg alone."""
     fused: np.ndarray
-    """By all legs."""
+    """NDCG of all legs."""
     weights: dict[Leg, float]
     """Leg weights of the fused query, chosen on other users."""
 
 
 def compare(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
-    """Metrics of a version, and whether it is better.
+    """Return the metrics of a version, and whether it is better.
 
-    It is better if its dense leg gains at the 5 % level, one-sided, and its fused lists do not lose more than a
-    standard error.
+    It is better if the NDCG of its dense leg increases at the 5 % level, one-sided, and that of its fused lists does not
+    drop by more than a standard error.
     """
     dense, fused = after.dense - before.dense, after.fused - before.fused
     better = interval(dense, ONE_SIDED)[0] > 0 and not beats_noise(-fused)

@@ -19,7 +19,7 @@ __all__ = ["item_cooccurrence"]
 def item_cooccurrence(
     store: SpaceStore, config: SpaceConfig, catalogue: Catalogue, hidden: EventTest
 ) -> sparse.csr_matrix:
-    """Matrix (items, items) in the order of the catalogue: how strongly the row follows the column."""
+    """Return the (items, items) matrix in the order of the catalogue: how strongly the row follows the column."""
     pages = ([event for event in page if not hidden(event.payload)] for page in store.events.pages(None, EVENT_KEYS))
     interactions = collect(pages, config)
     blocks = list(cooccurrence(interactions, config.collab_distance))

@@ -26,17 +26,17 @@ TEXTS_IN_MEMORY = 32
 
 
 class EncoderLearner(Learner):
-    """The encoder, with sentence-transformers' losses.
+    """Fine-tunes the encoder with sentence-transformers' contrastive loss.
 
-    ``encoder``: the newest source of a history and the item taken next, with hard negatives near the right answer.
-    ``texts``: a text without a third of its words and the whole text, a denoising objective that needs no behaviour.
-    Gradients are cached (GradCache, Gao et al. 2021), so memory does not grow with the batch.
+    Method ``encoder`` pairs the newest source of a history with the item taken next, with hard negatives near that item.
+    Method ``texts`` pairs a text without a third of its words with the whole text, a denoising objective that needs no
+    events. Gradients are cached (GradCache, Gao et al. 2021), so memory does not grow with the batch.
     """
 
     def __init__(
         self, recipe: Recipe, config: SpaceConfig, catalogue: Catalogue, rows: np.ndarray, examples: Examples
     ) -> None:
-        """``rows``: vectors of the encoder before training, float32 (sources, size)."""
+        """``rows`` are the encoder's vectors before training, float32 (sources, size)."""
         from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 
         torch.manual_seed(recipe.seed)
@@ -64,12 +64,12 @@ class EncoderLearner(Learner):
         return loss
 
     def _features(self, texts: list[str]) -> dict[str, Tensor]:
-        """Tokens of texts, on the device."""
+        """Tokenize texts, on the device."""
         tokens = self._model.preprocess(texts).items()
         return {name: tensor.to(self._device) for name, tensor in tokens if torch.is_tensor(tensor)}
 
     def rows(self) -> np.ndarray:
-        """Current vectors of items and free texts; zero where the encoder cannot read the text."""
+        """Return the current vectors of items and free texts; zero where the encoder cannot read the text."""
         vectors = self._model.encode(
             self._catalogue.texts, batch_size=64, show_progress_bar=False, convert_to_numpy=True
         )
@@ -78,7 +78,7 @@ class EncoderLearner(Learner):
         return readable
 
     def save(self, folder: Path) -> None:
-        """Weights, tokenizer and configuration, as sentence-transformers reads them."""
+        """Write weights, tokenizer and configuration in the format of sentence-transformers."""
         self._model.save_pretrained(str(folder), safe_serialization=True, create_model_card=False)
 
 

@@ -1,4 +1,4 @@
-"""The loops of a training: epochs until evaluations stop improving, then the same number from everything."""
+"""The training loops: epochs until evaluations stop improving, then the same number of epochs on all events."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["CHECKPOINT_SECONDS", "Epochs"]
 log = logging.getLogger("llmrec.worker")
 
 CHECKPOINT_SECONDS = 20.0
-"""Time between two checkpoints."""
+"""Seconds between two checkpoints."""
 
 
 class Epochs:
-    """Takes the steps of a training, resumes them from its checkpoints, and reports each of them."""
+    """Runs the steps of a training, reports each of them, and resumes from checkpoints."""
 
     def __init__(self, recipe: Recipe, checkpoints: Checkpoints, progress: Progress, report: Report) -> None:
         self._recipe, self._checkpoints, self._report = recipe, checkpoints, report
@@ -29,9 +29,9 @@ class Epochs:
         self._saved_at = time.monotonic()
 
     def choose(self, learner: Learner, evaluate: Callable[[], float], beat: Callable[[], None]) -> None:
-        """Train until ``patience`` evaluations in a row brought no gain; the learner ends in its best state.
+        """Train until ``patience`` consecutive evaluations show no gain; the learner ends in its best state.
 
-        ``evaluate`` returns the NDCG of the learner as it is; ``beat`` is called with every checkpoint.
+        ``evaluate`` returns the NDCG of the learner's current state; ``beat`` is called at every checkpoint.
         """
         progress, total = self.progress, learner.steps * self._recipe.epochs
         if progress.stage == "choosing":
@@ -48,7 +48,7 @@ class Epochs:
         self._checkpoints.load_best(learner)
 
     def repeat(self, learner: Learner) -> None:
-        """Train for as many epochs as were best, without evaluations."""
+        """Train for the best number of epochs, without evaluations."""
         progress, total = self.progress, learner.steps * self._recipe.epochs
         if progress.step:
             self._checkpoints.load_latest(learner, progress.identity)

@@ -1,4 +1,4 @@
-"""Measures models by the lists they lead to, in a trial space."""
+"""Measures models by the lists that they produce in a trial space."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["Evaluator", "boosted"]
 
 
 def boosted(weights: dict[Leg, float], factor: float) -> dict[Leg, float]:
-    """Leg weights with the dense leg multiplied, up to the greatest ratio that a request can express.
+    """Multiply the weight of the dense leg, up to the greatest ratio that a request can express.
 
-    A dense leg of weight 0 starts from the smallest other weight: once trained, it is another leg.
+    A dense weight of 0 starts from the smallest other weight: training may make the leg useful.
     """
     smallest = min((weight for leg, weight in weights.items() if leg != DENSE and weight > 0), default=0.0)
     own = weights.get(DENSE) or smallest
@@ -34,18 +34,18 @@ def boosted(weights: dict[Leg, float], factor: float) -> dict[Leg, float]:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Requests lists the way they will be requested after a roll-out."""
+    """Requests lists in the way they will be requested after a rollout."""
 
     weights: dict[Leg, float]
     """Leg weights of the space."""
     trained_weights: dict[Leg, float]
-    """Leg weights while epochs are compared: the same with a boosted dense leg."""
+    """Leg weights while epochs are compared: those of the space with a boosted dense leg."""
     limit: int
     exclude_seen: bool
     report: Report = no_report
 
     def ndcg(self, copy: SpaceStore, targets: Sequence[Target], weights: Mapping[Leg, float]) -> np.ndarray:
-        """NDCG of the list of each target, float array (targets,)."""
+        """Return the NDCG of each target's list, float array (targets,)."""
         return ndcg_of(copy, targets, self.limit, weights=dict(weights), exclude_seen=self.exclude_seen)
 
     def outcome(self, copy: SpaceStore, start: Sequence[dict[Leg, float]], halves: Halves) -> Outcome:
@@ -57,7 +57,7 @@ class Evaluator:
     def best_weights(
         self, copy: SpaceStore, start: Sequence[dict[Leg, float]], targets: Sequence[Target]
     ) -> dict[Leg, float]:
-        """The best of the ``start`` weights, unless others beat it by more than a standard error."""
+        """Return the best of the ``start`` weights, unless others beat them by more than a standard error."""
         measured = [(self.ndcg(copy, targets, weights), weights) for weights in start]
         first, best = max(measured, key=lambda pair: pair[0].mean())
         highest = first.mean()

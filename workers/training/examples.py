@@ -1,9 +1,9 @@
 """Training examples: the history of a user, and the item they took next.
 
-A source is a text: of an item, of a search, of a review. An example is a history of sources, weighted exactly as
-:mod:`workers.behaviour.fold` weighs them, and the item that was taken after it. Beside histories there are single
-texts: a search and what was chosen within half an hour, a review and its item. Items that the user took at any other
-time (``taken``) are no negatives of an example.
+A source is a text: of an item, of a search, or of a review. An example is a history of sources, weighted exactly as in
+:mod:`workers.behaviour.fold`, and the item taken after it. There are also examples with a single text: a search with an
+item taken within half an hour, and a review with its item. Items that the user took at another time (``taken``) are no
+negatives of an example.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from .catalogue import Catalogue
 __all__ = ["Examples", "build", "digest"]
 
 MAX_HISTORY = 32
-"""Events in a history: with the default decay the next one weighs less than a millionth."""
+"""Events in a history; with the default decay, the next one would weigh less than a millionth."""
 SEARCH_WINDOW = 1_800.0
-"""Seconds after a search within which an item counts as chosen because of it."""
+"""Seconds after a search within which an item counts as its result."""
 MAX_EXAMPLES = 400_000
-"""Of larger spaces, the examples of random users."""
+"""Examples of a training; from a larger space, those of random users."""
 RECENCY_HALVINGS = 2
-"""How often the weight of an example halves from the newest to the oldest: docs/decisions/training.md."""
+"""Number of times the weight of an example halves from the newest to the oldest: docs/decisions/training.md."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A training set. Histories are ragged: that of example *k* is ``sources[starts[k] : starts[k + 1]]``."""
+    """A training set. Histories are ragged: example *k* has the history ``sources[starts[k] : starts[k + 1]]``."""
 
     sources: np.ndarray
     """Rows of the catalogue, newest first in each history."""
     weights: np.ndarray
-    """float32 (decays, sources)."""
+    """float32 (decays, sources): weight of each source under each decay."""
     starts: np.ndarray
     targets: np.ndarray
-    """Row of the item taken next, of each example."""
+    """Per example, the row of the item taken next."""
     owners: np.ndarray
-    """Number of the user, of each example."""
+    """Per example, the number of its user."""
     recency: np.ndarray
-    """float32, of each example: its weight in the loss; the newest weighs 1."""
+    """float32, per example: its weight in the loss; the newest weighs 1."""
     taken: list[np.ndarray]
-    """Rows of all items that each user ever took, in rising order."""
+    """Per user, the rows of all items they ever took, in ascending order."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
 
 class Example(NamedTuple):
-    """One example: rows of its history, their weights under each decay, and the act that followed."""
+    """One example: the rows of its history, their weights under each decay, and the act that followed."""
 
     rows: list[int]
     weights: list[np.ndarray]
@@ -66,7 +66,7 @@ class Example(NamedTuple):
 
 
 def build(
-    people: Mapping[tuple[str, str], Sequence[Point]],
+    histories: Mapping[tuple[str, str], Sequence[Point]],
     catalogue: Catalogue,
     config: SpaceConfig,
     decays: Sequence[float],
@@ -75,19 +75,19 @@ def build(
     repeats: bool = False,
     dated: bool = False,
 ) -> Examples:
-    """Examples from the events of users: (tenant, user) → events, oldest first.
+    """Build examples from the ``histories`` of users: (tenant, user) → events, oldest first.
 
-    ``decays``: weight factors per step into the past, one row of weights each. ``repeats``: items taken again are
-    targets too, for lists that may repeat them. ``dated``: newer examples weigh more, where times compare between
-    users.
+    ``decays`` are factors per step into the past, each of which yields a row of weights. With ``repeats``, items taken
+    again are targets too, for lists that may repeat them. With ``dated``, newer examples weigh more; this requires times
+    that compare between users.
     """
-    order = sorted(people)
+    order = sorted(histories)
     random.Random(seed).shuffle(order)
     examples: list[Example] = []
     owners: list[int] = []
     taken: list[np.ndarray] = []
     for who in order:
-        acts = [act_of(event, catalogue, config) for event in people[who]]
+        acts = [act_of(event, catalogue, config) for event in histories[who]]
         of_user = [example for example in _of_user(acts, config, decays, repeats) if example.rows]
         if not of_user:
             continue
@@ -115,7 +115,7 @@ def _columns(
 
 
 def _recency(moments: Sequence[float], dated: bool) -> np.ndarray:
-    """Weights by the share of all examples that came later; 1 for all where times do not compare."""
+    """Return example weights by the share of examples that came later; 1 for all if times do not compare."""
     if not dated:
         return np.ones(len(moments), dtype=np.float32)
     _, places, counts = np.unique(np.array(moments), return_inverse=True, return_counts=True)
@@ -124,7 +124,7 @@ def _recency(moments: Sequence[float], dated: bool) -> np.ndarray:
 
 
 def _of_user(acts: Sequence[Act], config: SpaceConfig, decays: Sequence[float], repeats: bool) -> Iterator[Example]:
-    """Examples of one user. A history holds only what lies before the moment of its target."""
+    """Yield the examples of one user. A history holds only acts from before the moment of its target."""
     taken_at: dict[int, float] = {}
     before = 0
     for act in acts:
@@ -155,7 +155,7 @@ def _with_history(acts: Sequence[Act], config: SpaceConfig, decays: Sequence[flo
 
 
 def digest(catalogue: Catalogue, examples: Examples) -> str:
-    """SHA-256 of everything a model can learn from, in hex."""
+    """Return the hexadecimal SHA-256 of everything that a model can learn from."""
     total = hashlib.sha256()
     for text in catalogue.texts:
         total.update(text.encode() + b"\0")

@@ -1,4 +1,4 @@
-"""Builds learners from what a space holds."""
+"""Builds learners from the contents of a space."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["LearnerFactory", "base_of"]
 
 
 def base_of(config: SpaceConfig) -> SpaceConfig:
-    """The encoder a training starts from: that of the space, or the one beneath its towers."""
+    """Return the configuration of the encoder that a training starts from: the space's, or the one below its towers."""
     trained = registry.find(config.model)
     if trained and trained[0].method == "towers":
         return SpaceConfig(**{**config.model_dump(), **trained[0].base})
@@ -36,7 +36,7 @@ class LearnerFactory:
         self, store: SpaceStore, config: SpaceConfig, recipe: Recipe, *, exclude_seen: bool = True, dated: bool = False,
         report: Report = no_report,
     ) -> None:  # fmt: skip
-        """``exclude_seen``: whether lists leave out what a user took. ``dated``: whether newer examples weigh more."""
+        """``exclude_seen``: whether lists exclude items that the user took. ``dated``: whether newer examples weigh more."""
         report("reading", 0, 1)
         self._store, self._config, self._recipe = store, config, recipe
         self._exclude_seen, self._dated = exclude_seen, dated
@@ -45,14 +45,14 @@ class LearnerFactory:
         self._vectors = base_vectors(store, config, self._base, self.catalogue)
 
     def examples(self, hidden: EventTest) -> Examples:
-        """Examples from the events that are not hidden."""
+        """Build examples from the events that are not hidden."""
         return build(
             read_events(self._store, hidden), self.catalogue, self._config, towers.DECAYS, seed=self._recipe.seed,
             repeats=not self._exclude_seen, dated=self._dated,
         )  # fmt: skip
 
     def learner(self, examples: Examples, hidden: EventTest) -> Learner:
-        """An untrained learner for these examples."""
+        """Return an untrained learner for these examples."""
         if self._recipe.method != "towers":
             return EncoderLearner(self._recipe, self._base, self.catalogue, self._vectors, examples)
         taken_before = item_cooccurrence(self._store, self._config, self.catalogue, hidden)
@@ -61,7 +61,7 @@ class LearnerFactory:
         )
 
     def version(self, learner: Learner) -> registry.Version:
-        """The description of a version that the learner would become, without a name."""
+        """Describe the version that the learner would become, still without a name."""
         base = {name: getattr(self._base, name) for name in SpaceConfig.IDENTITY}
         return registry.Version(
             "", self._recipe.method, self._store.name, base, learner.size, options=asdict(self._recipe)

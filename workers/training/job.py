@@ -23,11 +23,11 @@ def train_model(lease: Lease, store: SpaceStore) -> Outcome:
 
     def report(what: str, done: float, total: float) -> None:
         stage, _, note = what.partition(": ")
-        if note and done > lease.cursor.get(stage, 0):  # a step of learning that no worker had reached
+        if note and done > lease.cursor.get(stage, 0):  # a training step that no worker had reached before
             lease.advance(**{stage: done})
         lease.report(stage, done, total, note)
         if stage == PUBLISHING:
-            lease.save()  # a cancelled training leaves no version, though no heartbeat has noticed it yet
+            lease.save()  # fails for a cancelled job, even before a heartbeat notices: then no version is published
 
     version = train(
         live, live.config(), recipe(options), users=options.users, exclude_seen=options.exclude_seen,
@@ -38,11 +38,11 @@ def train_model(lease: Lease, store: SpaceStore) -> Outcome:
 
 
 def recipe(options: TrainOptions) -> Recipe:
-    """How the model learns."""
+    """Return the hyperparameters of the requested training."""
     return Recipe.of(options.method, epochs=options.epochs, seed=options.seed)
 
 
 def checkpoint_folder(lease: Lease, store: SpaceStore) -> Path:
-    """Where the checkpoint lies. Two Qdrants may have spaces of one name, so the moment of the request is part of it."""
+    """Return the folder of the checkpoint. Its name includes the request's time, as two Qdrants may have equal space names."""
     stamp = "".join(letter for letter in lease.record.created_at if letter.isdigit())
     return registry.folder() / f".run-{store.name}-{lease.id}-{stamp}"

@@ -1,6 +1,6 @@
-"""What can be trained: a model, its optimizer, and steps that can be repeated bit by bit.
+"""The base class of learners: a model, its optimizer, and steps that are reproducible bit by bit.
 
-The state after step *n* depends on steps 1 to *n* alone. Random numbers of a step are drawn from its number, so a
+The state after step *n* depends on steps 1 to *n* alone. The random numbers of a step are seeded by its number, so a
 resumed training continues as if it had never stopped.
 """
 
@@ -22,7 +22,7 @@ from .state import flatten, restore
 __all__ = ["Learner", "batch_rows"]
 
 WARM_UP_PART = 10
-"""One part in so many of the steps, over which the learning rate rises."""
+"""The learning rate rises over one part in this many of the steps."""
 MAX_GRADIENT = 1.0
 """Norm to which gradients are clipped."""
 
@@ -31,7 +31,7 @@ class Learner(ABC):
     """A model that learns step by step."""
 
     steps: int
-    """Steps between two evaluations: an epoch, or several where examples are few."""
+    """Steps between two evaluations: one epoch, or several if there are few examples."""
     _recipe: Recipe
     _device: str
     _model: Any
@@ -53,10 +53,10 @@ class Learner(ABC):
 
     @abstractmethod
     def _loss(self, number: int) -> Tensor:
-        """Loss of the examples of a step."""
+        """Return the loss of the examples of a step."""
 
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on."""
+        """Return everything that the next step depends on."""
         return flatten(self._model, self._optimizer)
 
     def load(self, state: dict[str, Tensor]) -> None:
@@ -65,7 +65,7 @@ class Learner(ABC):
 
     @abstractmethod
     def rows(self) -> np.ndarray:
-        """Current vectors of the catalogue's sources, float32 (items + free texts, size)."""
+        """Return the current vectors of the catalogue's sources, float32 (items + free texts, size)."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -78,7 +78,7 @@ class Learner(ABC):
 
 
 def batch_rows(count: int, batch: int, number: int, seed: int) -> np.ndarray:
-    """Which of ``count`` examples step ``number`` sees: each epoch visits all of them in an order of its own."""
+    """Return which of ``count`` examples step ``number`` uses; each epoch visits all of them in its own random order."""
     epoch, place = divmod(number, max(1, -(-count // batch)))
     return _order(count, seed, epoch)[place * batch : (place + 1) * batch]
 
@@ -89,6 +89,6 @@ def _order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def learning_rate(highest: float, number: int, total: int) -> float:
-    """Learning rate of a step: rises linearly over the first tenth of the steps, then falls to zero."""
+    """Return the learning rate of a step: rises linearly over the first tenth of the steps, then falls to zero."""
     warm = max(1, total // WARM_UP_PART)
     return highest * min((number + 1) / warm, max(0.0, (total - number) / max(1, total - warm)))

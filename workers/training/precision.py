@@ -1,4 +1,4 @@
-"""Where a training computes, and in which number format."""
+"""The device and the number format of a training."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["device", "mixed_precision"]
 
 
 def device() -> str:
-    """``cuda`` where there is a GPU, otherwise ``cpu``."""
+    """Return ``cuda`` if there is a GPU, otherwise ``cpu``."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def mixed_precision(on: str) -> AbstractContextManager[object]:
-    """Autocast to bfloat16 on a device that has it in hardware."""
+    """Autocast to bfloat16 on a device that supports it in hardware."""
     return torch.autocast(on, torch.bfloat16, enabled=_has_bfloat16(on))
 
 
 def _has_bfloat16(on: str) -> bool:
-    """Whether the hardware multiplies bfloat16; a CPU that emulates it is a hundred times slower.
+    """Whether the hardware supports bfloat16; a CPU that emulates it is a hundred times slower.
 
-    Read from the hardware, never measured: under load a measurement can differ from one process to the next, and a
-    training that is resumed would compute other bits.
+    Read from the hardware, not measured: under load, measurements differ between processes, and a resumed training must
+    compute the same bits.
     """
     if on != "cpu":
         return True

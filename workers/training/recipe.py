@@ -12,11 +12,11 @@ __all__ = ["Recipe"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a method learns. The defaults were chosen on validation users: docs/decisions/training.md."""
+    """The hyperparameters of a method. The defaults were chosen on validation users: docs/decisions/training.md."""
 
     method: Method = "towers"
     epochs: int = 6
-    """Epochs at most."""
+    """Greatest number of epochs."""
     batch: int = 512
     """Examples per step."""
     rate: float = 1e-3
@@ -32,18 +32,18 @@ class Recipe:
     drop: float = 0.5
     """Dropout of the hidden units, and of an item's words."""
     candidates: int = 4_096
-    """Items that compete in each step; all items of a smaller catalogue."""
+    """Random candidates per step; a smaller catalogue competes as a whole."""
     hard: int = 1
-    """Hard negatives per pair of texts; method ``encoder``."""
+    """Hard negatives per pair of texts, for the method ``encoder``."""
     patience: int = 3
     """Evaluations without a gain after which training stops."""
     dense_boost: float = 4.0
-    """Factor on the weight of the dense leg, while epochs are compared and unless other weights prove better."""
+    """Factor on the weight of the dense leg while epochs are compared, and afterwards unless other weights prove better."""
     seed: int = 0
 
     @classmethod
     def of(cls, method: Method, **changes: Any) -> Recipe:
-        """The defaults of a method, with ``changes``; a change to None is none."""
+        """Return the defaults of a method with ``changes``; values of None are ignored."""
         defaults: dict[str, dict[str, Any]] = {
             "towers": {},
             "encoder": {"dense_boost": 1.0, "epochs": 2, "batch": 256, "rate": 2e-5, "temperature": 0.05},

@@ -1,4 +1,4 @@
-"""Third blocks of items: sketches of what was taken before them, and their storage by text."""
+"""The third blocks of items: sketches of the items taken before them, stored by text."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from scipy import sparse
 __all__ = ["as_stored", "by_text", "sketches"]
 
 MAX_LENGTH_PERCENTILE = 99.0
-"""Percentile of the lengths above which sketches are cut: a few very popular items would outweigh all text."""
+"""Percentile of the lengths to which sketches are limited: a few very popular items would outweigh all text."""
 
 
 def sketches(cooccurrence: sparse.csr_matrix, codes: np.ndarray) -> np.ndarray:
-    """Sums of the codes of what was taken before each item, float32 (items, width), of length 1 at most.
+    """Sum the codes of the items taken before each item; returns float32 (items, width), of length at most 1.
 
-    ``cooccurrence``: (items, items), the row was taken after the column. ``codes``: (items, width).
+    ``cooccurrence``, (items, items), says how strongly the row follows the column; ``codes`` are (items, width).
     """
     if not cooccurrence.nnz:
         return np.zeros_like(codes)
@@ -26,9 +26,9 @@ def sketches(cooccurrence: sparse.csr_matrix, codes: np.ndarray) -> np.ndarray:
 
 
 def by_text(digests: np.ndarray, *tables: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Distinct digests in rising order, and for each table one row per digest: the mean over items that share a text.
+    """Return the distinct digests in ascending order and, per table, their rows averaged over items that share a text.
 
-    Texts whose row in the first table is zero are left out.
+    Leaves out texts whose row in the first table is zero.
     """
     distinct, places, counts = np.unique(digests, return_inverse=True, return_counts=True)
     means = []
@@ -41,5 +41,5 @@ def by_text(digests: np.ndarray, *tables: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def as_stored(rows: np.ndarray) -> np.ndarray:
-    """Rounded to float16, in which versions store sketches; float32."""
+    """Round to float16, the format in which versions store sketches; returns float32."""
     return rows.astype(np.float16).astype(np.float32)

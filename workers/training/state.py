@@ -1,4 +1,4 @@
-"""Everything that the next step of a training depends on, as one table of tensors."""
+"""Converts the state of a training to and from a flat table of named tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODEL_PREFIX, OPTIMIZER_PREFIX = "model.", "optimizer."
 
 
 def flatten(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights of the model and state of the optimizer, by name."""
+    """Return the weights of the model and the state of the optimizer, by name."""
     tensors = {f"{MODEL_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in _distinct(model).items()}
     for number, values in optimizer.state_dict()["state"].items():
         for name, value in values.items():
@@ -33,7 +33,7 @@ def restore(tensors: dict[str, Tensor], model: torch.nn.Module, optimizer: torch
 
 
 def _distinct(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Each tensor once, under its first name: safetensors refuses shared memory."""
+    """Return each tensor once, under its first name: safetensors rejects shared memory."""
     first_names: dict[int, str] = {}
     return {
         name: tensor

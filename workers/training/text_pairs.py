@@ -1,4 +1,4 @@
-"""Batches of text pairs that the encoder learns from, with hard negatives."""
+"""Batches of text pairs for fine-tuning the encoder, with hard negatives."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["NO_NEIGHBOURS", "Pair", "PairBatches", "behaviour_pairs", "near_item
 Pair = tuple[int, int]
 """Rows of the catalogue: the anchor and its right answer."""
 NEGATIVE_RANKS = (5, 40)
-"""Ranks of the neighbours of a right answer that serve as hard negatives: the nearest ones are often right too."""
+"""Ranks of a right answer's neighbours that serve as hard negatives; the nearest are often right answers too."""
 MIN_WORDS = 3
-"""Words of a text that is paired with itself."""
+"""Fewest words of a text that is paired with itself."""
 DROPPED_WORD_SHARE = 1 / 3
 NO_NEIGHBOURS = np.empty((0, 0), dtype=np.int64)
 NO_ANCHORS: frozenset[int] = frozenset()
 
 
 def behaviour_pairs(examples: Examples) -> list[Pair]:
-    """The newest source of each history, if it has a positive weight, and the item taken next; each pair once."""
+    """Pair the newest source of each history, if its weight is positive, with the item taken next; each pair once."""
     newest = examples.starts[:-1]
     liked = examples.weights[0][newest] > 0
     pairs = zip(examples.sources[newest[liked]].tolist(), examples.targets[liked].tolist(), strict=True)
@@ -34,13 +34,13 @@ def behaviour_pairs(examples: Examples) -> list[Pair]:
 
 
 def same_text_pairs(catalogue: Catalogue) -> list[Pair]:
-    """Every distinct text of three words or more, paired with itself."""
+    """Pair every distinct text of at least ``MIN_WORDS`` words with itself."""
     rows = {text: row for row, text in reversed(list(enumerate(catalogue.texts))) if len(text.split()) >= MIN_WORDS}
     return sorted((row, row) for row in rows.values())
 
 
 def near_items(rows: np.ndarray) -> np.ndarray:
-    """For each item, rows of items near it: int array (items, neighbours), by dense unit vectors."""
+    """Return for each item the rows of nearby items, int array (items, neighbours), by dense unit vectors."""
     first, last = NEGATIVE_RANKS
     last = min(last, len(rows) - 1)
     parts = []
@@ -51,10 +51,10 @@ def near_items(rows: np.ndarray) -> np.ndarray:
 
 
 class PairBatches:
-    """Columns of texts for each step: anchors, right answers and, with ``near``, one hard negative per pair.
+    """The columns of texts for each step: anchors, right answers and, with ``near``, one hard negative per pair.
 
-    No batch holds two pairs of which the right answer of one is also right for the other. With the method ``texts``
-    anchors are the answers without a third of their words.
+    In a batch, no right answer of a pair is also right for another pair's anchor. With the method ``texts``, anchors are
+    the answers without a third of their words.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class PairBatches:
         self._anchors_of = _by_first((answer, anchor) for anchor, answer in pairs)
 
     def __len__(self) -> int:
-        """Batches in an epoch, at least 1."""
+        """Number of batches in an epoch, at least 1."""
         return max(1, -(-len(self._pairs) // self._recipe.batch))
 
     def batch(self, number: int) -> list[list[str]]:
-        """Columns of the batch of a step."""
+        """Return the columns of texts of a step."""
         chance = random.Random(f"{self._recipe.seed} {number}")
         pairs = self._compatible(batch_rows(len(self._pairs), self._recipe.batch, number, self._recipe.seed))
         texts = self._catalogue.texts
@@ -82,20 +82,20 @@ class PairBatches:
         return [anchors, answers, [texts[self._hard_negative(pair, in_batch, chance)] for pair in pairs]]
 
     def _compatible(self, places: np.ndarray) -> list[Pair]:
-        kept: list[Pair] = []
+        compatible: list[Pair] = []
         anchors: set[int] = set()
         answers: set[int] = set()
         for place in places.tolist():
             anchor, answer = self._pairs[place]
             if self._answers_of[anchor] & answers or self._anchors_of[answer] & anchors:
                 continue
-            kept.append((anchor, answer))
+            compatible.append((anchor, answer))
             anchors.add(anchor)
             answers.add(answer)
-        return kept
+        return compatible
 
     def _hard_negative(self, pair: Pair, anchors: set[int], chance: random.Random) -> int:
-        """An item near the right answer that is wrong for every anchor of the batch; a random item if there is none."""
+        """Return an item near the right answer that is wrong for every anchor of the batch; a random item without one."""
         near = [
             item
             for item in self._near[pair[1]].tolist()
@@ -105,7 +105,7 @@ class PairBatches:
 
 
 def _by_first(pairs: Iterable[Pair]) -> dict[int, set[int]]:
-    """First of a pair → all its seconds."""
+    """Return first element → all second elements paired with it."""
     seconds: dict[int, set[int]] = {}
     for first, second in pairs:
         seconds.setdefault(first, set()).add(second)
@@ -114,5 +114,5 @@ def _by_first(pairs: Iterable[Pair]) -> dict[int, set[int]]:
 
 def _without_some_words(text: str, chance: random.Random) -> str:
     words = text.split()
-    kept = [word for word in words if chance.random() > DROPPED_WORD_SHARE]
-    return " ".join(kept or words[:1])
+    remaining = [word for word in words if chance.random() > DROPPED_WORD_SHARE]
+    return " ".join(remaining or words[:1])

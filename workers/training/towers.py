@@ -31,30 +31,30 @@ __all__ = ["TowerLearner"]
 MIN_STEPS = 25
 """Fewest steps between two evaluations."""
 VECTOR_RATE = 3.0
-"""Factor on the learning rate of learned vectors: each is seen in few steps."""
+"""Factor on the learning rate of learned vectors, since each occurs in few steps."""
 AGAIN_RATE = 10.0
-"""The same for ``again``: a single number, moved by every example."""
+"""The same for the single parameter ``again``, which must move far."""
 AVERAGE_PREFIX = "average."
-"""Prefix of averaged weights in a state."""
+"""Prefix of the names of averaged weights in a state."""
 NO_LOGIT = -1e4
 """Logit of a masked candidate."""
 ROWS_AT_ONCE = 8_192
 
 
 class TowerLearner(Learner):
-    """Softmax over the catalogue; see :class:`~workers.encoding.towers.Towers` for the model.
+    """Trains :class:`~workers.encoding.towers.Towers` with a softmax loss over the catalogue.
 
-    Its result is the moving average of the weights over about the last epoch (Polyak and Juditsky 1992).
+    The result is the moving average of the weights over about the last epoch (Polyak and Juditsky 1992).
     """
 
     def __init__(
         self, recipe: Recipe, catalogue: Catalogue, rows: np.ndarray, examples: Examples,
         cooccurrence: sparse.csr_matrix, stemmer: str = "english", exclude_seen: bool = True,
     ) -> None:  # fmt: skip
-        """``rows``: base vectors, float32 (sources, size); ``cooccurrence``: (items, items), the row taken after the column.
+        """``rows`` are base vectors, float32 (sources, size); ``cooccurrence``, (items, items), how a row follows a column.
 
-        ``exclude_seen``: whether lists leave out what a user took; if not, the towers learn how much a taken item is
-        wanted again.
+        ``exclude_seen`` says whether lists exclude items that the user took; if not, the towers also learn how much users
+        want such items again.
         """
         torch.manual_seed(recipe.seed)
         self._recipe, self._examples, self._device = recipe, examples, device()
@@ -71,7 +71,7 @@ class TowerLearner(Learner):
         self._average = AveragedModel(self._model, multi_avg_fn=moving)
 
     def _read_texts(self, catalogue: Catalogue, cooccurrence: sparse.csr_matrix, stemmer: str) -> None:
-        """Everything the towers know of the sources beside their vectors."""
+        """Read the sources' non-dense inputs: words, sketches and codes."""
         width = self._recipe.width
         self._read = known_texts.Read.of(catalogue.texts, stemmer)
         items = known_texts.Read(self._read.words[: self._count], self._read.digests[: self._count])
@@ -90,7 +90,7 @@ class TowerLearner(Learner):
     # --- learning -----------------------------------------------------------------------------
 
     def step(self, number: int, total: int) -> float:
-        """Take a step, and let the average follow; returns the loss."""
+        """Take a step and update the average; returns the loss."""
         loss = super().step(number, total)
         self._average.update_parameters(self._model)
         return loss
@@ -108,7 +108,7 @@ class TowerLearner(Learner):
         return loss
 
     def _scores(self, batch: Batch, items: Tensor) -> Tensor:
-        """Float32 (examples, items): products of users with candidates."""
+        """Return the dot products of users with candidates, float32 (examples, items)."""
         needed, places = torch.unique(torch.cat([items, torch.from_numpy(batch.sources)]), return_inverse=True)
         places, bags = places.to(self._device), Bags.of(self._bags[needed.numpy()], self._device)
         firsts = self._model.firsts(self._rows[needed.to(self._device)], bags).float()
@@ -121,7 +121,7 @@ class TowerLearner(Learner):
         return scores
 
     def _wishes(self, firsts: Tensor, places: Tensor, batch: Batch) -> Tensor:
-        """First two blocks of users, from the weighted means of their histories."""
+        """Return the first two blocks of users, from the weighted means of their histories."""
         starts, weights = self._histories(batch)
         means = [
             functional.embedding_bag(places, firsts, starts, mode="sum", per_sample_weights=of_decay)
@@ -131,7 +131,7 @@ class TowerLearner(Learner):
         return wishes
 
     def _taken_codes(self, batch: Batch) -> Tensor:
-        """Third blocks of users, (examples, width): codes of the items in their histories."""
+        """Return the third blocks of users, (examples, width): mean codes of the items in their histories."""
         starts, weights = self._histories(batch)
         sources = torch.from_numpy(batch.sources).to(self._device)
         sums = functional.embedding_bag(sources, self._source_codes, starts, mode="sum", per_sample_weights=weights[0])
@@ -141,7 +141,7 @@ class TowerLearner(Learner):
         return torch.from_numpy(batch.starts).to(self._device), torch.from_numpy(batch.weights).to(self._device)
 
     def _no_negatives(self, batch: Batch, items: Tensor) -> Tensor:
-        """Bool (examples, items): taken by the user at another time, or an item of another tenant."""
+        """Return a mask, bool (examples, items), of items that the user took at another time, or of another tenant."""
         others = self._tenants[items][None, :] != self._tenants[batch.targets][:, None]
         mask = others | known_positives(self._examples, batch.chosen, items, self._exclude_seen)
         mask[torch.arange(len(batch.chosen)), torch.searchsorted(items, batch.targets)] = False
@@ -150,7 +150,7 @@ class TowerLearner(Learner):
     # --- state --------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Tensor]:
-        """Weights, optimizer and average."""
+        """Return weights, optimizer state and averaged weights."""
         average = self._average.state_dict().items()
         return super().state() | {
             f"{AVERAGE_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in average
@@ -170,7 +170,7 @@ class TowerLearner(Learner):
 
     @torch.inference_mode()
     def rows(self) -> np.ndarray:
-        """Current vectors of items and free texts."""
+        """Return the current vectors of items and free texts."""
         model, known, firsts = self._finished()
         third = torch.from_numpy(known.sketched(self._read)).to(self._device)
         parts = [model.items(firsts[part], third[part], known.reach) for part in _parts(len(firsts))]
@@ -179,7 +179,7 @@ class TowerLearner(Learner):
 
     @torch.inference_mode()
     def _finished(self) -> tuple[towers.Towers, Known, Tensor]:
-        """The averaged model with its longest second block, what it knows, and the first two blocks of all sources."""
+        """Return the averaged model with its longest second block set, its vocabulary, and the first two blocks of all sources."""
         model = cast(towers.Towers, self._average.module.eval())
         parts = [
             model.firsts(self._rows[part], Bags.of(self._bags[part], self._device)) for part in _parts(len(self._rows))
@@ -192,13 +192,13 @@ class TowerLearner(Learner):
         return model, replace(self._known, sketches=as_stored(third)), firsts
 
     def save(self, folder: Path) -> None:
-        """The towers, and what they know."""
+        """Write the towers and their vocabulary."""
         model, known, _ = self._finished()
         save_towers(folder, model, towers.DECAYS, known)
 
 
 def _groups(model: towers.Towers) -> list[dict[str, Any]]:
-    """Parameters by learning rate."""
+    """Group the parameters by learning rate."""
     return [
         {"params": [*model.item.parameters(), *model.user.parameters()]},
         {"params": [model.table], "rate_factor": VECTOR_RATE},

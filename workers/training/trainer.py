@@ -1,9 +1,9 @@
-"""A training, from the events of a space to a version in the registry.
+"""Runs a training, from the events of a space to a version in the registry.
 
-Events are held out (:mod:`workers.evaluation.splits`); the model learns from the rest. After each epoch its vectors
-are written into a trial space, and real requests are measured on half of the users: the best epoch is kept. The other
-half, the held-out users, decides whether the model beats the one the space has. Towers then learn once more, for as
-many epochs, from everything. A killed training resumes from its checkpoint, over the same batches.
+Some events are held out (:mod:`workers.evaluation.splits`); the model learns from the rest. After each epoch, its vectors
+are written into a trial space, and real requests of half of the users choose the best epoch. The other half, the held-out
+users, decides whether the model beats the current one. Towers then learn once more from all events, for the same number
+of epochs. A killed training resumes from its checkpoint, with the same batches.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = ["PUBLISHING", "train"]
 log = logging.getLogger("llmrec.worker")
 
 WORTH_REPEATING = 1.05
-"""Growth of the number of examples from which towers learn once more from everything."""
+"""Growth of the number of examples, with the held-out events, from which towers learn once more from all events."""
 
 PUBLISHING = "publishing"
 """Last stage that is reported: from then on the version exists."""
@@ -66,10 +66,10 @@ def train(
 ) -> registry.Version:
     """Train a model on the events of a space before ``until`` (Unix seconds), and publish it as a version.
 
-    ``exclude_seen``: whether lists leave out what a user took, as in :meth:`Recommender.recommend`. ``split``: hold
-    out what each user took last, or (``time``) the latest tenth of all events; the latter says that times compare
-    between users, and newer examples then weigh more. ``folder`` holds the checkpoints and is deleted at the end.
-    Raises :class:`InvalidInput` with fewer than 40 users who took two items at different times.
+    ``exclude_seen`` says whether lists exclude items that the user took, as in :meth:`Recommender.recommend`. ``split``
+    holds out what each user took last (``last``) or the latest tenth of all events (``time``); with ``time``, times are
+    assumed to compare between users, and newer examples weigh more. ``folder`` holds the checkpoints and is deleted at the
+    end. Raises :class:`InvalidInput` with fewer than 40 users who took two items at different times.
     """
     folder = folder or registry.folder() / f".run-{store.name}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def train(
 def _split(
     store: SpaceStore, config: SpaceConfig, kind: Hide, users: int, seed: int, until: float, *, repeats: bool
 ) -> Split:
-    """The split, in which nothing since ``until`` is known.
+    """Split the events; nothing since ``until`` is known.
 
     Raises :class:`InvalidInput` with too few targets.
     """
@@ -93,16 +93,16 @@ def _split(
     hide = hide_last if kind == "last" else hide_next
     parts = hide(past, config, users, seed, repeats=repeats)
     if len(parts.targets) < 2 * MIN_USERS:
-        lately = ", the second of them lately" if kind == "time" else ""
+        recently = ", the second of them recently" if kind == "time" else ""
         raise InvalidInput(
-            f"space {store.name!r} has {len(parts.targets)} users who took two items at different times{lately}; training "
-            f"takes {2 * MIN_USERS} or more, to measure whether a model is better: collect more events first"
+            f"space {store.name!r} has {len(parts.targets)} users who took two items at different times{recently}; training "
+            f"needs at least {2 * MIN_USERS}, to measure whether the model is better: collect more events first"
         )
     return replace(parts, cutoff=min(parts.cutoff, until))
 
 
 class _Training:
-    """One training; everything it has to remember lies in its folder."""
+    """One training; all of its state is in its folder."""
 
     def __init__(
         self, store: SpaceStore, config: SpaceConfig, recipe: Recipe, split: Split, until: float,
@@ -113,7 +113,7 @@ class _Training:
         self._factory, self._evaluator, self._folder = factory, evaluator, folder
 
     def run(self) -> registry.Version:
-        """Train, from wherever the checkpoint is, and publish the version."""
+        """Train, resuming from the latest checkpoint, and publish the version."""
         examples = self._factory.examples(self._split.hides)
         if not len(examples):
             raise InvalidInput(
@@ -135,7 +135,7 @@ class _Training:
         return registry.publish(learner.save, version)
 
     def _epochs(self, data: str) -> Epochs:
-        """The loops, at the progress of the latest checkpoint."""
+        """Return the training loops at the progress of the latest checkpoint."""
         checkpoints = Checkpoints(self._folder)
         identity = f"{data} {json.dumps(asdict(self._recipe))}"
         progress = checkpoints.latest(identity)
@@ -144,7 +144,7 @@ class _Training:
         return Epochs(self._recipe, checkpoints, progress or Progress(identity), self._evaluator.report)
 
     def _choose(self, learner: Learner, epochs: Epochs) -> Outcome:
-        """Choose the number of epochs, and measure the best state on held-out users."""
+        """Choose the number of epochs and measure the best state on held-out users."""
         wanted = self._config.model_copy(update={"model": HASH_MODEL, "size": learner.size})
         halves = Halves.of(self._split.targets)
         with trial(self._store, wanted, self._split, self._evaluator.report, blank=True) as copy:
@@ -155,7 +155,7 @@ class _Training:
             return candidate.outcome(learner, halves)
 
     def _from_everything(self, chosen: Learner, epochs: Epochs, examples: int) -> Learner:
-        """Towers learn once more with the held-out events, unless these add next to nothing."""
+        """Let towers learn once more, with the held-out events, unless these add next to nothing."""
         if self._recipe.method != "towers":
             return chosen
         hides = Split((), {}, self._until).hides
