@@ -142,7 +142,9 @@ def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
     """
     mask, count = np.array(readable, dtype=bool), len(readable)
     dense, blind = np.flatnonzero(mask), np.flatnonzero(~mask)
-    separate = len(dense) >= clusters.MIN_DENSE_SHARE * count and len(blind) >= max(MIN_ITEMS, SEPARATE_SHARE * count)
+    separate = len(dense) >= clusters.MIN_DENSE_SHARE * count and len(blind) >= max(
+        MIN_TOPIC_ITEMS, SEPARATE_SHARE * count
+    )
     return [dense, blind] if separate else [np.arange(count)]
 
 

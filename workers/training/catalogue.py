@@ -34,7 +34,7 @@ class Catalogue:
 
     @property
     def items(self) -> int:
-            """Number of items among the sources."""
+        """Number of items among the sources."""
         return len(self.points)
 
     def add_item(self, point: str, item: str, tenant: str, text: str) -> None:

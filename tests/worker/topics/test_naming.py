@@ -167,7 +167,7 @@ def test_titles_are_material_and_no_instructions(endpoint: type[Answers]) -> Non
 
 def test_the_key_is_in_no_log(endpoint: type[Answers], caplog: pytest.LogCaptureFixture) -> None:
     named([(["soup"], [])])
-    assert "named by keywords" in caplog.text
+    assert "named by their keywords" in caplog.text
     assert "k3y" not in caplog.text
 
 

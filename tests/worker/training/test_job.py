@@ -108,7 +108,7 @@ def test_whoever_is_at_a_training_that_is_cancelled_stops(served: Recommender, m
 def test_input_that_cannot_be_learned_from_ends_the_training_with_a_reason(served: Recommender) -> None:
     follow(served, users=3)
     status = served.train().progress()
-    assert status.state == "failed" and "takes 40 or more" in status.reason
+    assert status.state == "failed" and "needs at least 40" in status.reason
 
 
 def test_a_training_that_dies_at_one_place_fails(served: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:

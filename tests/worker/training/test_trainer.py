@@ -67,5 +67,5 @@ def test_a_version_encodes_to_the_vectors_that_were_measured(served: Recommender
 
 def test_too_few_users_are_refused(served: Recommender) -> None:
     follow(served, users=30)
-    with pytest.raises(InvalidInput, match=r"has 30 users .* takes 40 or more"):
+    with pytest.raises(InvalidInput, match=r"has 30 users .* needs at least 40"):
         run(served)
