@@ -31,7 +31,7 @@ def handler(kind: JobKind) -> Handler:
     elif kind == "fit-topics":
         from .topics.job import fit_topics as handle
     else:
-        from .migrate import reembed as handle
+        from .reembed import reembed as handle
     return handle
 
 

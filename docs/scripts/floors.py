@@ -33,7 +33,7 @@ ROOMS = {
     "jobs": "runs a job under its lease",
     "training": "examples, towers, trainer, versions",
     "evaluation": "splits, metrics, evaluate, tune",
-    "migrate": "another model, blue/green",
+    "reembed": "another model, blue/green",
     "reconcile": "what is stale → messages",
     "topics": "clusters, keywords, naming, fit",
     "users": "events → a user's legs, interests",

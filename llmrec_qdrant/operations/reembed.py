@@ -1,4 +1,4 @@
-"""Requests and measures re-embeddings, rolls back and cleans up. ``workers/migrate.py`` does the work.
+"""Requests and measures re-embeddings, rolls back and cleans up. ``workers/reembed.py`` does the work.
 
 A job creates a new version of the space beside the live one. From then on every write goes to both. Workers copy and encode
 the older data; once both versions hold the same, one alias call switches items, users, texts and topics together. The old

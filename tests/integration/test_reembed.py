@@ -17,7 +17,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
 from tests.spaces import fresh_name, merged, store_of
-from workers import migrate, reconcile
+from workers import reconcile, reembed
 from workers.dispatch import Worker
 from workers.storage import lease
 
@@ -192,7 +192,7 @@ def test_a_model_that_cannot_be_loaded_fails_the_job_before_there_is_a_version(
         raise InvalidInput(f"model {config.model!r} cannot be loaded")
 
     with monkeypatch.context() as patched:
-        patched.setattr(migrate, "load_encoder", refuse)
+        patched.setattr(reembed, "load_encoder", refuse)
         job = rec.reembed(model="no/such")
     assert (job.progress().state, job.progress().reason) == ("failed", "model 'no/such' cannot be loaded")
     assert drive(versions(rec._space), rec.client, NoQueue()).all == (1,)
@@ -359,7 +359,7 @@ def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
 ) -> None:
     inline, rec._queue = rec._queue, MemoryQueue()
     job = rec.reembed(size=48)
-    monkeypatch.setattr(migrate, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(reembed, "SLICE_SECONDS", 0.0)
 
     def announced() -> int:
         messages = reconcile.reconcile(store_of(rec), everything=False)
@@ -370,7 +370,7 @@ def test_one_chain_of_messages_fills_a_version_and_a_broken_one_is_taken_up(
         patched.setattr(lease, "ANNOUNCE_SECONDS", 0.0)
         assert announced() == 1  # nobody has begun
     for seconds in (0.0, 0.01):
-        monkeypatch.setattr(migrate, "SLICE_SECONDS", seconds)
+        monkeypatch.setattr(reembed, "SLICE_SECONDS", seconds)
         take_up(rec, job)
         assert announced() == 0  # the message that follows from the slice is under way
     monkeypatch.setattr(lease, "ANNOUNCE_SECONDS", 0.0)

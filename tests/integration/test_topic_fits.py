@@ -22,7 +22,7 @@ from llmrec_qdrant.space.layout import Space
 from llmrec_qdrant.testing import MemoryQueue
 from tests.integration.test_topics import CONFIG, NOW, filled, items, views
 from tests.spaces import merged, store_of
-from workers import migrate
+from workers import reembed
 from workers.dispatch import Worker
 from workers.items import assign, embed
 from workers.reconcile import reconcile
@@ -272,13 +272,13 @@ def test_nobody_is_without_interests_when_a_new_version_goes_live(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    switch = migrate.switch
+    switch = reembed.switch
 
     def watched(space: Space, number: int) -> Any:
         seen.append([bool(one.get("interests")) for one in contents(rec, space.at(number).users)])  # type: ignore[misc]
         return switch(space, number)
 
-    monkeypatch.setattr(migrate, "switch", watched)
+    monkeypatch.setattr(reembed, "switch", watched)
     assert rec.reembed(size=16).wait(120).state == "done"
     assert seen == [[True]]
 
