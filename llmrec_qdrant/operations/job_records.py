@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from qdrant_client import models
 
@@ -37,7 +37,7 @@ _ID = r"[a-z-]{1,40}-[0-9]{1,18}"
 IDLE_ROUNDS = 3
 """Rounds without a change of the job after which this process leaves it to other workers."""
 COMMITTED = "switching"
-"""Stage at which a re-embedding can no longer be cancelled: readers are about to see the new version."""
+"""Stage at which a job can no longer be cancelled: readers are about to see the new version or the new settings."""
 NEWEST_WINS: frozenset[JobKind] = frozenset({"fit-topics"})
 """Kinds whose new requests replace the job under way; for other kinds a different request is refused."""
 
@@ -61,12 +61,16 @@ def find(space: Space, job: str) -> Steps[JobRecord]:
 
 
 def list_records(space: Space, limit: int | None = None) -> Steps[list[JobRecord]]:
-    """Return the records of all jobs, or of the latest ``limit``, newest first."""
+    """Return the records of all jobs, or of the latest ``limit``, newest first.
+
+    Leaves out kinds that a later version has added: those are for its workers.
+    """
     points, offset = yield from calls.scroll(space.jobs, limit=PAGE)
     while offset is not None:
         more, offset = yield from calls.scroll(space.jobs, limit=PAGE, offset=offset)
         points += more
-    records = sorted((JobRecord.of(point) for point in points), key=lambda record: record.created_at, reverse=True)
+    known = [JobRecord.of(point) for point in points if point.get("kind") in get_args(JobKind)]
+    records = sorted(known, key=lambda record: record.created_at, reverse=True)
     return records[:limit]
 
 

@@ -63,8 +63,9 @@ class JobRecord(JobStatus):
 
     @classmethod
     def of(cls, point: Point) -> Self:
-        """Read a record from its point."""
-        return cls(**{key.removeprefix(f"{BOOKKEEPING}."): value for key, value in point.payload.items()})
+        """Read a record from its point. Fields that a later version has added are left out."""
+        values = {key.removeprefix(f"{BOOKKEEPING}."): value for key, value in point.payload.items()}
+        return cls(**{key: value for key, value in values.items() if key in cls.model_fields})
 
     @staticmethod
     def point_of(job: str) -> str:

@@ -122,6 +122,38 @@ def test_tuning_killed_at_any_write_measures_once_what_was_kept_and_stores_it(
     assert write > 3 and len(measured) == 1
 
 
+def test_tuning_is_cancelled_before_it_stores_settings_or_not_at_all(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    better = CONFIG.model_copy(update={"half_life_days": 7.0})
+    found = Tuning(10, 20, CONFIG, better, confirmed_on=20, before=0.1, after=0.2, better=True)
+    monkeypatch.setattr(tuning, "tune", lambda *given, **options: found)
+    whole, cancelled = rec.client.batch_update_points, list[bool]()
+    for write in range(1, 40):
+        rec.create(CONFIG)
+        cancelled.clear()
+        seen = 0
+
+        def look(*given: Any, write: int = write, **more: Any) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen == write:
+                monkeypatch.setattr(rec.client, "batch_update_points", whole)
+                (job,) = [one for one in rec.jobs() if one.kind == "tune" and one.active] or [None]
+                cancelled.append(job is not None and rec.job(job.id).cancel())
+            return whole(*given, **more)
+
+        monkeypatch.setattr(rec.client, "batch_update_points", look)
+        rec.tune(users=40)
+        monkeypatch.setattr(rec.client, "batch_update_points", whole)
+        rec._config = None
+        state = next(one.state for one in rec.jobs() if one.kind == "tune")
+        assert (rec.config.half_life_days == 7.0) == (state == "done") == (cancelled != [True]), f"write {write}"
+        if seen < write:
+            break
+    assert write > 2
+
+
 def test_without_a_broker_work_is_done_when_the_call_returns_and_watched(rec: Recommender) -> None:
     heard: list[tuple[str, float, float | None]] = []
     with rec.watch(lambda stage, done, total: heard.append((stage, done, total))):

@@ -9,6 +9,7 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import TuneOptions
 from llmrec_qdrant.contracts.messages import Message, Reconcile
 from llmrec_qdrant.operations import spaces
+from llmrec_qdrant.operations.job_records import COMMITTED
 from llmrec_qdrant.operations.steps import drive
 
 from ..storage.lease import Done, Lease, Outcome
@@ -34,6 +35,8 @@ def tune_settings(lease: Lease, store: SpaceStore) -> Outcome:
         stored = tuning.better and not options.dry_run
         config = tuning.onto(store.config()).model_dump(mode="json") if stored else None
         lease.advance(**{RESULT: {**_figures(tuning), "stored": stored}, CONFIG: config})
+        if stored:
+            lease.report(COMMITTED, 0, 1)  # from now on it can no longer be cancelled
         lease.save()
     return Done(lease.cursor[RESULT], _store(store, lease.cursor[CONFIG]))
 

@@ -21,10 +21,10 @@ def test_evaluate_gives_a_row_per_way_to_recommend(filled: Llmrec) -> None:
 
 
 def test_evaluate_refuses_what_cannot_be_hidden(filled: Llmrec) -> None:
-    assert "a number of items, 1 or more, not 0.5" in one_sentence(filled("evaluate", "--hide", "0.5"))
+    assert "must be a whole number of items, at least 1, not 0.5" in one_sentence(filled("evaluate", "--hide", "0.5"))
     assert "between 0 and 1, not 2" in one_sentence(filled("evaluate", "--split", "time", "--hide", "2"))
     for odd in ("nan", "inf", "0", "-1"):
-        assert f"1 or more, not {odd}" in one_sentence(filled("evaluate", "--hide", odd))
+        assert f"at least 1, not {odd}" in one_sentence(filled("evaluate", "--hide", odd))
     assert "hold out less" in one_sentence(filled("evaluate", "--hide", "50"))
 
 

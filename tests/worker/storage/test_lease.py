@@ -11,7 +11,9 @@ import pytest
 from llmrec_qdrant import Recommender, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, NotFound, QdrantUnavailable
 from llmrec_qdrant.operations import job_records
+from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
+from llmrec_qdrant.space.points import new_point
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on
 from workers import jobs
@@ -364,3 +366,13 @@ def test_a_limit_of_jobs_is_a_whole_number(rec: Recommender, limit: Any) -> None
 def test_a_timeout_is_a_number_of_seconds(rec: Recommender, timeout: Any) -> None:
     with pytest.raises(InvalidInput, match="timeout must be a number of seconds"):
         rec.fit_topics().wait(timeout)
+
+
+def test_a_record_of_a_later_version_stops_nobody(rec: Recommender, store: SpaceStore) -> None:
+    job = rec.fit_topics()
+    condition = conditions.only(JobRecord.point_of(job.id))
+    store.jobs.set_payload({"priority": 3, "bookkeeping.shard": "a"}, condition)
+    later = {"id": "distil-1", "kind": "distil", "state": "waiting", "created_at": OLD}
+    store.jobs.upsert([new_point(JobRecord.point_of("distil-1"), later)])
+    assert [one.id for one in rec.jobs()] == [job.id]
+    assert [one.job for one in announcements(store, everything=True)] == [job.id]
