@@ -1,4 +1,4 @@
-"""The command line application, and the options that every command shares.
+"""The command line application, and the options that all commands share.
 
 The shared options are declared once, as parameters of the callback of ``llmrec`` itself. :class:`ConnectedCommand` and
 :class:`ConnectedGroup` accept the same options after the command, so both of these work::
@@ -32,7 +32,7 @@ _output = partial(typer.Option, rich_help_panel="Output")
 
 @dataclass(frozen=True)
 class Shared:
-    """Values of the shared options, as they were typed."""
+    """Values of the shared options, as typed."""
 
     url: str | None = None
     path: str | None = None
@@ -44,13 +44,13 @@ class Shared:
     debug: bool = False
 
     def updated(self, later: Mapping[str, Any]) -> Shared:
-        """These values, replaced by those that were typed later on the line."""
+        """Return these values, overridden by those that were typed later in the line."""
         return replace(self, **{name: value for name, value in later.items() if value})
 
     def connection(self) -> dict[str, Any]:
-        """Arguments of :meth:`Recommender.connect`: options first, then the environment.
+        """Return the arguments of :meth:`Recommender.connect`: options override the environment.
 
-        A server or folder named by an option replaces both of the environment's.
+        A server or folder in an option overrides both the server and the folder of the environment.
         """
         settings = Settings()
         arguments = Settings(space=self.space or settings.space or "main").connection()
@@ -60,20 +60,20 @@ class Shared:
 
 
 class Connected(typer.Context):
-    """The context of a command: which Qdrant it works on, and how it prints its answer."""
+    """The context of a command: the Qdrant it works on, and the output format."""
 
     obj: Shared
 
     def open(self, create: bool = False) -> Recommender:
-        """Connect to the space. Only ``create`` creates the folder of an embedded Qdrant.
+        """Connect to the space. With ``create``, the folder of an embedded Qdrant is created if it is missing.
 
-        Raises :class:`InvalidInput` if no Qdrant is named or the folder does not exist.
+        Raises :class:`InvalidInput` if no Qdrant is set or the folder does not exist.
         """
         arguments = self.obj.connection()
         path = arguments["path"]
         if arguments["url"] is None and path is None:
             raise InvalidInput(
-                "no Qdrant is named: pass --url http://localhost:6333 (or set LLMREC_QDRANT_URL), "
+                "no Qdrant is set: pass --url http://localhost:6333 (or set LLMREC_QDRANT_URL), "
                 "or --path ./data for an embedded one"
             )
         if path and path != ":memory:" and not create and not Path(path).is_dir():
@@ -84,7 +84,7 @@ class Connected(typer.Context):
 
     @property
     def json(self) -> bool:
-        """Whether the answer is one JSON document."""
+        """Whether to print one JSON document."""
         return self.obj.json
 
     @property
@@ -95,7 +95,7 @@ class Connected(typer.Context):
 
     @property
     def has_broker(self) -> bool:
-        """Whether workers do the work, not this process."""
+        """Whether Celery workers do the work, not this process."""
         return self.obj.connection()["broker"] is not None
 
     @property
@@ -105,13 +105,13 @@ class Connected(typer.Context):
 
     @property
     def tenant(self) -> str | None:
-        """The tenant that the command is bound to."""
+        """Tenant that the command is bound to; None: all."""
         tenant: str | None = self.obj.connection()["tenant"]
         return tenant
 
     @property
     def where(self) -> str:
-        """The Qdrant, without its password."""
+        """Address of the Qdrant, without its password."""
         arguments = self.obj.connection()
         return mask_url(arguments["url"]) if arguments["url"] else str(Path(arguments["path"]).resolve())
 
@@ -121,7 +121,7 @@ SHARED_OPTIONS = tuple(field.name for field in fields(Shared))
 
 
 def _with_shared(command: TyperCommand | TyperGroup, context: Any, declared: list[Any]) -> list[Any]:
-    """The parameters that a command declares, the shared ones, and ``--help``."""
+    """Return the parameters that a command declares, the shared ones, and ``--help``."""
     own = len(command.params)
     shared = [option for option in context.find_root().command.params if option.name in SHARED_OPTIONS]
     return [*declared[:own], *shared, *declared[own:]]
@@ -139,11 +139,11 @@ class ConnectedCommand(TyperCommand):
     context_class = Connected
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its own parameters and the shared ones."""
+        """Return the command's own parameters and the shared ones."""
         return _with_shared(self, ctx, super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments; the values of the shared options go into the context."""
+        """Parse the arguments; the values of the shared options go into the context."""
         rest = super().parse_args(ctx, args)
         _take_shared(ctx)
         return rest
@@ -155,11 +155,11 @@ class ConnectedGroup(TyperGroup):
     context_class = Connected
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its own parameters and the shared ones."""
+        """Return the command's own parameters and the shared ones."""
         return _with_shared(self, ctx, super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments; the values of the shared options go into the context."""
+        """Parse the arguments; the values of the shared options go into the context."""
         rest = super().parse_args(ctx, args)
         _take_shared(ctx)
         return rest
@@ -181,8 +181,8 @@ app = CommandSet(
     help="Turn a Qdrant into a recommender that knows each user's interests.\n\n"
     "Start with [bold]llmrec demo[/bold]. With your own data: [bold]llmrec init[/bold], "
     "[bold]llmrec load items FILE[/bold], [bold]llmrec load events FILE[/bold], [bold]llmrec recommend USER[/bold].\n\n"
-    "The options under Connection and Output work before and after every command. Instead of an option of the "
-    "connection you can set LLMREC_QDRANT_URL, LLMREC_PATH, LLMREC_SPACE, LLMREC_BROKER, LLMREC_API_KEY or "
+    "The options under Connection and Output work before and after every command. Instead of a connection option "
+    "you can set LLMREC_QDRANT_URL, LLMREC_PATH, LLMREC_SPACE, LLMREC_BROKER, LLMREC_API_KEY or "
     "LLMREC_TENANT.\n\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage or something is not installed, 3 done but some rows were refused, "
     "130 interrupted.",
@@ -194,14 +194,14 @@ def share(
     context: typer.Context,
     url: Annotated[str | None, _connection(help="Qdrant server, such as http://localhost:6333.")] = None,
     path: Annotated[str | None, _connection(help="Folder of an embedded Qdrant, instead of a server.")] = None,
-    space: Annotated[str | None, _connection(help="Name of the space; main unless you name one.")] = None,
+    space: Annotated[str | None, _connection(help="Name of the space [default: main].")] = None,
     broker: Annotated[
-        str | None, _connection(help="Redis of the workers; without one, this process does the work.")
+        str | None, _connection(help="Redis URL of the workers; without it, this process does the work.")
     ] = None,
-    api_key: Annotated[str | None, _connection(help="Qdrant API key; better set LLMREC_API_KEY.")] = None,
-    tenant: Annotated[str | None, _connection(help="Only the items and users of this tenant.")] = None,
+    api_key: Annotated[str | None, _connection(help="Qdrant API key; prefer setting LLMREC_API_KEY.")] = None,
+    tenant: Annotated[str | None, _connection(help="Work only with the items and users of this tenant.")] = None,
     json: Annotated[bool, _output("--json", help="Print one JSON document instead of tables.")] = False,
     debug: Annotated[bool, _output("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Keep the shared options for the command that follows."""
+    """Store the shared options for the command that follows."""
     context.obj = Shared(url, path, space, broker, api_key, tenant, json, debug)

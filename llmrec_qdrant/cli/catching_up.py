@@ -1,4 +1,4 @@
-"""Has everything encoded and refreshed that is out of date, with a progress bar: here, or by the workers."""
+"""Does all pending work and shows its progress: in this process, or by the workers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from llmrec_qdrant.recommender import Recommender
 __all__ = ["catch_up"]
 
 
-COUNT_POLL_SECONDS = 0.5
-"""Seconds between two counts while workers do the work."""
+POLL_SECONDS = 0.5
+"""Seconds between two counts of the pending work."""
 
 QUIET_SECONDS = 60.0
-"""Seconds without progress after which no worker seems to run."""
+"""Seconds without progress after which no worker seems to be running."""
 
 
 def catch_up(rec: Recommender, *, wait: bool, quiet: bool) -> SpaceStatus:
-    """Announce all pending work and, with ``wait``, watch until none is left or nothing moves any more."""
+    """Announce all pending work and, with ``wait``, watch until none is left or progress stops; returns the last counts."""
     with watch_here(rec, "encoding and refreshing", quiet):
         announced = rec.reconcile()
     counted = rec.status()
@@ -39,7 +39,7 @@ def _watch_workers(rec: Recommender, counted: SpaceStatus, update: Update) -> Sp
     total = _pending(counted)
     moved_at = time.monotonic()
     while before := _pending(counted):
-        time.sleep(COUNT_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
         counted = rec.status()
         pending = _pending(counted)
         total = max(total, pending)
@@ -48,7 +48,7 @@ def _watch_workers(rec: Recommender, counted: SpaceStatus, update: Update) -> Sp
             moved_at = time.monotonic()
         elif time.monotonic() - moved_at > QUIET_SECONDS:
             warn(
-                f"no progress for {QUIET_SECONDS:g} s: no worker seems to run. The work is stored; start one with "
+                f"no progress for {QUIET_SECONDS:g} s: no worker seems to be running. The work is stored; start a worker with "
                 "`llmrec worker`"
             )
             break

@@ -1,4 +1,4 @@
-"""The commands that write and delete: ``load items``, ``load events``, ``delete``, ``forget``."""
+"""The commands that load and delete data: ``load items``, ``load events``, ``delete``, ``forget``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from llmrec_qdrant.load.sources import Row, Source
 from llmrec_qdrant.recommender import Recommender
 
 PARTLY_REFUSED = 3
-"""The exit code of a load that refused some rows."""
+"""Exit code of a load that refused some rows."""
 
 loads = CommandSet(
     cls=ConnectedGroup, no_args_is_help=True, help="Load items or events from a file, standard input or a database."
@@ -32,7 +32,7 @@ app.add_typer(loads, name="load", rich_help_panel="Space and data")
 
 
 class Format(StrEnum):
-    """Formats of a file."""
+    """File formats."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -43,14 +43,18 @@ class Format(StrEnum):
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="A file, - for standard input, or a database URL with --query.")
 ]
-Query = Annotated[str | None, typer.Option(help="SELECT whose columns are named like the fields.")]
-FileFormat = Annotated[Format | None, typer.Option("--format", help="Needed if the name of the file does not show it.")]
-Map = Annotated[list[str] | None, typer.Option("--map", help="Rename a column, old=new; drop it, old= (repeatable).")]
+Query = Annotated[str | None, typer.Option(help="SELECT whose columns have the names of the fields.")]
+FileFormat = Annotated[
+    Format | None, typer.Option("--format", help="Format of the file; needed if its name does not show it.")
+]
+Map = Annotated[
+    list[str] | None, typer.Option("--map", help="Rename a column with old=new, or drop it with old= (repeatable).")
+]
 RejectsFile = Annotated[
     Path | None,
-    typer.Option("--rejects", help="Where refused rows are listed, with the reason [FILE.rejects.jsonl]."),
+    typer.Option("--rejects", help="File for the refused rows and the reasons [default: FILE.rejects.jsonl]."),
 ]
-Restart = Annotated[bool, typer.Option("--restart", help="Load from the beginning, not from where it stopped.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Load from the beginning instead of resuming.")]
 
 
 @loads.command("items")
@@ -66,7 +70,7 @@ def load_items(
 ) -> None:
     """Load items. Fields: id, title, text, payload, tenant; every other column goes into the payload.
 
-    Interrupted? Run the same command again: it continues where it stopped. Items that have not changed are left alone.
+    After an interruption, run the same command again: it resumes. Unchanged items are left alone.
 
     Example: llmrec load items films.jsonl
 
@@ -91,8 +95,8 @@ def load_events(
 ) -> None:
     """Load what users did. Fields: user, type, item and/or text, value, ts, session, id.
 
-    ts is a time in ISO 8601 or in seconds since 1970; left out, it is now. An event that is loaded twice counts once if it has
-    an id or a ts.
+    ts is a time in ISO 8601 or Unix seconds; the default is now. An event that is loaded twice counts once if it has an id
+    or a ts.
 
     Example: llmrec load events clicks.jsonl
 
@@ -107,7 +111,7 @@ def _renames(texts: list[str] | None) -> dict[str, str]:
     for text in texts or []:
         old, equals, new = text.partition("=")
         if not old or not equals:
-            raise InvalidInput(f"--map is written old=new, not {text!r}")
+            raise InvalidInput(f"--map must have the form old=new, not {text!r}")
         renames[old] = new
     return renames
 
@@ -125,7 +129,7 @@ def _load(
         if checkpoint and restart:
             checkpoint.remove()
         if checkpoint and (done := checkpoint.read().row):
-            warn(f"continuing after line {done:,}")
+            warn(f"resuming after line {done:,}")
         loaded = _load_rows(rec, kind, source, rename, rejects, checkpoint, quiet=context.json)
         counted = catch_up(rec, wait=wait, quiet=context.json)
     if context.json:
@@ -156,7 +160,7 @@ def _report(kind: LoadKind, source: Source, loaded: Loaded, counted: SpaceStatus
     parts += [f"{getattr(loaded, name):,} {name}" for name in ("unchanged", "duplicates") if getattr(loaded, name)]
     say(f"{kind} from {source.name}: {', '.join(parts)}, in {loaded.seconds:.1f} s", "bold")
     if loaded.textless:
-        say(f"{loaded.textless:,} have no text: only behaviour can recommend them", "yellow")
+        say(f"{loaded.textless:,} items have no text: only behaviour can recommend them", "yellow")
     if loaded.rejected:
         rows = "row was" if loaded.rejected == 1 else "rows were"
         say(f"{loaded.rejected:,} {rows} refused: see {loaded.rejects}", "yellow")
@@ -165,7 +169,7 @@ def _report(kind: LoadKind, source: Source, loaded: Loaded, counted: SpaceStatus
 
 @app.command(rich_help_panel="Space and data")
 def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="Item ids.")]) -> None:
-    """Delete items. Events about them stay, so an item that comes back is known again.
+    """Delete items. Events about them stay, so an item that is loaded again keeps its history.
 
     Example: llmrec delete tt0816692 tt0111161
     """
@@ -178,14 +182,14 @@ def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="
 def forget(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete a user with all events and texts.
 
     Example: llmrec forget alice --yes
     """
-    if not yes and not typer.confirm(f"delete {user!r} with all events?", default=False, err=True):
+    if not yes and not typer.confirm(f"delete {user!r} with all events and texts?", default=False, err=True):
         raise typer.Exit(1)
     with context.open() as rec:
         count = rec.forget_user(user)
-    print_json({"events": count}) if context.json else say(f"{user} is forgotten: {count:,} events deleted")
+    print_json({"events": count}) if context.json else say(f"{user} deleted, with {count:,} events")

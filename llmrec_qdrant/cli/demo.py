@@ -1,4 +1,4 @@
-"""``llmrec demo``: the sample catalogue on an embedded Qdrant, loaded, understood and recommended from, step by step."""
+"""``llmrec demo``: loads a sample catalogue into an embedded Qdrant and shows each kind of list."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ NEXT_STEPS = """\
 def demo(
     folder: Annotated[
         Path | None,
-        typer.Option(help="Keep the embedded Qdrant in this folder, not in a temporary one.", show_default=False),
+        typer.Option(help="Keep the embedded Qdrant in this folder instead of a temporary one.", show_default=False),
     ] = None,
 ) -> None:
-    """See it work in a minute: a sample catalogue, an embedded Qdrant, the real model; no server, no network.
+    """Try it in a minute: a sample catalogue, an embedded Qdrant, the real model; no server, no network.
 
     Example: llmrec demo
     """
@@ -58,9 +58,9 @@ def demo(
 
 
 def run(folder: Path | None = None) -> None:
-    """Load the sample data into an embedded Qdrant and show what comes of it.
+    """Load the sample data into an embedded Qdrant and print lists of every kind.
 
-    Raises :class:`MissingDependency` where the workers are not installed.
+    Raises :class:`MissingDependency` if the workers are not installed.
     """
     if not inline_available():
         raise MissingDependency("the demo needs the workers: install them with `pip install 'llmrec-qdrant[workers]'`")

@@ -1,4 +1,4 @@
-"""What the command line knows of an encoder: its dimension, and the leg weights that a trained one was chosen with."""
+"""Looks up the dimension of an encoder, and the leg weights that a trained model was chosen with."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["dimension_of", "leg_weights"]
 
 
 def dimension_of(settings: dict[str, Any]) -> int:
-    """The dimension of a model's vectors, found by loading it.
+    """Load a model and return the dimension of its vectors.
 
-    Raises :class:`InvalidInput` where the workers, which can load it, are not installed.
+    Raises :class:`InvalidInput` if the workers, which load it, are not installed.
     """
     if not inline_available():
         raise InvalidInput(
-            f"the dimension of {settings['model']!r} is unknown here: pass it as --size, such as --size 384"
+            f"the dimension of {settings['model']!r} cannot be read without the workers: pass it, such as --size 384"
         )
     return int(worker_module("encoding.encoder").model_size(SpaceConfig.parse({**settings, "size": 1})))
 
 
 def leg_weights(rec: Recommender, model: str) -> dict[Leg, float] | None:
-    """Leg weights to set when the space moves to ``model``; None to leave them as they are.
+    """Return the leg weights to set when the space moves to ``model``; None to leave them unchanged.
 
-    A trained model brings the weights it was chosen with. Leaving a trained model for another brings back
-    the weights from before it, unless somebody has changed them since.
+    A trained model brings the weights it was chosen with. Moving from a trained model to another restores the weights from
+    before it, unless they have been changed since.
     """
     if not inline_available():
         return None

@@ -1,4 +1,4 @@
-"""Text of ``--filter`` and ``--weights`` → what the public methods accept."""
+"""Parses the text of ``--filter`` and ``--weights``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANGE_OPERATORS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
 
 
 def parse_weights(text: str | None) -> dict[Leg, float] | None:
-    """Weights per leg; the recommender refuses a leg that does not exist.
+    """Parse weights per leg; the recommender refuses unknown legs.
 
     >>> parse_weights("dense=1,collab=2")
     {'dense': 1.0, 'collab': 2.0}
@@ -28,11 +28,13 @@ def parse_weights(text: str | None) -> dict[Leg, float] | None:
     try:
         return {leg.strip(): float(weight) for leg, _, weight in pairs}
     except ValueError:
-        raise InvalidInput(f"--weights is written leg=number,… with legs {', '.join(LEGS)}, not {text!r}") from None
+        raise InvalidInput(
+            f"--weights must have the form leg=number,… with legs {', '.join(LEGS)}, not {text!r}"
+        ) from None
 
 
 def parse_filter(parts: list[str] | None, kinds: Mapping[str, FieldKind]) -> dict[str, Any] | None:
-    """One filter out of several conditions, or out of one JSON object; ``kinds`` of the fields decide how values are read.
+    """Build one filter from several conditions, or from one JSON object; ``kinds``: field → kind of its values.
 
     >>> parse_filter(["year>=2000", "lang=en,zh"], {"year": "integer"})
     {'year': {'gte': 2000.0}, 'lang': ['en', 'zh']}
@@ -43,7 +45,7 @@ def parse_filter(parts: list[str] | None, kinds: Mapping[str, FieldKind]) -> dic
         try:
             document: dict[str, Any] = json.loads(parts[0])
         except ValueError as error:
-            raise InvalidInput(f"--filter is not JSON: {error}") from None
+            raise InvalidInput(f"--filter is not valid JSON: {error}") from None
         return document
     conditions: dict[str, Any] = {}
     for part in parts:
@@ -53,7 +55,7 @@ def parse_filter(parts: list[str] | None, kinds: Mapping[str, FieldKind]) -> dic
 
 
 def _combined(first: Any, second: Any) -> Any:
-    """Two conditions on one field: bounds narrow each other, values widen each other."""
+    """Combine two conditions on one field: both bounds must hold; one of the values must match."""
     if isinstance(first, dict) and isinstance(second, dict) and not (first.keys() | second.keys()) & {"not"}:
         return first | second
     if isinstance(first, dict) or isinstance(second, dict):
@@ -70,7 +72,7 @@ def _listed(value: Any) -> list[Any]:
 def _condition(text: str, kinds: Mapping[str, FieldKind]) -> tuple[str, Any]:
     match = re.fullmatch(r"\s*([^<>=!]+?)\s*(>=|<=|!=|>|<|=)\s*(.*?)\s*", text)
     if not match:
-        raise InvalidInput(f"a filter is written field=value, field>=number or a JSON object, not {text!r}")
+        raise InvalidInput(f"--filter must be field=value, field>=number or a JSON object, not {text!r}")
     name, operator, value = match.groups()
     if operator in RANGE_OPERATORS:
         return name, {RANGE_OPERATORS[operator]: _value(value, "float" if _is_number(value) else "datetime")}

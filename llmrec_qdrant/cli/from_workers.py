@@ -1,4 +1,4 @@
-"""The commands that live with the workers: plugged in where these are installed, otherwise listed with what to install."""
+"""Adds the commands of the workers or, if these are not installed, placeholders that say what to install."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["WORKER_COMMANDS", "register"]
 
 
 WORKER_COMMANDS = {
-    "evaluate": "Measure how good the lists are, on what users took last.",
+    "evaluate": "Measure how good the lists are, on held-out items.",
     "models": "List the trained models of the space, with their figures.",
     "worker": "Start a worker and the clock that looks for pending work.",
 }
-"""Each command of the workers, in one sentence."""
+"""Command of the workers → its summary."""
 
 
 def register(app: CommandSet) -> None:

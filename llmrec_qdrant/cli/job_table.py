@@ -1,4 +1,4 @@
-"""Jobs as people read them: one table for every kind, and the outcome of each in a few words."""
+"""Prints jobs of every kind as one table, with the outcome of each in a few words."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red",
 
 
 def print_jobs(listed: Sequence[JobStatus], title: str) -> None:
-    """A table of jobs; the last column holds the result, the interim result, or the reason of a failure."""
+    """Print a table of jobs; the last column holds the result, the interim result, or the reason of a failure."""
     if not listed:
-        out.print(Text("no jobs yet: llmrec topics fit, train, tune and reembed start one"))
+        out.print(Text("no jobs yet: start one with llmrec topics fit, train, tune or reembed"))
         return
     under_way = ("stage", "progress", "worker") if any(status.active for status in listed) else ()
     table = table_of(title, ("job", "state", "time", *under_way, "outcome"), right={"progress", "time"})
@@ -37,7 +37,7 @@ def _progress(status: JobStatus) -> str:
 
 
 def _time(status: JobStatus) -> str:
-    """How long it has run, or took."""
+    """Return how long the job has run, or took."""
     if not status.started_at:
         return ""
     began = datetime.fromisoformat(status.started_at)
@@ -47,14 +47,16 @@ def _time(status: JobStatus) -> str:
 
 
 def outcome(status: JobStatus) -> str:
-    """What came of a job, in a few words."""
+    """Describe the outcome of a job in a few words."""
     if status.result is None:
         return " ".join(filter(None, (status.note, status.reason)))
     result = status.result
     match status.kind:
         case "train":
-            worth = "better than before" if result.get("offered") else "not better, kept"
-            return f"{result.get('version')}: {worth}"
+            comparison = (
+                "better than the model before it" if result.get("offered") else "no better than the model before it"
+            )
+            return f"{result.get('version')}: {comparison}"
         case "reembed":
             return f"version {result.get('version')} is live: {result.get('model')}"
         case "fit-topics":

@@ -1,4 +1,4 @@
-"""The commands about work under way: ``jobs`` and ``failures``."""
+"""The commands about jobs and failed work: ``jobs`` and ``failures``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from llmrec_qdrant.recommender import Recommender
 @app.command(rich_help_panel="Work")
 def jobs(
     context: Connected,
-    job: Annotated[str | None, typer.Argument(help="Id of one job, such as train-7.", show_default=False)] = None,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Stop this job; its worker stops within seconds.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many of the latest jobs.", min=1)] = 20,
+    job: Annotated[str | None, typer.Argument(help="Id of a job, such as train-7.", show_default=False)] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop the job; its worker stops within seconds.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Number of jobs to list.", min=1)] = 20,
     wait: Wait = True,
 ) -> None:
-    """List re-embeddings, trainings, topic fits and tunings, newest first; with an id, watch one to its end.
+    """List re-embeddings, trainings, topic fits and tunings, newest first; with an id, watch that job to its end.
 
-    Interrupting stops the watching, not the job. A job whose worker dies is taken up by another one.
+    Ctrl-C stops the watching, not the job. If the worker of a job dies, another worker resumes it.
 
     Example: llmrec jobs
 
@@ -35,10 +35,10 @@ def jobs(
     if job is None and cancel:
         raise typer.BadParameter("--cancel needs the id of a job: llmrec jobs ID --cancel")
     with context.open() as rec:
-        _one(context, rec, job, cancel, wait) if job else _all(context, rec, limit)
+        _watch(context, rec, job, cancel, wait) if job else _list(context, rec, limit)
 
 
-def _all(context: Connected, rec: Recommender, limit: int) -> None:
+def _list(context: Connected, rec: Recommender, limit: int) -> None:
     listed = rec.jobs(limit)
     if context.json:
         print_json([status.model_dump(mode="json") for status in listed])
@@ -46,7 +46,7 @@ def _all(context: Connected, rec: Recommender, limit: int) -> None:
         print_jobs(listed, f"jobs of {rec.space}")
 
 
-def _one(context: Connected, rec: Recommender, id: str, cancel: bool, wait: bool) -> None:
+def _watch(context: Connected, rec: Recommender, id: str, cancel: bool, wait: bool) -> None:
     job = rec.job(id)
     cancelled = cancel and job.cancel()
     stuck = nobody_works(context) and context.embedded  # no other process can open the folder
@@ -64,7 +64,7 @@ def _one(context: Connected, rec: Recommender, id: str, cancel: bool, wait: bool
 @app.command(rich_help_panel="Work")
 def failures(
     context: Connected,
-    retry: Annotated[bool, typer.Option("--retry", help="Give all of them another chance.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Retry all of them.")] = False,
 ) -> None:
     """List the items, users and texts that failed too often and were set aside, with the reason; retry them.
 
@@ -83,4 +83,4 @@ def failures(
     for failure in listed:
         table.add_row(failure.kind, Text(failure.id), str(failure.version), Text(failure.reason))
     out.print(table)
-    say(f"{retried:,} get another chance" if retry else "try them again: llmrec failures --retry")
+    say(f"retrying {retried:,}" if retry else "retry them: llmrec failures --retry")

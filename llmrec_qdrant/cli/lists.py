@@ -1,4 +1,4 @@
-"""The commands that answer with a list: ``recommend``, ``top``, ``similar``, ``similar-users``, ``search``, ``request``."""
+"""The commands that print a list: ``recommend``, ``top``, ``similar``, ``similar-users``, ``search``, ``request``."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from llmrec_qdrant.space.layout import Key
 
 Filter = Annotated[
     list[str] | None,
-    typer.Option("--filter", "-f", help="year>=2000, lang=zh, genre=a,b (repeatable), or one JSON object."),
+    typer.Option(
+        "--filter", "-f", help="Condition such as year>=2000, lang=zh or genre=a,b (repeatable), or one JSON object."
+    ),
 ]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Id of an item to leave out (repeatable).")]
-Diversity = Annotated[float, typer.Option("--diversity", help="How different the items are: 0 (ignored) to 1.")]
-Weights = Annotated[
-    str | None, typer.Option("--weights", help="Weight of each leg instead of the space's: dense=1,tfidf=1,collab=2.")
+Diversity = Annotated[
+    float, typer.Option("--diversity", help="How different the items should be, from 0 (ignored) to 1.")
 ]
-Explain = Annotated[bool, typer.Option("--explain", "-e", help="Show the score of each leg, and the reason.")]
-IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Keep items that the user had before.")]
+Weights = Annotated[
+    str | None, typer.Option("--weights", help="Weights of the legs, instead of the space's: dense=1,tfidf=1,collab=2.")
+]
+Explain = Annotated[bool, typer.Option("--explain", "-e", help="Show the score of each leg and the reason.")]
+IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Also list items that the user has seen.")]
 IncludeLast = Annotated[
-    bool, typer.Option("--include-last", help="Keep the user's latest item, for things that people take again.")
+    bool, typer.Option("--include-last", help="Also list the user's latest item, for things that people take again.")
 ]
 ByInterest = Annotated[bool, typer.Option("--interests", help="Give each interest of the user its share of the list.")]
 
@@ -45,7 +49,7 @@ def recommend(
     explain: Explain = False,
     interests: ByInterest = False,
 ) -> None:
-    """Recommend items to a user, best first. Somebody without events gets the popular items.
+    """Recommend items to a user, best first. A user without events gets the popular items.
 
     Example: llmrec recommend alice --limit 5 --filter "year>=2000" --explain
     """
@@ -62,7 +66,9 @@ def recommend(
 @app.command(rich_help_panel="Lists")
 def top(
     context: Connected,
-    by: Annotated[str, typer.Option(help="A number or date among the declared fields.")] = Key.POPULARITY,
+    by: Annotated[
+        str, typer.Option(help="Field to order by: popularity, or a number or date among the fields of the space.")
+    ] = Key.POPULARITY,
     limit: Limit = 10,
     filter: Filter = None,
     exclude: Exclude = None,
@@ -87,7 +93,7 @@ def similar(
     weights: Weights = None,
     explain: Explain = False,
 ) -> None:
-    """List the items that are most similar to an item.
+    """List the items most similar to an item.
 
     Example: llmrec similar tt0816692 --filter lang=zh
     """
@@ -101,7 +107,7 @@ def similar(
 
 @app.command("similar-users", rich_help_panel="Lists")
 def similar_users(context: Connected, user: Annotated[str, typer.Argument(help="User id.")], limit: Limit = 10) -> None:
-    """List the users whose behaviour is most similar to a user's, with their strongest words.
+    """List the users most similar to a user, with their strongest words.
 
     Example: llmrec similar-users alice
     """

@@ -1,4 +1,4 @@
-"""The entry point of ``llmrec``: collects the commands, runs one, and turns errors into one sentence and an exit code.
+"""The entry point of ``llmrec``: collects the commands, runs one, and reports an error as one sentence and an exit code.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or something is not installed, 3 done but some rows were refused,
 130 interrupted.
@@ -35,7 +35,7 @@ def main() -> NoReturn:
     except Exception as error:
         sys.exit(_explain(error))
     if code == INTERRUPTED:
-        print("\ninterrupted: what was acknowledged is stored; run the same command again to continue", file=sys.stderr)
+        print("\ninterrupted: data written so far is stored; run the same command again to continue", file=sys.stderr)
     sys.exit(code)
 
 
@@ -57,7 +57,7 @@ def _collect() -> Any:
 
 
 def _explain(error: Exception) -> int:
-    """Print one sentence on standard error; returns the exit code."""
+    """Print an error as one sentence on standard error; returns the exit code."""
     if isinstance(error, LlmrecError):
         if "--debug" in sys.argv:
             raise error

@@ -1,4 +1,4 @@
-"""Options that several commands have in common."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SplitBy(StrEnum):
 
 Limit = Annotated[int, typer.Option("--limit", "-n", help="Length of the list.")]
 
-Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed, the same figures.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of the random choices; the same seed gives the same figures.", min=0)]
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the work until it is done, or return at once.")]
 
@@ -29,9 +29,9 @@ Model = Annotated[
 ]
 
 Size = Annotated[
-    int | None, typer.Option(help="Dimension of a dense vector; left out: read from the model.", show_default=False)
+    int | None, typer.Option(help="Dimension of a dense vector [default: read from the model].", show_default=False)
 ]
 
-Pooling = Annotated[str | None, typer.Option(help="How token vectors become one vector: mean or cls.")]
+Pooling = Annotated[str | None, typer.Option(help="How token vectors become one text vector: mean or cls.")]
 
 Similarity = Annotated[str | None, typer.Option(help="How vectors are compared: cosine or pearson.")]

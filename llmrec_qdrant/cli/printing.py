@@ -1,6 +1,6 @@
-"""What the command line prints: tables and sentences for people, one JSON document for programs.
+"""Prints tables and sentences for people, and one JSON document for programs.
 
-Names and titles come from outside: they are printed as they are, never read as markup.
+Names and titles are user data: they are printed literally, never interpreted as markup.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = [
 
 
 BAR_WIDTH = 12
-"""Characters of the longest bar."""
+"""Characters of the longest bar of an interest."""
 
 PIPED_WIDTH = 100
-"""Characters of a line where there is no terminal."""
+"""Characters per line without a terminal."""
 
 ARROWS = {"rising": "↗", "steady": "→", "fading": "↘"}
 
@@ -50,7 +50,7 @@ _STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "heade
 
 
 def say(text: str, style: str = "") -> None:
-    """Print one sentence, without breaking its line."""
+    """Print one sentence without wrapping it."""
     out.print(Text(text, style=style), soft_wrap=True)
 
 
@@ -65,7 +65,7 @@ def print_json(data: Any) -> None:
 
 
 def table_of(title: str, columns: Sequence[str] = (), right: Collection[str] = ()) -> Table:
-    """An empty table in the common style; the columns in ``right`` hold numbers."""
+    """Return an empty table in the common style; the columns in ``right`` are aligned to the right."""
     table = Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
@@ -73,7 +73,7 @@ def table_of(title: str, columns: Sequence[str] = (), right: Collection[str] = (
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A share without its leading zero, as tables in papers print it.
+    """Format a share without its leading zero, as tables in papers do.
 
     >>> figure(0.12345)
     '.1235'
@@ -82,12 +82,12 @@ def figure(value: float | None, digits: int = 4) -> str:
 
 
 def print_items(listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:
-    """A list of items, with a column per leg where the scores are explained; ``counted`` names the score."""
+    """Print a list of items, with a column per leg if the scores are explained; ``counted`` names the score."""
     if not listed:
         out.print(Text(f"{title}: nothing matches"))
         return
     reason = listed[0].reason
-    if reason.startswith("popular"):  # a fallback, not the list that was asked for
+    if reason.startswith("popular"):  # a fallback, not a personal list
         say(f"{reason[0].upper()}{reason[1:]}", "yellow")
         counted = Key.POPULARITY
     explained = any(item.legs for item in listed)
@@ -118,7 +118,7 @@ def _item_table(title: str, counted: str, legs: Sequence[str], fields: Sequence[
 
 
 def _common_fields(listed: Sequence[Recommendation]) -> list[str]:
-    """Up to three payload fields that most of the items have and that fit into a column."""
+    """Return up to three payload fields that most items have and that fit into a column."""
     names = dict.fromkeys(name for item in listed for name in item.payload)
     common = [name for name in names if 2 * sum(name in item.payload for item in listed) > len(listed)]
     return [name for name in common if all(len(_cell(item.payload.get(name))) <= 30 for item in listed)][:3]
@@ -133,7 +133,7 @@ def _cell(value: Any) -> str:
 
 
 def print_topics(topics: Sequence[Topic]) -> None:
-    """A table of topics; a pen marks those that somebody renamed."""
+    """Print a table of topics; a pen marks renamed ones."""
     if not topics:
         out.print(Text("no topics yet: discover them with llmrec topics fit"))
         return
@@ -146,9 +146,9 @@ def print_topics(topics: Sequence[Topic]) -> None:
 
 
 def print_interests(interests: Sequence[Interest], user: str) -> None:
-    """A bar per interest, with the titles of the items behind it."""
+    """Print a bar per interest, with the titles of the items behind it."""
     if not interests:
-        out.print(Text(f"no interests of {user} are known: there are no events, or no topics yet (llmrec topics fit)"))
+        out.print(Text(f"{user} has no interests yet: there are no events, or no topics (llmrec topics fit)"))
         return
     columns = ("id", "interest", "", "share", "trend", "because of", "last")
     table = table_of(f"interests of {user}", columns, right={"id", "share"})
@@ -172,7 +172,7 @@ def _trend(interest: Interest) -> str:
 
 
 def print_users(listed: Sequence[SimilarUser], title: str) -> None:
-    """A list of users with their strongest words."""
+    """Print a list of users with their strongest words."""
     if not listed:
         out.print(Text(f"{title}: nobody matches"))
         return
@@ -183,7 +183,7 @@ def print_users(listed: Sequence[SimilarUser], title: str) -> None:
 
 
 def print_status(status: SpaceStatus) -> None:
-    """What is stored, and what waits for a worker."""
+    """Print what is stored and what waits for a worker."""
     table = table_of(f"space {status.space}", ("", "stored", "waiting"), right={"stored", "waiting"})
     for kind, waiting in (
         ("items", status.items_stale),
@@ -195,7 +195,7 @@ def print_status(status: SpaceStatus) -> None:
     out.print(table)
     say(f"model: {status.model}")
     if status.set_aside:
-        say(f"{status.set_aside:,} failed too often and were set aside: llmrec failures", style="yellow")
+        say(f"{status.set_aside:,} failed too often and were set aside: list them with llmrec failures", style="yellow")
     if status.items_unreadable:
         say(
             f"{status.items_unreadable:,} items have no dense vector: no text, or a script this model cannot read. "

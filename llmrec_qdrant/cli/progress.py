@@ -24,15 +24,15 @@ __all__ = ["Update", "bar"]
 
 
 class Update(Protocol):
-    """Moves a bar: how much is done, of how much (None: unknown), and what is being done."""
+    """Updates a bar: units done, units in total (None: unknown), and the current stage."""
 
     def __call__(self, done: float, total: float | None, stage: str = "", /) -> None:
-        """Show it."""
+        """Show the progress."""
 
 
 @contextmanager
 def bar(label: str, total: float | None, quiet: bool = False, in_bytes: bool = False) -> Iterator[Update]:
-    """A progress bar with percentage, rate and time left while the block runs; nothing if there is no terminal."""
+    """Show a progress bar with percentage, rate and time left while the block runs; nothing without a terminal."""
     if quiet or not err.is_terminal:
         yield lambda done, total, stage="": None
         return

@@ -21,10 +21,10 @@ def reembed(
     similarity: Similarity = None,
     wait: Wait = True,
 ) -> None:
-    """Encode the space anew with another model beside the live one, and switch when all is there. Lists keep working.
+    """Encode the space with another model beside the live version, then switch to it. Lists keep working.
 
-    A model of `llmrec train` brings the leg weights it was chosen with; moving away from it brings the old ones back.
-    Interrupting stops the watching, not the work. `llmrec jobs ID --cancel` stops the work.
+    A model of `llmrec train` brings the leg weights it was chosen with; moving away from it restores the old ones.
+    Ctrl-C stops the watching, not the job; `llmrec jobs ID --cancel` stops the job.
 
     Example: llmrec reembed --model sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2
     """
@@ -39,17 +39,17 @@ def _print(result: dict[str, Any], changes: dict[str, Any]) -> None:
     say(f"version {result['version']} is live: {result['model']}", "bold")
     if weights := changes.get("weights"):
         say(f"leg weights of this model: {', '.join(f'{leg} {weight:g}' for leg, weight in weights.items())}")
-    say("undo: llmrec rollback; when all is well: llmrec clean-up")
+    say("undo it: llmrec rollback; delete the old version: llmrec clean-up")
 
 
 def _changes(rec: Recommender, options: dict[str, Any]) -> dict[str, Any]:
-    """The settings that change: those asked for, and what the model brings."""
+    """Return the settings to change: those of the options, and those that the model brings."""
     model = options.get("model")
     if model is None:
         return options
     changes = {"size": dimension_of(options), **options} if "size" not in options else dict(options)
     weights = leg_weights(rec, model)
-    # A model that is live already keeps the weights that the space has by now.
+    # If the model is live already, the space keeps its current weights.
     if weights and model != rec.config.model:
         changes["weights"] = weights
     return changes
@@ -68,7 +68,7 @@ def rollback(context: Connected) -> None:
 
 @app.command("clean-up", rich_help_panel="Better lists")
 def clean_up(context: Connected) -> None:
-    """Delete the versions that re-embeddings left behind. There is no rollback afterwards.
+    """Delete the versions that re-embeddings left behind. Rollback is impossible afterwards.
 
     Example: llmrec clean-up
     """

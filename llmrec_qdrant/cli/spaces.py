@@ -20,10 +20,10 @@ from llmrec_qdrant.recommender import Recommender
 Fields = Annotated[
     list[str] | None,
     typer.Option(
-        help="Field that lists can be filtered on, name:kind (repeatable). Kinds: keyword, integer, float, bool, datetime."
+        help="Field to filter lists on, as name:kind (repeatable). Kinds: keyword, integer, float, bool, datetime."
     ),
 ]
-ConfigFile = Annotated[Path | None, typer.Option(help="JSON file with any settings of the space.")]
+ConfigFile = Annotated[Path | None, typer.Option(help="JSON file with settings of the space.")]
 
 
 @app.command(rich_help_panel="Space and data")
@@ -36,7 +36,7 @@ def init(
     field: Fields = None,
     config: ConfigFile = None,
 ) -> None:
-    """Create a space, or add fields and settings to an existing one. Repeating it changes nothing.
+    """Create a space, or change fields and settings of an existing one. Running it twice changes nothing.
 
     Example: llmrec init --url http://localhost:6333 --space movies --field year:integer --field genres:keyword
     """
@@ -65,12 +65,12 @@ def _config_file(path: Path | None) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InvalidInput(f"the configuration file {str(path)!r} cannot be read: {error}") from None
     if not isinstance(settings, dict):
-        raise InvalidInput(f"the configuration file {str(path)!r} must hold one JSON object")
+        raise InvalidInput(f"the configuration file {str(path)!r} must contain one JSON object")
     return settings
 
 
 def _stored(rec: Recommender) -> dict[str, Any]:
-    """The settings that an existing space has."""
+    """Return the settings of an existing space; empty for a new one."""
     try:
         return rec.config.model_dump()
     except SpaceNotFound:
@@ -82,7 +82,7 @@ def _fields(texts: list[str] | None) -> dict[str, str]:
     for text in texts or []:
         name, _, kind = text.partition(":")
         if not name:
-            raise InvalidInput(f"--field is written name:kind, such as year:integer, not {text!r}")
+            raise InvalidInput(f"--field must have the form name:kind, such as year:integer, not {text!r}")
         fields[name] = kind or "keyword"
     return fields
 
@@ -94,7 +94,7 @@ def _say_fields(config: SpaceConfig) -> None:
 
 @app.command(rich_help_panel="Space and data")
 def status(context: Connected) -> None:
-    """Count what is stored and what still waits for a worker.
+    """Count what is stored and what waits for a worker.
 
     Example: llmrec status --url http://localhost:6333 --space movies
     """
@@ -105,9 +105,9 @@ def status(context: Connected) -> None:
 
 @app.command(rich_help_panel="Space and data")
 def reconcile(context: Connected, wait: Wait = True) -> None:
-    """Encode and refresh everything that is out of date. Run it after Redis or the workers were away.
+    """Encode and refresh everything that is out of date. Run it after Redis or the workers were down.
 
-    Workers look for such work every few seconds by themselves; an embedded space has only this command.
+    Running workers look for such work every few seconds; an embedded space depends on this command.
 
     Example: llmrec reconcile --broker redis://localhost:6379/0
     """

@@ -41,11 +41,11 @@ def list_topics(context: Connected) -> None:
 def fit_topics(
     context: Connected,
     number: Annotated[
-        int | None, typer.Option("--number", help="Fixes how many; left out, the items decide.", show_default=False)
+        int | None, typer.Option("--number", help="Number of topics [default: the data decides].", show_default=False)
     ] = None,
     wait: Wait = True,
 ) -> None:
-    """Discover the topics of all items. A topic that stays the same keeps its id and its label.
+    """Discover the topics of all items. Topics that persist keep their id and label.
 
     Example: llmrec topics fit --space movies
     """
@@ -80,7 +80,7 @@ def _print_fitted(listed: Sequence[Topic], encoded: int) -> None:
 def rename_topic(
     context: Connected, topic: TopicName, label: Annotated[str, typer.Argument(help="The new label.")]
 ) -> None:
-    """Give a topic a label of your own. Every later fit keeps it.
+    """Rename a topic. Every later fit keeps the new label.
 
     Example: llmrec topics rename 7 "space films"
     """
@@ -94,7 +94,7 @@ def rename_topic(
 
 @app.command(INTERESTS, rich_help_panel="Topics and interests")
 def show_interests(context: Connected, user: User) -> None:
-    """Show what a user cares about now, with the items that say so.
+    """Show the current interests of a user, with the items behind them.
 
     Example: llmrec interests alice
     """
@@ -109,7 +109,7 @@ def steer_user(
     user: User,
     topic: TopicName,
     weight: Annotated[
-        float, typer.Option("--weight", help="0 mutes, below 1 weakens, above 1 strengthens (up to 4), 1 undoes.")
+        float, typer.Option("--weight", help="0 mutes, below 1 weakens, above 1 strengthens (up to 4), 1 resets.")
     ] = 0.0,
 ) -> None:
     """Mute or strengthen a topic for a user, from the next recommendation on.
@@ -133,7 +133,7 @@ def show_shelves(
     context: Connected,
     user: User,
     limit: Limit = 5,
-    rows: Annotated[int, typer.Option("--rows", help="How many interests.")] = 5,
+    rows: Annotated[int, typer.Option("--rows", help="Number of interests.")] = 5,
 ) -> None:
     """Recommend one row of items per interest, strongest interest first.
 
@@ -147,4 +147,4 @@ def show_shelves(
     for shelf in shelves:
         print_items(shelf.items, shelf.title)
     if not shelves:
-        say(f"no interests of {user} are known yet: llmrec interests {user}")
+        say(f"{user} has no interests yet: there are no events, or no topics (llmrec topics fit)")

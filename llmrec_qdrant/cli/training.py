@@ -1,4 +1,4 @@
-"""``llmrec train``: a model of your own, from what your users did."""
+"""``llmrec train``: trains a model on the behaviour and texts of a space."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from llmrec_qdrant.cli.watching import report, run_job
 
 
 class TrainingMethod(StrEnum):
-    """What is trained, and on what."""
+    """What is trained, and on which data."""
 
     TOWERS = "towers"
     ENCODER = "encoder"
     TEXTS = "texts"
 
 
-Method = Annotated[TrainingMethod, typer.Option(help="What is trained, and on what; see above.")]
+Method = Annotated[TrainingMethod, typer.Option(help="What is trained, and on which data; see above.")]
 Epochs = Annotated[
-    int | None, typer.Option(help="At most so many passes [towers 6, encoder 2, texts 1].", min=1, show_default=False)
+    int | None,
+    typer.Option(help="Maximum number of epochs [default: towers 6, encoder 2, texts 1].", min=1, show_default=False),
 ]
 Users = Annotated[
-    int, typer.Option(help="How many random users to hold out: half to choose on, half to confirm on.", min=2)
+    int, typer.Option(help="Number of sampled users: half choose the best epoch, half confirm the gain.", min=2)
 ]
 IncludeSeen = Annotated[
-    bool, typer.Option("--include-seen", help="Learn for lists that may repeat what a user had before.")
+    bool, typer.Option("--include-seen", help="Train for lists that may repeat items the user has taken before.")
 ]
 Split = Annotated[
     SplitBy,
     typer.Option(
-        help="Hold out what each user took last, or (time) the last tenth of all events: then newer events count more. "
-        "Needs true times."
+        help="Hold out each user's last item, or (time) the last tenth of all events; the latter gives newer events more "
+        "weight and needs true event times."
     ),
 ]
 
@@ -51,19 +52,19 @@ def train(
     seed: Seed = 0,
     wait: Wait = True,
 ) -> None:
-    """Train a model on what the users of this space did, and keep it as a version of its own.
+    """Train a model on the behaviour and texts of this space, and store it as a new version.
 
-    towers: two small networks on top of the encoder, which stays as it is; minutes on a CPU.
+    towers: two small networks on top of the unchanged encoder; minutes on a CPU.
 
-    encoder: the encoder itself, on pairs of items that users took one after the other; wants a GPU, or hours.
+    encoder: the encoder itself, on pairs of items that users took one after the other; needs a GPU, or hours.
 
-    texts: the encoder, on the texts alone, where there is no behaviour yet.
+    texts: the encoder itself, on texts alone, for a space without behaviour.
 
-    What users took last is held out (with --split time: the latest events). After each epoch real requests are sent for
-    these users; the best epoch is kept. Other held-out users then say whether the model beats the one the space has: if not,
-    it is kept but not offered. Your space is only read: `llmrec reembed --model VERSION` rolls a version out with the
-    leg weights it was chosen with, and `llmrec rollback` takes it back. A training whose worker dies continues
-    where it was.
+    Each user's last item is held out (with --split time: the latest events). After each epoch, real requests for half of
+    the sampled users measure the model, and the best epoch wins. The other half then confirms whether the model beats
+    the current one; if not, it is kept but not offered. The space is only read: `llmrec reembed --model VERSION` rolls
+    a version out with its leg weights, and `llmrec rollback` takes it back. If the worker of a training dies, another
+    worker resumes it.
 
     Example: llmrec train; llmrec models; llmrec reembed --model movies-towers-1
     """
@@ -81,6 +82,6 @@ def train(
 
 def _print(result: dict[str, Any]) -> None:
     version, offered = result["version"], result["offered"]
-    say(f"{version} is {'better' if offered else 'no better'} than the model that the space has: llmrec models")
+    say(f"{version} is {'better' if offered else 'no better'} than the current model; figures: llmrec models")
     if offered:
         say(f"roll it out: llmrec reembed --model {version}")

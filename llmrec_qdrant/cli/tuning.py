@@ -1,4 +1,4 @@
-"""``llmrec tune``: settings of the space, chosen on its own users."""
+"""``llmrec tune``: chooses settings of a space on its own users."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from llmrec_qdrant.cli.options import Limit, Seed, Wait
 from llmrec_qdrant.cli.printing import figure, out, say, table_of
 from llmrec_qdrant.cli.watching import report, run_job
 
-Users = Annotated[int, typer.Option(help="How many random users: half to choose on, half to confirm on.", min=40)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")]
+Users = Annotated[
+    int, typer.Option(help="Number of sampled users: half choose the settings, half confirm the gain.", min=40)
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be stored, but store nothing.")]
 
 
 @app.command(rich_help_panel="Better lists")
@@ -24,11 +26,11 @@ def tune(
     dry_run: DryRun = False,
     wait: Wait = True,
 ) -> None:
-    """Choose leg weights, decays and event weights on your own users, and store them if they hold.
+    """Choose leg weights, decays and event weights on your own users, and store them if the gain is confirmed.
 
-    One setting after the other takes a few values in a trial space. Held-out users, the half that took no part in
-    choosing, confirm the gain. `recommend` and `request` use what is stored at once; users' vectors follow. Settings
-    belong to the whole space, whatever its tenants.
+    A trial space tries a few values of one setting after the other, on half of the users. The held-out half confirms the
+    gain. `recommend` and `request` use new weights at once; workers update the users' vectors later. Settings apply to
+    the whole space, to all its tenants.
 
     Example: llmrec tune --dry-run
     """

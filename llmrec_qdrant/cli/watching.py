@@ -1,4 +1,4 @@
-"""Long work, watched with a progress bar: in this process or done by workers."""
+"""Starts jobs and watches them with a progress bar, in this process or at the workers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["NO_WORKER_SECONDS", "nobody_works", "report", "run_job", "watch_here
 
 
 NO_WORKER_SECONDS = 60.0
-"""Seconds without progress after which no worker seems to run."""
+"""Seconds without progress after which no worker seems to be running."""
 
 
 @contextmanager
 def watch_here(rec: Recommender, label: str, quiet: bool) -> Iterator[None]:
-    """Show the work that this process does within the block."""
+    """Within the block, show the progress of the work that this process does."""
     with bar(label, None, quiet=quiet) as update, rec.watch(lambda stage, done, total: update(done, total, stage)):
         yield
 
@@ -53,7 +53,7 @@ def _failures_reported_once() -> Iterator[None]:
 def run_job(context: Connected, rec: Recommender, label: str, start: Callable[[], Job], wait: bool) -> JobStatus:
     """Start a job and watch it to its end; without ``wait`` return at once, unless this process does the work.
 
-    Raises :class:`MissingDependency` with ``wait`` where nobody could do it: no broker, and no workers installed here.
+    Raises :class:`MissingDependency` with ``wait`` if nobody can do it: no broker is set, and no workers are installed here.
     """
     if wait and nobody_works(context):
         raise MissingDependency(NO_WORKERS)
@@ -68,13 +68,13 @@ def nobody_works(context: Connected) -> bool:
 
 
 def watch_job(job: Job, label: str, quiet: bool) -> JobStatus:
-    """Watch a job to its end; interrupting stops the watching, not the job."""
+    """Watch a job to its end; Ctrl-C stops the watching, not the job."""
     with bar(label, None, quiet=quiet) as update, _failures_reported_once():
         return job.wait(on_progress=_Watcher(update))
 
 
 def report(context: Connected, status: JobStatus, show: Callable[[dict[str, Any]], None], **more: Any) -> None:
-    """Print a job: its result with ``show``, or how to watch it. ``more`` is added to the JSON document.
+    """Print the result of a job with ``show``, or how to watch the job. ``more`` is added to the JSON document.
 
     Raises :class:`JobFailed` if it failed or was cancelled.
     """
@@ -94,7 +94,7 @@ def report(context: Connected, status: JobStatus, show: Callable[[dict[str, Any]
 
 
 class _Watcher:
-    """Moves the bar; says once that no worker seems to run."""
+    """Updates the bar, and warns once if no worker seems to be running."""
 
     def __init__(self, update: Update) -> None:
         self._update, self._since, self._warned = update, time.monotonic(), False
@@ -105,4 +105,4 @@ class _Watcher:
         waited = time.monotonic() - self._since
         if status.state == "waiting" and waited > NO_WORKER_SECONDS and not self._warned:
             self._warned = True
-            warn(f"no worker has taken up {status.id} for {waited:.0f} s: start one with `llmrec worker`")
+            warn(f"no worker has taken up {status.id} for {waited:.0f} s: start a worker with `llmrec worker`")

@@ -129,7 +129,7 @@ def test_a_command_watches_the_job_that_a_worker_does(rec: Recommender, qdrant_u
         (["--broker", "redis://127.0.0.1:9/0", "--url", "{qdrant}"], "Redis at redis://127.0.0.1:9/0 does not answer"),
         (["--broker", "redis://:hunter2@127.0.0.1:9/0", "--url", "{qdrant}"], "redis://***@127.0.0.1:9/0"),
         (["--broker", "{redis}", "--url", "http://127.0.0.1:9"], "Qdrant does not answer"),
-        (["--broker", "{redis}"], "no Qdrant is named"),
+        (["--broker", "{redis}"], "no Qdrant is set"),
         (["--broker", "{redis}", "--path", "data"], "needs a Qdrant server"),
         (["--broker", "{redis}", "--url", "{qdrant}", "--queues", "encode,other"], "'encode,other'"),
     ],

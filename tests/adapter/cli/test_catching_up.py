@@ -32,7 +32,7 @@ def test_waiting_ends_when_nothing_moves(llmrec: Llmrec, tmp_path: Path, monkeyp
     path = lines(tmp_path / "items.jsonl", FILMS)
     ran = llmrec("load", "items", path)
     assert ran.code == 0
-    assert "no worker seems to run" in ran.err and "`llmrec worker`" in ran.err
+    assert "no worker seems to be running" in ran.err and "`llmrec worker`" in ran.err
     assert "no worker" not in llmrec("load", "items", path, "--no-wait").err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

@@ -30,7 +30,7 @@ def test_filters(filled: Llmrec, filters: list[str], expected: set[str]) -> None
     ("options", "reason"),
     [
         (["--filter", "year"], "field=value"),
-        (["--filter", "{"], "not JSON"),
+        (["--filter", "{"], "not valid JSON"),
         (["--filter", "year=soon"], "'soon'"),
         (["--filter", "genre=x"], "llmrec init --field genre"),
         (["--weights", "dense"], "leg=number"),

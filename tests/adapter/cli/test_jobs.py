@@ -50,5 +50,5 @@ def test_failures_are_listed_with_their_reason_and_retried(filled: Llmrec, monke
     monkeypatch.setattr(Recommender, "retry", lambda self: 1)
     shown = filled("failures").out
     assert "m1" in shown and "failed on [this] text" in shown and "llmrec failures --retry" in shown
-    assert "1 get another chance" in filled("failures", "--retry").out
+    assert "retrying 1" in filled("failures", "--retry").out
     assert filled("failures", "--retry", "--json").json == {"failures": [failure.model_dump()], "retried": 1}

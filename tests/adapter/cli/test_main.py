@@ -25,7 +25,7 @@ def test_a_dead_qdrant(run: Llmrec) -> None:
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["llmrec", "status", "--debug"])
-    with pytest.raises(Exception, match="no Qdrant is named"):
+    with pytest.raises(Exception, match="no Qdrant is set"):
         main.main()
 
 

@@ -56,7 +56,7 @@ BY_HAND: list[tuple[Exception, type[LlmrecError], str]] = [
         answer(404, MISSING), SpaceNotFound,
         "this Qdrant has no collection 'movies_items': create the space first with `llmrec init` or create()",
     ),
-    (answer(404, "No point with id 1 found"), NotFound, "Qdrant does not find it: No point with id 1 found"),
+    (answer(404, "No point with id 1 found"), NotFound, "Qdrant cannot find it: No point with id 1 found"),
     *(
         (
             answer(status), QdrantUnavailable,
@@ -93,11 +93,11 @@ BY_HAND: list[tuple[Exception, type[LlmrecError], str]] = [
     (RpcError(grpc.StatusCode.FAILED_PRECONDITION), QdrantRefused, "Qdrant refused the request"),
     (RpcError(grpc.StatusCode.UNIMPLEMENTED), QdrantRefused, "Qdrant refused the request"),
     (RpcError(grpc.StatusCode.NOT_FOUND, MISSING), SpaceNotFound, "this Qdrant has no collection 'movies_items'"),
-    (RpcError(grpc.StatusCode.NOT_FOUND, "No point"), NotFound, "Qdrant does not find it: No point"),
+    (RpcError(grpc.StatusCode.NOT_FOUND, "No point"), NotFound, "Qdrant cannot find it: No point"),
     (grpc.RpcError("no code"), QdrantUnavailable, "Qdrant does not answer (no code)"),
     (ValueError("Collection movies_items not found"), SpaceNotFound, "this Qdrant has no collection 'movies_items'"),
-    (ValueError("Point 7 is not found in the collection"), NotFound, "Qdrant does not find it: Point 7"),
-    (KeyError("ea73d05c-6fbb-54c1-9447-c1d32a5a28e6"), NotFound, "Qdrant does not find it: ea73d05c"),
+    (ValueError("Point 7 is not found in the collection"), NotFound, "Qdrant cannot find it: Point 7"),
+    (KeyError("ea73d05c-6fbb-54c1-9447-c1d32a5a28e6"), NotFound, "Qdrant cannot find it: ea73d05c"),
     (
         RuntimeError("Storage folder x is already accessed by another instance of Qdrant client."), QdrantUnavailable,
         "another process has this local Qdrant folder open: close it, or run a Qdrant server, which serves many",
