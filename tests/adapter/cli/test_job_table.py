@@ -19,8 +19,14 @@ def job(kind: Any, **more: Any) -> JobStatus:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (job("train", state="done", result={"version": "m-1", "offered": True}), "m-1: better than the model before it"),
-        (job("train", state="done", result={"version": "m-1", "offered": False}), "m-1: no better than the model before it"),
+        (
+            job("train", state="done", result={"version": "m-1", "offered": True}),
+            "m-1: better than the model before it",
+        ),
+        (
+            job("train", state="done", result={"version": "m-1", "offered": False}),
+            "m-1: no better than the model before it",
+        ),
         (job("reembed", state="done", result={"version": 2, "model": "hash"}), "version 2 is live: hash"),
         (job("fit-topics", state="done", result={"topics": 24}), "24 topics"),
         (job("tune", state="done", result={"stored": True, "changes": {"weights": {}}}), "1 setting changed"),
