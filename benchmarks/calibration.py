@@ -1,11 +1,11 @@
-"""Lists calibrated to interests: how much nearer to them, at what cost in accuracy. MovieLens, a real Qdrant.
+"""Measures calibrated lists: how much closer they are to users' interests, and what that costs in accuracy.
 
-``python -m benchmarks.calibration --data ../shared/datasets``. The 5-core of MovieLens latest-small; the last films of
-each user are held out, three and then ten of them, and everything is fitted on the rest (with one, ``--hidden 1``, a
-few dozen hits decide). On one half of the users every trade-off and every number of candidates is tried, and chosen is
-what lowers the KL divergence most among those that cost at most ``MOST_LOST`` of the mean NDCG@10 each time; then the
-same with the halves exchanged. ``unseen`` are all users, each by what was chosen on the half they are not in: what the
-way of choosing is worth, on twice as many users. The last line is one JSON object.
+``python -m benchmarks.calibration --data ../shared/datasets`` uses the 5-core of MovieLens latest-small and a real Qdrant.
+The last films of each user are held out, three and then ten of them, and everything is fitted on the rest (with one,
+``--hidden 1``, a few dozen hits decide). On one half of the users, every trade-off and number of candidates is tried; chosen
+is the setting that lowers the KL divergence most among those that cost at most ``MOST_LOST`` of the mean NDCG@10 in both
+cases. Then the halves are exchanged. ``unseen`` are all users, each measured with the setting chosen on the other half, so
+the figures are held-out. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def main() -> None:
 def measured(
     histories: dict[str, list[dict[str, Any]]], films: list[dict[str, Any]], hidden: int, model: str
 ) -> tuple[dict[str, Row], str]:
-    """What is known of every user without the last ``hidden`` films; how often the adapter gives the list made here.
+    """Collect every user's data without the last ``hidden`` films; how often the adapter gives the list made here.
 
     Not always: Qdrant gives items of equal score in any order, so of two same requests one may differ.
     """
@@ -121,7 +121,7 @@ def row(rec: Recommender, user: str, targets: set[str]) -> Row:
 
 
 def grid(rows: dict[str, Row], users: Sequence[str]) -> dict[Setting, Figures]:
-    """Every setting on these users."""
+    """Measure every setting on these users."""
     found: dict[Setting, Figures] = {}
     for setting in product(TRADE_OFFS, POOLS):
         found[setting] = one = compared(rows, dict.fromkeys(users, setting))
@@ -133,13 +133,13 @@ def grid(rows: dict[str, Row], users: Sequence[str]) -> dict[Setting, Figures]:
 
 
 def choose(tried: Sequence[dict[Setting, Figures]]) -> Setting:
-    """The setting with the greatest fall of the divergence among those that never cost too much."""
+    """Return the setting that lowers the divergence most among those whose cost is acceptable in every case."""
     cheap = [one for one in tried[0] if all(found[one]["NDCG_change"] >= -MOST_LOST for found in tried)]
     return min(cheap, key=lambda one: sum(found[one]["KL_change"] for found in tried), default=(0.0, POOLS[0]))
 
 
 def reordered(found: Row, trade_off: float, pool: int) -> list[Recommendation]:
-    """As ``recommend(interests="auto")`` does it."""
+    """Reorder a list as ``recommend(interests="auto")`` does."""
     listed = found.lists[pool]
     places = calibrated(
         [one.score for one in listed], [topic(one) for one in listed], found.interests, LIMIT, trade_off

@@ -1,12 +1,12 @@
-"""Kill everything, lose nothing: a seeded nemesis against real Qdrant, Redis, workers and clock.
+"""Kills everything, loses nothing: a seeded nemesis against real Qdrant, Redis, workers and clock.
 
-``python -m benchmarks.chaos --items 20000 --kills 50 --seed 1`` loads, edits, deletes, tracks and forgets while
-processes this benchmark started are killed, paused and flushed, and a re-embedding with its alias switch runs.
-An independent checker then compares Qdrant point by point with what the acknowledged writes say. Then single blows
-fall into the middle of a shard, and the time until its vectors are there is taken. Last line:
-``missing=… extra=… wrong=… resurrected=… read_errors=… redone_shards=… seed=…``; exit code 1 unless all but
-``redone_shards`` are 0 and that is at most one per blow. A shard is the 256 items of a message; ``redone_shards``
-counts every text whose encoding began more than once per model, also the 32 that are checked before the switch.
+``python -m benchmarks.chaos --items 20000 --kills 50 --seed 1`` loads, edits, deletes, tracks and forgets, while the
+processes it started are killed, paused and flushed, and a re-embedding with its alias switch runs. Then an independent
+checker compares Qdrant point by point with the acknowledged writes. Finally, single kills hit the middle of a shard, and the
+time until its vectors exist is measured. Last line:
+``missing=… extra=… wrong=… resurrected=… read_errors=… redone_shards=… seed=…``; the exit code is 0 only if all but
+``redone_shards`` are 0 and that is at most one per kill. A shard is the 256 items of a message; ``redone_shards`` counts
+every text whose encoding began more than once per model, including the 32 that are checked before the switch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ WORDS = [
 NOTEBOOK = "CHAOS_NOTEBOOK"
 """Environment variable that names the file of ``benchmarks/recording.py``."""
 SETTLE = 240.0
-"""Seconds that everything may take to come to rest after the last kill."""
+"""Seconds within which all work must be done after the last kill."""
 
 
 class Clock(CeleryWorker):
@@ -80,7 +80,7 @@ class Clock(CeleryWorker):
 
 @dataclass
 class Oracle:
-    """What the acknowledged writes add up to."""
+    """The expected state, derived from the acknowledged writes."""
 
     items: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
@@ -92,7 +92,7 @@ class Oracle:
 
 
 class Generator:
-    """Writes until acknowledged, one write after the other, and tells the oracle."""
+    """Repeats each write until it is acknowledged, one after the other, and records it in the oracle."""
 
     def __init__(self, connect: Callable[[], Recommender], count: int, seed: int) -> None:
         self.random = random.Random(seed)
@@ -145,7 +145,7 @@ class Generator:
         return f"{' '.join(self.random.sample(WORDS, 4))} {name} {self.random.randrange(10**6)}"
 
     def upsert(self, names: list[str]) -> None:
-        """New texts for these items."""
+        """Write new texts for these items."""
         texts = {name: self._text(name) for name in names}
         self._until(lambda: self.rec.upsert_items([Item(id=name, title=text) for name, text in texts.items()]))
         self.oracle.edited |= self.oracle.items.keys() & texts.keys()
@@ -240,7 +240,7 @@ class Reader(threading.Thread):
 
 
 def settled(status: SpaceStatus) -> bool:
-    """Nothing waits."""
+    """Whether no work is pending."""
     return not (status.items_stale or status.users_stale or status.texts_stale or status.events_unfolded)
 
 

@@ -1,8 +1,8 @@
-"""Memory and time of the co-occurrence of very many events.
+"""Measures memory and time of the co-occurrence of very many events.
 
-``python -m benchmarks.collab --events 10000000`` makes events of a Zipf-distributed catalogue page by page, as Qdrant
-would give them, and takes them through everything a fit does but the network: collecting, counting in blocks, forming
-each item's vector. Then one partial rebuild of 64 items from the same events. Last line: JSON with the peak of memory in GiB.
+``python -m benchmarks.collab --events 10000000`` generates the events of a Zipf-distributed catalogue page by page, as Qdrant
+would return them, and runs every step of a fit except the network: collecting, counting in blocks, and forming each item's
+vector. Then it rebuilds 64 items from the same events. Last line: JSON with the peak memory in GiB.
 """
 
 from __future__ import annotations

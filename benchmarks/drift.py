@@ -1,8 +1,8 @@
-"""How fast a list follows a user: seconds through a real Celery worker, and events until a new interest leads.
+"""Measures how fast a list follows a user: seconds through a real Celery worker, and events until a new interest leads.
 
-``python -m benchmarks.drift``. Real Qdrant, Redis and Celery; the sample of texts is made here, the encoder is the hash
-encoder, since events about known items need no model. Time runs from `track` returning until the user's vectors have
-changed, and the next list with them. The last line is one JSON object.
+``python -m benchmarks.drift`` uses real Qdrant, Redis and Celery with generated texts and the hash encoder, since events about
+known items need no model. Time runs from the return of `track` until the user's vectors, and so the next list, have changed.
+The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.services import CeleryWorker, QdrantServer, RedisServer
 TOPICS = 6
 WORDS = 24
 ITEMS = 80
-"""Per topic."""
+"""Texts per topic."""
 DAY = 86_400.0
 NOW = 1_700_000_000.0
 PATIENCE = 10.0
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _events(user: str, topic: int, count: int, start: float, random: np.random.Generator, **more: Any) -> list[Event]:
-    """One a day, about a topic."""
+    """Generate one event per day about a topic."""
     return [
         Event(user=user, item=f"{topic}-{random.integers(ITEMS)}", type="view", ts=start + day * DAY, **more)
         for day in range(count)

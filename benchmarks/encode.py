@@ -1,14 +1,14 @@
-"""How fast texts become vectors, beside the library everybody uses and the runtimes made for it, in one run.
+"""Measures encoding speed against sentence-transformers and dedicated inference runtimes, in one run.
 
-``python -m benchmarks.encode --data ../shared/datasets`` encodes the same real texts, short ones (Industrial titles)
-and long ones (MovieLens plots, Industrial descriptions), with every variant in turn, round after round, and reports
-medians of the ratios within a round: other work on the machine slows all of them alike. Agreement is measured
-against ``SentenceTransformer`` in fp32: cosine, rank correlation among each text's nearest hundred, and for the static
-encoder NDCG@10 of the dense leg alone on Industrial test rows (``--beauty``: and on Beauty). Then items go through
-a worker into a real Qdrant beside the encoder alone. On CUDA, or with ``--peak``, also the fraction of the measured
+``python -m benchmarks.encode --data ../shared/datasets`` encodes the same real texts, short (Industrial titles) and long
+(MovieLens plots, Industrial descriptions), with every variant in turn, round after round, and reports the medians of the
+ratios within a round, since other load on the machine slows all variants alike. Agreement with ``SentenceTransformer`` in
+fp32 is measured as cosine, as rank correlation among each text's nearest hundred, and for the static encoder as NDCG@10 of the
+dense leg alone on Industrial test rows (with ``--beauty``, also on Beauty). Then items pass through a worker into a real
+Qdrant, compared with the encoder alone. On CUDA, or with ``--peak``, it also reports the fraction of the measured
 matrix-product peak that BERT-base reaches on texts of 256 tokens in bf16.
 
-Other runtimes are measured where they are installed: ``pip install onnx onnxruntime openvino nncf fastembed``.
+Other runtimes are measured if they are installed: ``pip install onnx onnxruntime openvino nncf fastembed``.
 Last line: JSON with ``speedup`` (auto against SentenceTransformer fp32 as shipped), ``cosine``, ``end_to_end`` and
 ``rows``.
 """

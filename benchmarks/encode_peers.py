@@ -1,4 +1,4 @@
-"""Other runtimes for the same model, each measured only where it is installed."""
+"""Other runtimes for the same model, each measured only if it is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Token ids, mask and token kinds, all (texts, length) → token vectors."""
 
 BATCH = 32
-"""As sentence-transformers has it."""
+"""Batch size of sentence-transformers."""
 
 
 class Bare(torch.nn.Module):

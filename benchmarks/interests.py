@@ -1,6 +1,6 @@
-"""Interests of real people, to be judged by reading: bars, the titles that show them, and what they liked last.
+"""Prints the interests of real users for a reader to judge: weights, example titles, and what the users liked last.
 
-``python -m benchmarks.interests --data ../shared/datasets --users 10``. MovieLens latest-small through the product, on a
+``python -m benchmarks.interests --data ../shared/datasets --users 10`` runs MovieLens latest-small through the product, on a
 real Qdrant. The users are drawn at random among those with at least 30 ratings. The last line is one JSON object.
 """
 
@@ -23,7 +23,7 @@ from llmrec_qdrant.cli.printing import out, print_interests, print_topics
 from tests.services import QdrantServer
 
 LEAST = 30
-"""Ratings of a user."""
+"""Fewest ratings of a user."""
 LIKED = 4.0
 SEED = 11
 

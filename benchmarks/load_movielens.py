@@ -1,7 +1,7 @@
-"""The whole path on real parts: MovieLens through the CLI into a real Qdrant, encoded by a real Celery worker.
+"""Runs the whole path on real parts: MovieLens through the CLI into a real Qdrant, encoded by a real Celery worker.
 
-``python -m benchmarks.load_movielens --data ../shared/datasets``. Prints counts, rates and recommendations;
-the last line is one JSON object. Exit code 1 if Qdrant does not hold exactly what went in.
+``python -m benchmarks.load_movielens --data ../shared/datasets`` prints counts, rates and recommendations; the last line is
+one JSON object. The exit code is 1 if Qdrant does not hold exactly the loaded data.
 """
 
 from __future__ import annotations

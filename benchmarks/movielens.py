@@ -1,4 +1,4 @@
-"""MovieLens latest-small as rows of items and events; read from a folder the user names, never copied."""
+"""MovieLens latest-small as rows of items and events, read from a folder that the user names."""
 
 from __future__ import annotations
 

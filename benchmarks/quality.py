@@ -1,13 +1,13 @@
-"""Quality of lists on public data, through the product, beside what a user would otherwise pick.
+"""Measures the quality of lists on public data, through the product, against common alternatives.
 
-``python -m benchmarks.quality beauty|industrial|movielens --data ../shared/datasets`` loads the data into a real
-Qdrant, chooses leg weights and decays on validation users only, then reads the test figures once, all through
-``Recommender.recommend``. Protocols: leave-one-out, all items ranked, seen ones excluded (beauty, movielens);
-chronological rows, nothing excluded by the protocol (industrial; whether lists leave out what users had, but for
-what they took last, is chosen on validation like all else). Whatever is fitted sees the past of the targets only.
-``--users N`` looks at N random users, ``--small`` at a part of the catalogue, in minutes, for a look at whether all is
-well; its figures compare with nothing else. Packages of the peers: ``pip install --group peers``; without them their rows
-are left out. Last line: JSON with ``dataset``, ``ours``, ``peers`` and ``cold``.
+``python -m benchmarks.quality beauty|industrial|movielens --data ../shared/datasets`` loads the data into a real Qdrant, chooses
+leg weights and decays on validation users only, then reads the test figures once, all through ``Recommender.recommend``.
+Protocols: leave-one-out, all items ranked, seen items excluded (beauty, movielens); chronological rows, nothing excluded by
+the protocol (industrial; whether lists exclude what users had, except what they took last, is chosen on validation data like
+every other setting). Everything is fitted on the past of the targets only. ``--users N`` measures N random users, and
+``--small`` a part of the catalogue, in minutes, as a smoke test; its figures are not comparable. The peers' packages:
+``pip install --group peers``; without them, their rows are omitted. Last line: JSON with ``dataset``, ``ours``, ``peers`` and
+``cold``.
 """
 
 from __future__ import annotations
@@ -60,18 +60,18 @@ PUBLISHED = {
     "movielens": [("LRURec", "HR@10 .1426, NDCG@10 .0705"), ("LlamaRec", "HR@10 .1524, NDCG@10 .0759")],
 }
 REGULARIZATION = (50.0, 200.0, 800.0)
-"""Of EASE, chosen on validation users too."""
+"""Regularisation of EASE, chosen on validation users too."""
 WORDS = 5
-"""Words in which a new user states their interests."""
+"""Words with which a new user states interests."""
 SESSION = 3
 """Items in an anonymous session."""
 SMALL = 1_000
-"""Items of ``--small``."""
+"""Items with ``--small``."""
 
 
 @dataclass
 class Case:
-    """Someone's past and what came next."""
+    """The past of a user, and the item that came next."""
 
     user: str
     past: list[str]

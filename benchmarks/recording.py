@@ -1,7 +1,7 @@
-"""The workers' Celery application with a notebook: a text that begins to be encoded is written down first.
+"""The workers' Celery application with a notebook, which records each text before its encoding begins.
 
-A worker killed in the middle of a shard leaves its texts in the notebook, so texts that stand there more often than
-once are exactly the work that was done again.
+A worker killed in the middle of a shard leaves its texts in the notebook, so texts recorded more than once are exactly the
+work that was repeated.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Re-embed a catalogue while it changes; the outcome must equal a build of the final catalogue from nothing.
+"""Re-embeds a catalogue while it changes; the outcome must equal a fresh build of the final catalogue.
 
-``python -m benchmarks.reembedding --items 20000`` loads a catalogue with users into a real Qdrant, starts a
-re-embedding with another dimension that a real Celery worker carries out, meanwhile edits a tenth of the items,
-deletes a fiftieth, tracks events and forgets users, and waits for the switch. Then a second space is built from the
-final catalogue and events, and all points are compared: payload, vectors of every leg, users included. Last line:
-``items=… users=… events=… differences=…``; exit code 1 unless there are none.
+``python -m benchmarks.reembedding --items 20000`` loads a catalogue with users into a real Qdrant and starts a re-embedding to
+another dimension in a real Celery worker. Meanwhile it edits a tenth of the items, deletes a fiftieth, tracks events and
+forgets users; then it waits for the switch. A second space is built from the final catalogue and events, and all points are
+compared: payload and vectors of every leg, including users. Last line: ``items=… users=… events=… differences=…``; the exit
+code is 1 unless there are none.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from workers.text.idf import MAX_COUNTS_AGE
 
 WORDS = ["space", "war", "garden", "love", "robot", "river", "cooking", "piano", "科幻", "爱情", "美食", "历史"]
 STAMPS = {Key.EMBEDDED_AT, Key.UPDATED_AT, Key.LEASE, Key.REVISION, Key.ATTEMPTS}
-"""Payload that says when and how often, not what."""
+"""Payload keys with times and counts, which may differ."""
 
 
 class Catalogue:
-    """What was written and not taken back."""
+    """Everything that was written and not deleted."""
 
     def __init__(self, seed: int, size: int) -> None:
         self.random = random.Random(seed)
@@ -46,12 +46,12 @@ class Catalogue:
             self.events[f"u{n}"] = [self.event(f"u{n}", k) for k in range(4)]
 
     def item(self, name: str) -> Item:
-        """An item with a text nobody else has."""
+        """Return an item with a unique text."""
         text = f"{' '.join(self.random.sample(WORDS, 5))} {name} {self.random.randrange(10**6)}"
         return Item(id=name, title=text, payload={"year": 1950 + self.random.randrange(70)})
 
     def event(self, user: str, step: int) -> Event:
-        """A view of an item there is."""
+        """Return a view of an existing item."""
         return Event(user=user, item=self.random.choice(list(self.items)), type="view", ts=1_700_000_000 + step * 3_600)
 
     def load(self, rec: Recommender) -> None:

@@ -1,8 +1,8 @@
-"""A profile of the current session beside a long-term one, mixed in one query: is it worth a second set of vectors?
+"""Measures whether a session profile next to a long-term profile, mixed in one query, justifies a second set of vectors.
 
-``python -m benchmarks.sessions --data ../shared/datasets``. The 5-core of MovieLens latest-small; of each user the last film
-but one is asked for (validation: the last one is left for tests) and all that came before is known. *short* folds users
-with the space's own decay (0.6 per step back), *long* with a slow one (0.95), *mixed* asks both sets of legs in one
+``python -m benchmarks.sessions --data ../shared/datasets`` uses the 5-core of MovieLens latest-small. The target is the last film
+but one of each user (validation: the last is reserved for tests), and everything before it is known. *short* folds users
+with the space's own decay (0.6 per step back), *long* with a slow decay (0.95); *mixed* queries both sets of legs in one
 request. The last line is one JSON object.
 """
 

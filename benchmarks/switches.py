@@ -1,9 +1,9 @@
-"""A thousand alias switches under constant reads: no error, and no list that mixes two versions.
+"""Switches an alias a thousand times under constant reads: no error, and no list that mixes two versions.
 
-``python -m benchmarks.switches --switches 1000`` re-embeds a space with another dimension, so that a user vector of
-one version does not even fit the items of the other, and then rolls back and forth while readers ask through the
-adapter. Every answer must be, in ids and scores, what one of the two versions gives. Last line:
-``switches=… reads=… errors=… mixed=…``; exit code 1 unless both are 0.
+``python -m benchmarks.switches --switches 1000`` re-embeds a space to another dimension, so that a user vector of one version
+does not even fit the items of the other, and then rolls back and forth while readers request lists through the adapter. Every
+list must equal, in ids and scores, that of one of the two versions. Last line: ``switches=… reads=… errors=… mixed=…``; the
+exit code is 1 unless the last two are 0.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Topics against known classes, beside LDA, NMF and BERTopic, on the same words and the same encoder.
+"""Measures topics against known classes, compared with LDA, NMF and BERTopic on the same words and the same encoder.
 
-``python -m benchmarks.topics zh|en --data ../shared/datasets``. Nobody sees the classes but the two scores, NMI and
-ARI; every method is told how many clusters to find and places every text. NPMI and diversity are those of the ten
-strongest words per topic (NPMI over texts: Bouma 2009, Lau et al. 2014). Stability: a tenth of the texts is replaced,
-the topics are fitted anew from the old ones, and counted are those that keep id and label; the number of topics is
-left to the data. The last line is one JSON object.
+``python -m benchmarks.topics zh|en --data ../shared/datasets``. Only the two scores, NMI and ARI, see the classes; every method
+gets the number of clusters and assigns every text. NPMI and diversity are computed on the ten strongest words per topic (NPMI
+over texts: Bouma 2009, Lau et al. 2014). Stability: a tenth of the texts is replaced and the topics are refitted from the old
+ones, with the number of topics left to the data; the figure is the share that keeps id and label. The last line is one JSON
+object.
 """
 
 from __future__ import annotations

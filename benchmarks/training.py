@@ -1,11 +1,11 @@
-"""What training is worth on public data, through the product: before, after, on the same targets.
+"""Measures what training gains on public data, through the product: before and after, on the same targets.
 
-``python -m benchmarks.training beauty|industrial --data ../shared/datasets [--method towers|encoder|texts]`` loads what the
-protocol lets a model see, has one trained as ``llmrec train`` does (epochs and leg weights are chosen on events it hides by
-itself: the latest ones where the data knows of time, what users took last elsewhere), rolls it out as ``llmrec reembed``
-does, and reads the test figures once: with the trained model, then after a rollback with the one before. Both get the
-leg weights that the training chose for them. ``--small`` takes a part of the data, in minutes; its figures compare with
-nothing else. Last line: JSON.
+``python -m benchmarks.training beauty|industrial --data ../shared/datasets [--method towers|encoder|texts]`` loads the events
+that the protocol lets a model see, trains a model as ``llmrec train`` does (epochs and leg weights are chosen on events that
+the training holds out itself: the latest events if the data has times, otherwise what users took last), rolls it out as
+``llmrec reembed`` does, and reads the test figures once: with the trained model, then after a rollback with the previous one.
+Both use the leg weights that the training chose for them. ``--small`` uses a part of the data, in minutes; its figures are not
+comparable. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DEFAULT = SpaceConfig().weights
 
 
 def told() -> Report:
-    """Prints what is being done, now and then."""
+    """Print progress from time to time."""
     last: list[Any] = [0.0, ""]
 
     def tell(what: str, done: float, total: float) -> None:
@@ -164,7 +164,7 @@ def roll_out(rec: Recommender, version: registry.Version) -> None:
 
 
 def report(dataset: str, version: registry.Version, found: Found, minutes: float, new: np.ndarray, items: int) -> None:
-    """The table, and the line for machines."""
+    """Print the table and the JSON line."""
     rows: dict[str, dict[str, Any]] = {}
     for name in found["before"]:
         before, after = (figures(found[when][name]) for when in ("before", "after"))
