@@ -83,7 +83,7 @@ def _print_error(text: str) -> None:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    """Show what concerns the user of a command: pending work."""
+    """Show the warning that concerns the user of a command: work is pending."""
     if category.__name__ == "WorkPendingWarning":
         _say_once(f"note: {message}")
 

@@ -28,14 +28,14 @@ from llmrec_qdrant.errors import NotFound, QdrantRefused, QdrantUnavailable, Spa
 
 __all__ = ["EdgeClient"]
 
-VERSION = "1.17.0"
-"""Version of the Qdrant server whose features the engine has."""
+SERVER_VERSION = "1.17.0"
+"""Version of the Qdrant server that the engine corresponds to."""
 OPTIMIZE_AFTER = 10_000
 """Written points after which the segments of a collection are optimized."""
 
 
 class EdgeClient:
-    """An embedded Qdrant in ``path``; ``:memory:`` uses a temporary folder that goes with it."""
+    """An embedded Qdrant in ``path``; ``:memory:`` uses a temporary folder, which is deleted with the client."""
 
     def __init__(self, path: str) -> None:
         scratch = _scratch_folder() if path == ":memory:" else None
@@ -68,7 +68,7 @@ class EdgeClient:
     def info(self) -> models.VersionInfo:
         """The version of the server that the engine corresponds to; raises :class:`QdrantUnavailable` after ``close``."""
         _ = self._folder
-        return models.VersionInfo(title="Qdrant Edge", version=VERSION)
+        return models.VersionInfo(title="Qdrant Edge", version=SERVER_VERSION)
 
     def get_collections(self) -> models.CollectionsResponse:
         """All collections."""
@@ -310,7 +310,7 @@ class EdgeClient:
         self._optimize(collection_name, shard, update_operations)
 
     def _optimize(self, name: str, shard: edge.EdgeShard, operations: Sequence[Any]) -> None:
-        """Build indexes over what was written once enough has come together."""
+        """Optimize the segments once :data:`OPTIMIZE_AFTER` points have been written."""
         folder = self._entry(name).folder
         with self._lock:
             written = self._written.get(folder, 0) + sum(_size(operation) for operation in operations)
@@ -360,6 +360,6 @@ class _LookUps:
             with edge_errors():
                 stored = shard.retrieve([point], with_payload=False, with_vector=True)
             if not stored:
-                raise NotFound(f"Qdrant does not find point {point!r} in {place[0]!r}")
+                raise NotFound(f"Qdrant cannot find point {point!r} in {place[0]!r}")
             self._known[place] = stored[0].vector or {}
         return self._known[place].get(name)

@@ -77,7 +77,7 @@ def _field(condition: models.FieldCondition) -> edge.FieldCondition:
 
 
 def _part(value: Any) -> Any:
-    build = _PARTS.get(type(value))
+    build = _CONVERTERS.get(type(value))
     if build is None:
         raise InvalidFilter(f"embedded Qdrant does not know {type(value).__name__} in a filter: use a Qdrant server")
     return build(value)
@@ -104,7 +104,7 @@ def _line(line: models.GeoLineString) -> list[edge.GeoPoint]:
     return [_place(point) for point in line.points]
 
 
-_PARTS: Mapping[type, Callable[[Any], Any]] = {
+_CONVERTERS: Mapping[type, Callable[[Any], Any]] = {
     models.MatchValue: _match_value,
     models.MatchAny: lambda match: edge.MatchAny(list(match.any)),
     models.MatchExcept: lambda match: edge.MatchExcept(list(match.except_)),

@@ -26,13 +26,13 @@ from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceMismatch
 
 __all__ = ["Collection", "Folder"]
 
-FORMAT = 1
-"""Raised when a folder of older code can no longer be read."""
+FOLDER_FORMAT = 1
+"""Version of the folder format; raised when older folders can no longer be read."""
 
 
 @dataclass
 class Collection:
-    """What the catalogue says of one collection."""
+    """The entry of a collection in the catalogue."""
 
     folder: str
     spec: dict[str, Any]
@@ -86,8 +86,8 @@ class Folder:
             return
         try:
             stored = json.loads(catalogue.read_text(encoding="utf-8"))
-            if stored["format"] != FORMAT:
-                raise ValueError(f"format {stored['format']!r}, this version reads format {FORMAT}")
+            if stored["format"] != FOLDER_FORMAT:
+                raise ValueError(f"format {stored['format']!r}, this version reads format {FOLDER_FORMAT}")
             self.collections = {name: Collection(**entry) for name, entry in stored["collections"].items()}
             self.aliases = stored["aliases"]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -112,7 +112,7 @@ class Folder:
     def save(self) -> None:
         """Write the catalogue, durable when this returns."""
         content = {
-            "format": FORMAT,
+            "format": FOLDER_FORMAT,
             "collections": {name: asdict(entry) for name, entry in self.collections.items()},
             "aliases": self.aliases,
         }
@@ -129,7 +129,7 @@ class Folder:
         return Collection(f"{name}.{uuid.uuid4().hex[:8]}", dict(spec), dict(metadata))
 
     def shard(self, entry: Collection) -> Path:
-        """Where the shard of a collection lies."""
+        """Return the path of a collection's shard."""
         return self.path / "collections" / entry.folder
 
     def close(self) -> None:

@@ -163,4 +163,4 @@ def _expression(expression: Any) -> edge.Expression:
             return edge.Expression.Neg(_expression(expression.neg))
         case models.FieldCondition() | models.Filter() | models.HasIdCondition():
             return edge.Expression.Condition(edge_condition(expression))
-    raise InvalidInput(f"embedded Qdrant is not asked for the formula {show(expression)}: use a Qdrant server for it")
+    raise InvalidInput(f"embedded Qdrant does not support the formula {show(expression)}: use a Qdrant server for it")

@@ -16,7 +16,7 @@ from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused
 __all__ = ["collection_params", "edge_errors", "index_schema", "open_shard", "spec_as_json"]
 
 NO_VECTORS = {"none": edge.EdgeVectorParams(1, edge.Distance.Dot)}
-"""A shard wants at least one vector; a collection of payloads alone gets one that no point ever has."""
+"""A shard needs at least one vector; a collection without vectors gets one that no point ever has."""
 
 _VECTORS = TypeAdapter(dict[str, models.VectorParams])
 _SPARSE = TypeAdapter(dict[str, models.SparseVectorParams])
@@ -37,7 +37,7 @@ def collection_params(spec: Mapping[str, Any]) -> models.CollectionParams:
 
 
 def open_shard(path: Path, spec: Mapping[str, Any]) -> edge.EdgeShard:
-    """The shard in a folder, created where there is none."""
+    """Open the shard in a folder, or create it."""
     with edge_errors():
         if (path / "edge_config.json").is_file():
             return edge.EdgeShard.load(str(path))
@@ -89,5 +89,5 @@ def edge_errors() -> Iterator[None]:
     except Exception as error:  # the binding raises plain exceptions
         text = " ".join(str(error).split())[:400]
         if "No point with id" in text:
-            raise NotFound(f"embedded Qdrant does not find it: {text}") from error
+            raise NotFound(f"embedded Qdrant cannot find it: {text}") from error
         raise QdrantRefused(f"embedded Qdrant refused the request: {text}") from error

@@ -39,7 +39,7 @@ def edge_operations(operation: Any) -> list[edge.UpdateOperation]:
             return [U.delete_points_by_filter(_required(edge_filter(selector.filter)))]
         case models.DeleteOperation(delete=models.PointIdsList() as selector):
             return [U.delete_points([str(point) for point in selector.points])]
-    raise InvalidInput(f"embedded Qdrant is not asked for {show(operation)}")
+    raise InvalidInput(f"embedded Qdrant does not support the update {show(operation)}: use a Qdrant server for it")
 
 
 def _where(change: Any) -> edge.Filter:

@@ -37,7 +37,7 @@ def start(space: Space, options: Options, inline: bool) -> Steps[JobStatus]:
 
 
 def list_jobs(space: Space, limit: int) -> Steps[list[JobStatus]]:
-    """Jobs, newest first.
+    """Return the status of the latest ``limit`` jobs, newest first.
 
     Raises :class:`InvalidInput` for a limit that is no whole number of at least 1.
     """

@@ -45,7 +45,7 @@ def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Inte
 
 
 def _steer_at(bound: Bound, user: str, point: str, weights: dict[str, float], version: int) -> Steps[bool]:
-    """Sets the weight of one topic alone, so that two calls at the same time keep each other's weights.
+    """Set the weight of one topic only, so that simultaneous calls keep each other's weights.
 
     A worker deletes a user who has neither events nor weights. So such a user gets a new revision in the same request: a
     worker that has not seen the weight deletes nothing. Returns whether the user must be refreshed.

@@ -64,7 +64,7 @@ def call(method: str, **arguments: Any) -> Steps[Any]:
 
 @contextmanager
 def _quiet(method: str) -> Iterator[None]:
-    """Silences a warning of the client's pure Python mode: that indexes have no effect there does not concern the caller."""
+    """Silence a warning of the client's pure Python mode: indexes have no effect there, and the caller need not know."""
     if method != "create_payload_index":
         yield
         return

@@ -82,7 +82,7 @@ def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:
 
 
 def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None]:
-    """Note the edit before and after: workers mend what a crash leaves behind, and read the topics again."""
+    """Record the edit before and after it: workers read the topics again, and repair what a crash left undone."""
     space = bound.space.at(version)
     edit = {Key.LABEL: label, Key.LABEL_BY: "admin", Key.UPDATED_AT: now()}
     yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})

@@ -114,7 +114,7 @@ def _not_found(detail: str) -> LlmrecError:
 
 
 def _by_local_text(error: ValueError | KeyError) -> LlmrecError | None:
-    """The client's pure Python mode raises ValueError and KeyError where the server answers 404."""
+    """Translate errors of the client's pure Python mode, which raises ValueError and KeyError where the server answers 404."""
     text = str(error.args[0]) if error.args else ""
     if re.search(r"[Cc]ollection .*not found", text):
         return _not_found(text)
