@@ -18,7 +18,7 @@ Run = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Token ids, mask and token kinds, all (texts, length) → token vectors."""
 
 BATCH = 32
-"""Batch size of sentence-transformers."""
+"""Texts per batch, the default of sentence-transformers."""
 
 
 class Bare(torch.nn.Module):

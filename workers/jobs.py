@@ -75,7 +75,7 @@ def _run(lease: Lease, store: SpaceStore) -> list[Message]:
         lease.fail(str(error))
         return []
     except Exception as error:
-        log.exception("job %s of %s was interrupted", lease.id, store.name)
+        log.exception("job %s of %s raised an error and will be tried again", lease.id, store.name)
         lease.release(f"{type(error).__name__}: {error}", forgiven=False)
         return []
     return _conclude(lease, store, outcome)

@@ -87,7 +87,9 @@ def reembed(lease: Lease, store: SpaceStore) -> Outcome:
     changes = ReembedOptions.parse(lease.options).changes
     number = store.run(operations.version_of(store.space, lease.id))
     if number is None and VERSION in lease.cursor:
-        raise JobFailed(f"version {lease.cursor[VERSION]} was deleted while it was being filled")
+        raise JobFailed(
+            f"version {lease.cursor[VERSION]} was deleted while it was being filled: start the re-embedding again"
+        )
     if number is None and changes:
         number = _make(lease, store, changes)
     live = store.run(versions(store.space)).live

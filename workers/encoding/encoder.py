@@ -129,7 +129,7 @@ def sentence_model(config: SpaceConfig) -> Any:
         from sentence_transformers.sentence_transformer.modules import Pooling
     except ImportError:
         raise MissingDependency(
-            "encoding needs sentence-transformers: install the workers' dependencies with `make install`"
+            "encoding needs sentence-transformers: install the workers' dependencies with pip install 'llmrec-qdrant[workers]'"
         ) from None
     try:
         model = _quietly_loaded(config)

@@ -117,8 +117,8 @@ class _Embedding:
     def _write(self, points: Sequence[Point], terms: Sequence[list[text_words.Term]], rows: np.ndarray) -> None:
         """Write a group, terms first: once a point is no longer stale, it is complete."""
         encoded = [
-            _Encoded(point, row if row.any() else None, sparse(said) if said else None, keywords(said))
-            for point, said, row in zip(points, terms, rows, strict=True)
+            _Encoded(point, row if row.any() else None, sparse(words) if words else None, keywords(words))
+            for point, words, row in zip(points, terms, rows, strict=True)
         ]
         self._delete_lost(encoded)
         self.store.write_existing(

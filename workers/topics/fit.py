@@ -183,7 +183,7 @@ def _old_centroids(rows: np.ndarray, before: Sequence[str | None], old: Sequence
 
 
 def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequence[np.ndarray]) -> list[Fitted]:
-    """Each cluster as a topic without an id: its words, keywords, centroid and examples."""
+    """Describe each cluster as a topic, still without an id: its words, keywords, centroid and examples."""
     bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
     inside = labels >= 0
     idf = clusters.idf(bags)
