@@ -57,7 +57,9 @@ def translate(error: Exception) -> LlmrecError | None:
             return QdrantUnavailable(
                 "another process has this local Qdrant folder open: close it, or run a Qdrant server, which serves many processes"
             )
-        case RuntimeError() if "closed" in str(error):
+        case RuntimeError() if "closed" in str(error) or "after shutdown" in str(
+            error
+        ):  # the client's, or the thread's
             return QdrantUnavailable("the connection to Qdrant is closed: connect again")
     return None
 

@@ -260,6 +260,20 @@ def test_a_recommender_that_was_closed(where: str, request: pytest.FixtureReques
         rec.create(SMALL)
 
 
+@pytest.mark.parametrize("where", ["embedded", pytest.param("server", marks=pytest.mark.qdrant)])
+def test_an_asynchronous_recommender_that_was_closed(where: str, request: pytest.FixtureRequest) -> None:
+    address = {"path": ":memory:"} if where == "embedded" else {"url": request.getfixturevalue("qdrant_url")}
+
+    async def use() -> None:
+        rec = AsyncRecommender.connect(**address, space=fresh_name())
+        await rec.close()
+        await rec.close()
+        with pytest.raises(LlmrecError, match="closed"):
+            await rec.create(SMALL)
+
+    asyncio.run(use())
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
