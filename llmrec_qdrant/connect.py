@@ -1,4 +1,4 @@
-"""Builds clients and queues from addresses."""
+"""Opens the Qdrant client and the queue that a recommender works with."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ REQUEST_TIMEOUT = 60
 """Seconds for one request to Qdrant."""
 
 NO_TEXTS_TO_EMBED = True
-"""Value of the client's ``cloud_inference``: without it the client searches every vector for texts to embed, which takes twice
+"""Value of the client's ``cloud_inference``: otherwise the client searches every vector for texts to embed, which takes twice
 as long as sending the vectors."""
 
 
 def _check_address(url: str | None, path: str | None) -> None:
     if (url is None) == (path is None):
         raise InvalidInput(
-            "pass either a Qdrant server (url='http://localhost:6333') or a folder for embedded Qdrant (path='./data')"
+            "pass either a Qdrant server (url='http://localhost:6333') or a folder of embedded Qdrant (path='./data')"
         )
     folder: object = path
     if folder is not None and not isinstance(folder, str | PathLike):
@@ -59,7 +59,7 @@ def _is_web_url(url: object) -> bool:
 
 
 def open_sync(url: str | None = None, path: str | None = None, api_key: str | None = None) -> QdrantClient:
-    """A client for a server or a folder. Sends no request.
+    """Open a client for a server or a folder. Sends no request.
 
     Raises :class:`InvalidInput` for an impossible address, :class:`QdrantUnavailable` for a folder in use.
     """
@@ -89,7 +89,10 @@ def _open_folder(path: str) -> QdrantClient:
 
 
 def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
-    """An asynchronous client for a server. Sends no request."""
+    """Open an asynchronous client for a server. Sends no request.
+
+    Raises :class:`InvalidInput` for an impossible address.
+    """
     _check_address(url, None)
     _check_key(api_key)
     with warnings.catch_warnings(), translated():
@@ -104,7 +107,7 @@ def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
 
 
 def open_queue(client: QdrantClient, broker: str | None) -> JobQueue:
-    """A queue on the broker; without one, this process does the work if the workers can be imported."""
+    """Open the queue on ``broker``; without one, work runs in this process if the extra ``[workers]`` is installed."""
     if broker is not None:
         return CeleryQueue(broker)
     return InlineQueue(client) if inline_available() else NoQueue()

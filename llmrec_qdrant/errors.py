@@ -5,23 +5,23 @@
     LlmrecError
     ├── InvalidInput (ValueError)     an item, event, configuration, argument or filter was refused
     │   ├── InvalidFilter             a filter that cannot be read, or that uses an unindexed field
-    │   └── PartlyRejected            some of a batch was refused; the rest is stored (in ``contracts.answers``:
-    │                                 it carries the receipt)
+    │   └── PartlyRejected            some inputs of a batch were refused; the others are stored (defined in
+    │                                 ``contracts.answers``, since it carries the receipt)
     ├── SpaceError
     │   ├── SpaceNotFound             no such space in this Qdrant
-    │   └── SpaceMismatch             the space was made with another model, dimension or format
+    │   └── SpaceMismatch             the space has another model, dimension or format
     ├── NotFound (LookupError)        the named item, user, topic or version is not in the space
     ├── ServiceError
     │   ├── QdrantUnavailable         Qdrant is down, restarting, overloaded or too slow: try again
     │   ├── QdrantRefused             Qdrant understood the request and refused it
-    │   ├── Unauthorized              the API key is missing, wrong, or lacks the right
-    │   ├── ServerTooOld              the Qdrant server is older than this version needs
-    │   ├── BrokerUnavailable         Redis did not take the message (the data itself is stored)
-    │   └── WorkPending               no worker has answered in time; the work stays recorded in Qdrant
+    │   ├── Unauthorized              the API key is missing, wrong or lacks a permission
+    │   ├── ServerTooOld              the Qdrant server is older than this package needs
+    │   ├── BrokerUnavailable         Redis did not accept the message (the data itself is stored)
+    │   └── WorkPending               no worker answered in time; the work stays recorded in Qdrant
     ├── JobFailed                     a job ended without a result: it failed or was cancelled
-    └── MissingDependency (ImportError)   an optional part is not installed; the message has the command
+    └── MissingDependency (ImportError)   an optional part is not installed; the message names the command
 
-Each message says what failed, the value, and how to mend it.
+Each message says what failed, shows the value, and says how to fix it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = [
 
 
 def describe(error: ValidationError, values: bool = True) -> str:
-    """A pydantic error in one sentence: each field, what is wrong with it, and with ``values`` the value.
+    """Describe a pydantic error in one sentence: each field, what is wrong with it and, with ``values``, its value.
 
     >>> from llmrec_qdrant import SpaceConfig
     >>> try: SpaceConfig(size=0)
@@ -71,7 +71,7 @@ def describe(error: ValidationError, values: bool = True) -> str:
 
 
 def show(value: object) -> str:
-    """The beginning of a value's ``repr``; its type if the value is too deep or too large to be written out."""
+    """Return the ``repr`` of a value, at most 60 characters; the type if the value is too deep or too large for one."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):
@@ -80,7 +80,7 @@ def show(value: object) -> str:
 
 
 class LlmrecError(Exception):
-    """Root of every error this package raises."""
+    """Root of all errors that this package raises."""
 
 
 class InvalidInput(LlmrecError, ValueError):
@@ -100,7 +100,7 @@ class SpaceNotFound(SpaceError):
 
 
 class SpaceMismatch(SpaceError):
-    """The stored space was made with another model, dimension or format."""
+    """The stored space has another model, dimension or format than the one requested."""
 
 
 class NotFound(LlmrecError, LookupError):
@@ -114,7 +114,7 @@ class ServiceError(LlmrecError):
 class QdrantUnavailable(ServiceError):
     """Qdrant is down, restarting, overloaded or too slow; the same call may succeed later.
 
-    ``retry_after``: seconds after which Qdrant asks to try again; None if it did not say.
+    ``retry_after``: seconds to wait before the next attempt, as Qdrant asked; None if it named no time.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -127,15 +127,15 @@ class QdrantRefused(ServiceError):
 
 
 class Unauthorized(ServiceError):
-    """The Qdrant API key is missing, wrong or lacks the right."""
+    """The Qdrant API key is missing, wrong or lacks a permission."""
 
 
 class ServerTooOld(ServiceError):
-    """The Qdrant server lacks features this version relies on."""
+    """The Qdrant server lacks features that this package needs."""
 
 
 class BrokerUnavailable(ServiceError):
-    """The broker did not take the message. Data already written to Qdrant is safe."""
+    """The broker did not accept the message. Data already written to Qdrant is safe."""
 
 
 class WorkPending(ServiceError):
@@ -151,4 +151,4 @@ class MissingDependency(LlmrecError, ImportError):
 
 
 class WorkPendingWarning(UserWarning):
-    """A write is stored in Qdrant, but the queue did not take the message; reconcile will find the work."""
+    """A write is stored in Qdrant, but the queue did not accept the message; the next reconcile finds the work."""

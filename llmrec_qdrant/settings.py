@@ -27,23 +27,24 @@ class Settings(BaseSettings):
     broker: SecretStr | None = Field(None, description="Redis for Celery, such as redis://localhost:6379/0.")
     api_key: SecretStr | None = Field(None, description="Qdrant API key.")
     space: str | None = Field(None, description="Name of the space.")
-    tenant: str | None = Field(None, description="Tenant that the recommender is bound to.")
+    tenant: str | None = Field(None, description="Tenant whose items and users are visible; unset: all.")
     llm_url: str | None = Field(None, description="OpenAI-compatible endpoint that names topics, ending in /v1.")
-    llm_model: str | None = Field(None, description="Its model.")
-    llm_key: SecretStr | None = Field(None, description="Its API key.")
-    models: Path = Field(Path("~/.llmrec/models"), description="Folder of trained models, the same for all workers.")
+    llm_model: str | None = Field(None, description="Model of that endpoint.")
+    llm_key: SecretStr | None = Field(None, description="API key of that endpoint.")
+    models: Path = Field(Path("~/.llmrec/models"), description="Folder of trained models, shared by all workers.")
     encoder_backend: Literal["auto", "fp32", "bf16", "int8"] = Field(
-        "auto", description="How workers compute: auto takes the fastest backend that agrees with fp32 on this machine."
+        "auto",
+        description="Arithmetic of the encoder: auto picks the fastest backend that agrees with fp32 on this machine.",
     )
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**given)
+            super().__init__(**values)
         except ValidationError as error:
             raise InvalidInput(describe(error, values=False)) from None
 
     def connection(self) -> dict[str, Any]:
-        """Arguments of ``Recommender.connect``.
+        """Return the arguments of ``Recommender.connect``.
 
         Raises :class:`InvalidInput` if no space is set.
         """
@@ -60,10 +61,11 @@ class Settings(BaseSettings):
 
 
 VARIABLES = {"url": "LLMREC_QDRANT_URL", "path": "LLMREC_PATH", "broker": "LLMREC_BROKER", "api_key": "LLMREC_API_KEY"}
+"""Argument of ``Recommender.connect`` → environment variable."""
 
 
 def export(connection: Mapping[str, Any]) -> None:
-    """Put the addresses of a connection into the environment, for the processes that this one starts."""
+    """Set the environment variables of a connection, for the processes that this one starts."""
     for name, variable in VARIABLES.items():
         os.environ.pop(variable, None)
         if connection[name]:

@@ -1,4 +1,4 @@
-"""Stubs for the tests of applications: a queue in memory, an encoder without a model."""
+"""Stubs for the tests of applications: an in-memory queue, and an encoder without a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HASH_MODEL = "hash"
 
 
 class MemoryQueue:
-    """Keeps messages in the list ``sent``; with ``down=True`` it refuses them like a dead broker."""
+    """Collects messages in the list ``sent``; with ``down=True`` it refuses them like a broker that is down."""
 
     def __init__(self, down: bool = False) -> None:
         self.sent: list[Any] = []
@@ -35,7 +35,7 @@ class MemoryQueue:
 
 
 class HashEncoder:
-    """Character trigrams, hashed and signed: fast, deterministic, and similar texts get similar vectors.
+    """Encodes texts by signed hashes of their character trigrams: fast, deterministic, similar for similar texts.
 
     >>> vectors = HashEncoder(64).encode(["science fiction", "science fictions", "cooking"])
     >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
@@ -46,7 +46,7 @@ class HashEncoder:
         self.size = size
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 array (len(texts), size); rows have norm 1, or are zero for an empty text."""
+        """Return a float32 array (len(texts), size); rows have norm 1, or are zero for an empty text."""
         rows = np.zeros((len(texts), self.size), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             if not text.strip():

@@ -1,1 +1,1 @@
-"""Intent → Query API request → result. Pure: no I/O."""
+"""From options to Qdrant queries, and from points to answers. Pure: no I/O."""

@@ -1,4 +1,7 @@
-"""Checks and converts payload values for the fields of a space: Qdrant stores values of another kind, but no filter finds them."""
+"""Checks and converts payload values by the kinds of a space's fields.
+
+Qdrant stores a value of the wrong kind without complaint, but no filter ever matches it.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,16 @@ __all__ = ["as_kind", "check_payload"]
 MOMENT = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})(?:([Tt ])(\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?(Z|z|[+-]\d{2}:\d{2})?)?"
 )
-"""The forms of a time that Qdrant reads, checked against a server in tests/adapter/query/test_fields.py."""
+"""Time formats that Qdrant reads, checked against a server in tests/adapter/query/test_fields.py."""
 
 _HYPHENATED = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 UUID = re.compile(rf"(?:urn:uuid:)?{_HYPHENATED}|\{{{_HYPHENATED}\}}|[0-9a-f]{{32}}", re.IGNORECASE | re.ASCII)
-"""The forms of a UUID that Qdrant reads."""
+"""UUID formats that Qdrant reads."""
 
 
 def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> None:
-    """Refuse a payload in which a value does not fit its field; missing fields, None and lists of values are fine.
+    """Refuse a payload with a value that does not fit its field; missing fields, None and lists of values are fine.
 
     Raises :class:`InvalidInput`.
 
@@ -47,12 +50,12 @@ def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -
 
 @cache
 def _steps(path: str) -> Sequence[str]:
-    """Keys of a path, ``[]`` and ``[n]``."""
+    """Split a path into its keys, ``[]`` and ``[n]``."""
     return re.findall(r'"[^"]+"|[^."\[\]]+|\[\d*\]', path)
 
 
 def _values(node: Any, steps: Sequence[str]) -> Iterator[Any]:
-    """The values that Qdrant reads at the end of a path: one, or each of a list; ``[]`` enters a list on the way."""
+    """Yield the values that Qdrant reads at the end of a path: a single value, or each value of a list; ``[]`` enters a list."""
     if not steps:
         yield from (value for value in (node if isinstance(node, list) else [node]) if value is not None)
     elif steps[0] == "[]":
@@ -63,7 +66,7 @@ def _values(node: Any, steps: Sequence[str]) -> Iterator[Any]:
 
 
 def as_kind(value: Any, kind: FieldKind) -> Any:
-    """A value of an untyped source, such as CSV, as this kind; a value that does not fit is returned as it is.
+    """Convert a value of an untyped source, such as CSV, to this kind; a value that does not fit is returned unchanged.
 
     >>> as_kind("1995.0", "integer"), as_kind(1, "bool"), as_kind(7, "keyword"), as_kind("soon", "integer")
     (1995, True, '7', 'soon')
@@ -112,7 +115,7 @@ def _is_moment(value: Any) -> bool:
     year, month, day, separator, hour, minute, second, _, zone = match.groups()
     if (
         second is None and separator is not None and (separator != " " or zone)
-    ):  # a time without seconds: only after a space
+    ):  # Qdrant accepts a time without seconds only after a space
         return False
     try:
         datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))

@@ -1,10 +1,10 @@
-"""Filters as callers write them → Qdrant filters, checked against the indexed fields.
+"""Translates the filters of callers into Qdrant filters, and checks that their fields are indexed.
 
 A filter is a ``qdrant_client.models.Filter``, Qdrant's own JSON (``{"must": [...]}``), or the short form::
 
     {"year": {"gte": 2000}, "genre": ["sci-fi", "crime"], "lang": {"not": "zh"}}
 
-All fields must match. Per field: a value (equals), a list (any of), or an object with
+All fields must match. A field takes a value (equals), a list (any of), or an object with
 ``gt gte lt lte`` (numbers, or ISO times), ``any``, ``not`` (a value or a list), ``text`` (full text),
 ``exists`` (true or false).
 """
@@ -36,7 +36,7 @@ _RANGE_WORDS = ("gt", "gte", "lt", "lte")
 
 
 def parse_filter(filter: FilterLike | None, config: SpaceConfig) -> models.Filter | None:
-    """The Qdrant filter, or None for none.
+    """Return the Qdrant filter; None without a filter.
 
     Raises :class:`InvalidFilter` for a filter that cannot be read or that uses a field without an index.
 
@@ -64,7 +64,7 @@ def _check_indexed(filter: models.Filter, config: SpaceConfig) -> None:
             raise InvalidFilter(
                 f"the filter uses {key!r}, which has no payload index: add it to the space with "
                 f"`llmrec init --field {key}:keyword` or create(SpaceConfig(fields={{{key!r}: 'keyword'}})) "
-                f"(the kind may also be integer, float, bool, datetime); indexed now: "
+                f"(or another kind: integer, float, bool, datetime); indexed now: "
                 f"{', '.join(sorted(config.fields)) or 'none of your fields'}"
             )
 
@@ -75,7 +75,7 @@ def _parse(filter: FilterLike) -> models.Filter:
     if not isinstance(filter, Mapping):
         raise InvalidFilter(f"a filter must be a Filter or a dict, not {show(filter)}")
     if not all(isinstance(key, str) for key in filter):
-        raise InvalidFilter(f"the keys of a filter must be names of fields: {show(dict(filter))}")
+        raise InvalidFilter(f"the keys of a filter must be field names: {show(dict(filter))}")
     if filter and filter.keys() <= _CLAUSES:
         try:
             return models.Filter.model_validate(dict(filter))
@@ -111,7 +111,7 @@ def _match(key: str, wanted: Any) -> models.FieldCondition:
     single = not isinstance(wanted, list | tuple | set | frozenset)
     readable = kinds == {str} or kinds == {int} or (single and kinds <= {bool, float})
     if not values or not readable or not all(map(_is_sendable, values)):
-        raise InvalidFilter(f"the filter on {key!r} needs texts or whole numbers, not {show(wanted)}")
+        raise InvalidFilter(f"the filter on {key!r} needs strings or whole numbers, not {show(wanted)}")
     if kinds == {float}:
         return models.FieldCondition(key=key, range=models.Range(gte=values[0], lte=values[0]))
     if single:
@@ -120,7 +120,7 @@ def _match(key: str, wanted: Any) -> models.FieldCondition:
 
 
 def _is_sendable(value: Any) -> bool:
-    """JSON has no NaN, UTF-8 no half surrogate pairs, and Qdrant's integers have 64 bits."""
+    """Whether a value can be sent: JSON has no NaN, UTF-8 no half surrogate pairs, and Qdrant's integers have 64 bits."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):
@@ -151,14 +151,14 @@ def _not(key: str, value: Any) -> models.Filter:
 
 def _exists(key: str, value: Any) -> models.Filter:
     if not isinstance(value, bool):
-        raise InvalidFilter(f"the filter on {key!r}: exists is true or false, not {show(value)}")
+        raise InvalidFilter(f"the filter on {key!r}: exists must be true or false, not {show(value)}")
     empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
     return models.Filter(must_not=[empty]) if value else models.Filter(must=[empty])
 
 
 def _full_text(key: str, value: Any) -> models.Filter:
     if not isinstance(value, str) or not _is_sendable(value):
-        raise InvalidFilter(f"the filter on {key!r}: text needs a text, not {show(value)}")
+        raise InvalidFilter(f"the filter on {key!r}: text needs a string, not {show(value)}")
     return models.Filter(must=[models.FieldCondition(key=key, match=models.MatchText(text=value))])
 
 
@@ -174,7 +174,7 @@ _WORDS: dict[str, Callable[[str, Any], models.Filter]] = {
 
 
 def _keys(node: Any) -> Iterator[str]:
-    """Every payload key that a filter mentions, however deep."""
+    """Yield every payload key that a filter uses, at any depth."""
     if isinstance(node, list):
         for part in node:
             yield from _keys(part)

@@ -1,4 +1,4 @@
-"""The options that lists of items share, checked when they are set."""
+"""The options that all lists of items share, and their checks."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MAX_LIMIT = 1_000
 
 @dataclass(frozen=True)
 class ListOptions:
-    """Options of one list.
+    """Options of one list; see :meth:`Recommender.recommend`.
 
-    Raises :class:`InvalidInput`. The filter is checked later, against the fields of the space.
+    Raises :class:`InvalidInput` for a value out of range. The filter is checked later, against the fields of the space.
     """
 
     limit: int = 10
@@ -51,9 +51,9 @@ class ListOptions:
 
 
 def check_limit(limit: int) -> int:
-    """Return ``limit``.
+    """Return ``limit`` if it is a whole number from 1 to 1,000.
 
-    Raises :class:`InvalidInput` unless it is a whole number from 1 to 1,000.
+    Raises :class:`InvalidInput` otherwise.
     """
     if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r}")
@@ -61,9 +61,9 @@ def check_limit(limit: int) -> int:
 
 
 def check_seen(exclude_seen: Seen) -> Seen:
-    """Return ``exclude_seen``.
+    """Return ``exclude_seen`` if it is True, False or ``"but_last"``.
 
-    Raises :class:`InvalidInput` unless it is True, False or ``"but_last"``.
+    Raises :class:`InvalidInput` otherwise.
     """
     value: object = exclude_seen
     if isinstance(value, bool | np.bool_) or (isinstance(value, str) and value == "but_last"):
@@ -72,7 +72,7 @@ def check_seen(exclude_seen: Seen) -> Seen:
 
 
 def left_out(seen: Sequence[str], last: str | None, exclude_seen: Seen) -> list[str]:
-    """The seen items that a list leaves out; ``last`` is the item of the latest event.
+    """Return the seen items that a list leaves out; ``last`` is the item of the latest event.
 
     >>> left_out(["ink", "printer"], "ink", "but_last")
     ['printer']

@@ -1,8 +1,8 @@
-"""Requests for lists of items. Pure: no I/O, so sync, async and any other language agree.
+"""Builds the Qdrant requests for lists of items.
 
-Every list is one request of this shape: one prefetch per leg, fused by distribution-based score fusion (DBSF, Qdrant 1.11),
-which normalises each leg's scores by their mean and three standard deviations and adds them up. A leg's weight is the number
-of times its prefetch is repeated: exact on every server.
+Every list is one request: a prefetch per leg, fused by distribution-based score fusion (DBSF, since Qdrant 1.11), which
+normalises the scores of each leg by their mean and three standard deviations and adds them up. The weight of a leg is the
+number of times its prefetch is repeated, which is exact on every server version.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["LegQuery", "alone", "as_json", "combined", "exclusion", "fused", "to
 
 @dataclass(frozen=True)
 class LegQuery:
-    """The query of one leg: a query vector, or the id of a point in the collection ``lookup`` whose vector it is."""
+    """The query of one leg: a vector, or the id of a point in the collection ``lookup`` whose vector is used."""
 
     leg: Leg
     query: Any
@@ -32,7 +32,7 @@ class LegQuery:
     def prefetch(
         self, filter: models.Filter | None, limit: int, inner: Sequence[models.Prefetch] = ()
     ) -> models.Prefetch:
-        """This leg as a prefetch, over the whole collection or over ``inner`` candidates."""
+        """Return this leg as a prefetch, over the whole collection or over the candidates of ``inner``."""
         return models.Prefetch(
             query=self.query if not isinstance(self.query, str) else models.NearestQuery(nearest=self.query),
             using=self.leg,
@@ -53,7 +53,7 @@ def fused(
     with_vector: bool = False,
     inner: Sequence[models.Prefetch] = (),
 ) -> models.QueryRequest:
-    """One request that asks each leg for ``depth`` candidates (at least ``limit``) and fuses them into ``limit`` items."""
+    """Return a request that takes ``depth`` candidates per leg (at least ``limit``) and fuses them into ``limit`` items."""
     present = [query for query in legs if weights.get(query.leg, 0) > 0]
     times = multiplicities({query.leg: weights[query.leg] for query in present}) if present else {}
     prefetch = [
@@ -69,7 +69,7 @@ def fused(
 
 
 def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:
-    """The candidates that one leg contributes to :func:`fused`, with their own scores, ids only."""
+    """Return a request for the candidates that one leg contributes to :func:`fused`: ids and the leg's own scores."""
     prefetch = query.prefetch(filter, limit)
     return models.QueryRequest(
         query=prefetch.query,
@@ -82,7 +82,7 @@ def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> model
 
 
 def top(filter: models.Filter | None, limit: int, by: str = Key.POPULARITY) -> models.QueryRequest:
-    """The items with the highest values of a field; items without it are left out."""
+    """Return a request for the items with the highest values of a field; items without the field are left out."""
     order = models.OrderBy(key=by, direction=models.Direction.DESC)
     return models.QueryRequest(
         query=models.OrderByQuery(order_by=order), filter=filter, limit=limit, with_payload=_light_payload()
@@ -90,17 +90,17 @@ def top(filter: models.Filter | None, limit: int, by: str = Key.POPULARITY) -> m
 
 
 def combined(tenant: str | None, filter: models.Filter | None, excluded: Sequence[str] = ()) -> models.Filter | None:
-    """Tenant, caller's filter and excluded points as one filter."""
+    """Combine tenant, caller's filter and excluded points into one filter."""
     return all_of(tenant_filter(tenant), filter, exclusion(excluded))
 
 
 def exclusion(points: Sequence[str]) -> models.Filter | None:
-    """Anything but these points; None for no points."""
+    """Return a filter that excludes these points; None for no points."""
     return none_of(has_id(*points)) if points else None
 
 
 def as_json(model: Any) -> dict[str, Any]:
-    """A request as the JSON body of ``POST /collections/{items}/points/query``, without empty fields."""
+    """Return a request as the JSON body of ``POST /collections/{items}/points/query``, without empty fields."""
     data: dict[str, Any] = model.model_dump(mode="json", exclude_none=True, by_alias=True)
     return data
 

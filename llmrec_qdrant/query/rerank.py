@@ -1,4 +1,4 @@
-"""Orders candidates anew: for diversity (MMR), or in the proportions of a user's interests (calibration). Pure."""
+"""Re-ranks candidates: for diversity (MMR), or in the proportions of a user's interests (calibration). Pure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from llmrec_qdrant.space.points import Point
 __all__ = ["CALIBRATION_POOL", "MMR_POOL", "TRADE_OFF", "calibrate", "calibrated", "divergence", "diversify"]
 
 MMR_POOL = 5
-"""Candidates per wanted item when a list is diversified."""
+"""Candidates per requested item when a list is diversified."""
 CALIBRATION_POOL = 10
-"""Candidates per wanted item when a list is calibrated: small interests stand far down a list."""
+"""Candidates per requested item when a list is calibrated: items of small interests rank far down."""
 TRADE_OFF = 0.3
-"""λ of the calibration, chosen on MovieLens: see docs/decisions/topics.md."""
+"""Weight λ of the calibration, chosen on MovieLens; see docs/decisions/topics.md."""
 SMOOTHING = 0.01
-"""Share of the interests mixed into the list's topics, so that a missing topic costs much but not everything."""
+"""Share α of the interests that is mixed into the topics of the list, so that a missing topic has a finite cost."""
 
 
 def diversify(points: Sequence[Point], diversity: float, limit: int) -> list[Point]:
-    """Maximal marginal relevance (Carbonell & Goldstein 1998) over fused candidates.
+    """Pick ``limit`` points by maximal marginal relevance (MMR; Carbonell & Goldstein 1998).
 
     Picks, one after the other, the point with the greatest ``(1 - d)·relevance - d·similarity``: relevance is the fused
-    score scaled to [0, 1], similarity the greatest cosine (at least 0) to a point already picked. Points without a dense
-    vector have similarity 0. ``diversity`` 0 keeps the order, 1 ignores relevance.
+    score scaled to [0, 1]; similarity is the greatest cosine (at least 0) to a point already picked, and 0 for points
+    without a dense vector. ``diversity`` *d* = 0 keeps the order, 1 ignores relevance.
     """
     if not points:
         return []
@@ -41,11 +41,11 @@ def diversify(points: Sequence[Point], diversity: float, limit: int) -> list[Poi
         picked.append(best)
         left[best] = False
         closest = np.maximum(closest, matrix @ matrix[best])
-    return [points[place] for place in picked]
+    return [points[position] for position in picked]
 
 
 def _scaled(scores: np.ndarray) -> np.ndarray:
-    """Scores mapped to [0, 1]; all 1 where they are equal."""
+    """Scale scores to [0, 1]; equal scores all become 1."""
     span = float(scores.max() - scores.min())
     scaled: np.ndarray = (scores - scores.min()) / span if span > 0 else np.ones_like(scores)
     return scaled
@@ -60,10 +60,12 @@ def _unit_rows(rows: Sequence[Sequence[float]]) -> np.ndarray:
 
 
 def calibrate(points: Sequence[Point], interests: Mapping[str, float], limit: int) -> list[Point]:
-    """The ``limit`` points whose topics come near to the shares of a user's interests (topic → share)."""
+    """Pick the ``limit`` points whose topics best match a user's ``interests`` (topic → share)."""
     topics = [next(iter(point.get(Key.TOPIC_IDS, [])), None) for point in points]
-    scores = sorted((point.score for point in points), reverse=True)  # a diversified list counts by its places
-    return [points[place] for place in calibrated(scores, topics, interests, limit)]
+    scores = sorted(
+        (point.score for point in points), reverse=True
+    )  # the order of a diversified list decides, not its scores
+    return [points[position] for position in calibrated(scores, topics, interests, limit)]
 
 
 def calibrated(
@@ -73,13 +75,13 @@ def calibrated(
     limit: int,
     trade_off: float = TRADE_OFF,
 ) -> list[int]:
-    """Places of the candidates that bring a list's topics near to the user's interests, ascending.
+    """Return the positions, ascending, of the candidates whose topics best match the user's interests.
 
     Steck, "Calibrated recommendations" (RecSys 2018): picks, one after the other, the item with the greatest
-    ``(1 - λ)·Σ relevance - λ·KL(p ‖ q)``, where *p* are the interests and *q* the topics of the list so far. Picked items
-    keep the order they came in: the set decides how near a list is to the interests, the order how soon the best is seen.
+    ``(1 - λ)·Σ relevance - λ·KL(p ‖ q)``, where *p* is the distribution of the interests and *q* that of the topics in the
+    list so far. Picked items keep their original order, so the best ones still come first.
 
-    Candidates come best first; ``scores`` are scaled to [0, 1] over them. Without interests the first ones are picked.
+    Candidates are passed best first, and their ``scores`` are scaled to [0, 1]. Without interests the first are picked.
 
     >>> calibrated([1.0, 0.9, 0.8, 0.1], ["a", "a", "a", "b"], {"a": 0.5, "b": 0.5}, 2, trade_off=0.9)
     [0, 3]
@@ -95,7 +97,7 @@ def calibrated(
 
 
 def _picked(relevance: np.ndarray, member: np.ndarray, shares: np.ndarray, limit: int, trade_off: float) -> list[int]:
-    """Candidates (rows of ``member``: which interest each belongs to) in the order they are picked."""
+    """Return the candidates in the order they are picked; ``member`` is (candidates, interests): 1 where one belongs to the other."""
     counts = np.zeros(len(shares))
     picked: list[int] = []
     left = np.ones(len(relevance), dtype=bool)
@@ -109,7 +111,7 @@ def _picked(relevance: np.ndarray, member: np.ndarray, shares: np.ndarray, limit
 
 
 def divergence(interests: Mapping[str, float], topics: Sequence[str | None]) -> float:
-    """``KL(p ‖ q̃)`` of a list in nats; ``q̃ = (1 - α)·q + α·p``. Items without a topic count for no interest.
+    """Return ``KL(p ‖ q̃)`` of a list in nats; ``q̃ = (1 - α)·q + α·p``. Items without a topic count for no interest.
 
     >>> round(divergence({"a": 0.5, "b": 0.5}, ["a", "b"]), 6)
     0.0
@@ -119,12 +121,12 @@ def divergence(interests: Mapping[str, float], topics: Sequence[str | None]) -> 
     shares = _shares(interests)
     if shares is None:
         return 0.0
-    have = np.array([sum(topic == name for topic in topics) for name in interests]) / max(len(topics), 1)
-    return float(_divergence(shares, have[None, :])[0])
+    present = np.array([sum(topic == name for topic in topics) for name in interests]) / max(len(topics), 1)
+    return float(_divergence(shares, present[None, :])[0])
 
 
 def _shares(interests: Mapping[str, float]) -> np.ndarray | None:
-    """Interests that add up to 1; None for none."""
+    """Normalise interests to a sum of 1; None without interests."""
     weights = np.array(list(interests.values()), dtype=np.float64)
     if not len(weights) or weights.sum() <= 0:
         return None
@@ -132,9 +134,9 @@ def _shares(interests: Mapping[str, float]) -> np.ndarray | None:
     return shares
 
 
-def _divergence(shares: np.ndarray, have: np.ndarray) -> np.ndarray:
-    """``KL(p ‖ q̃)`` per row of ``have``."""
-    mixed = (1 - SMOOTHING) * have + SMOOTHING * shares
+def _divergence(shares: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return ``KL(p ‖ q̃)`` per row of ``present``."""
+    mixed = (1 - SMOOTHING) * present + SMOOTHING * shares
     ratio = np.where(shares > 0, np.log(np.where(shares > 0, shares, 1) / np.where(shares > 0, mixed, 1)), 0)
     result: np.ndarray = (shares * ratio).sum(axis=1)
     return result

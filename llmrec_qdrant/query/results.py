@@ -1,4 +1,4 @@
-"""Points → answers."""
+"""Turns points into answers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from llmrec_qdrant.space.points import Point
 __all__ = ["by_popularity", "leg_scores", "reason", "recommendations", "users"]
 
 MAX_SHARED_WORDS = 4
-"""Words that one reason names."""
+"""Shared words that a reason names."""
 
 
 def recommendations(points: Sequence[Point], reason: str = "") -> list[Recommendation]:
-    """Item points as the caller sees them: the caller's own fields only."""
+    """Turn item points into recommendations, with the caller's own fields only."""
     return [_recommendation(point, point.score, reason) for point in points]
 
 
 def by_popularity(points: Sequence[Point], reason: str) -> list[Recommendation]:
-    """The same, scored by popularity."""
+    """Turn item points into recommendations whose score is their popularity."""
     return [_recommendation(point, float(point.get(Key.POPULARITY, 0.0)), reason) for point in points]
 
 
@@ -37,7 +37,7 @@ def _recommendation(point: Point, score: float, reason: str) -> Recommendation:
 
 
 def users(points: Sequence[Point]) -> list[SimilarUser]:
-    """User points as the caller sees them."""
+    """Turn user points into similar users."""
     return [
         SimilarUser(id=point.get(Key.USER_ID, point.id), score=point.score, terms=point.get(Key.TERMS, []))
         for point in points
@@ -45,18 +45,18 @@ def users(points: Sequence[Point]) -> list[SimilarUser]:
 
 
 def leg_scores(lists: Mapping[Leg, Sequence[Point]], point: str) -> dict[str, float]:
-    """Score per leg of one point, for the legs that proposed it."""
+    """Return one point's score per leg, for the legs that proposed it."""
     return {leg: scored.score for leg, points in lists.items() for scored in points if scored.id == point}
 
 
 def reason(scores: Mapping[str, float], point: Point, terms: Sequence[str]) -> str:
-    """Why an item is on the list, in words; ``scores`` per leg, ``terms`` the user's strongest words."""
-    has = set(point.get(Key.TERMS, []))
-    shared = [term for term in terms if term in has][:MAX_SHARED_WORDS]
+    """Say why an item is on the list; ``scores`` are per leg, ``terms`` are the user's strongest words."""
+    item_terms = set(point.get(Key.TERMS, []))
+    shared = [term for term in terms if term in item_terms][:MAX_SHARED_WORDS]
     reasons = {
         TFIDF: f"shares words: {', '.join(shared)}" if shared else "",
         COLLAB: "chosen next by people with this history",
         DENSE: "close in meaning",
     }
-    told = [reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if scores.get(leg, 0) > 0 and reasons[leg]]
-    return "; ".join(told) or "shares words"
+    phrases = [reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if scores.get(leg, 0) > 0 and reasons[leg]]
+    return "; ".join(phrases) or "shares words"

@@ -1,4 +1,4 @@
-"""What a user set: topics that count more, less or not at all. Pure."""
+"""Applies a user's steering to requests: topics that count more, less or not at all. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def steered(
     filter: models.Filter | None,
     depth: int,
 ) -> models.QueryRequest:
-    """A fused request in which topics count more or less; muted topics (weight 0) are removed by :func:`unmuted`.
+    """Change a fused request so that topics count more or less; :func:`unmuted` removes muted topics (weight 0).
 
-    Above 1: the legs are asked again for items of this topic, ``round(weight) - 1`` times, at least once, just as a leg's
-    weight is the number of times it is asked. Below 1: the fused score of the topic's items is multiplied by the weight.
+    Weight above 1: the prefetches are repeated within the topic, ``round(weight) - 1`` times but at least once, just as
+    the weight of a leg repeats its prefetch. Weight below 1: the fused score of the topic's items is multiplied by it.
     """
     prefetch = list(request.prefetch) if isinstance(request.prefetch, list) else []
     for topic, weight in steering.items():
@@ -38,7 +38,7 @@ def steered(
 
 
 def _lowered(steering: Mapping[str, float]) -> models.MultExpression:
-    """The fused score, times the weight of the topic that the item is in."""
+    """Multiply the fused score by the weight of the item's topic."""
     parts: list[models.Expression] = [1.0]
     parts += [
         models.MultExpression(mult=[weight - 1.0, equals(Key.TOPIC_IDS, topic)]) for topic, weight in steering.items()
@@ -47,6 +47,6 @@ def _lowered(steering: Mapping[str, float]) -> models.MultExpression:
 
 
 def unmuted(steering: Mapping[str, float]) -> models.Filter | None:
-    """Everything but the items of muted topics (weight 0); None if there are none."""
+    """Return a filter that excludes the items of muted topics (weight 0); None if none is muted."""
     muted = [topic for topic, weight in steering.items() if weight == 0]
     return none_of(one_of(Key.TOPIC_IDS, muted)) if muted else None

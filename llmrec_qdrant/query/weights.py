@@ -1,4 +1,4 @@
-"""Leg weights → how often a request asks each leg."""
+"""Turns leg weights into the number of times that a request repeats each leg."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from llmrec_qdrant.errors import InvalidInput, show
 __all__ = ["MAX_REPEATS", "multiplicities"]
 
 MAX_REPEATS = 6
-"""Times that one request asks a leg."""
+"""Times that one request repeats a leg."""
 
 CLOSE_ENOUGH = 0.05
-"""Relative error of a leg's share below which the smallest numbers are taken."""
+"""Largest relative error of a leg's share that is accepted for the sake of smaller numbers."""
 
 
 def multiplicities(weights: Mapping[Leg, float], largest: int = MAX_REPEATS) -> dict[Leg, int]:
-    """The smallest whole numbers, at most ``largest`` each, in the ratio of ``weights`` (within 5 % if possible).
+    """Return the smallest whole numbers, at most ``largest`` each, in the ratio of ``weights`` (within 5 % if possible).
 
-    Raises :class:`InvalidInput`.
+    Raises :class:`InvalidInput` for an unknown leg, a negative or infinite weight, or no weight above zero.
 
     >>> multiplicities({"dense": 0.5, "tfidf": 0.5, "collab": 1.0})
     {'dense': 1, 'tfidf': 1, 'collab': 2}
@@ -29,7 +29,7 @@ def multiplicities(weights: Mapping[Leg, float], largest: int = MAX_REPEATS) -> 
     """
     if not _are_weights(weights):
         raise InvalidInput(
-            f"weights must give a number of zero or more per leg ({', '.join(LEGS)}), one of them above zero, "
+            f"weights must be a number of zero or more per leg ({', '.join(LEGS)}), and at least one above zero, "
             f"not {show(weights)}"
         )
     shares = {leg: weights[leg] / max(weights.values()) for leg in LEGS if weights.get(leg, 0) > 0}
@@ -37,7 +37,7 @@ def multiplicities(weights: Mapping[Leg, float], largest: int = MAX_REPEATS) -> 
 
 
 def _smallest(shares: Mapping[Leg, float], largest: int) -> dict[Leg, int]:
-    """Whole numbers for shares of the greatest weight."""
+    """Return whole numbers for ``shares``, which are relative to the largest weight."""
 
     def rounded(scale: int) -> dict[Leg, int]:
         return {leg: max(1, round(share * scale)) for leg, share in shares.items()}

@@ -1,1 +1,1 @@
-"""Ports to the workers: Celery, inline, or none."""
+"""The queue to the workers: Celery, inline, or none."""

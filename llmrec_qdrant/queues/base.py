@@ -1,4 +1,4 @@
-"""The port to the workers: something that takes messages. What it loses, reconcile finds again."""
+"""The port to the workers: a queue for messages. If it loses one, reconcile finds the work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmrec_qdrant.contracts.messages import Message
 __all__ = ["JobQueue", "OnProgress", "mask_url"]
 
 OnProgress = Callable[[str, float, float | None], None]
-"""Called as ``on_progress(stage, done, total)``; ``total`` is None where it is unknown."""
+"""Called as ``on_progress(stage, done, total)``; ``total`` is None if unknown."""
 
 _SECRET = re.compile(r"([?&][^=&]*(?:pass|key|token|secret)[^=&]*=)[^&]*", re.IGNORECASE)
 """A parameter of a URL whose value is nobody's business."""
@@ -19,12 +19,12 @@ _SECRET = re.compile(r"([?&][^=&]*(?:pass|key|token|secret)[^=&]*=)[^&]*", re.IG
 
 @runtime_checkable
 class JobQueue(Protocol):
-    """Takes messages for workers."""
+    """Accepts messages for workers."""
 
     def send(self, message: Message) -> None:
-        """Hand over one message.
+        """Send one message.
 
-        Raises :class:`BrokerUnavailable` if it cannot be handed over now.
+        Raises :class:`BrokerUnavailable` if the message cannot be sent now.
         """
 
 
@@ -36,9 +36,9 @@ def mask_url(url: str) -> str:
     >>> mask_url("redis://localhost?db=1&password=secret")
     'redis://localhost?db=1&password=***'
     """
-    scheme, found, rest = url.partition("://")
-    if found and "@" in rest:
+    scheme, separator, rest = url.partition("://")
+    if separator and "@" in rest:
         rest = f"***@{rest.rpartition('@')[2]}"
-    elif not found:
+    elif not separator:
         scheme = re.sub(r"^[^/]*:[^/]*@", "***@", scheme)
-    return scheme + found + _SECRET.sub(r"\1***", rest)
+    return scheme + separator + _SECRET.sub(r"\1***", rest)

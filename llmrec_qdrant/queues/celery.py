@@ -28,7 +28,10 @@ def _is_redis_url(url: str) -> bool:
 
 
 class CeleryQueue:
-    """Sends messages to Celery workers by task name; the workers' code is never imported."""
+    """Sends messages to Celery workers by task name; never imports the workers.
+
+    Raises :class:`MissingDependency` without Celery, :class:`InvalidInput` for a broker that is not a Redis URL.
+    """
 
     def __init__(self, broker: str) -> None:
         try:
@@ -52,15 +55,18 @@ class CeleryQueue:
         )
 
     def send(self, message: Message) -> None:
-        """Publish one message; tries once and gives up within seconds."""
+        """Publish one message; gives up after one attempt, within seconds.
+
+        Raises :class:`BrokerUnavailable`.
+        """
         try:
             self._app.send_task(
                 message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), retry=False
             )
-        except Exception as error:  # whatever it is, the message was not taken
+        except Exception as error:  # whatever the error, the message was not accepted
             raise BrokerUnavailable(
-                f"Redis at {mask_url(self._broker)} did not take the message ({type(error).__name__}): "
-                "what was written is stored; run `llmrec reconcile` when Redis is back"
+                f"Redis at {mask_url(self._broker)} did not accept the message ({type(error).__name__}): "
+                "the data is stored; run `llmrec reconcile` when Redis is back"
             ) from error
 
     def __repr__(self) -> str:

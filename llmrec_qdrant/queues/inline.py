@@ -1,7 +1,7 @@
-"""Work in this process, and the one door from the adapter to the workers.
+"""Does the work in this process, and is the only door from the adapter to the workers.
 
-The workers live inside the installed wheel (``llmrec_qdrant.workers``) or beside the package in a checkout (``workers``).
-They are imported by name and at run time only, so the adapter itself needs none of their dependencies.
+The workers are inside the installed wheel (``llmrec_qdrant.workers``) or beside the package in a checkout (``workers``).
+They are imported by name, at run time only, so the adapter needs none of their dependencies.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ WORKER_PACKAGES = (
 
 
 class InlineQueue:
-    """Does the work in this process, at once, on the same Qdrant client: no broker, no separate worker."""
+    """Does the work in this process, at once, on the same Qdrant client: no broker, no separate worker.
+
+    Raises :class:`MissingDependency` if the workers are not installed.
+    """
 
     def __init__(self, client: QdrantClient) -> None:
         if not inline_available():
@@ -40,15 +43,15 @@ class InlineQueue:
         self._client = client
         self._worker: Any = None
         self.on_progress: OnProgress | None = None
-        """Hears of the work while it is done."""
+        """Receives the progress of the work."""
 
     def send(self, message: Message) -> None:
-        """Do the work of a message and of all messages that follow from it."""
+        """Do the work of a message, and of all messages that follow from it."""
         self.worker.drain([message], self.on_progress)
 
     @property
     def worker(self) -> Any:
-        """The dispatcher, imported when there is work for the first time."""
+        """The dispatcher, imported when the first message arrives."""
         if self._worker is None:
             self._worker = worker_module("dispatch").Worker(self._client)
         return self._worker
@@ -59,7 +62,7 @@ class InlineQueue:
 
 @contextmanager
 def watched(queue: JobQueue, on_progress: OnProgress) -> Iterator[None]:
-    """Within the block, ``on_progress`` hears of the work that ``queue`` does in this process."""
+    """Within the block, report the work that ``queue`` does in this process to ``on_progress``."""
     if not isinstance(queue, InlineQueue):
         yield
         return
@@ -72,7 +75,7 @@ def watched(queue: JobQueue, on_progress: OnProgress) -> Iterator[None]:
 
 @cache
 def _package() -> str | None:
-    """Import name of the workers: in the wheel, or beside the package in a checkout; None if there are none."""
+    """Return the import name of the workers, in the wheel or in a checkout; None without workers."""
     adapter = Path(__file__).resolve().parents[1]
     if (adapter / "workers" / "dispatch.py").is_file():
         return f"{adapter.name}.workers"
@@ -93,14 +96,14 @@ def inline_available() -> bool:
 
 @cache
 def _missing() -> list[str]:
-    """The packages of `WORKER_PACKAGES` that are not installed."""
+    """Return the packages of `WORKER_PACKAGES` that are not installed."""
     return [name for name in WORKER_PACKAGES if not _installed(name)]
 
 
 def _installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):  # an import hook forbids it, or something else took the name
+    except (ImportError, ValueError):  # an import hook forbids it, or another module has taken the name
         return False
 
 
@@ -110,9 +113,9 @@ def _lacking() -> str:
 
 
 def worker_module(name: str) -> Any:
-    """A module of the workers, such as ``"evaluation.tune"``.
+    """Import a module of the workers, such as ``"evaluation.tune"``.
 
-    Raises :class:`MissingDependency` where they are not installed.
+    Raises :class:`MissingDependency` if the workers are not installed.
     """
     if not inline_available():
         raise MissingDependency(f"this needs the workers{_lacking()}: install them with `{INSTALL}`")

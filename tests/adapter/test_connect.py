@@ -316,7 +316,7 @@ def test_no_broker_and_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(QdrantClient(":memory:")) as client:
         queue = open_queue(client, None)
         assert isinstance(queue, NoQueue)
-        with pytest.raises(BrokerUnavailable, match=r"^no broker is named and the workers are not installed"):
+        with pytest.raises(BrokerUnavailable, match=r"^no broker is set and the workers are not installed"):
             queue.send(Reconcile(space="movies"))
 
 

@@ -82,7 +82,7 @@ def test_redis_holds_ids_and_no_texts(rec: Recommender, redis_url: str) -> None:
 
 def test_a_flushed_redis_loses_no_work(worker: CeleryWorker, rec: Recommender, redis_url: str) -> None:
     deaf = Recommender.connect(rec._client.init_options["url"], space=rec._space.name, broker="redis://127.0.0.1:9/0")
-    with pytest.warns(WorkPendingWarning, match="did not take the message"):
+    with pytest.warns(WorkPendingWarning, match="did not accept the message"):
         receipt = deaf.upsert_items(ITEMS[:20])
     assert (receipt.written, receipt.queued) == (20, False)
     with pytest.warns(WorkPendingWarning):

@@ -252,7 +252,7 @@ def test_the_refusal_of_a_field_says_how_to_index_it() -> None:
     assert refusal({"colour": "red"}) == (
         "the filter uses 'colour', which has no payload index: add it to the space with "
         "`llmrec init --field colour:keyword` or create(SpaceConfig(fields={'colour': 'keyword'})) "
-        "(the kind may also be integer, float, bool, datetime); indexed now: "
+        "(or another kind: integer, float, bool, datetime); indexed now: "
         "adult, cast[].name, director.name, lang, plot, price, released, year"
     )
     with pytest.raises(InvalidFilter, match=r"indexed now: none of your fields$"):
@@ -268,15 +268,15 @@ BAD: list[tuple[Any, str]] = [
     ([1], "a filter must be a Filter or a dict, not [1]"),
     ("year = 2014", "a filter must be a Filter or a dict, not 'year = 2014'"),
     (2014, "a filter must be a Filter or a dict, not 2014"),
-    ({"year": None}, "the filter on 'year' needs texts or whole numbers, not None"),
-    ({"year": []}, "the filter on 'year' needs texts or whole numbers, not []"),
-    ({"year": [2014, "x"]}, "the filter on 'year' needs texts or whole numbers, not [2014, 'x']"),
-    ({"year": [1.5, 2.5]}, "the filter on 'year' needs texts or whole numbers, not [1.5, 2.5]"),
-    ({"year": [[2014]]}, "the filter on 'year' needs texts or whole numbers, not [[2014]]"),
-    ({"adult": [True]}, "the filter on 'adult' needs texts or whole numbers, not [True]"),
-    ({"year": b"2014"}, "the filter on 'year' needs texts or whole numbers, not b'2014'"),
-    ({"year": {"not": None}}, "the filter on 'year' needs texts or whole numbers, not None"),
-    ({"year": {"any": [None]}}, "the filter on 'year' needs texts or whole numbers, not [None]"),
+    ({"year": None}, "the filter on 'year' needs strings or whole numbers, not None"),
+    ({"year": []}, "the filter on 'year' needs strings or whole numbers, not []"),
+    ({"year": [2014, "x"]}, "the filter on 'year' needs strings or whole numbers, not [2014, 'x']"),
+    ({"year": [1.5, 2.5]}, "the filter on 'year' needs strings or whole numbers, not [1.5, 2.5]"),
+    ({"year": [[2014]]}, "the filter on 'year' needs strings or whole numbers, not [[2014]]"),
+    ({"adult": [True]}, "the filter on 'adult' needs strings or whole numbers, not [True]"),
+    ({"year": b"2014"}, "the filter on 'year' needs strings or whole numbers, not b'2014'"),
+    ({"year": {"not": None}}, "the filter on 'year' needs strings or whole numbers, not None"),
+    ({"year": {"any": [None]}}, "the filter on 'year' needs strings or whole numbers, not [None]"),
     ({"year": {}}, f"the filter on 'year' cannot be read: {{}}; {WORDS}"),
     ({"year": {"min": 1}}, f"the filter on 'year' cannot be read: {{'min': 1}}; {WORDS}"),
     ({"year": {"$gte": 1}}, f"the filter on 'year' cannot be read: {{'$gte': 1}}; {WORDS}"),
@@ -300,7 +300,7 @@ BAD: list[tuple[Any, str]] = [
     # JSON has no NaN and no infinity: they would be sent as null, that is, as no bound at all.
     ({"year": {"gte": math.nan}}, "the range on 'year' needs numbers or ISO times, not {'gte': nan}"),
     ({"year": {"lt": math.inf}}, "the range on 'year' needs numbers or ISO times, not {'lt': inf}"),
-    ({"price": math.nan}, "the filter on 'price' needs texts or whole numbers, not nan"),
+    ({"price": math.nan}, "the filter on 'price' needs strings or whole numbers, not nan"),
 ]
 
 

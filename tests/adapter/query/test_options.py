@@ -34,7 +34,7 @@ def test_any_other_limit_is_refused(limit: Any) -> None:
         ({"limit": 0}, "limit must be a whole number from 1 to 1000, not 0"),
         (
             {"weights": {"dense": -1}},
-            "weights must give a number of zero or more per leg (dense, tfidf, collab), one of them above zero, "
+            "weights must be a number of zero or more per leg (dense, tfidf, collab), and at least one above zero, "
             "not {'dense': -1}",
         ),
     ],

@@ -82,6 +82,6 @@ def test_only_the_ratio_of_weights_matters(weights: dict[Leg, float], factor: fl
 def test_weights_that_cannot_be_read_are_refused(weights: Any) -> None:
     with pytest.raises(
         InvalidInput,
-        match=r"^weights must give a number of zero or more per leg .dense, tfidf, collab., one of them above zero, not ",
+        match=r"^weights must be a number of zero or more per leg .dense, tfidf, collab., and at least one above zero, not ",
     ):
         multiplicities(weights)

@@ -26,7 +26,7 @@ from tests.services import free_port
 
 SMALL = SpaceConfig(model="hash", size=8)
 MESSAGE = Reconcile(space="movies")
-MEND = "what was written is stored; run `llmrec reconcile` when Redis is back"
+MEND = "the data is stored; run `llmrec reconcile` when Redis is back"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_dead_redis(url: str, shown: str) -> None:
     with pytest.raises(BrokerUnavailable) as caught:
         queue.send(MESSAGE)
     assert time.monotonic() - started < 10
-    assert str(caught.value).startswith(f"Redis at {shown.format(port=port)} did not take the message (")
+    assert str(caught.value).startswith(f"Redis at {shown.format(port=port)} did not accept the message (")
     assert str(caught.value).endswith(MEND)
     assert repr(queue) == f"CeleryQueue({shown.format(port=port)!r})"
     for secret in ("s3cret", "s3cr", "user"):
@@ -57,7 +57,7 @@ def test_a_redis_that_accepts_and_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         queue = CeleryQueue(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         started = time.monotonic()
-        with pytest.raises(BrokerUnavailable, match="did not take the message"):
+        with pytest.raises(BrokerUnavailable, match="did not accept the message"):
             queue.send(MESSAGE)
         assert time.monotonic() - started < 30
 
@@ -83,7 +83,7 @@ def test_whatever_redis_raises(error: Exception, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(BrokerUnavailable) as caught:
         queue.send(MESSAGE)
     assert str(caught.value) == (
-        f"Redis at redis://***@127.0.0.1:1/0 did not take the message ({type(error).__name__}): {MEND}"
+        f"Redis at redis://***@127.0.0.1:1/0 did not accept the message ({type(error).__name__}): {MEND}"
     )
     assert caught.value.__cause__ is error
 
