@@ -9,6 +9,7 @@ The shared options are declared once, as parameters of the callback of ``llmrec`
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
+from llmrec_qdrant import __version__
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.queues.base import mask_url
 from llmrec_qdrant.recommender import Recommender
@@ -133,10 +136,23 @@ def _take_shared(context: Any) -> None:
     context.obj = (context.obj or Shared()).updated(later)
 
 
+def _make_plain(command: TyperCommand | TyperGroup) -> None:
+    """Let the paragraphs of a help text flow, and show its brackets instead of reading them as markup."""
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(escape(" ".join(paragraph.split())) for paragraph in paragraphs)
+    for parameter in command.params:
+        if text := getattr(parameter, "help", None):
+            parameter.help = escape(text)  # type: ignore[attr-defined]
+
+
 class ConnectedCommand(TyperCommand):
     """A command that accepts the shared options beside its own."""
 
     context_class = Connected
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        _make_plain(self)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's own parameters and the shared ones."""
@@ -153,6 +169,10 @@ class ConnectedGroup(TyperGroup):
     """A command with subcommands that accepts the shared options beside its own."""
 
     context_class = Connected
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        _make_plain(self)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's own parameters and the shared ones."""
@@ -189,6 +209,12 @@ app = CommandSet(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"llmrec {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def share(
     context: typer.Context,
@@ -202,6 +228,9 @@ def share(
     tenant: Annotated[str | None, _connection(help="Work only with the items and users of this tenant.")] = None,
     json: Annotated[bool, _output("--json", help="Print one JSON document instead of tables.")] = False,
     debug: Annotated[bool, _output("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Store the shared options for the command that follows."""
     context.obj = Shared(url, path, space, broker, api_key, tenant, json, debug)

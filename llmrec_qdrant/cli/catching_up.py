@@ -6,7 +6,7 @@ import time
 
 from llmrec_qdrant.cli.printing import warn
 from llmrec_qdrant.cli.progress import Update, bar
-from llmrec_qdrant.cli.watching import watch_here
+from llmrec_qdrant.cli.watching import NO_WORKER, NO_WORKER_SECONDS, watch_here
 from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.recommender import Recommender
 
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.5
 """Seconds between two counts of the pending work."""
 
 QUIET_SECONDS = 60.0
-"""Seconds without progress after which no worker seems to be running."""
+"""Seconds without progress after which the watching ends."""
 
 
 def catch_up(rec: Recommender, *, wait: bool, quiet: bool) -> SpaceStatus:
@@ -38,6 +38,7 @@ def _pending(counted: SpaceStatus) -> int:
 def _watch_workers(rec: Recommender, counted: SpaceStatus, update: Update) -> SpaceStatus:
     total = _pending(counted)
     moved_at = time.monotonic()
+    warned = False
     while before := _pending(counted):
         time.sleep(POLL_SECONDS)
         counted = rec.status()
@@ -45,11 +46,14 @@ def _watch_workers(rec: Recommender, counted: SpaceStatus, update: Update) -> Sp
         total = max(total, pending)
         update(total - pending, total)
         if pending != before:
-            moved_at = time.monotonic()
+            moved_at, warned = time.monotonic(), True  # a worker runs
         elif time.monotonic() - moved_at > QUIET_SECONDS:
             warn(
                 f"no progress for {QUIET_SECONDS:g} s: no worker seems to be running. The work is stored; start a worker with "
                 "`llmrec worker`"
             )
             break
+        elif time.monotonic() - moved_at > NO_WORKER_SECONDS and not warned:
+            warned = True
+            warn(NO_WORKER)
     return counted

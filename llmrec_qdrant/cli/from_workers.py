@@ -30,7 +30,7 @@ def register(app: CommandSet) -> None:
     for name, summary in WORKER_COMMANDS.items():
         app.command(
             name,
-            help=f"{summary} Needs the workers: {INSTALL}".replace("[", r"\["),
+            help=f"{summary} Needs the workers: {INSTALL}",
             rich_help_panel="Better lists" if name != "worker" else "Work",
             context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
         )(_stand_in(name))

@@ -9,6 +9,7 @@ from llmrec_qdrant.cli.encoders import dimension_of, leg_weights
 from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
 from llmrec_qdrant.cli.printing import print_json, say
 from llmrec_qdrant.cli.watching import report, run_job
+from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.recommender import Recommender
 
 
@@ -31,11 +32,15 @@ def reembed(
     options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
     with context.open() as rec:
         changes = _changes(rec, {name: value for name, value in options.items() if value is not None})
+        unchanged = SpaceConfig.parse({**rec.config.model_dump(), **changes}) == rec.config
         status = run_job(context, rec, "re-embedding", lambda: rec.reembed(**changes), wait)
-    report(context, status, lambda result: _print(result, changes))
+    report(context, status, lambda result: _print(result, changes, unchanged))
 
 
-def _print(result: dict[str, Any], changes: dict[str, Any]) -> None:
+def _print(result: dict[str, Any], changes: dict[str, Any], unchanged: bool) -> None:
+    if unchanged:
+        say(f"nothing to do: version {result['version']} already has these settings")
+        return
     say(f"version {result['version']} is live: {result['model']}", "bold")
     if weights := changes.get("weights"):
         say(f"leg weights of this model: {', '.join(f'{leg} {weight:g}' for leg, weight in weights.items())}")
@@ -57,7 +62,7 @@ def _changes(rec: Recommender, options: dict[str, Any]) -> dict[str, Any]:
 
 @app.command(rich_help_panel="Better lists")
 def rollback(context: Connected) -> None:
-    """Switch back to the version before the last re-embedding.
+    """Switch back to the version before the last re-embedding. Repeating it goes forward again.
 
     Example: llmrec rollback
     """

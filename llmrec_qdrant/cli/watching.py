@@ -21,11 +21,13 @@ from llmrec_qdrant.queues.inline import inline_available
 from llmrec_qdrant.queues.none import NO_WORKERS
 from llmrec_qdrant.recommender import Recommender
 
-__all__ = ["NO_WORKER_SECONDS", "nobody_works", "report", "run_job", "watch_here", "watch_job"]
+__all__ = ["NO_WORKER", "NO_WORKER_SECONDS", "nobody_works", "report", "run_job", "watch_here", "watch_job"]
 
 
-NO_WORKER_SECONDS = 60.0
+NO_WORKER_SECONDS = 10.0
 """Seconds without progress after which no worker seems to be running."""
+
+NO_WORKER = "no worker has taken this up: start one with `llmrec worker`; Ctrl-C stops only the watching"
 
 
 @contextmanager
@@ -105,4 +107,4 @@ class _Watcher:
         waited = time.monotonic() - self._since
         if status.state == "waiting" and waited > NO_WORKER_SECONDS and not self._warned:
             self._warned = True
-            warn(f"no worker has taken up {status.id} for {waited:.0f} s: start a worker with `llmrec worker`")
+            warn(NO_WORKER)

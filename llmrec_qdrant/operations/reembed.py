@@ -133,7 +133,7 @@ def rollback(space: Space) -> Steps[int]:
             ready.append(number)
     if not ready:
         raise NotFound(
-            f"space {space.name!r} has no earlier version to go back to: it was never re-embedded, or `llmrec clean-up` deleted it"
+            f"there is no earlier version of space {space.name!r}: nothing was re-embedded yet, or it was cleaned up"
         )
     state = yield from read_state(space, existing.live)
     if state is not None:  # its worker may have died right after the switch, and must not switch again

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from llmrec_qdrant import Recommender
+from llmrec_qdrant import Recommender, __version__
 from llmrec_qdrant.cli import main
 from tests.commandline import CLICKS, FILMS, Llmrec, lines, one_sentence
 from tests.services import ROOT
@@ -62,6 +66,34 @@ def test_help_has_an_example(run: Llmrec, command: list[str]) -> None:
     plain = re.sub(r"\s+", " ", ran.out)
     assert f"llmrec {' '.join(command)}" in plain
     assert "Example" in plain
+
+
+def _help_texts(command: list[str]) -> Iterator[str]:
+    """The help of a command and of its options, as the source has it."""
+    found: Any = typer.main.get_command(main._collect())
+    for name in command:
+        found = found.commands[name]
+    yield found.callback.__doc__
+    yield from (getattr(parameter, "help", None) or "" for parameter in found.params)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_keeps_brackets_and_lets_paragraphs_flow(run: Llmrec, command: list[str]) -> None:
+    shown = re.sub(r"[\s│]+", "", run(*command, "--help").out)
+    for text in _help_texts(command):
+        for bracketed in re.findall(r"\[[^\]]*\]", text):
+            assert re.sub(r"\s", "", bracketed) in shown
+    paragraphs = [" ".join(text.split()) for text in inspect.cleandoc(next(_help_texts(command))).split("\n\n")]
+    lines = [line.strip() for line in run(*command, "--help").out.splitlines()]
+    for paragraph in paragraphs[1:]:
+        first = max((line for line in lines if line and paragraph.startswith(line)), key=len)
+        following = paragraph[len(first) :].split()
+        assert not following or len(f"{first} {following[0]}") > 76, first
+
+
+def test_version(run: Llmrec) -> None:
+    ran = run("--version")
+    assert (ran.code, ran.out) == (0, f"llmrec {__version__}\n")
 
 
 def test_help_names_the_environment_and_the_exit_codes(run: Llmrec) -> None:
