@@ -42,11 +42,11 @@ MIN_SWEEP_PAUSE = 0.5
 _swept_at = float("-inf")
 
 OUTCOMES: dict[type[Message], str] = {
-    EmbedItems: "encoded {count:,} items",
-    EmbedTexts: "encoded {count:,} texts",
-    RefreshUsers: "refreshed {count:,} users",
-    FitCollab: "rebuilt the collab leg of {count:,} items",
-    Reconcile: "found pending work, {following:,} messages",
+    EmbedItems: "encoded {count:,} item{s}",
+    EmbedTexts: "encoded {count:,} text{s}",
+    RefreshUsers: "refreshed {count:,} user{s}",
+    FitCollab: "rebuilt the collab leg of {count:,} item{s}",
+    Reconcile: "found pending work, {following:,} message{s}",
     RunJob: "worked on job {job}",
 }
 """Log text for each kind of processed message."""
@@ -91,11 +91,12 @@ def _log_outcome(message: Message, following: int, seconds: float) -> None:
         outcome = "rebuilt the collab leg of all items"
     level = logging.DEBUG if isinstance(message, Reconcile) and not following else logging.INFO
     count = len(getattr(message, "ids", ()))
+    plural = "" if (following if isinstance(message, Reconcile) else count) == 1 else "s"
     log.log(
         level,
         "%s: %s in %.1f s",
         message.space,
-        outcome.format(count=count, following=following, job=getattr(message, "job", "")),
+        outcome.format(count=count, following=following, s=plural, job=getattr(message, "job", "")),
         seconds,
     )
 

@@ -11,7 +11,7 @@ import typer
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
 from llmrec_qdrant.cli.catching_up import catch_up
 from llmrec_qdrant.cli.options import Wait
-from llmrec_qdrant.cli.printing import print_json, print_status, say, warn
+from llmrec_qdrant.cli.printing import counted_as, print_json, print_status, say, warn
 from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.errors import InvalidInput
@@ -20,7 +20,10 @@ from llmrec_qdrant.load.columns import LoadKind
 from llmrec_qdrant.load.loader import load
 from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Row, Source
+from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Space
 
 PARTLY_REFUSED = 3
 """Exit code of a load that refused some rows."""
@@ -189,7 +192,20 @@ def forget(
     Example: llmrec forget alice --yes
     """
     if not yes and not typer.confirm(f"delete {user!r} with all events and texts?", default=False, err=True):
+        warn("nothing deleted")
         raise typer.Exit(1)
     with context.open() as rec:
+        known = _is_known(rec, user, context.tenant)
         count = rec.forget_user(user)
-    print_json({"events": count}) if context.json else say(f"{user} deleted, with {count:,} events")
+    if context.json:
+        print_json({"events": count})
+    elif known or count:
+        say(f"{user} deleted, with {counted_as(count, 'event')}")
+    else:
+        say("no such user: nothing deleted")
+
+
+def _is_known(rec: Recommender, user: str, tenant: str | None) -> bool:
+    """Whether the live version stores the user, who may have weights of topics but no events."""
+    with translated():
+        return bool(rec.client.retrieve(Space(rec.space).users, [point_id("user", user, tenant)], with_payload=False))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -11,7 +12,10 @@ from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.filters import parse_filter, parse_weights
 from llmrec_qdrant.cli.options import Limit
 from llmrec_qdrant.cli.printing import print_items, print_json, print_users
+from llmrec_qdrant.cli.watching import nobody_works
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
+from llmrec_qdrant.errors import MissingDependency, WorkPending
+from llmrec_qdrant.queues.none import NO_WORKERS
 from llmrec_qdrant.space.layout import Key
 
 Filter = Annotated[
@@ -32,7 +36,9 @@ IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Also list ite
 IncludeLast = Annotated[
     bool, typer.Option("--include-last", help="Also list the user's latest item, for things that people take again.")
 ]
-ByInterest = Annotated[bool, typer.Option("--interests", help="Give each interest of the user its share of the list.")]
+ByInterest = Annotated[
+    bool, typer.Option("--interests", help="Bring the list nearer to the user's shares of interest.")
+]
 
 
 @app.command(rich_help_panel="Lists")
@@ -119,6 +125,17 @@ def similar_users(context: Connected, user: Annotated[str, typer.Argument(help="
         print_users(listed, f"like {user}")
 
 
+@contextmanager
+def _missing_workers_named(context: Connected) -> Iterator[None]:
+    """Where nobody could encode the search text, say so instead of asking for a later search."""
+    try:
+        yield
+    except WorkPending as error:
+        if nobody_works(context):
+            raise MissingDependency(f"the search text cannot be encoded: {NO_WORKERS}") from error
+        raise
+
+
 @app.command(rich_help_panel="Lists")
 def search(
     context: Connected,
@@ -135,7 +152,7 @@ def search(
 
     Example: llmrec search "heist in a dream" --user alice
     """
-    with context.open() as rec:
+    with context.open() as rec, _missing_workers_named(context):
         listed = rec.search(
             text, user, limit, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [],
             diversity=diversity, weights=parse_weights(weights), explain=explain,

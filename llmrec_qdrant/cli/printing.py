@@ -20,6 +20,7 @@ from llmrec_qdrant.contracts.config import LEGS
 from llmrec_qdrant.space.layout import Key
 
 __all__ = [
+    "counted_as",
     "err",
     "figure",
     "out",
@@ -70,6 +71,15 @@ def table_of(title: str, columns: Sequence[str] = (), right: Collection[str] = (
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return table
+
+
+def counted_as(count: int, noun: str) -> str:
+    """A number and its noun, in the plural unless the number is 1.
+
+    >>> counted_as(1, "user"), counted_as(1200, "user")
+    ('1 user', '1,200 users')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def figure(value: float | None, digits: int = 4) -> str:
@@ -198,7 +208,7 @@ def print_status(status: SpaceStatus) -> None:
         say(f"{status.set_aside:,} failed too often and were set aside: list them with llmrec failures", style="yellow")
     if status.items_unreadable:
         say(
-            f"{status.items_unreadable:,} items have no dense vector: no text, or a script this model cannot read. "
+            f"{counted_as(status.items_unreadable, 'item')} without a dense vector: no text, or a script this model cannot read. "
             "Words and behaviour still recommend them; a multilingual model reads more.",
             "yellow",
         )

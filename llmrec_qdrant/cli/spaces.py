@@ -20,7 +20,8 @@ from llmrec_qdrant.recommender import Recommender
 Fields = Annotated[
     list[str] | None,
     typer.Option(
-        help="Field to filter lists on, as name:kind (repeatable). Kinds: keyword, integer, float, bool, datetime."
+        help="Field to filter lists on, as name:kind (repeatable). Kinds: keyword, integer, float, bool, "
+        "datetime, text, geo, uuid."
     ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option(help="JSON file with settings of the space.")]

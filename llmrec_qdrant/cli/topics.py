@@ -12,6 +12,7 @@ from llmrec_qdrant.cli.options import Limit, Wait
 from llmrec_qdrant.cli.printing import print_interests, print_items, print_json, print_topics, say
 from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS, Interest, Topic
+from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.layout import INTERESTS
 
 topics = CommandSet(cls=ConnectedGroup)
@@ -100,7 +101,8 @@ def show_interests(context: Connected, user: User) -> None:
     """
     with context.open() as rec:
         listed = rec.interests(user)
-    _show(context, user, listed)
+        hint = "" if listed or context.json else _why_none(rec, user)
+    _show(context, user, listed, hint)
 
 
 @app.command("steer", rich_help_panel="Topics and interests")
@@ -118,14 +120,33 @@ def steer_user(
     """
     with context.open() as rec:
         listed = rec.steer(user, topic, weight)
-    _show(context, user, listed)
+        label = next((known.label for known in rec.topics() if topic in (known.id, known.label)), topic)
+    _show(context, user, listed, "")
+    if not context.json:
+        effect = "is muted" if weight == 0 else "counts as usual" if weight == 1 else f"counts ×{weight:g}"
+        say(f"topic {label} {effect} for {user}")
 
 
-def _show(context: Connected, user: str, listed: Sequence[Interest]) -> None:
+def _show(context: Connected, user: str, listed: Sequence[Interest], hint: str) -> None:
+    """Print interests; ``hint`` says why there are none."""
     if context.json:
         print_json([interest.model_dump(mode="json") for interest in listed])
-    else:
+    elif listed:
         print_interests(listed, user)
+    elif hint:
+        say(hint)
+
+
+def _why_none(rec: Recommender, user: str) -> str:
+    """Say why a user has no interests, and what to do about it."""
+    none = f"{user} has no interests yet:"
+    if rec.topics():
+        return f"{none} there are no events on items of a topic. After new items or events, run llmrec topics fit"
+    counted = rec.status()
+    encoded = counted.items - counted.items_stale
+    if encoded < MIN_TOPIC_ITEMS:
+        return f"{none} topics take at least {MIN_TOPIC_ITEMS} encoded items, and this space has {encoded:,}"
+    return f"{none} there are no topics. Discover them: llmrec topics fit"
 
 
 @app.command("shelves", rich_help_panel="Topics and interests")
@@ -141,10 +162,12 @@ def show_shelves(
     """
     with context.open() as rec:
         shelves = rec.shelves(user, rows, limit)
+        listed = [] if shelves else rec.interests(user)
+        hint = "" if shelves or listed or context.json else _why_none(rec, user)
     if context.json:
         print_json([shelf.model_dump(mode="json") for shelf in shelves])
         return
     for shelf in shelves:
         print_items(shelf.items, shelf.title)
     if not shelves:
-        say(f"{user} has no interests yet: there are no events, or no topics (llmrec topics fit)")
+        say(hint or f"no shelf has items: the interests of {user} are muted, or nothing in them is new")

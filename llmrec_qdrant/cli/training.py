@@ -9,7 +9,7 @@ import typer
 
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.options import Seed, SplitBy, Wait
-from llmrec_qdrant.cli.printing import say
+from llmrec_qdrant.cli.printing import counted_as, figure, say
 from llmrec_qdrant.cli.watching import report, run_job
 
 
@@ -64,7 +64,7 @@ def train(
     the sampled users measure the model, and the best epoch wins. The other half then confirms whether the model beats
     the current one; if not, it is kept but not offered. The space is only read: `llmrec reembed --model VERSION` rolls
     a version out with its leg weights, and `llmrec rollback` takes it back. If the worker of a training dies, another
-    worker resumes it.
+    worker resumes it. A training needs at least 40 users with two items or more.
 
     Example: llmrec train; llmrec models; llmrec reembed --model movies-towers-1
     """
@@ -83,5 +83,9 @@ def train(
 def _print(result: dict[str, Any]) -> None:
     version, offered = result["version"], result["offered"]
     say(f"{version} is {'better' if offered else 'no better'} than the current model; figures: llmrec models")
+    figures = result["metrics"]
+    if {"fused", "fused before", "at", "users"} <= figures.keys():
+        before, after = figure(figures["fused before"]), figure(figures["fused"])
+        say(f"NDCG@{figures['at']} {before} → {after} on {counted_as(figures['users'], 'held-out user')}")
     if offered:
         say(f"roll it out: llmrec reembed --model {version}")

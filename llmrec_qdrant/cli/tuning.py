@@ -8,7 +8,7 @@ import typer
 
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.options import Limit, Seed, Wait
-from llmrec_qdrant.cli.printing import figure, out, say, table_of
+from llmrec_qdrant.cli.printing import counted_as, figure, out, say, table_of
 from llmrec_qdrant.cli.watching import report, run_job
 
 Users = Annotated[
@@ -30,7 +30,7 @@ def tune(
 
     A trial space tries a few values of one setting after the other, on half of the users. The held-out half confirms the
     gain. `recommend` and `request` use new weights at once; workers update the users' vectors later. Settings apply to
-    the whole space, to all its tenants.
+    the whole space, to all its tenants. A tuning needs at least 40 users with two items or more.
 
     Example: llmrec tune --dry-run
     """
@@ -45,7 +45,7 @@ def tune(
 def _print(result: dict[str, Any]) -> None:
     metric = f"NDCG@{result['limit']}"
     names = (metric, "values tried")
-    table = table_of(f"chosen on {result['chosen_on']:,} users", ("setting", "chosen", *names), right=names)
+    table = table_of(f"chosen on {counted_as(result['chosen_on'], 'user')}", ("setting", "chosen", *names), right=names)
     for step in result["steps"]:
         table.add_row(step["name"], _value(step["value"]), figure(step["ndcg"]), f"{step['tried']}")
     out.print(table)

@@ -64,7 +64,7 @@ def _check_indexed(filter: models.Filter, config: SpaceConfig) -> None:
             raise InvalidFilter(
                 f"the filter uses {key!r}, which has no payload index: add it to the space with "
                 f"`llmrec init --field {key}:keyword` or create(SpaceConfig(fields={{{key!r}: 'keyword'}})) "
-                f"(or another kind: integer, float, bool, datetime); indexed now: "
+                f"(or another kind: integer, float, bool, datetime, text, geo, uuid); indexed now: "
                 f"{', '.join(sorted(config.fields)) or 'none of your fields'}"
             )
 

@@ -11,7 +11,7 @@ import typer
 
 from llmrec_qdrant.cli.app import Connected
 from llmrec_qdrant.cli.options import Limit, Seed, SplitBy
-from llmrec_qdrant.cli.printing import figure, out, print_json, say, table_of
+from llmrec_qdrant.cli.printing import counted_as, figure, out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.query.options import check_limit
@@ -77,7 +77,9 @@ def _split(by: SplitBy, hide: float | None) -> Callable[..., Any]:
 
 
 def _print(measured: Any) -> None:
-    title = f"held-out items of {measured.users:,} users, lists of {measured.limit}"
+    from ..evaluation.metrics import MIN_USERS
+
+    title = f"held-out items of {counted_as(measured.users, 'user')}, lists of {measured.limit}"
     names: Sequence[str] = ("HR", "recall", "NDCG", "95 %", "MRR", "MAP", "p", "users")
     table = table_of(title, ("", *names), right=names)
     for row in measured.rows:
@@ -85,6 +87,8 @@ def _print(measured: Any) -> None:
         rest = [figure(row.mrr), figure(row.map), figure(row.p, 3), f"{row.users:,}"]
         table.add_row(row.name, *means, f"{figure(row.low, 3)}–{figure(row.high, 3)}", *rest)
     out.print(table)
+    if measured.users < MIN_USERS:
+        say(f"fewer than {MIN_USERS} users: this is too few to tell which lists are better", "yellow")
     say("p: probability of an NDCG difference to `recommend` at least this large by chance", "dim")
     names = ("coverage", "novelty", "diversity")
     table = table_of("beyond accuracy", ("", *names), right=names)

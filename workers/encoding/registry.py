@@ -85,7 +85,7 @@ def load(model: str) -> tuple[Version, Path]:
     version = find(model)
     if version is None:
         raise InvalidInput(
-            f"there is no trained model {model!r} in {folder()}: see `llmrec models`, or set LLMREC_MODELS"
+            f"there is no trained model {model!r} in {folder()}; `llmrec models` lists those there are, and LLMREC_MODELS names their folder"
         )
     return version
 

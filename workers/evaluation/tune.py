@@ -95,7 +95,7 @@ def tune(
 def _halves(store: SpaceStore, split: Split) -> Halves:
     if len(split.targets) < 2 * MIN_USERS:
         raise InvalidInput(
-            f"space {store.name!r} has {len(split.targets)} users who took two items at different times; tuning needs at least "
+            f"space {store.name!r} has {len(split.targets)} user{'s'[: len(split.targets) != 1]} who took two items at different times; tuning needs at least "
             f"{2 * MIN_USERS}: collect more events, and keep the defaults until then"
         )
     return Halves.of(split.targets)

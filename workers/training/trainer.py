@@ -95,7 +95,7 @@ def _split(
     if len(parts.targets) < 2 * MIN_USERS:
         recently = ", the second of them recently" if kind == "time" else ""
         raise InvalidInput(
-            f"space {store.name!r} has {len(parts.targets)} users who took two items at different times{recently}; training "
+            f"space {store.name!r} has {len(parts.targets)} user{'s'[: len(parts.targets) != 1]} who took two items at different times{recently}; training "
             f"needs at least {2 * MIN_USERS}, to measure whether the model is better: collect more events first"
         )
     return replace(parts, cutoff=min(parts.cutoff, until))

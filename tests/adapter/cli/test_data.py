@@ -113,3 +113,10 @@ def test_delete_and_forget(filled: Llmrec) -> None:
     assert "2 events" in filled("forget", "bob", stdin="y\n").out
     found = filled("status", "--json").json
     assert (found["users"], found["events"], found["items"]) == (0, 0, 3)
+
+
+def test_forgetting_nobody_says_so(filled: Llmrec) -> None:
+    ran = filled("forget", "nosuch", "--yes")
+    assert (ran.code, ran.out) == (0, "no such user: nothing deleted\n")
+    assert "nothing deleted" in filled("forget", "bob", stdin="n\n").err
+    assert filled("forget", "bob", "--yes").out == "bob deleted, with 2 events\n"

@@ -57,3 +57,11 @@ def test_similar_search_request(filled: Llmrec) -> None:
 @pytest.mark.parametrize("args", [["similar", "nope"], ["similar-users", "nope"]])
 def test_what_is_not_there(filled: Llmrec, args: list[str]) -> None:
     assert "'nope'" in one_sentence(filled(*args))
+
+
+def test_a_search_that_nobody_can_encode_names_what_to_install(filled: Llmrec, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("connect", "cli.watching"):
+        monkeypatch.setattr(f"llmrec_qdrant.{module}.inline_available", lambda: False)
+    ran = filled("search", "a text that nobody has encoded")
+    assert ran.code == 2
+    assert "error: the search text cannot be encoded: no broker is set and the workers are not installed" in ran.err

@@ -72,3 +72,17 @@ def test_train_makes_a_version_that_models_lists_and_reembed_takes(
     assert shop("init", "--json").json["config"]["weights"] == before
     assert shop("clean-up", "--json").json == {"deleted": [2]}
     assert "or it was cleaned up" in one_sentence(shop("rollback"))
+
+
+def test_reembed_to_the_live_settings_says_that_there_is_nothing_to_do(llmrec: Llmrec) -> None:
+    assert llmrec("reembed").out == "nothing to do: version 1 already has these settings\n"
+    assert llmrec("reembed", "--size", "64").out == "nothing to do: version 1 already has these settings\n"
+    assert "there is no earlier version" in one_sentence(llmrec("rollback"))
+
+
+def test_a_trained_model_that_does_not_exist_is_refused_at_once(
+    llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMREC_MODELS", str(tmp_path / "models"))
+    line = one_sentence(llmrec("reembed", "--model", "main-towers-7"))
+    assert "there is no trained model 'main-towers-7'" in line and "`llmrec models` lists" in line

@@ -252,7 +252,7 @@ def test_the_refusal_of_a_field_says_how_to_index_it() -> None:
     assert refusal({"colour": "red"}) == (
         "the filter uses 'colour', which has no payload index: add it to the space with "
         "`llmrec init --field colour:keyword` or create(SpaceConfig(fields={'colour': 'keyword'})) "
-        "(or another kind: integer, float, bool, datetime); indexed now: "
+        "(or another kind: integer, float, bool, datetime, text, geo, uuid); indexed now: "
         "adult, cast[].name, director.name, lang, plot, price, released, year"
     )
     with pytest.raises(InvalidFilter, match=r"indexed now: none of your fields$"):

@@ -53,7 +53,7 @@ def test_tuning_only_reads_the_space(rec: Recommender) -> None:
 def test_too_few_users_are_refused(rec: Recommender) -> None:
     rec.upsert_items([Item(id="a", title="a"), Item(id="b", title="b")])
     rec.track([Event(user="u", item=item, type="view", ts=k) for k, item in enumerate("ab")])
-    with pytest.raises(InvalidInput, match="has 1 users who took two items"):
+    with pytest.raises(InvalidInput, match="has 1 user who took two items"):
         tune(store_of(rec), CONFIG)
 
 
