@@ -20,7 +20,6 @@ from llmrec_qdrant.load.columns import LoadKind
 from llmrec_qdrant.load.loader import load
 from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Row, Source
-from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
@@ -207,5 +206,7 @@ def forget(
 
 def _is_known(rec: Recommender, user: str, tenant: str | None) -> bool:
     """Whether the live version stores the user, who may have weights of topics but no events."""
-    with translated():
-        return bool(rec.client.retrieve(Space(rec.space).users, [point_id("user", user, tenant)], with_payload=False))
+    stored = rec.config and rec.client.retrieve(  # reading the configuration refuses a space that does not exist
+        Space(rec.space).users, [point_id("user", user, tenant)], with_payload=False
+    )
+    return bool(stored)
