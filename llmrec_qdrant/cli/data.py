@@ -194,6 +194,7 @@ def forget(
         warn("nothing deleted")
         raise typer.Exit(1)
     with context.open() as rec:
+        rec.status()  # refuses a space that does not exist
         known = _is_known(rec, user, context.tenant)
         count = rec.forget_user(user)
     if context.json:
@@ -206,7 +207,5 @@ def forget(
 
 def _is_known(rec: Recommender, user: str, tenant: str | None) -> bool:
     """Whether the live version stores the user, who may have weights of topics but no events."""
-    stored = rec.config and rec.client.retrieve(  # reading the configuration refuses a space that does not exist
-        Space(rec.space).users, [point_id("user", user, tenant)], with_payload=False
-    )
-    return bool(stored)
+    users = Space(rec.space).users
+    return bool(rec.client.retrieve(users, [point_id("user", user, tenant)], with_payload=False))
