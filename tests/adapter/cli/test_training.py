@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llmrec_qdrant.cli import training
 from tests.commandline import Llmrec, one_sentence
 
 
@@ -86,3 +87,9 @@ def test_a_trained_model_that_does_not_exist_is_refused_at_once(
     monkeypatch.setenv("LLMREC_MODELS", str(tmp_path / "models"))
     line = one_sentence(llmrec("reembed", "--model", "main-towers-7"))
     assert "there is no trained model 'main-towers-7'" in line and "`llmrec models` lists" in line
+
+
+def test_a_training_ends_with_a_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"at": 10, "users": 30, "fused before": 0.1234, "fused": 0.15}
+    training._print({"version": "main-towers-1", "offered": True, "metrics": metrics})
+    assert "NDCG@10 .1234 → .1500 on 30 held-out users" in capsys.readouterr().out

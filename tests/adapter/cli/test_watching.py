@@ -29,4 +29,4 @@ def test_a_job_that_nobody_takes_up_is_mentioned_once(
     show = watching._Watcher(lambda *seen: None)
     show(status())
     show(status())
-    assert capsys.readouterr().err.count("start a worker with `llmrec worker`") == 1
+    assert capsys.readouterr().err.count("start one with `llmrec worker`") == 1

@@ -17,6 +17,7 @@ def test_evaluate_gives_a_row_per_way_to_recommend(filled: Llmrec) -> None:
     ]
     assert all(0 <= row["ndcg"] <= row["hr"] <= 1 for row in found["rows"])
     shown = filled("evaluate", "--split", "last", "--hide", "1").out
+    assert "held-out items of 1 user," in shown and "fewer than 20 users: this is too few to tell" in shown
     assert "NDCG" in shown and "diversity" in shown and "…" not in shown
 
 
