@@ -9,6 +9,7 @@ from tests.measure import (
     MAX_SHARE_OF_LONG_FUNCTIONS,
     files_at_the_top,
     functions,
+    long_files,
     sources,
 )
 from tests.source import name_of
@@ -24,3 +25,8 @@ def test_functions_are_short(folder: str) -> None:
     defined = [function for path in sources(folder) for function in functions(path)]
     over = [f"{name_of(one.path)}:{one.line} {one.name}: {one.lines}" for one in defined if one.is_long]
     assert len(over) <= MAX_SHARE_OF_LONG_FUNCTIONS * len(defined), over
+
+
+@pytest.mark.parametrize("folder", MAX_FILES_AT_THE_TOP)
+def test_files_are_short(folder: str) -> None:
+    assert list(long_files(folder)) == []

@@ -6,11 +6,9 @@ Threads may share one client. A second process that opens the same folder is ref
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,12 +17,13 @@ from qdrant_client import models
 from qdrant_client.http.models import QueryResponse  # `models` has another class of that name
 
 from llmrec_qdrant.embedded.conditions import edge_filter
-from llmrec_qdrant.embedded.folder import Collection, Folder
+from llmrec_qdrant.embedded.folder import Collection, Folder, scratch_folder
+from llmrec_qdrant.embedded.lookups import LookUps
 from llmrec_qdrant.embedded.points import payload_selector, record, scored
 from llmrec_qdrant.embedded.queries import Translator
 from llmrec_qdrant.embedded.shards import collection_params, edge_errors, index_schema, open_shard, spec_as_json
-from llmrec_qdrant.embedded.updates import edge_operations
-from llmrec_qdrant.errors import NotFound, QdrantRefused, QdrantUnavailable, SpaceNotFound
+from llmrec_qdrant.embedded.updates import edge_operations, written_points
+from llmrec_qdrant.errors import QdrantRefused, QdrantUnavailable, SpaceNotFound
 
 __all__ = ["EdgeClient"]
 
@@ -38,7 +37,7 @@ class EdgeClient:
     """An embedded Qdrant in ``path``; ``:memory:`` uses a temporary folder, which is deleted with the client."""
 
     def __init__(self, path: str) -> None:
-        scratch = _scratch_folder() if path == ":memory:" else None
+        scratch = scratch_folder() if path == ":memory:" else None
         self._files = Folder(scratch or path)
         self._shards: dict[str, edge.EdgeShard] = {}
         self._release = weakref.finalize(self, _release, self._files, self._shards, scratch)
@@ -254,7 +253,7 @@ class EdgeClient:
     ) -> list[QueryResponse]:
         """The ranked points of each request."""
         shard = self._shard(collection_name)
-        translator = Translator(_LookUps(self, collection_name))
+        translator = Translator(LookUps(self._shard, collection_name))
         translated = [translator.request(request) for request in requests]
         with edge_errors():
             answers = shard.query_batch(edge.QueryBatchRequest(translated))
@@ -313,18 +312,12 @@ class EdgeClient:
         """Optimize the segments once :data:`OPTIMIZE_AFTER` points have been written."""
         folder = self._entry(name).folder
         with self._lock:
-            written = self._written.get(folder, 0) + sum(_size(operation) for operation in operations)
+            written = self._written.get(folder, 0) + sum(written_points(operation) for operation in operations)
             due = written >= OPTIMIZE_AFTER
             self._written[folder] = 0 if due else written
         if due:
             with edge_errors():
                 shard.optimize()
-
-
-def _scratch_folder() -> str:
-    """A new temporary folder, in memory where the system offers that."""
-    memory = Path("/dev/shm")
-    return tempfile.mkdtemp(prefix="llmrec-", dir=memory if memory.is_dir() else None)
 
 
 def _release(folder: Folder, shards: dict[str, edge.EdgeShard], scratch: str | None) -> None:
@@ -335,31 +328,3 @@ def _release(folder: Folder, shards: dict[str, edge.EdgeShard], scratch: str | N
     folder.close()
     if scratch:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _size(operation: Any) -> int:
-    match operation:
-        case models.UpsertOperation():
-            return len(operation.upsert.points) if isinstance(operation.upsert, models.PointsList) else 1
-        case models.UpdateVectorsOperation():
-            return len(operation.update_vectors.points)
-    return 0
-
-
-class _LookUps:
-    """Vectors of points named in the requests of one batch; each point is read once."""
-
-    def __init__(self, client: EdgeClient, collection: str) -> None:
-        self._client, self._collection = client, collection
-        self._known: dict[tuple[str, Any], Any] = {}
-
-    def __call__(self, collection: str | None, point: Any, name: str) -> Any:
-        place = (collection or self._collection, point)
-        if place not in self._known:
-            shard = self._client._shard(place[0])
-            with edge_errors():
-                stored = shard.retrieve([point], with_payload=False, with_vector=True)
-            if not stored:
-                raise NotFound(f"Qdrant cannot find point {point!r} in {place[0]!r}")
-            self._known[place] = stored[0].vector or {}
-        return self._known[place].get(name)

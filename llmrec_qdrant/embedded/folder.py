@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,7 @@ import portalocker
 
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceMismatch
 
-__all__ = ["Collection", "Folder"]
+__all__ = ["Collection", "Folder", "scratch_folder"]
 
 FOLDER_FORMAT = 1
 """Version of the folder format; raised when older folders can no longer be read."""
@@ -135,3 +136,9 @@ class Folder:
     def close(self) -> None:
         """Let another process open the folder."""
         os.close(self._lock)
+
+
+def scratch_folder() -> str:
+    """Create a temporary folder, in memory where the system offers that."""
+    memory = Path("/dev/shm")
+    return tempfile.mkdtemp(prefix="llmrec-", dir=memory if memory.is_dir() else None)

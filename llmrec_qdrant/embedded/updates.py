@@ -11,7 +11,7 @@ from llmrec_qdrant.embedded.conditions import edge_filter
 from llmrec_qdrant.embedded.points import edge_point, edge_vectors
 from llmrec_qdrant.errors import InvalidInput, show
 
-__all__ = ["edge_operations"]
+__all__ = ["edge_operations", "written_points"]
 
 U = edge.UpdateOperation
 
@@ -51,3 +51,13 @@ def _where(change: Any) -> edge.Filter:
 
 def _required(condition: edge.Filter | None) -> edge.Filter:
     return condition or edge.Filter()
+
+
+def written_points(operation: Any) -> int:
+    """Count the points whose vectors an operation writes."""
+    match operation:
+        case models.UpsertOperation():
+            return len(operation.upsert.points) if isinstance(operation.upsert, models.PointsList) else 1
+        case models.UpdateVectorsOperation():
+            return len(operation.update_vectors.points)
+    return 0
