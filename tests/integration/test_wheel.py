@@ -122,10 +122,10 @@ def test_imports_where_the_heavy_packages_are_blocked(clean_python: Path, tmp_pa
 
 
 def test_no_module_of_the_adapter_needs_the_workers(clean_python: Path, tmp_path: Path) -> None:
-    """Every module beside the workers and the command line is imported, in a walk as documentation tools do it."""
+    """Every module but those of the workers, the command line and the embedded engine is imported, as documentation tools do."""
     code = """
     import importlib, pkgutil, sys, llmrec_qdrant
-    LEFT_OUT = ("llmrec_qdrant.workers", "llmrec_qdrant.cli")
+    LEFT_OUT = ("llmrec_qdrant.workers", "llmrec_qdrant.cli", "llmrec_qdrant.embedded")
     def walk(package):
         for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
             if not found.name.startswith(LEFT_OUT):
@@ -137,6 +137,18 @@ def test_no_module_of_the_adapter_needs_the_workers(clean_python: Path, tmp_path
     print([name for name in sys.modules if name.startswith("llmrec_qdrant.workers")])
     """
     assert run_clean(clean_python, code, tmp_path).split() == ["True", "[]"]
+
+
+def test_without_the_engine_a_folder_is_refused_with_what_to_install(clean_python: Path, tmp_path: Path) -> None:
+    code = """
+    from llmrec_qdrant import MissingDependency, Recommender
+    try:
+        Recommender.connect(path="./data", space="films")
+    except MissingDependency as error:
+        print(error)
+    """
+    assert "pip install 'llmrec-qdrant[embedded]'" in run_clean(clean_python, code, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_extra_an_error_says_what_to_install(clean_python: Path, tmp_path: Path) -> None:
