@@ -123,7 +123,7 @@ SHARED_OPTIONS = tuple(field.name for field in fields(Shared))
 """Names of the shared options."""
 
 
-def _with_shared(command: TyperCommand | TyperGroup, context: Any, declared: list[Any]) -> list[Any]:
+def _with_shared(command: Any, context: Any, declared: list[Any]) -> list[Any]:
     """Return the parameters that a command declares, the shared ones, and ``--help``."""
     own = len(command.params)
     shared = [option for option in context.find_root().command.params if option.name in SHARED_OPTIONS]
@@ -136,53 +136,43 @@ def _take_shared(context: Any) -> None:
     context.obj = (context.obj or Shared()).updated(later)
 
 
-def _make_plain(command: TyperCommand | TyperGroup) -> None:
+def _make_plain(command: Any) -> None:
     """Let the paragraphs of a help text flow, and show its brackets instead of reading them as markup."""
     paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
     command.help = "\n\n".join(escape(" ".join(paragraph.split())) for paragraph in paragraphs)
     for parameter in command.params:
         if text := getattr(parameter, "help", None):
-            parameter.help = escape(text)  # type: ignore[attr-defined]
+            parameter.help = escape(text)
 
 
-class ConnectedCommand(TyperCommand):
+class _AcceptsShared:
+    """Adds the shared options to a command or a group, and shows its help as plain text."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        _make_plain(self)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the command's own parameters and the shared ones."""
+        return _with_shared(self, ctx, super().get_params(ctx))  # type: ignore[misc]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; the values of the shared options go into the context."""
+        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        _take_shared(ctx)
+        return rest
+
+
+class ConnectedCommand(_AcceptsShared, TyperCommand):
     """A command that accepts the shared options beside its own."""
 
     context_class = Connected
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        _make_plain(self)
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the command's own parameters and the shared ones."""
-        return _with_shared(self, ctx, super().get_params(ctx))
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments; the values of the shared options go into the context."""
-        rest = super().parse_args(ctx, args)
-        _take_shared(ctx)
-        return rest
-
-
-class ConnectedGroup(TyperGroup):
+class ConnectedGroup(_AcceptsShared, TyperGroup):
     """A command with subcommands that accepts the shared options beside its own."""
 
     context_class = Connected
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        _make_plain(self)
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the command's own parameters and the shared ones."""
-        return _with_shared(self, ctx, super().get_params(ctx))
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments; the values of the shared options go into the context."""
-        rest = super().parse_args(ctx, args)
-        _take_shared(ctx)
-        return rest
 
 
 class CommandSet(typer.Typer):
