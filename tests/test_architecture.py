@@ -47,7 +47,7 @@ def test_circles_are_found() -> None:
 
 def test_the_graph_knows_every_kind_of_import() -> None:
     graph = import_graph()
-    assert "llmrec_qdrant.space.layout" in graph["llmrec_qdrant.recommender"]  # from a.b import name
+    assert "llmrec_qdrant.space.layout" in graph["llmrec_qdrant.recommender.connection"]  # from a.b import name
     assert "workers.dispatch" in graph["workers.tasks"]  # from .b import name
     assert "workers.storage.store" in graph["workers.users.refresh"]  # from ..a.b import name
     assert "workers.dispatch" in graph[DOOR]  # worker_module("dispatch")

@@ -28,7 +28,9 @@ MODULES = sorted(
 
 
 def public_names(owner: type) -> list[str]:
-    return sorted(name for name in vars(owner) if not name.startswith("_"))
+    """Names that the class and its bases within the package define."""
+    ours = (base for base in owner.__mro__ if base.__module__.startswith("llmrec_qdrant") and base is not LlmrecError)
+    return sorted({name for base in ours for name in vars(base) if not name.startswith("_")})
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def test_without_a_worker_the_work_is_stored(llmrec: Llmrec, tmp_path: Path, mon
 
 
 def test_waiting_ends_when_nothing_moves(llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmrec_qdrant.recommender.open_queue", lambda *_: MemoryQueue())
+    monkeypatch.setattr("llmrec_qdrant.recommender.connection.open_queue", lambda *_: MemoryQueue())
     monkeypatch.setattr(catching_up, "QUIET_SECONDS", 0.3)
     monkeypatch.setattr(catching_up, "NO_WORKER_SECONDS", 0.1)
     monkeypatch.setattr(catching_up, "POLL_SECONDS", 0.05)

@@ -1,0 +1,52 @@
+"""Jobs: long work that workers do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from llmrec_qdrant import operations
+from llmrec_qdrant.aio.connection import AsyncConnection
+from llmrec_qdrant.contracts.jobs import Hide, JobStatus, Method, TrainOptions, TuneOptions
+from llmrec_qdrant.operations.handles import AsyncJob
+from llmrec_qdrant.queues.base import OnProgress
+from llmrec_qdrant.queues.inline import watched
+
+__all__ = ["AsyncJobs"]
+
+
+class AsyncJobs(AsyncConnection):
+    """Methods that start and follow jobs."""
+
+    async def train(
+        self, method: Method = "towers", *, epochs: int | None = None, users: int = 1_000,
+        exclude_seen: bool = True, split: Hide = "last", seed: int = 0,
+    ) -> AsyncJob:  # fmt: skip
+        """As :meth:`Recommender.train`."""
+        options = TrainOptions(
+            method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
+        )
+        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
+
+    async def fit_topics(self, topics: int | None = None) -> AsyncJob:
+        """As :meth:`Recommender.fit_topics`."""
+        return await self._handle(operations.topics.fit_topics(await self._bound(), topics, self._inline()))
+
+    async def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> AsyncJob:
+        """As :meth:`Recommender.tune`."""
+        options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
+        return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
+
+    async def jobs(self, limit: int = 20) -> list[JobStatus]:
+        """As :meth:`Recommender.jobs`."""
+        return await self._drive(operations.jobs.list_jobs((await self._bound()).space, limit))
+
+    async def job(self, id: str) -> AsyncJob:
+        """As :meth:`Recommender.job`."""
+        return await self._handle(operations.jobs.look((await self._bound()).space, id))
+
+    @contextmanager
+    def watch(self, on_progress: OnProgress) -> Iterator[None]:
+        """As :meth:`Recommender.watch`; not awaited. ``on_progress`` is called from the thread that does the work."""
+        with watched(self._queue, on_progress):
+            yield

@@ -1,0 +1,38 @@
+"""Topics of a space and interests of its users."""
+
+from __future__ import annotations
+
+from llmrec_qdrant import operations
+from llmrec_qdrant.aio.connection import AsyncConnection
+from llmrec_qdrant.contracts.answers import (
+    Interest,
+    Seen,
+    Shelf,
+    Topic,
+)
+
+__all__ = ["AsyncTopics"]
+
+
+class AsyncTopics(AsyncConnection):
+    """Methods on topics and interests."""
+
+    async def topics(self) -> list[Topic]:
+        """As :meth:`Recommender.topics`."""
+        return await self._drive(operations.topics.list_topics(await self._bound()))
+
+    async def rename_topic(self, topic: str, label: str) -> Topic:
+        """As :meth:`Recommender.rename_topic`."""
+        return await self._drive(operations.topics.rename_topic(await self._bound(), topic, label))
+
+    async def interests(self, user: str) -> list[Interest]:
+        """As :meth:`Recommender.interests`."""
+        return await self._drive(operations.interests.interests_of(await self._bound(), user))
+
+    async def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
+        """As :meth:`Recommender.steer`."""
+        return await self._drive(operations.steering.steer(await self._bound(), user, topic, weight))
+
+    async def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
+        """As :meth:`Recommender.shelves`."""
+        return await self._drive(operations.shelves.shelves(await self._bound(), user, rows, limit, exclude_seen))

@@ -1,0 +1,72 @@
+"""Jobs: long work that workers do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from llmrec_qdrant import operations
+from llmrec_qdrant.contracts.jobs import Hide, JobStatus, Method, TrainOptions, TuneOptions
+from llmrec_qdrant.operations.handles import Job
+from llmrec_qdrant.queues.base import OnProgress
+from llmrec_qdrant.queues.inline import watched
+from llmrec_qdrant.recommender.connection import Connection
+
+__all__ = ["Jobs"]
+
+
+class Jobs(Connection):
+    """Methods that start and follow jobs."""
+
+    def train(
+        self, method: Method = "towers", *, epochs: int | None = None, users: int = 1_000,
+        exclude_seen: bool = True, split: Hide = "last", seed: int = 0,
+    ) -> Job:  # fmt: skip
+        """Train a model on this space's behaviour and texts; without a broker, training has ended when this returns.
+
+        The model is stored as a new version, and the space does not change: ``reembed(model=version, size=…, weights=…)``
+        rolls it out with its leg weights. The result holds ``version``, ``offered`` (whether it beats the current model) and
+        ``metrics``. ``exclude_seen``: whether your lists leave out items that a user has taken before. ``split``: what is
+        held out, the last item of each user (``"last"``) or the last tenth of all events (``"time"``); the latter needs
+        comparable event times between users, and gives newer events more weight. Repeating a request returns the job under
+        way; raises :class:`SpaceMismatch` while a training with other options runs.
+        """
+        options = TrainOptions(
+            method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
+        )
+        return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
+
+    def fit_topics(self, topics: int | None = None) -> Job:
+        """Discover the topics of the space; ``topics`` fixes how many, otherwise the data decides.
+
+        The result holds the number of ``topics``. A newer request replaces the one under way.
+        """
+        return self._handle(operations.topics.fit_topics(self._bound(), topics, self._inline()))
+
+    def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> Job:
+        """Choose leg weights, decays and event weights on half of ``users`` sampled users; store what the held-out half confirms.
+
+        Compares lists of ``limit`` items. The result holds ``changes`` (setting → value), NDCG ``before`` and ``after``
+        on the held-out users, the 95 % interval of the gain from ``low`` to ``high``, and whether it was ``stored``;
+        ``dry_run`` stores nothing.
+        Raises :class:`SpaceMismatch` while tuning with other options is under way.
+        """
+        options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
+        return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
+
+    def jobs(self, limit: int = 20) -> list[JobStatus]:
+        """List the latest jobs of the space, newest first."""
+        return self._drive(operations.jobs.list_jobs(self._bound().space, limit))
+
+    def job(self, id: str) -> Job:
+        """Return a job by its id, such as ``train-7``. Raises :class:`NotFound`."""
+        return self._handle(operations.jobs.look(self._bound().space, id))
+
+    @contextmanager
+    def watch(self, on_progress: OnProgress) -> Iterator[None]:
+        """Within the block, report the work done in this process: ``on_progress(stage, done, total)``, ``total`` may be None.
+
+        Work of Celery workers is not reported here: use :meth:`Job.wait`.
+        """
+        with watched(self._queue, on_progress):
+            yield

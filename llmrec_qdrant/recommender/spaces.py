@@ -1,0 +1,68 @@
+"""The space as a whole: its configuration, state and versions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from llmrec_qdrant import operations
+from llmrec_qdrant.contracts.answers import (
+    Failure,
+    SpaceStatus,
+)
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.operations.handles import Job
+from llmrec_qdrant.recommender.connection import Connection
+
+__all__ = ["Spaces"]
+
+
+class Spaces(Connection):
+    """Methods on the space as a whole."""
+
+    def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
+        """Create the space, or change fields and settings of an existing one; returns the stored configuration. Idempotent.
+
+        New leg weights apply at once; workers rebuild what other settings determine (users' vectors, the collab leg).
+        Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
+        """
+        wanted = None if config is None else SpaceConfig.parse(config)
+        self._config = self._drive(operations.spaces.configure(self._space, wanted))
+        self._config_at = time.monotonic()
+        return self._config
+
+    def status(self) -> SpaceStatus:
+        """Count what is stored and what waits for a worker."""
+        return self._drive(operations.status.status(self._bound()))
+
+    def reconcile(self) -> bool:
+        """Ask workers to find and do all pending work; False if the queue did not accept the message."""
+        return self._drive(operations.status.reconcile(self._bound()))
+
+    def failures(self, limit: int = 100) -> list[Failure]:
+        """List what was set aside after failing too often, with the reason."""
+        return self._drive(operations.failures.list_failures(self._bound(), limit))
+
+    def retry(self) -> int:
+        """Retry everything that was set aside; returns the number of points."""
+        return self._drive(operations.failures.retry(self._bound()))
+
+    def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> Job:
+        """Move the space to other settings, such as ``model="…", size=768``, without interrupting readers.
+
+        Workers fill a new version beside the live one; once it is complete and encoded, one alias call switches to it. The
+        result names ``version`` and ``model``. If the live version has these settings already, the job is done at once.
+        Repeating a request returns the job under way; raises :class:`SpaceMismatch` while another re-embedding runs.
+        """
+        return self._handle(operations.reembed.start(self._space, config, changes, self._inline()))
+
+    def rollback(self) -> int:
+        """Switch back to the version before the last re-embedding; returns its number. Raises :class:`NotFound` without one."""
+        number = self._drive(operations.reembed.rollback(self._space))
+        self._config = None
+        return number
+
+    def clean_up(self) -> list[int]:
+        """Delete versions that are neither live nor being filled; returns their numbers. Rollback is impossible afterwards."""
+        return self._drive(operations.reembed.clean_up(self._space))

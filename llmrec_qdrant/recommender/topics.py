@@ -1,0 +1,38 @@
+"""Topics of a space and interests of its users."""
+
+from __future__ import annotations
+
+from llmrec_qdrant import operations
+from llmrec_qdrant.contracts.answers import (
+    Interest,
+    Seen,
+    Shelf,
+    Topic,
+)
+from llmrec_qdrant.recommender.connection import Connection
+
+__all__ = ["Topics"]
+
+
+class Topics(Connection):
+    """Methods on topics and interests."""
+
+    def topics(self) -> list[Topic]:
+        """List the topics of the space, largest first; empty before :meth:`fit_topics`."""
+        return self._drive(operations.topics.list_topics(self._bound()))
+
+    def rename_topic(self, topic: str, label: str) -> Topic:
+        """Rename a topic, which ``topic`` names by id or label; every refit keeps the new label."""
+        return self._drive(operations.topics.rename_topic(self._bound(), topic, label))
+
+    def interests(self, user: str) -> list[Interest]:
+        """List a user's current interests, strongest first; empty if none are known."""
+        return self._drive(operations.interests.interests_of(self._bound(), user))
+
+    def steer(self, user: str, topic: str, weight: float = 0.0) -> list[Interest]:
+        """Mute a topic for a user (weight 0), recommend less (below 1) or more of it (up to 4); 1 resets it."""
+        return self._drive(operations.steering.steer(self._bound(), user, topic, weight))
+
+    def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
+        """Recommend one row of items per interest, strongest interest first, in one batched request."""
+        return self._drive(operations.shelves.shelves(self._bound(), user, rows, limit, exclude_seen))
