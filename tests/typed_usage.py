@@ -100,6 +100,12 @@ def moving(rec: Recommender) -> None:
 def more_writing(rec: Recommender, film: Item, seen: Event) -> None:
     assert_type(seen.ts, datetime)
     assert_type(seen.event_id, str)
+    assert_type(rec.upsert_items([film], notify=False, replace=True), Receipt)
+    assert_type(rec.update_items([{"id": "tt1", "payload": {"price": 9.5}}]), Receipt)
+    assert_type(rec.get_items(["tt1"])[0].title, str)
+    assert_type(list(rec.iter_items(filter={"year": 2014})), list[Item])
+    assert_type(list(rec.users()), list[str])
+    assert_type(rec.events("alice", 10), list[Event])
     assert_type(rec.delete_items(["tt1"]), int)
     assert_type(rec.forget_user("alice"), int)
     try:

@@ -34,10 +34,10 @@ from llmrec_qdrant.query.fields import check_payload
 from llmrec_qdrant.space.conditions import NEVER, only
 from llmrec_qdrant.space.edits import edits, same_text
 from llmrec_qdrant.space.ids import digest, point_id
-from llmrec_qdrant.space.layout import Key, new_item
+from llmrec_qdrant.space.layout import Key, new_item, own_fields
 from llmrec_qdrant.space.points import Point, new_point
 
-__all__ = ["ITEMS_PER_MESSAGE", "ItemLike", "checked_tenant", "delete_items", "store_items", "upsert_items"]
+__all__ = ["ITEMS_PER_MESSAGE", "ItemLike", "checked_tenant", "delete_items", "update_items", "upsert_items"]
 
 ITEMS_PER_MESSAGE = 256
 """Items per message: a few seconds of work, and enough texts to sort by length, which saves a third of the encoding."""
@@ -45,20 +45,58 @@ ITEMS_PER_MESSAGE = 256
 ItemLike = Item | Mapping[str, Any]
 
 
-def upsert_items(bound: Bound, items: Iterable[ItemLike], announce: bool = True) -> Steps[Receipt]:
+def upsert_items(
+    bound: Bound, items: Iterable[ItemLike], announce: bool = True, replace: bool = False
+) -> Steps[Receipt]:
     """Store items and, with ``announce``, ask workers to encode them.
 
+    Of a stored item, title, text and own fields that are not passed keep their values, unless ``replace``.
     Raises :class:`PartlyRejected`, with the receipt, if some items were refused; the others are stored.
     """
     total = Receipt()
     for batch in batches(check_many(items), POINTS_PER_REQUEST):
         parsed, rejected = read_all(batch, lambda item: _accepted(bound, Item.parse(item)), "id")
-        receipt, stale = yield from store_items(bound, parsed)
+        receipt, stale = yield from _store(bound, parsed, replace)
         messages = (EmbedItems(space=bound.space.name, ids=ids) for ids in batches(stale, ITEMS_PER_MESSAGE))
         queued = (yield from notify(messages)) if announce else not stale
         total = add(total, receipt.model_copy(update={"rejected": rejected, "queued": queued}))
     raise_rejected(total, "items")
     return total
+
+
+def update_items(bound: Bound, items: Iterable[ItemLike]) -> Steps[Receipt]:
+    """Change own fields of stored items; nothing is encoded again.
+
+    Raises :class:`PartlyRejected` if some items are unknown or come with a title or text; the others are changed.
+    """
+    total = Receipt()
+    for batch in batches(check_many(items), POINTS_PER_REQUEST):
+        known = yield from _known(bound, batch)
+        parsed, rejected = read_all(batch, partial(_fields_only, bound, known), "id")
+        receipt, _ = yield from _store(bound, parsed, replace=False, create=False)
+        total = add(total, receipt.model_copy(update={"rejected": rejected}))
+    raise_rejected(total, "items")
+    return total
+
+
+def _known(bound: Bound, items: Sequence[ItemLike]) -> Steps[set[str]]:
+    """Return the points of these items that exist; what is no item is refused later."""
+    parsed, _ = read_all(items, lambda item: _accepted(bound, Item.parse(item)), "id")
+    wanted = [point_id("item", item.id, item.tenant) for item in parsed]
+    return {point.id for point in (yield from calls.retrieve(bound.space.items, wanted, payload=False))}
+
+
+def _fields_only(bound: Bound, known: set[str], value: ItemLike) -> Item:
+    """Return an item that is stored, and comes without texts.
+
+    Raises :class:`InvalidInput` otherwise.
+    """
+    item = _accepted(bound, Item.parse(value))
+    if texts := sorted({"title", "text"} & item.model_fields_set):
+        raise InvalidInput(f"update_items changes own fields only, not {' or '.join(texts)}: pass it to upsert_items")
+    if point_id("item", item.id, item.tenant) not in known:
+        raise InvalidInput(f"there is no item {item.id!r}: upsert_items stores new items")
+    return item
 
 
 def _accepted(bound: Bound, item: Item) -> Item:
@@ -84,11 +122,12 @@ def checked_tenant(tenant: str | None) -> str | None:
     return None if tenant is None else Item(id="x", tenant=tenant).tenant
 
 
-def store_items(bound: Bound, items: Sequence[Item]) -> Steps[tuple[Receipt, list[str]]]:
+def _store(bound: Bound, items: Sequence[Item], replace: bool, create: bool = True) -> Steps[tuple[Receipt, list[str]]]:
     """Write one batch; returns the receipt and the ids of the points that must be encoded."""
     total, stale = Receipt(), list[str]()
     for part in by_size(items, lambda item: len(item.title) + len(item.text)):
-        receipt, more = yield from on_every_version(bound.space, partial(_store_part_at, bound, part))
+        batch = _Batch(bound, part, replace, create)
+        receipt, more = yield from on_every_version(bound.space, batch.write_at)
         total, stale = add(total, receipt), stale + more
     return total, stale
 
@@ -101,35 +140,81 @@ class _Writes:
     changes: list[Any] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     unchanged: int = 0
+    textless: int = 0
 
-    def add(self, point: str, source: dict[str, Any], stored: Point | None) -> None:
+
+class _Batch:
+    """Items to write to every version of a space; later items with the same id change earlier ones."""
+
+    def __init__(self, bound: Bound, items: Sequence[Item], replace: bool, create: bool) -> None:
+        self._bound = bound
+        self._replace = replace
+        self._create = create
+        self._count = len(items)
+        self._latest: dict[str, Item] = {}
+        for item in items:
+            point = point_id("item", item.id, item.tenant)
+            earlier = None if replace else self._latest.get(point)
+            self._latest[point] = item if earlier is None else _combined(earlier, item)
+
+    def write_at(self, version: int) -> Steps[tuple[Receipt, list[str]]]:
+        """Write to one version; returns the receipt and the points that must be encoded."""
+        collection = self._bound.space.at(version).items
+        writes = yield from self._compare(collection, self._latest)
+        yield from calls.upsert(collection, writes.new, NEVER)
+        yield from calls.update(collection, writes.changes)
+        if not self._replace:  # another writer may have stored the same new item first: then this batch changes it
+            lost = yield from self._compare(collection, [str(point.id) for point in writes.new])
+            yield from calls.update(collection, lost.changes)
+        receipt = Receipt(
+            written=len(self._latest) - writes.unchanged,
+            unchanged=writes.unchanged,
+            duplicates=self._count - len(self._latest),
+            textless=writes.textless,
+        )
+        return receipt, writes.stale
+
+    def _compare(self, collection: str, points: Iterable[str]) -> Steps[_Writes]:
+        wanted = list(points)
+        stored = {point.id: point for point in (yield from calls.retrieve(collection, wanted))}
+        writes = _Writes()
+        for point in wanted:
+            if self._create or point in stored:
+                self._add(writes, point, stored.get(point))
+        return writes
+
+    def _add(self, writes: _Writes, point: str, stored: Point | None) -> None:
+        item = self._latest[point]
+        source = item_source(item) if stored is None or self._replace else _merged(item, stored)
+        writes.textless += not (source[Key.TITLE].strip() or source[Key.TEXT].strip())
         if stored is None:
-            self.new.append(new_point(point, new_item(source)))
-            self.stale.append(point)
+            writes.new.append(new_point(point, new_item(source)))
+            writes.stale.append(point)
             return
-        operations = edits(stored, source)
-        self.changes += operations
-        self.unchanged += not operations
+        operations = edits(stored, source, None if self._replace else _passed(item))
+        writes.changes += operations
+        writes.unchanged += not operations
         if stored.get(Key.STALE) or not same_text(stored.payload, source):
-            self.stale.append(point)
+            writes.stale.append(point)
 
 
-def _store_part_at(bound: Bound, items: Sequence[Item], version: int) -> Steps[tuple[Receipt, list[str]]]:
-    collection = bound.space.at(version).items
-    latest = {point_id("item", item.id, item.tenant): item for item in items}
-    stored = {point.id: point for point in (yield from calls.retrieve(collection, latest))}
-    writes = _Writes()
-    for point, item in latest.items():
-        writes.add(point, item_source(item), stored.get(point))
-    yield from calls.upsert(collection, writes.new, NEVER)
-    yield from calls.update(collection, writes.changes)
-    receipt = Receipt(
-        written=len(latest) - writes.unchanged,
-        unchanged=writes.unchanged,
-        duplicates=len(items) - len(latest),
-        textless=sum(not item.source for item in latest.values()),
-    )
-    return receipt, writes.stale
+def _combined(earlier: Item, later: Item) -> Item:
+    """Return an item with what the later of two inputs passes, and else what the earlier one does."""
+    passed = {name: getattr(later, name) for name in later.model_fields_set}
+    return earlier.model_copy(update=passed | {"payload": {**earlier.payload, **later.payload}})
+
+
+def _merged(item: Item, stored: Point) -> dict[str, Any]:
+    """Return the source of a stored item after a write: what the item does not pass keeps its stored value."""
+    kept = {"title": stored.get(Key.TITLE, ""), "text": stored.get(Key.TEXT, "")}
+    kept = {name: value for name, value in kept.items() if name not in item.model_fields_set}
+    return item_source(item.model_copy(update={**kept, "payload": {**own_fields(stored.payload), **item.payload}}))
+
+
+def _passed(item: Item) -> set[str]:
+    """Return the payload keys that the caller passed."""
+    texts = {"title": Key.TITLE, "text": Key.TEXT}
+    return {key for name, key in texts.items() if name in item.model_fields_set} | item.payload.keys()
 
 
 def item_source(item: Item) -> dict[str, Any]:

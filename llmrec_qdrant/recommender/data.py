@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import (
     Receipt,
 )
-from llmrec_qdrant.contracts.entities import Event
+from llmrec_qdrant.contracts.entities import Event, Item
 from llmrec_qdrant.operations.batching import as_list
 from llmrec_qdrant.operations.events import EventLike
 from llmrec_qdrant.operations.items import ItemLike
+from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.recommender.connection import Connection
 
 __all__ = ["Data"]
@@ -20,13 +21,47 @@ __all__ = ["Data"]
 class Data(Connection):
     """Methods on items and events."""
 
-    def upsert_items(self, items: Iterable[ItemLike], *, notify: bool = True) -> Receipt:
+    def upsert_items(self, items: Iterable[ItemLike], *, notify: bool = True, replace: bool = False) -> Receipt:
         """Store items; they are durable when this returns, and workers add their vectors later.
 
+        Of a stored item, title, text and own fields that are not passed keep their values; ``replace=True`` drops them.
         ``notify=False`` sends no message to the workers: the next :meth:`reconcile` finds the items.
         Raises :class:`PartlyRejected` if some items were refused; the others are stored.
         """
-        return self._drive(operations.items.upsert_items(self._bound(), items, notify))
+        return self._drive(operations.items.upsert_items(self._bound(), items, notify, replace))
+
+    def update_items(self, items: Iterable[ItemLike]) -> Receipt:
+        """Change own fields of stored items, such as a price, without encoding anything again; other fields keep their values.
+
+        Raises :class:`PartlyRejected` for unknown items and for items with a title or text; the others are changed.
+        """
+        return self._drive(operations.items.update_items(self._bound(), items))
+
+    def get_items(self, ids: Iterable[str]) -> list[Item]:
+        """Return stored items in the order of ``ids``; unknown ids are left out."""
+        return self._drive(operations.stored.get_items(self._bound(), as_list(ids)))
+
+    def iter_items(self, *, filter: FilterLike | None = None) -> Iterator[Item]:
+        """Iterate over all stored items, or those that match ``filter``, in no particular order."""
+        bound, offset = self._bound(), None
+        while True:
+            page, offset = self._drive(operations.stored.page_of_items(bound, filter, offset))
+            yield from page
+            if offset is None:
+                return
+
+    def users(self) -> Iterator[str]:
+        """Iterate over the ids of all users, in no particular order."""
+        bound, offset = self._bound(), None
+        while True:
+            page, offset = self._drive(operations.stored.page_of_users(bound, offset))
+            yield from page
+            if offset is None:
+                return
+
+    def events(self, user: str, limit: int = 1_000) -> list[Event]:
+        """Return the latest events of a user, newest first; ``limit`` is at most 10,000."""
+        return self._drive(operations.stored.events_of(self._bound(), user, limit))
 
     def track(self, events: Iterable[EventLike]) -> Receipt:
         """Store events; they are durable when this returns, and workers update the users' vectors later.

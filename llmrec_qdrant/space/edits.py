@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from qdrant_client import models
@@ -16,10 +16,11 @@ from llmrec_qdrant.space.points import Point, nested, set_payload
 __all__ = ["edits", "same_text"]
 
 
-def edits(stored: Point, source: Mapping[str, Any]) -> list[Any]:
+def edits(stored: Point, source: Mapping[str, Any], passed: Collection[str] | None = None) -> list[Any]:
     """Return the operations that give a stored point a new source; empty if it has this source already.
 
-    ``source`` holds the keys of the flat payload that a write owns; the keys that workers own keep their values. Qdrant applies
+    ``source`` holds the keys of the flat payload that a write owns; the keys that workers own keep their values. ``passed``:
+    the keys of texts and own fields that are written, the others are left alone (None: the whole source is written). Qdrant applies
     one operation at a time, and a crash in between must not leave a new text with old vectors. So a point whose text changes
     is first marked stale and given a digest that no worker has read, then gets the text, and is marked stale again: a worker
     that has encoded the old text writes nothing.
@@ -39,7 +40,8 @@ def edits(stored: Point, source: Mapping[str, Any]) -> list[Any]:
         operations += set_payload(changed, condition)
     else:
         operations += set_payload({Key.SRC_HASH: uuid.uuid4().hex, Key.STALE: True}, condition)
-        operations += set_payload({**source, **FRESH}, condition)
+        texts_and_fields = source if passed is None else {key: source[key] for key in (*passed, Key.SRC_HASH)}
+        operations += set_payload({**texts_and_fields, **FRESH}, condition)
     if gone:
         removal = models.DeletePayload(keys=gone, filter=condition)
         operations.append(models.DeletePayloadOperation(delete_payload=removal))

@@ -175,15 +175,20 @@ METHODS = sorted(
 )
 
 
+ITERATORS = {"iter_items", "users"}
+"""Methods that yield what they read, page by page."""
+
+
 def test_both_recommenders_have_the_same_methods() -> None:
     """`config` is the one property: asyncio has no awaited properties."""
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "clean_up", "close", "connect", "create", "delete_items", "failures", "fit_topics", "forget_user",
-        "from_env", "interests", "job", "jobs", "load_events", "recommend", "recommend_from", "reconcile", "reembed", "rename_topic",
-        "request", "retry", "rollback", "search", "shelves", "similar_items", "similar_users", "status", "steer", "top",
-        "topics", "track", "train", "tune", "upsert_items", "watch",
+        "clean_up", "close", "connect", "create", "delete_items", "events", "failures", "fit_topics", "forget_user",
+        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "recommend", "recommend_from",
+        "reconcile", "reembed", "rename_topic", "request", "retry", "rollback", "search", "shelves", "similar_items",
+        "similar_users", "status", "steer", "top", "topics", "track", "train", "tune", "update_items", "upsert_items", "users",
+        "watch",
     ]  # fmt: skip
 
 
@@ -191,12 +196,20 @@ def test_both_recommenders_have_the_same_methods() -> None:
 def test_both_recommenders_take_the_same_parameters(name: str) -> None:
     one, two = (inspect.signature(getattr(owner, name)) for owner in (Recommender, AsyncRecommender))
     assert one.parameters == two.parameters
-    assert one.return_annotation == two.return_annotation or name in {"fit_topics", "job", "reembed", "train", "tune"}
+    assert one.return_annotation == two.return_annotation or name in {
+        "fit_topics",
+        "job",
+        "reembed",
+        "train",
+        "tune",
+        *ITERATORS,
+    }
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_asynchronous_methods_are_awaited(name: str) -> None:
-    made_at_once = name in {"connect", "from_env", "watch"}
+    made_at_once = name in {"connect", "from_env", "watch", *ITERATORS}
+    assert inspect.isasyncgenfunction(getattr(AsyncRecommender, name)) is (name in ITERATORS)
     assert inspect.iscoroutinefunction(getattr(AsyncRecommender, name)) is not made_at_once
     assert not inspect.iscoroutinefunction(getattr(Recommender, name))
 

@@ -12,7 +12,10 @@ from llmrec_qdrant import (
     NotFound,
     PartlyRejected,
     Recommender,
+    operations,
 )
+from llmrec_qdrant.operations.steps import Call, _perform
+from llmrec_qdrant.testing import MemoryQueue
 from llmrec_qdrant.space.ids import point_id, sparse_index
 from tests.films import items, payload, watched
 
@@ -33,13 +36,86 @@ def test_writing_the_same_again_changes_nothing(rec: Recommender) -> None:
     assert payload(rec, "m1")["embedded_at"] == stamp
 
 
-def test_a_new_price_is_stored_without_encoding_again(rec: Recommender) -> None:
+def test_a_new_price_keeps_title_text_and_other_fields(rec: Recommender) -> None:
+    """A shop updates a price with what it has at hand: the id and the price."""
+    before = payload(rec, "m1")
+    receipt = rec.upsert_items([{"id": "m1", "payload": {"price": 9.5}}])
+    after = payload(rec, "m1")
+    assert (receipt.written, receipt.unchanged, receipt.textless) == (1, 0, 0)
+    assert after == before | {"price": 9.5}  # embedded_at, stale and the digest included: nothing was encoded again
+
+
+def test_a_new_title_keeps_the_text_and_encodes_both(rec: Recommender) -> None:
+    rec.upsert_items([{"id": "m3", "title": "Schwerkraft"}])
+    (item,) = rec.get_items(["m3"])
+    assert item.title == "Schwerkraft" and item.text.startswith("two astronauts adrift")
+    assert item.payload == {"year": 2013, "lang": "en"}
+    whole = Item(id="m3x", title="Schwerkraft", text=item.text)
+    rec.upsert_items([whole])
+    first, second = payload(rec, "m3"), payload(rec, "m3x")
+    assert first["terms"] == second["terms"] and first["stale"] is False
+
+
+def test_an_empty_title_that_is_passed_empties_it(rec: Recommender) -> None:
+    rec.upsert_items([{"id": "m1", "title": ""}])
+    assert rec.get_items(["m1"])[0].title == ""
+
+
+def test_replace_drops_what_is_not_passed(rec: Recommender) -> None:
     stamp = payload(rec, "m1")["embedded_at"]
-    same = items()[0]
-    rec.upsert_items([same.model_copy(update={"payload": {"lang": "fr", "price": 9.5}})])
+    same = items()[0].model_copy(update={"payload": {"lang": "fr", "price": 9.5}})
+    rec.upsert_items([same], replace=True)
     stored = payload(rec, "m1")
     assert stored["embedded_at"] == stamp and stored["stale"] is False
     assert stored["price"] == 9.5 and stored["lang"] == "fr" and "year" not in stored
+    assert rec.upsert_items([Item(id="m1")], replace=True).textless == 1
+    assert payload(rec, "m1")["title"] == ""
+
+
+def test_inputs_with_one_id_in_a_batch_add_up(rec: Recommender) -> None:
+    receipt = rec.upsert_items(
+        [{"id": "n", "title": "New"}, {"id": "n", "payload": {"year": 1}}, {"id": "n", "text": "t"}]
+    )
+    assert (receipt.written, receipt.duplicates) == (1, 2)
+    (item,) = rec.get_items(["n"])
+    assert (item.title, item.text, item.payload) == ("New", "t", {"year": 1})
+
+
+def test_two_writers_of_one_new_item_lose_nothing(rec: Recommender) -> None:
+    """Both read that the item is new; the one that inserts second must still change what the first one stored."""
+    two = Recommender(rec.client, MemoryQueue(), rec.space)
+    steps = operations.items.upsert_items(rec._bound(), [{"id": "race", "title": "A", "payload": {"a": 1}}])
+    effect: Any = next(steps)
+    other = False
+    try:
+        while True:
+            if isinstance(effect, Call) and effect.method == "upsert" and not other:
+                other = bool(two.upsert_items([{"id": "race", "text": "B", "payload": {"b": 2}}]))
+            effect = steps.send(_perform(effect, rec.client, MemoryQueue()))
+    except StopIteration:
+        pass
+    assert other
+    (item,) = rec.get_items(["race"])
+    assert (item.title, item.text, item.payload) == ("A", "B", {"a": 1, "b": 2})
+    rec.reconcile()
+    assert payload(rec, "race")["stale"] is False
+
+
+def test_update_items_changes_fields_only(rec: Recommender) -> None:
+    before = payload(rec, "m1")
+    with pytest.raises(PartlyRejected, match="3 of the items were refused, 1 are stored") as caught:
+        rec.update_items([
+            {"id": "m1", "payload": {"price": 5, "year": 2015}},
+            {"id": "unknown", "payload": {"price": 5}},
+            {"id": "m2", "title": "other"},
+            {"id": "m4", "payload": {"year": "long ago"}},
+        ])  # fmt: skip
+    reasons = [(line.position, line.reason) for line in caught.value.receipt.rejected]
+    assert reasons[0] == (1, "there is no item 'unknown': upsert_items stores new items")
+    assert reasons[1] == (2, "update_items changes own fields only, not title: pass it to upsert_items")
+    assert reasons[2][0] == 3 and "year" in reasons[2][1]
+    assert payload(rec, "m1") == before | {"price": 5, "year": 2015}
+    assert rec.get_items(["unknown"]) == []
 
 
 def test_a_new_text_gets_new_vectors_and_keeps_what_workers_own(rec: Recommender) -> None:
@@ -103,7 +179,7 @@ def test_deleted_items_are_gone_from_every_list(rec: Recommender) -> None:
 
 def test_a_field_with_a_dot_or_a_bracket_can_be_dropped(rec: Recommender) -> None:
     rec.upsert_items([Item(id="odd", title="odd", payload={"a.b": 1, "a[": 2, "$x": 3, "keep": 4})])
-    rec.upsert_items([Item(id="odd", title="odd", payload={"keep": 4})])
+    rec.upsert_items([Item(id="odd", title="odd", payload={"keep": 4})], replace=True)
     stored = payload(rec, "odd")
     assert stored["keep"] == 4 and not {"a.b", "a[", "$x"} & stored.keys()
     assert rec.upsert_items([Item(id="odd", title="odd", payload={"keep": 4})]).unchanged == 1
