@@ -15,8 +15,8 @@ from llmrec_qdrant import (
     operations,
 )
 from llmrec_qdrant.operations.steps import Call, _perform
-from llmrec_qdrant.testing import MemoryQueue
 from llmrec_qdrant.space.ids import point_id, sparse_index
+from llmrec_qdrant.testing import MemoryQueue
 from tests.films import items, payload, watched
 
 
