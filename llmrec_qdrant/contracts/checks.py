@@ -5,12 +5,15 @@ Limits on size are set here and nowhere else, so bad input is refused before it 
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from llmrec_qdrant.contracts.plain import is_missing, plain
 from llmrec_qdrant.errors import InvalidInput, describe, show
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "MAX_TEXT",
     "Contract",
     "ExternalId",
+    "OptionalId",
     "Text",
     "check_json",
     "external_id",
@@ -29,6 +33,8 @@ MAX_ID = 256
 """Characters in an external id."""
 MAX_TEXT = 1_000_000
 """Characters in one text field; workers read only the first few thousand."""
+MAX_EXACT_FLOAT = 2**53
+"""The largest whole number up to which every whole number is a float of its own."""
 MAX_PAYLOAD = 64_000
 """Bytes of an item's own payload, as JSON."""
 MAX_DEPTH = 60
@@ -60,7 +66,15 @@ class Contract(BaseModel):
 
 
 def _external_id(value: object) -> object:
-    """An id as text. Whole numbers become text; text must be short and printable, without surrounding white space."""
+    """An id as text. Whole numbers become text; text must be short and printable, without surrounding white space.
+
+    A number that a gap in its column made a float is whole again: 318.0 is 318.
+    """
+    value = plain(value)
+    if is_missing(value):
+        raise ValueError("the id is missing")
+    if isinstance(value, float | Decimal):
+        value = _whole(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= 10**MAX_ID:
             raise ValueError(f"an id may have at most {MAX_ID} characters, and this number has more digits")
@@ -75,6 +89,24 @@ def _external_id(value: object) -> object:
     if bad is not None:
         raise ValueError(f"an id must not contain control characters: {bad!r} in {value[:40]!r}")
     return value
+
+
+def _whole(number: float | Decimal) -> int:
+    """Return a whole number without its decimals.
+
+    Raises :class:`ValueError` if it has any, or is a float too large for exact digits.
+    """
+    if not math.isfinite(number) or number != int(number):
+        raise ValueError(f"an id must be text or a whole number, not {number}: send it as text")
+    if isinstance(number, float) and abs(number) > MAX_EXACT_FLOAT:
+        raise ValueError(
+            f"{number!r} has lost digits of an id, since floats are exact only to 2**53: send whole numbers or text"
+        )
+    return int(number)
+
+
+def _none_if_missing(value: object) -> object:
+    return None if is_missing(value) else value
 
 
 def external_id(value: object) -> str:
@@ -120,5 +152,8 @@ ExternalId = Annotated[
     BeforeValidator(_external_id, json_schema_input_type=str | int),
     Field(min_length=1, max_length=MAX_ID),
 ]
+
+OptionalId = Annotated[ExternalId | None, BeforeValidator(_none_if_missing, json_schema_input_type=ExternalId | None)]
+"""An id that may be missing: None, or NaN where pandas left a gap."""
 
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | None), Field(max_length=MAX_TEXT)]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from llmrec_qdrant.contracts.checks import MAX_PAYLOAD, Contract, ExternalId, Text, check_json
+from llmrec_qdrant.contracts.checks import MAX_PAYLOAD, Contract, ExternalId, OptionalId, Text, check_json
+from llmrec_qdrant.contracts.times import read_time
 from llmrec_qdrant.errors import show
 
 __all__ = ["Event", "Item"]
@@ -58,9 +59,7 @@ class Item(Contract):
     title: Text = Field(default="", description="Title of the item, as people see it.")
     text: Text = Field(default="", description="What the item is about; title and text are encoded together.")
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields, for filters and display.")
-    tenant: ExternalId | None = Field(
-        default=None, description="Owner of the item, if several tenants share the space."
-    )
+    tenant: OptionalId = Field(default=None, description="Owner of the item, if several tenants share the space.")
 
     @field_validator("payload")
     @classmethod
@@ -117,16 +116,16 @@ class Event(Contract):
 
     user: ExternalId = Field(description="Your own id of the user.")
     type: str = Field(description="view, like, dislike, purchase, rating, review, search, or a word of your own.")
-    item: ExternalId | None = Field(default=None, description="The item's id; it may arrive later than the event.")
+    item: OptionalId = Field(default=None, description="The item's id; it may arrive later than the event.")
     text: Text = Field(default="", description="What the user wrote: a search, a review, a wish.")
     value: float | None = Field(
         default=None, description="A rating, on the rating scale of the space.", allow_inf_nan=False
     )
     ts: datetime = Field(
-        default_factory=_now, description="When it happened: Unix seconds or ISO 8601; a time without a zone is UTC."
+        default_factory=_now, description="When it happened: ISO 8601 or Unix time; without a zone, in UTC."
     )
-    session: ExternalId | None = Field(default=None, description="Your own id of the visit.")
-    id: ExternalId | None = Field(default=None, description="Your own id of the event.")
+    session: OptionalId = Field(default=None, description="Your own id of the visit.")
+    id: OptionalId = Field(default=None, description="Your own id of the event.")
 
     @field_validator("type")
     @classmethod
@@ -135,26 +134,16 @@ class Event(Contract):
             raise ValueError(f"an event type must be a short lower-case word such as 'view', not {value[:40]!r}")
         return value
 
-    @field_validator("ts", mode="before", json_schema_input_type=datetime | Annotated[float, Field(ge=0, lt=1e11)])
+    @field_validator("ts", mode="before", json_schema_input_type=datetime | Annotated[float, Field(ge=0)])
     @classmethod
-    def _unix_seconds(cls, value: object) -> object:
-        if isinstance(value, str) and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value):
-            value = float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            if not 0 <= value < 1e11:
-                raise ValueError(
-                    f"a number means Unix seconds, and {show(value)} is out of range: are these milliseconds?"
-                )
+    def _is_a_time(cls, value: object) -> datetime:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10_000_000:
             return datetime.fromtimestamp(value, UTC)
-        return value
+        return read_time(value).at
 
     @field_validator("ts")
     @classmethod
     def _not_in_the_future(cls, value: datetime) -> datetime:
-        try:
-            value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        except OverflowError:
-            raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
         if value > _now() + MAX_SKEW:
             raise ValueError(
                 f"{value.isoformat()} lies more than a day in the future: check the clock, and that numbers are seconds"

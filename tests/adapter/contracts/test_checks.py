@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, Receipt, Recommendation, SpaceConfig
@@ -33,7 +36,8 @@ def refusal(model: Any, /, **fields: Any) -> str:
     [
         ("tt1", "tt1"), (1, "1"), (0, "0"), (-5, "-5"), ("a" * 256, "a" * 256), ("a b", "a b"),
         ("星际穿越", "星际穿越"), ("🎬👨‍👩‍👧", "🎬👨‍👩‍👧"), ("星" * 256, "星" * 256), ("a/b?c#d%20", "a/b?c#d%20"),
-        ("'; drop table", "'; drop table"),
+        ("'; drop table", "'; drop table"), (318.0, "318"), (Decimal("318.00"), "318"), (2**53 + 1, "9007199254740993"),
+        (np.int64(2**62 + 1), "4611686018427387905"), (np.float32(7), "7"), ("007", "007"), ("318.0", "318.0"), ("1e3", "1e3"),
     ],
 )  # fmt: skip
 def test_an_id_is_kept_as_it_is_and_an_integer_becomes_text(given: object, expected: str) -> None:
@@ -60,8 +64,13 @@ def test_an_id_is_kept_as_it_is_and_an_integer_becomes_text(given: object, expec
         ("a\x85b", r"an id must not contain control characters: '\x85' in 'a\x85b'"),
         ("a\ud800b", r"an id must not contain control characters: '\ud800' in 'a\ud800b'"),
         (True, "input should be a valid string (got True)"),
-        (1.5, "input should be a valid string (got 1.5)"),
-        (None, "input should be a valid string (got None)"),
+        (1.5, "an id must be text or a whole number, not 1.5: send it as text"),
+        (None, "the id is missing"),
+        (math.nan, "the id is missing"),
+        (
+            2.0**60,
+            "1.152921504606847e+18 has lost digits of an id, since floats are exact only to 2**53: send whole numbers or text",
+        ),
         (["a"], "input should be a valid string (got ['a'])"),
     ],
     ids=lambda value: repr(value)[:30],
@@ -147,3 +156,10 @@ def test_a_refusal_is_a_value_error_without_a_pydantic_trace() -> None:
     with pytest.raises(ValueError, match="'id'") as caught:
         Item()  # type: ignore[call-arg]
     assert caught.value.__suppress_context__
+
+
+def test_an_optional_id_may_be_missing() -> None:
+    """Where pandas left a gap, a search has the item NaN."""
+    search = event(item=math.nan, text="desert train", session=np.float64("nan"), id=None)
+    assert (search.item, search.session, search.id) == (None, None, None)
+    assert event(item=318.0).event_id == event(item=318).event_id == event(item="318").event_id

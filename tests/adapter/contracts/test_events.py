@@ -31,6 +31,7 @@ def refusal(model: Any, /, **fields: Any) -> str:
         (1_700_000_000.25, MOMENT + timedelta(microseconds=250_000)),
         ("1700000000", MOMENT),
         (" 1700000000.5 ", MOMENT + timedelta(microseconds=500_000)),
+        (1_700_000_000_000, MOMENT),
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
         ("2023-11-14T22:13:20Z", MOMENT),
         ("2023-11-14T22:13:20+00:00", MOMENT),
@@ -53,22 +54,16 @@ def test_time_is_unix_seconds_or_iso_8601_and_without_a_zone_utc(given: object, 
 
 @pytest.mark.parametrize(
     "given",
-    [1_700_000_000_000, "1700000000000", 1e11, -1, "-1", -0.5, math.nan, math.inf, 10**400, "9" * 400],
+    [1e11, -1, "-1", -0.5, math.inf, 10**400, "9" * 400, "5", "45413", "202405"],
     ids=lambda value: repr(value)[:20],
 )
-def test_a_number_that_is_no_unix_second_is_refused(given: object) -> None:
-    assert refusal(event, ts=given).startswith("Event: 'ts': a number means Unix seconds, and ")
-
-
-def test_milliseconds_are_guessed_in_the_refusal() -> None:
-    assert refusal(event, ts=1_700_000_000_000) == (
-        "Event: 'ts': a number means Unix seconds, and 1700000000000 is out of range: are these milliseconds?"
-    )
+def test_a_number_that_is_no_time_is_refused(given: object) -> None:
+    assert refusal(event, ts=given).startswith("Event: 'ts': ")
 
 
 @pytest.mark.parametrize(
     "given",
-    [True, None, "", "yesterday", "nan", "1e9", [1], {}, timedelta(1), "2023-13-01", "2023-02-30T00:00:00Z"],
+    [True, None, "", "yesterday", "nan", "1e9", [1], {}, timedelta(1), "2023-13-01", "2023-02-30T00:00:00Z", math.nan],
     ids=repr,
 )
 def test_what_is_no_time_is_refused(given: object) -> None:
@@ -87,7 +82,7 @@ def test_a_day_of_skew_is_forgiven_and_no_more() -> None:
     assert refusal(event, ts=later) == (
         f"Event: 'ts': {later.isoformat()} lies more than a day in the future: check the clock, and that numbers are seconds"
     )
-    assert "more than a day in the future" in refusal(event, ts=99_999_999_999)
+    assert "more than a day in the future" in refusal(event, ts=4_000_000_000)
 
 
 def test_an_event_without_time_happened_now() -> None:

@@ -47,7 +47,7 @@ events = st.builds(
     item=ids,
     text=texts,
     value=st.none() | numbers,
-    ts=moments | st.integers(0, 1_700_000_000) | st.floats(0, 1_700_000_000),
+    ts=moments | st.integers(700_000_000, 1_700_000_000) | st.floats(700_000_000, 1_700_000_000),
     session=st.none() | ids,
     id=st.none() | ids,
 )
