@@ -85,6 +85,8 @@ def _external_id(value: object) -> object:
         raise ValueError(f"an id must not be empty, nor begin or end with white space: {value[:40]!r}")
     if len(value) > MAX_ID:
         raise ValueError(f"an id may have at most {MAX_ID} characters, and this one has {len(value):,}")
+    if value.isprintable():  # the common case, at a twentieth of the cost
+        return value
     bad = next((c for c in value if unicodedata.category(c) in {"Cc", "Cs"}), None)
     if bad is not None:
         raise ValueError(f"an id must not contain control characters: {bad!r} in {value[:40]!r}")

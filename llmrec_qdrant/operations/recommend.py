@@ -51,7 +51,7 @@ def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, exc
         return _popular(filter, options, _why_not_personal(user, stored))
     if any(weight not in {0, 1} for weight in stored.steering.values()):
         depth = max(bound.config.prefetch, options.limit)
-        return replace(plan, request=steered(plan.request, plan.legs, stored.steering, filter, depth))
+        return replace(plan, request=steered(plan.request, plan.legs, stored.steering, depth))
     return plan
 
 

@@ -50,11 +50,7 @@ def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) 
     """Rank the candidates by the text and by the user; the user's legs add no candidates of their own."""
     candidates = plan.prefetches
     weights = leg_weights(bound, options)
-    taste = [
-        query.prefetch(plan.filter, plan.depth, candidates)
-        for query in user.queries(bound)
-        if weights.get(query.leg, 0) > 0
-    ]
+    taste = [query.prefetch(plan.depth, candidates) for query in user.queries(bound) if weights.get(query.leg, 0) > 0]
     return Plan(plan.request.model_copy(update={"prefetch": candidates * 2 + taste}), plan.legs, plan.filter)
 
 

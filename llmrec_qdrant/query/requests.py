@@ -30,9 +30,12 @@ class LegQuery:
     lookup: str | None = None
 
     def prefetch(
-        self, filter: models.Filter | None, limit: int, inner: Sequence[models.Prefetch] = ()
+        self, limit: int, inner: Sequence[models.Prefetch] = (), filter: models.Filter | None = None
     ) -> models.Prefetch:
-        """Return this leg as a prefetch, over the whole collection or over the candidates of ``inner``."""
+        """Return this leg as a prefetch, over the whole collection or over the candidates of ``inner``.
+
+        ``filter`` narrows this prefetch alone: Qdrant applies the filter of a request to every prefetch in it, at any depth.
+        """
         return models.Prefetch(
             query=self.query if not isinstance(self.query, str) else models.NearestQuery(nearest=self.query),
             using=self.leg,
@@ -53,15 +56,17 @@ def fused(
     with_vector: bool = False,
     inner: Sequence[models.Prefetch] = (),
 ) -> models.QueryRequest:
-    """Return a request that takes ``depth`` candidates per leg (at least ``limit``) and fuses them into ``limit`` items."""
+    """Return a request that takes ``depth`` candidates per leg (at least ``limit``) and fuses them into ``limit`` items.
+
+    The filter is written once, at the root: Qdrant passes it down to the prefetches.
+    """
     present = [query for query in legs if weights.get(query.leg, 0) > 0]
     times = multiplicities({query.leg: weights[query.leg] for query in present}) if present else {}
-    prefetch = [
-        query.prefetch(filter, max(depth, limit), inner) for query in present for _ in range(times[query.leg])
-    ]  # fmt: skip
+    prefetch = [query.prefetch(max(depth, limit), inner) for query in present for _ in range(times[query.leg])]
     return models.QueryRequest(
         prefetch=prefetch,
         query=models.FusionQuery(fusion=models.Fusion.DBSF),
+        filter=filter,
         limit=limit,
         with_payload=_light_payload(),
         with_vector=[DENSE] if with_vector else None,
@@ -70,7 +75,7 @@ def fused(
 
 def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:
     """Return a request for the candidates that one leg contributes to :func:`fused`: ids and the leg's own scores."""
-    prefetch = query.prefetch(filter, limit)
+    prefetch = query.prefetch(limit)
     return models.QueryRequest(
         query=prefetch.query,
         using=prefetch.using,

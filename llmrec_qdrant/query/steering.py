@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from qdrant_client import models
 
 from llmrec_qdrant.query.requests import LegQuery
-from llmrec_qdrant.space.conditions import all_of, equals, none_of, one_of, where
+from llmrec_qdrant.space.conditions import equals, none_of, one_of, where
 from llmrec_qdrant.space.layout import Key
 
 __all__ = ["steered", "unmuted"]
@@ -17,7 +17,6 @@ def steered(
     request: models.QueryRequest,
     legs: Sequence[LegQuery],
     steering: Mapping[str, float],
-    filter: models.Filter | None,
     depth: int,
 ) -> models.QueryRequest:
     """Change a fused request so that topics count more or less; :func:`unmuted` removes muted topics (weight 0).
@@ -28,8 +27,8 @@ def steered(
     prefetch = list(request.prefetch) if isinstance(request.prefetch, list) else []
     for topic, weight in steering.items():
         if weight > 1:
-            inside = all_of(filter, where(one_of(Key.TOPIC_IDS, [topic])))
-            prefetch += [query.prefetch(inside, depth) for query in legs for _ in range(max(1, round(weight) - 1))]
+            inside = where(one_of(Key.TOPIC_IDS, [topic]))
+            prefetch += [query.prefetch(depth, (), inside) for query in legs for _ in range(max(1, round(weight) - 1))]
     lowered = {topic: weight for topic, weight in steering.items() if 0 < weight < 1}
     if not lowered:
         return request.model_copy(update={"prefetch": prefetch})

@@ -30,7 +30,12 @@ def point_id(kind: Kind, external: str, tenant: str | None = None) -> str:
     """
     if kind in {"item", "user"}:
         external = external_id(external)
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join((tenant or "", kind, external))))
+    return _uuid5("\x1f".join((tenant or "", kind, external)))
+
+
+@lru_cache(maxsize=50_000)  # one list leaves out up to 1,000 seen items
+def _uuid5(name: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, name))
 
 
 @lru_cache(maxsize=200_000)

@@ -55,6 +55,7 @@ def fake_server(handle: Handler) -> Iterator[str]:
         def handle_any(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             handle(self)
+            self.close_connection = True  # a connection kept open would be answered after the shutdown
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 

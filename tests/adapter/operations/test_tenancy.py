@@ -1,8 +1,8 @@
-"""Tenancy: in every request, in every prefetch, at any depth; and tenants beside each other on one space."""
+"""Tenancy: in every request, whose filter Qdrant applies at any depth (test_filters_at_the_root.py); and tenants beside each other on one space."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -70,15 +70,6 @@ class FakeQdrant:
         ]
 
 
-def leaves(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The parts of a request that read the collection itself: each must carry the filter."""
-    inner = request.get("prefetch") or []
-    for one in inner:
-        yield from leaves(one)
-    if not inner:
-        yield request
-
-
 def required(filter: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Conditions that must hold, through any nesting of `must`."""
     found: list[dict[str, Any]] = []
@@ -100,23 +91,21 @@ OPERATIONS: dict[str, Callable[[ListOptions], Any]] = {
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("diversity", [0.0, 0.5])
-def test_every_part_of_every_request_asks_for_the_tenant(name: str, diversity: float) -> None:
+def test_every_request_asks_for_the_tenant(name: str, diversity: float) -> None:
     qdrant = FakeQdrant()
     qdrant.run(OPERATIONS[name](ListOptions(3, OPTIONS.filter, OPTIONS.exclude, diversity, explain=True)))
-    parts = [part for request in qdrant.requests for part in leaves(request)]
-    assert len(parts) >= 3
-    for part in parts:
-        assert ACME in required(part["filter"]), part
+    assert len(qdrant.requests) >= 1
+    for request in qdrant.requests:
+        assert ACME in required(request["filter"]), request
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"similar_users"}))
-def test_filter_and_exclusions_are_in_every_part_too(name: str) -> None:
+def test_filter_and_exclusions_are_in_every_request_too(name: str) -> None:
     qdrant = FakeQdrant()
     qdrant.run(OPERATIONS[name](OPTIONS))
     for request in qdrant.requests:
-        for part in leaves(request):
-            assert {"key": "year", "range": {"gte": 2000.0}} in required(part["filter"])
-            assert point_id("item", "tt8", "acme") in str(part["filter"])
+        assert {"key": "year", "range": {"gte": 2000.0}} in required(request["filter"])
+        assert point_id("item", "tt8", "acme") in str(request["filter"])
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -196,7 +185,7 @@ def test_every_request_of_a_bound_recommender_carries_the_tenant(where: dict[str
     rec.track(history("ann", "m1"))
     body = rec.request("ann", filter={"year": 2014})
     wanted = {"key": "tenant", "match": {"value": "red"}}
-    assert body["prefetch"] and all(wanted in json_conditions(one["filter"]) for one in body["prefetch"])
+    assert body["prefetch"] and wanted in json_conditions(body["filter"])
     drop(rec)
 
 

@@ -26,7 +26,6 @@ def prefetch(leg: str, limit: int) -> dict[str, Any]:
         "query": {"nearest": USER},
         "using": leg,
         "lookup_from": {"collection": "movies_users", "vector": leg},
-        "filter": {"must": [{"key": "year", "range": {"gte": 2000.0}}]},
         "limit": limit,
     }
 
@@ -43,6 +42,7 @@ def test_the_fused_request_is_this_json() -> None:
             prefetch("collab", 100),
         ],
         "query": {"fusion": "dbsf"},
+        "filter": {"must": [{"key": "year", "range": {"gte": 2000.0}}]},
         "limit": 10,
         "with_payload": {"exclude": list(ITEM_HEAVY)},
     }
@@ -50,8 +50,8 @@ def test_the_fused_request_is_this_json() -> None:
 
 def test_a_request_without_filter_has_none() -> None:
     request = requests.fused(lookups("dense"), weights=ONES, filter=None, limit=1, depth=1)
-    (only,) = requests.as_json(request)["prefetch"]
-    assert "filter" not in only
+    body = requests.as_json(request)
+    assert "filter" not in body and "filter" not in body["prefetch"][0]
 
 
 def test_a_leg_without_weight_is_not_asked() -> None:
@@ -95,7 +95,11 @@ def test_inner_candidates_are_kept_inside() -> None:
 
 def test_a_leg_alone_asks_what_it_asks_in_the_fused_request() -> None:
     alone = requests.as_json(requests.alone(lookups("dense")[0], filter=YEAR, limit=100))
-    assert alone == {**prefetch("dense", 100), "with_payload": False}
+    assert alone == {
+        **prefetch("dense", 100),
+        "filter": {"must": [{"key": "year", "range": {"gte": 2000.0}}]},
+        "with_payload": False,
+    }
 
 
 def test_the_request_for_popular_items() -> None:

@@ -18,7 +18,7 @@ def fused() -> models.QueryRequest:
 
 @pytest.mark.parametrize(("weight", "times"), [(1.4, 1), (2.0, 1), (3.0, 2), (4.0, 3)])
 def test_a_boosted_topic_is_asked_for_again(weight: float, times: int) -> None:
-    made = steered(fused(), LEGS, {"7": weight}, None, 50)
+    made = steered(fused(), LEGS, {"7": weight}, 50)
     assert isinstance(made.prefetch, list)
     extra = made.prefetch[2:]
     assert len(extra) == 2 * times
@@ -27,7 +27,7 @@ def test_a_boosted_topic_is_asked_for_again(weight: float, times: int) -> None:
 
 
 def test_a_lowered_topic_multiplies_the_fused_score() -> None:
-    body = requests.as_json(steered(fused(), LEGS, {"7": 0.25, "8": 0.0}, None, 50))
+    body = requests.as_json(steered(fused(), LEGS, {"7": 0.25, "8": 0.0}, 50))
     condition = {"key": "topic_ids", "match": {"value": "7"}}
     assert body["query"]["formula"] == {"mult": ["$score", {"sum": [1.0, {"mult": [-0.75, condition]}]}]}
     assert [one["query"] for one in body["prefetch"]] == [{"fusion": "dbsf"}]
