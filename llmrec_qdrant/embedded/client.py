@@ -5,10 +5,13 @@ Threads may share one client. A second process that opens the same folder is ref
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import uuid
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,32 +20,34 @@ from qdrant_client import models
 from qdrant_client.http.models import QueryResponse  # `models` has another class of that name
 
 from llmrec_qdrant.embedded.conditions import edge_filter
-from llmrec_qdrant.embedded.folder import Collection, Folder, scratch_folder
+from llmrec_qdrant.embedded.folder import Collection, Folder
 from llmrec_qdrant.embedded.lookups import LookUps
 from llmrec_qdrant.embedded.points import payload_selector, record, scored
 from llmrec_qdrant.embedded.queries import Translator
+from llmrec_qdrant.embedded.scratch import open_scratch
 from llmrec_qdrant.embedded.shards import collection_params, edge_errors, index_schema, open_shard, spec_as_json
-from llmrec_qdrant.embedded.updates import edge_operations, written_points
+from llmrec_qdrant.embedded.updates import edge_operations
+from llmrec_qdrant.embedded.upkeep import Upkeep
 from llmrec_qdrant.errors import QdrantRefused, QdrantUnavailable, SpaceNotFound
 
 __all__ = ["EdgeClient"]
 
 SERVER_VERSION = "1.17.0"
 """Version of the Qdrant server that the engine corresponds to."""
-OPTIMIZE_AFTER = 10_000
-"""Written points after which the segments of a collection are optimized."""
 
 
 class EdgeClient:
     """An embedded Qdrant in ``path``; ``:memory:`` uses a temporary folder, which is deleted with the client."""
 
     def __init__(self, path: str) -> None:
-        scratch = scratch_folder() if path == ":memory:" else None
-        self._files = Folder(scratch or path)
+        temporary = path == ":memory:"
+        self._files = open_scratch() if temporary else Folder(path)
         self._shards: dict[str, edge.EdgeShard] = {}
-        self._release = weakref.finalize(self, _release, self._files, self._shards, scratch)
+        self._release = weakref.finalize(self, _release, self._files, self._shards, temporary)
         self._lock = threading.RLock()
-        self._written: dict[str, int] = {}
+        self._upkeep = Upkeep()
+        self.session = f"{uuid.uuid4().hex[:8]}-"
+        """What names this opening of the folder: no other process can have worked in it since."""
 
     def __repr__(self) -> str:
         return f"EdgeClient({str(self._files.path)!r})"
@@ -56,10 +61,11 @@ class EdgeClient:
     def _folder(self) -> Folder:
         """The open folder.
 
-        Raises :class:`QdrantUnavailable` after :meth:`close`.
+        Raises :class:`QdrantUnavailable` after :meth:`close`, and in a forked process.
         """
         if not self._release.alive:
             raise QdrantUnavailable("the connection to Qdrant is closed: connect again")
+        self._files.check_process()
         return self._files
 
     # --- collections --------------------------------------------------------------------------
@@ -102,8 +108,7 @@ class EdgeClient:
                     if alias in self._folder.collections:
                         raise QdrantRefused(f"there is a collection named {alias!r}: no alias can have its name")
                     aliases[alias] = name
-            self._folder.aliases = aliases
-            self._folder.save()
+            self._folder.save(aliases=aliases)
         return True
 
     def create_collection(
@@ -120,23 +125,25 @@ class EdgeClient:
                 raise QdrantRefused(f"collection {collection_name!r} already exists")
             spec = spec_as_json(vectors_config or {}, sparse_vectors_config or {})
             entry = self._folder.new_entry(collection_name, spec, metadata or {})
-            self._shards[entry.folder] = open_shard(self._folder.shard(entry), spec)
-            self._folder.collections[collection_name] = entry
-            self._folder.save()
+            self._folder.check_space()
+            shard = open_shard(self._folder.shard(entry), spec)
+            self._folder.save({**self._folder.collections, collection_name: entry})
+            self._shards[entry.folder] = shard
         return True
 
     def delete_collection(self, collection_name: str, **_: Any) -> bool:
         """Delete a collection with its aliases; False if there is none."""
         with self._lock:
-            entry = self._folder.collections.pop(collection_name, None)
+            collections = dict(self._folder.collections)
+            entry = collections.pop(collection_name, None)
             if entry is None:
                 return False
             named = self._folder.aliases.items()
-            self._folder.aliases = {alias: name for alias, name in named if name != collection_name}
-            self._folder.save()
+            self._folder.save(collections, {alias: name for alias, name in named if name != collection_name})
             shard = self._shards.pop(entry.folder, None)
             if shard is not None:
                 shard.close()
+            self._upkeep.forget(entry.folder)
         shutil.rmtree(self._folder.shard(entry), ignore_errors=True)
         return True
 
@@ -151,9 +158,14 @@ class EdgeClient:
     def update_collection(self, collection_name: str, metadata: Mapping[str, Any] | None = None, **_: Any) -> bool:
         """Set these metadata keys."""
         with self._lock:
-            self._entry(collection_name).metadata.update(metadata or {})
-            self._folder.save()
+            entry = self._entry(collection_name)
+            self._change(collection_name, replace(entry, metadata={**entry.metadata, **(metadata or {})}))
         return True
+
+    def _change(self, name: str, entry: Collection) -> None:
+        """Store the changed entry of a collection or alias."""
+        folder = self._folder
+        folder.save({**folder.collections, folder.aliases.get(name, name): entry})
 
     def create_payload_index(self, collection_name: str, field_name: str, field_schema: Any, **_: Any) -> None:
         """Index a payload key."""
@@ -161,8 +173,10 @@ class EdgeClient:
         with edge_errors(), self._lock:
             shard.update(edge.UpdateOperation.create_field_index(field_name, index_schema(field_schema)))
             kind = field_schema if isinstance(field_schema, str) else field_schema.type
-            self._entry(collection_name).indexes[field_name] = getattr(kind, "value", kind)
-            self._folder.save()
+            entry = self._entry(collection_name)
+            self._change(
+                collection_name, replace(entry, indexes={**entry.indexes, field_name: getattr(kind, "value", kind)})
+            )
 
     def _entry(self, name: str) -> Collection:
         entry = self._folder.collections.get(self._folder.aliases.get(name, name))
@@ -177,6 +191,7 @@ class EdgeClient:
             entry = self._entry(name)
             shard = self._shards.get(entry.folder)
             if shard is None:
+                self._folder.check_space()
                 shard = self._shards[entry.folder] = open_shard(self._folder.shard(entry), entry.spec)
             return shard
 
@@ -301,30 +316,23 @@ class EdgeClient:
 
     def batch_update_points(self, collection_name: str, update_operations: Sequence[Any], **_: Any) -> None:
         """Carry out update operations one after the other, each written ahead to the log of the shard."""
-        shard = self._shard(collection_name)
+        shard, folder = self._shard(collection_name), self._entry(collection_name).folder
+        if not all(isinstance(operation, models.DeleteOperation) for operation in update_operations):
+            self._folder.check_space()
         for operation in update_operations:
             with edge_errors():
                 for step in edge_operations(operation):
                     shard.update(step)
-        self._optimize(collection_name, shard, update_operations)
-
-    def _optimize(self, name: str, shard: edge.EdgeShard, operations: Sequence[Any]) -> None:
-        """Optimize the segments once :data:`OPTIMIZE_AFTER` points have been written."""
-        folder = self._entry(name).folder
-        with self._lock:
-            written = self._written.get(folder, 0) + sum(written_points(operation) for operation in operations)
-            due = written >= OPTIMIZE_AFTER
-            self._written[folder] = 0 if due else written
-        if due:
-            with edge_errors():
-                shard.optimize()
+        self._upkeep.after(folder, shard, update_operations)
 
 
-def _release(folder: Folder, shards: dict[str, edge.EdgeShard], scratch: str | None) -> None:
+def _release(folder: Folder, shards: dict[str, edge.EdgeShard], temporary: bool) -> None:
     """Close the shards and the folder; called once, by ``close`` or when the client is forgotten."""
+    if os.getpid() != folder.process:  # forked: everything belongs to the other process
+        return
     for shard in shards.values():
         shard.close()
     shards.clear()
+    if temporary:
+        shutil.rmtree(folder.path, ignore_errors=True)
     folder.close()
-    if scratch:
-        shutil.rmtree(scratch, ignore_errors=True)

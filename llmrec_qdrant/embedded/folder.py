@@ -3,7 +3,7 @@
 ::
 
     catalogue.json        collections (vectors, metadata, indexes) and aliases; replaced in one step
-    lock                  held by the process that has the folder open
+    lock                  locked by the process that has the folder open; holds its process id
     collections/NAME.ID/  one shard
 
 A shard whose folder the catalogue does not name is left over from a crash, and is removed when the folder is opened.
@@ -14,24 +14,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import portalocker
+from llmrec_qdrant.embedded.lock import take_lock
+from llmrec_qdrant.errors import InvalidInput, QdrantRefused, QdrantUnavailable, SpaceMismatch
 
-from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceMismatch
-
-__all__ = ["Collection", "Folder", "scratch_folder"]
+__all__ = ["Collection", "Folder"]
 
 FOLDER_FORMAT = 1
 """Version of the folder format; raised when older folders can no longer be read."""
+MIN_FREE_BYTES = 128 * 1024**2
+"""Free space below which nothing is written: the engine writes through memory maps, and a full disk would kill the process."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Collection:
     """The entry of a collection in the catalogue."""
 
@@ -43,37 +43,25 @@ class Collection:
 
 
 class Folder:
-    """A locked folder and its catalogue. Not safe to change from two threads at once: the client locks."""
+    """A locked folder and its catalogue.
+
+    ``collections`` and ``aliases`` are replaced, never changed, so a thread may read them while another one saves; the
+    client sees to it that only one thread saves at a time.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.collections: dict[str, Collection] = {}
-        self.aliases: dict[str, str] = {}
-        self._lock = self._locked()
+        self.collections: Mapping[str, Collection] = {}
+        self.aliases: Mapping[str, str] = {}
+        self.process = os.getpid()
+        self._lock = take_lock(self.path)
         try:
             self._read()
         except BaseException:
             self.close()
             raise
 
-    def _locked(self) -> int:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise InvalidInput(
-                f"{str(self.path)!r} cannot be used as a folder of embedded Qdrant ({error.strerror}): name a folder "
-                "that can be written to"
-            ) from error
-        try:
-            portalocker.lock(handle, portalocker.LOCK_EX | portalocker.LOCK_NB)
-        except portalocker.LockException:
-            os.close(handle)
-            raise QdrantUnavailable(
-                f"another process has the embedded Qdrant in {str(self.path)!r} open: close it, or run a Qdrant server, "
-                "which serves many"
-            ) from None
-        return handle
+    # --- opening ------------------------------------------------------------------------------
 
     def _read(self) -> None:
         if (self.path / "meta.json").is_file():
@@ -110,19 +98,46 @@ class Folder:
             if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def save(self) -> None:
-        """Write the catalogue, durable when this returns."""
+    # --- while open ---------------------------------------------------------------------------
+
+    def check_process(self) -> None:
+        """Raise :class:`QdrantUnavailable` in a process that was forked while the folder was open."""
+        if os.getpid() != self.process:
+            raise QdrantUnavailable(
+                f"the embedded Qdrant in {str(self.path)!r} was opened by process {self.process}, from which this one was "
+                "forked: connect in one process only, or run a Qdrant server, which serves many"
+            )
+
+    def check_space(self) -> None:
+        """Raise :class:`QdrantRefused` if the disk is nearly full."""
+        free = shutil.disk_usage(self.path).free
+        if free < MIN_FREE_BYTES:
+            raise QdrantRefused(
+                f"nothing was written: the disk of {str(self.path)!r} has {free / 1024**2:.0f} MiB left, and embedded Qdrant "
+                f"needs {MIN_FREE_BYTES / 1024**2:.0f}: free some space"
+            )
+
+    def save(
+        self, collections: Mapping[str, Collection] | None = None, aliases: Mapping[str, str] | None = None
+    ) -> None:
+        """Replace the collections or the aliases, or both in one step; durable when this returns.
+
+        Raises :class:`QdrantRefused` if it cannot be written: then nothing has changed.
+        """
+        collections = self.collections if collections is None else collections
+        aliases = self.aliases if aliases is None else aliases
         content = {
             "format": FOLDER_FORMAT,
-            "collections": {name: asdict(entry) for name, entry in self.collections.items()},
-            "aliases": self.aliases,
+            "collections": {name: asdict(entry) for name, entry in collections.items()},
+            "aliases": dict(aliases),
         }
-        scratch = self.path / "catalogue.tmp"
-        with scratch.open("w", encoding="utf-8") as handle:
-            json.dump(content, handle, ensure_ascii=False, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(scratch, self.path / "catalogue.json")
+        try:
+            _replace(self.path / "catalogue.json", json.dumps(content, ensure_ascii=False, indent=1))
+        except OSError as error:
+            raise QdrantRefused(
+                f"embedded Qdrant cannot write to {str(self.path)!r} ({error.strerror}): nothing was changed"
+            ) from error
+        self.collections, self.aliases = collections, aliases
 
     def new_entry(self, name: str, spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Collection:
         """An entry for a new collection, not yet in the catalogue: its shard comes first."""
@@ -138,7 +153,17 @@ class Folder:
         os.close(self._lock)
 
 
-def scratch_folder() -> str:
-    """Create a temporary folder, in memory where the system offers that."""
-    memory = Path("/dev/shm")
-    return tempfile.mkdtemp(prefix="llmrec-", dir=memory if memory.is_dir() else None)
+def _replace(path: Path, text: str) -> None:
+    """Replace a file in one step, durable when this returns: a crash leaves the old file or the new one."""
+    scratch = path.with_suffix(".tmp")
+    with scratch.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(scratch, path)
+    if hasattr(os, "O_DIRECTORY"):  # Windows cannot sync a folder
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -11,7 +11,7 @@ import qdrant_edge as edge
 from pydantic import TypeAdapter
 from qdrant_client import models
 
-from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused
+from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused, SpaceNotFound
 
 __all__ = ["collection_params", "edge_errors", "index_schema", "open_shard", "spec_as_json"]
 
@@ -90,4 +90,8 @@ def edge_errors() -> Iterator[None]:
         text = " ".join(str(error).split())[:400]
         if "No point with id" in text:
             raise NotFound(f"embedded Qdrant cannot find it: {text}") from error
+        if "Shard is not initialized" in text:
+            raise SpaceNotFound(
+                "the collection was deleted, or the folder was closed, while it was in use: try again"
+            ) from error
         raise QdrantRefused(f"embedded Qdrant refused the request: {text}") from error

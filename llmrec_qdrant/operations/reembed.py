@@ -71,6 +71,10 @@ def start(
     if options.changes:
         return (yield from job_records.start(space, "reembed", options.model_dump(), inline)).status()
     existing = yield from versions(space)
+    under_way = yield from job_records.active(space, "reembed")
+    state = yield from read_state(space, existing.live)
+    if under_way is not None and state is not None and state.job == under_way.id:  # its worker died after the switch
+        return (yield from job_records.start(space, "reembed", under_way.options, inline)).status()
     result = yield from result_of(space, existing.live)
     return (yield from job_records.record_done(space, "reembed", options.model_dump(), result)).status()
 

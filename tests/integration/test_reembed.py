@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -204,6 +205,29 @@ def test_settings_that_are_live_already_are_a_job_that_is_done(rec: Recommender)
     job = rec.reembed(size=32)
     assert job.progress().state == "done" and job.result["version"] == 1
     assert live(rec) == 1 and [one.id for one in rec.jobs()] == ["reembed-1"]
+
+
+def test_the_same_request_ends_a_job_whose_worker_died_right_after_the_switch(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live settings are the requested ones already, and those of the job that has not ended."""
+
+    class Died(BaseException):
+        pass
+
+    def die(*_: Any) -> Any:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reembed, "_end", die)
+        with suppress(Died):
+            rec.reembed(size=48)
+    assert live(rec) == 2 and rec.jobs()[0].active
+    rec._forget_config()
+    monkeypatch.setattr(lease, "unchanged_for", lambda *_: True)
+    monkeypatch.setattr(lease, "CONFIRM_SECONDS", 0)
+    job = rec.reembed(size=48)
+    assert (job.id, job.progress().state, job.result["version"]) == ("reembed-1", "done", 2)
 
 
 def test_a_text_is_encoded_once_per_model(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:

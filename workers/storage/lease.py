@@ -3,7 +3,8 @@
 A worker takes a job by writing its own name into the record with compare-and-set, so only one wins. Every later write
 names the revision it follows; a worker that was thought dead, or whose job was cancelled, meets another revision and stops.
 An owner is dead when its record has not changed for ``JOB_LEASE_SECONDS``, either on this process's monotonic clock or by
-the heartbeat's timestamp. The clocks of two machines may differ, so a second look confirms the latter.
+the heartbeat's timestamp. The clocks of two machines may differ, so a second look confirms the latter. In an embedded folder
+an owner from an earlier opening is dead for certain, since the folder could be opened again.
 """
 
 from __future__ import annotations
@@ -221,7 +222,8 @@ def take(store: SpaceStore, job: str, on_progress: OnProgress | None = None) -> 
         log.error("job %s of %s failed: %s", job, store.name, reason, extra={"job_failed": True})
         store.run(job_records.replace(store.space, record, record.failed(reason, now())))
         return None
-    claimed = store.run(job_records.replace(store.space, record, record.claimed(uuid.uuid4().hex[:12], now())))
+    owner = f"{store.session}{uuid.uuid4().hex[:12]}"
+    claimed = store.run(job_records.replace(store.space, record, record.claimed(owner, now())))
     return None if claimed is None else Lease(store, claimed, on_progress)
 
 
@@ -231,7 +233,8 @@ def announcements(store: SpaceStore, everything: bool) -> Iterator[RunJob]:
         if not record.active:
             continue
         seconds = JOB_LEASE_SECONDS if record.owner else ANNOUNCE_SECONDS
-        if (everything and not record.owner) or unchanged_for(store, record, seconds):
+        free = everything and not record.owner
+        if free or _left(store, record) or unchanged_for(store, record, seconds):
             yield RunJob(space=store.name, job=record.id)
 
 
@@ -255,8 +258,15 @@ def unchanged_for(store: SpaceStore, record: JobRecord, seconds: float) -> bool:
     )
 
 
+def _left(store: SpaceStore, record: JobRecord) -> bool:
+    """Whether the owner had an embedded folder open that this process has opened since."""
+    return bool(record.owner and store.session) and not record.owner.startswith(store.session)
+
+
 def _dead(store: SpaceStore, record: JobRecord) -> bool:
     """Whether the owner has missed its heartbeats; where only the timestamp says so, a second look decides."""
+    if _left(store, record):
+        return True
     if not unchanged_for(store, record, JOB_LEASE_SECONDS):
         return False
     _, _, since = _SEEN[(store.name, record.id)]

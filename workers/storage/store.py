@@ -259,6 +259,11 @@ class SpaceStore:
         return self.run(load_config(self.space))
 
     @property
+    def session(self) -> str:
+        """What names this opening of an embedded folder; empty on a server. One process at a time has a folder open."""
+        return str(getattr(self.client, "session", ""))
+
+    @property
     def serves_threads(self) -> bool:
         """Whether several threads may use the client: a server and Qdrant Edge do, the client's pure Python mode does not."""
         return type(getattr(self.client, "_client", None)).__name__ != "QdrantLocal"

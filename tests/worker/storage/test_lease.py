@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,6 +182,26 @@ def test_an_owner_whose_clock_is_ahead_is_dead_when_its_record_does_not_move(
 
 
 # --- deaths and errors ----------------------------------------------------------------------------
+
+
+def test_an_owner_of_an_earlier_opening_of_a_folder_is_dead_at_once(tmp_path: Path) -> None:
+    def opened() -> Recommender:
+        return Recommender.connect(path=str(tmp_path), space="films")
+
+    with opened() as before:
+        before.create(CONFIG)
+        before._queue = MemoryQueue()
+        job = before.fit_topics().id
+        first = owned(SpaceStore(before.client, before._space), job)
+        first.advance(place=7)
+        first.save()
+    with opened() as after:
+        store = SpaceStore(after.client, after._space)
+        assert stored(store, job).owner == first.record.owner
+        assert [message.job for message in announcements(store, everything=False)] == [job]
+        second = owned(store, job)
+        assert second.cursor == {"place": 7} and second.record.owner != first.record.owner
+        assert take(store, job) is None and not list(announcements(store, everything=True))
 
 
 def test_a_job_whose_worker_dies_three_times_fails_with_its_reason(
