@@ -106,9 +106,8 @@ def _mark_users_of_unfolded_events(space: SpaceStore) -> None:
     """Mark or create users with unfolded events whose writer died before it could mark them."""
     unfolded = conditions.where(conditions.equals(Key.FOLDED, False))
     for page in space.events.pages(unfolded, [Key.USER_ID, Key.TENANT]):
-        owners = {
-            point_id("user", event.payload[Key.USER_ID], event.get(Key.TENANT) or None): event.payload for event in page
-        }
+        named = {(event.payload[Key.USER_ID], event.get(Key.TENANT) or None): event.payload for event in page}
+        owners = {point_id("user", *name): payload for name, payload in named.items()}
         users = {user.id: user for user in space.users.retrieve(owners, [Key.STALE, Key.SET_ASIDE])}
         lagging = [user.id for user in users.values() if not user.get(Key.STALE) and not user.get(Key.SET_ASIDE)]
         if lagging:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import qdrant_edge as edge
+from pydantic import BaseModel
 from qdrant_client import models
 
 __all__ = ["edge_point", "edge_vector", "edge_vectors", "payload_selector", "record", "scored"]
+
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def edge_vector(vector: Any) -> Any:
@@ -54,14 +58,27 @@ def _id(point: Any) -> int | str:
     return point if isinstance(point, int) else str(point)
 
 
+def _constructed(model: type[M], values: dict[str, Any]) -> M:
+    """As ``model.model_construct``, for values of every field: a third of the time, and a refresh reads records by the thousand."""
+    built = model.__new__(model)
+    object.__setattr__(built, "__dict__", values)
+    object.__setattr__(built, "__pydantic_fields_set__", set(values))
+    object.__setattr__(built, "__pydantic_extra__", None)
+    object.__setattr__(built, "__pydantic_private__", None)
+    return built
+
+
 def record(stored: edge.Record) -> models.Record:
     """A record as the Qdrant client gives it."""
-    return models.Record.model_construct(
-        id=_id(stored.id),
-        payload=stored.payload,
-        vector=_vectors(stored.vector),
-        shard_key=None,
-        order_value=stored.order_value,
+    return _constructed(
+        models.Record,
+        {
+            "id": _id(stored.id),
+            "payload": stored.payload,
+            "vector": _vectors(stored.vector),
+            "shard_key": None,
+            "order_value": stored.order_value,
+        },
     )
 
 

@@ -69,8 +69,10 @@ def store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, 
 
 
 def _store_part(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, list[str]]]:
-    latest = {point_id("event", event.event_id, bound.tenant): event for event in events}
-    payloads = {point: _event_payload(bound, event) for point, event in latest.items()}
+    named = [(event.event_id, event) for event in events]
+    ids = {point_id("event", name, bound.tenant): name for name, _ in named}
+    latest = {point_id("event", name, bound.tenant): event for name, event in named}
+    payloads = {point: _event_payload(bound, event, ids[point]) for point, event in latest.items()}
     texts = {
         point: text_payload(bound, event.user, point, event.text)
         for point, event in latest.items()
@@ -90,7 +92,7 @@ def _store_texts_and_mark(
     yield from mark_users(space, bound.tenant, users)
 
 
-def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
+def _event_payload(bound: Bound, event: Event, event_id: str) -> dict[str, Any]:
     values = {  # in reading order: who did what when
         Key.USER_ID: event.user,
         Key.TYPE: event.type,
@@ -99,7 +101,7 @@ def _event_payload(bound: Bound, event: Event) -> dict[str, Any]:
         Key.TEXT: event.text or None,
         Key.TS: iso(event.ts),
         Key.SESSION: event.session,
-        Key.EVENT_ID: event.event_id,
+        Key.EVENT_ID: event_id,
         Key.TENANT: bound.owner,
     }
     stored = {key: value for key, value in values.items() if value is not None}

@@ -59,11 +59,12 @@ def flat(payload: Mapping[str, Any]) -> dict[str, Any]:
     >>> flat({"title": "Jaws", "bookkeeping": {"stale": True}})
     {'title': 'Jaws', 'bookkeeping.stale': True}
     """
-    values = {key: value for key, value in payload.items() if key != BOOKKEEPING}
-    inside = payload.get(BOOKKEEPING)
-    return (
-        values | {f"{_PREFIX}{key}": value for key, value in inside.items()} if isinstance(inside, Mapping) else values
-    )
+    values = dict(payload)
+    inside = values.pop(BOOKKEEPING, None)
+    if isinstance(inside, Mapping):
+        for key, value in inside.items():
+            values[_PREFIX + key] = value
+    return values
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,8 +78,13 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    readable = {key: value for key, value in values.items() if not key.startswith(_PREFIX)}
-    inside = {key.removeprefix(_PREFIX): value for key, value in values.items() if key.startswith(_PREFIX)}
+    readable: dict[str, Any] = {}
+    inside: dict[str, Any] = {}
+    for key, value in values.items():
+        if key.startswith(_PREFIX):
+            inside[key.removeprefix(_PREFIX)] = value
+        else:
+            readable[key] = value
     return readable, inside
 
 

@@ -167,6 +167,7 @@ def _strongest_words(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary
     for event, weight in pairs:
         share = math.copysign(abs(weight) ** 0.5, weight) / max(len(event.words), 1) ** 0.5
         for word in event.words:
-            total[word] = total.get(word, 0.0) + share * vocabulary.idf(word)
+            total[word] = total.get(word, 0.0) + share
+    total = {word: weight * vocabulary.idf(word) for word, weight in total.items()}
     ranked = sorted((word for word, weight in total.items() if weight > 0), key=lambda word: (-total[word], word))
     return ranked[:MAX_PROFILE_WORDS]

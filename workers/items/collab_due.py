@@ -14,6 +14,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.messages import MAX_BATCH
+from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import COLLAB_FIT, Key
@@ -26,6 +27,8 @@ from .interactions import says_taken
 
 __all__ = ["due", "fit_due", "mark_due", "read_collab_fit", "unmark_due"]
 
+ITEMS_PER_MARK = 1_000
+"""Items that are marked in one request."""
 MAX_POPULARITY = 500
 """Users of an item above which its row waits for the next whole fit."""
 MAX_USERS = 5_000
@@ -54,16 +57,25 @@ def fit_due(space: SpaceStore) -> bool:
     return grown and space.items.count(conditions.where(conditions.stale())) <= MAX_STALE_SHARE * items
 
 
-def mark_due(space: SpaceStore, config: SpaceConfig, events: Sequence[Point]) -> None:
-    """Mark the items whose collab leg changes with a user's new events; ``events`` are all events, newest first.
+def mark_due(space: SpaceStore, config: SpaceConfig, users: Sequence[Sequence[Point]]) -> None:
+    """Mark the items whose collab leg changes with the new events of these users.
 
-    The newest always counts as new, since another version of the space may have marked it as folded.
+    ``users`` holds all events of each user, newest first.
+    """
+    points = {point for events in users for point in _neighbours(events, config)}
+    for batch in batches(points, ITEMS_PER_MARK):
+        space.items.set_payload({Key.COLLAB_SINCE: now()}, conditions.only(*batch))
+
+
+def _neighbours(events: Sequence[Point], config: SpaceConfig) -> set[str]:
+    """Return the item points within ``WINDOW`` events of a user's new ones.
+
+    The newest event always counts as new, since another version of the space may have marked it as folded.
     """
     taken = [event for event in events if says_taken(event, config)]
     new = [place for place, event in enumerate(taken) if place == 0 or not event.get(Key.FOLDED)]
-    near = {item_point(event) for place in new for event in taken[max(place - WINDOW, 0) : place + WINDOW + 1]}
-    if near:
-        space.items.set_payload({Key.COLLAB_SINCE: now()}, conditions.only(*near))
+    near = {other for place in new for other in range(max(place - WINDOW, 0), place + WINDOW + 1)}
+    return {item_point(taken[place]) for place in near if place < len(taken)}
 
 
 def unmark_due(space: SpaceStore, since: str, points: Sequence[str] = ()) -> None:

@@ -18,6 +18,10 @@ __all__ = ["MAX_EVENTS_READ", "count_events", "mark_folded", "moment", "read_eve
 
 MAX_EVENTS_READ = 1_000
 """Most recent events of a user that are read; limits what a list can exclude as seen."""
+EVENTS_PER_MARK = 1_000
+"""Events that are marked as folded in one request."""
+_READ = (Key.ITEM_ID, Key.TENANT, Key.TYPE, Key.VALUE, Key.TEXT, Key.TS, Key.SESSION, Key.FOLDED)
+"""Payload keys of an event that a refresh uses."""
 
 
 def moment(event: Point) -> float:
@@ -28,7 +32,8 @@ def moment(event: Point) -> float:
 def read_events(space: SpaceStore, user: Point) -> list[Point]:
     """Read the ``MAX_EVENTS_READ`` most recent events of a user, newest first."""
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
-    events, _ = space.events.scroll(conditions.where(*_of(user)), order_by=newest, limit=MAX_EVENTS_READ)
+    of_user = conditions.where(*_of(user))
+    events, _ = space.events.scroll(of_user, order_by=newest, limit=MAX_EVENTS_READ, payload=_READ)
     return sorted(events, key=lambda event: (moment(event), event.id), reverse=True)
 
 
@@ -37,13 +42,17 @@ def count_events(space: SpaceStore, user: Point, read: Sequence[Point]) -> int:
     return len(read) if len(read) < MAX_EVENTS_READ else space.events.count(conditions.where(*_of(user)))
 
 
-def mark_folded(space: SpaceStore, user: Point, events: Sequence[Point]) -> None:
-    """Mark as folded the ``events`` that were read, and all events that are too old to be read."""
-    unmarked = [event.id for event in events if not event.get(Key.FOLDED)]
-    which = [conditions.only(*batch) for batch in batches(unmarked, 500)]
-    if len(events) == MAX_EVENTS_READ:
-        older = models.FieldCondition(key=Key.TS, range=models.DatetimeRange(lte=events[-1].payload[Key.TS]))
-        which.append(conditions.where(*_of(user), older, conditions.equals(Key.FOLDED, False)))
+def mark_folded(space: SpaceStore, users: Sequence[tuple[Point, Sequence[Point]]]) -> None:
+    """Mark as folded the events that were read of these users, and all events of theirs that are too old to be read.
+
+    ``users`` are pairs of a user and the events that were read, newest first.
+    """
+    unmarked = [event.id for _, events in users for event in events if not event.get(Key.FOLDED)]
+    which = [conditions.only(*batch) for batch in batches(unmarked, EVENTS_PER_MARK)]
+    for user, events in users:
+        if len(events) == MAX_EVENTS_READ:
+            older = models.FieldCondition(key=Key.TS, range=models.DatetimeRange(lte=events[-1].payload[Key.TS]))
+            which.append(conditions.where(*_of(user), older, conditions.equals(Key.FOLDED, False)))
     for condition in which:
         space.events.set_payload({Key.FOLDED: True}, condition)
 

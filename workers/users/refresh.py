@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import INTERESTS, Key
@@ -27,6 +28,9 @@ from .readable import MAX_RECENT
 
 __all__ = ["refresh"]
 
+USERS_PER_WRITE = 16
+"""Users that are written together; the events of as many are in memory."""
+
 
 def refresh(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> list[str]:
     """Fold the events of these users into their vectors; returns the ids to retry.
@@ -43,6 +47,29 @@ def refresh(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> list[
 
 
 @dataclass(frozen=True)
+class _Refreshed:
+    """A user, as stored, with everything that a refresh writes."""
+
+    user: Point
+    events: list[Point]
+    """Newest first."""
+    n_events: int
+    derived: Derived
+
+    @property
+    def has_news(self) -> bool:
+        """Whether events have been added or deleted since the last refresh."""
+        unfolded = not all(event.get(Key.FOLDED) for event in self.events)
+        return unfolded or self.n_events != self.user.get(Key.N_EVENTS)
+
+    @property
+    def lost(self) -> list[str]:
+        """Names of the vectors that the events no longer yield."""
+        had = [*self.user.get(Key.LEGS, ()), *([INTERESTS] if self.user.get(Key.INTERESTS) else [])]
+        return [name for name in had if name not in self.derived.vectors]
+
+
+@dataclass(frozen=True)
 class _Refresh:
     """Refreshes the users of one message."""
 
@@ -52,33 +79,37 @@ class _Refresh:
     """Ids of users for whom an awaited item was encoded during the refresh."""
 
     def run(self, users: Sequence[Point]) -> None:
-        """Refresh the users one by one."""
-        for user in users:
-            self._refresh(user)
+        """Refresh the users group by group; the requests of a group are sent together."""
+        for group in batches(users, USERS_PER_WRITE):
+            self._refresh([refreshed for user in group if (refreshed := self._derived(user)) is not None])
 
-    def _refresh(self, user: Point) -> None:
+    def _derived(self, user: Point) -> _Refreshed | None:
+        """Read the events of a user and derive what they yield; a user who has none any more is deleted."""
         events = read_events(self.space, user)
         if not events and not _steers(user):  # all its events were deleted
             self.space.users.delete(_unchanged(user))
-            return
+            return None
         self.sources.library.load(events[: max(self.sources.config.history, MAX_RECENT)])
         n_events = count_events(self.space, user, events)
-        derived = derive(user, events, n_events, self.sources)
-        self._write(user, derived)
-        if n_events != user.get(Key.N_EVENTS) or not all(event.get(Key.FOLDED) for event in events):
-            mark_due(self.space, self.sources.config, events)
-        mark_folded(self.space, user, events)
-        if derived.waiting and self._arrived(user, derived.waiting):
-            self.late.append(user.id)
+        return _Refreshed(user, events, n_events, derive(user, events, n_events, self.sources))
 
-    def _write(self, user: Point, derived: Derived) -> None:
-        guard = _unchanged(user)
-        had = [*user.get(Key.LEGS, ()), *([INTERESTS] if user.get(Key.INTERESTS) else [])]
-        lost = [name for name in had if name not in derived.vectors]
-        if lost:
-            self.space.users.delete_vectors(lost, guard)
-        vectors = {user.id: derived.vectors} if derived.vectors else {}
-        self.space.users.write_existing(vectors, guard, then=[(derived.payload, guard)])
+    def _refresh(self, group: Sequence[_Refreshed]) -> None:
+        """Write the users, then mark the items their new events change, then the events: a crash in between repeats work."""
+        self._write(group)
+        mark_due(self.space, self.sources.config, [refreshed.events for refreshed in group if refreshed.has_news])
+        mark_folded(self.space, [(refreshed.user, refreshed.events) for refreshed in group])
+        for refreshed in group:
+            waiting = refreshed.derived.waiting
+            if waiting and self._arrived(refreshed.user, waiting):
+                self.late.append(refreshed.user.id)
+
+    def _write(self, group: Sequence[_Refreshed]) -> None:
+        for refreshed in group:
+            if refreshed.lost:
+                self.space.users.delete_vectors(refreshed.lost, _unchanged(refreshed.user))
+        vectors = {refreshed.user.id: refreshed.derived.vectors for refreshed in group if refreshed.derived.vectors}
+        payloads = [(refreshed.derived.payload, _unchanged(refreshed.user)) for refreshed in group]
+        self.space.users.write_existing(vectors, _unchanged(*(refreshed.user for refreshed in group)), then=payloads)
 
     def _arrived(self, user: Point, waiting: Sequence[str]) -> bool:
         """Whether an awaited item was encoded after it was read and before the user was stored as waiting for it."""
@@ -94,6 +125,10 @@ def _steers(user: Point) -> bool:
     return any(weight != 1 for weight in user.get(Key.STEER, {}).values())
 
 
-def _unchanged(user: Point) -> models.Filter:
-    """Match the user while its revision is unchanged."""
-    return conditions.unchanged([user], Key.REVISION)
+def _unchanged(*users: Point) -> models.Filter:
+    """Match the users while their revisions are those that were read.
+
+    A filter for several would also let a user pass who has meanwhile received the revision of another. Users share a revision
+    only if one call marked them, and that call came before any event was read here: nothing is missed.
+    """
+    return conditions.unchanged(users, Key.REVISION)
