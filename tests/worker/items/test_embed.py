@@ -83,7 +83,7 @@ def test_old_vectors_serve_until_the_new_ones_arrive(rec: Recommender) -> None:
 def test_a_text_that_becomes_empty_loses_its_vectors(rec: Recommender) -> None:
     rec.upsert_items([Item(id="a", title="words")])
     embed_all(rec, "a")
-    rec.upsert_items([Item(id="a")])
+    rec.upsert_items([Item(id="a", title="")])
     embed_all(rec, "a")
     assert item(rec, "a").payload[Key.LEGS] == [] and not item(rec, "a").vectors
 

@@ -149,3 +149,27 @@ def test_interests_are_shown_first_and_with_the_titles_of_their_evidence(rec: Re
     assert interest["items"][0] == {"id": "space2", "title": "rocket orbit planet galaxy 2"}
     (served,) = rec.interests("u")
     assert served.items[0] == "space2" and served.titles["space2"] == "rocket orbit planet galaxy 2"
+
+
+def test_users_are_written_together_but_guarded_each(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("kept", "changed", "gone"):
+        rec.track([Event(user=name, type="search", text=f"robots of {name}", ts=1)])
+
+    def meanwhile() -> None:
+        rec.track([Event(user="changed", type="search", text="gardens", ts=2)])
+        rec.forget_user("gone")
+
+    interrupt(monkeypatch, meanwhile)
+    refresh(rec, "kept", "changed", "gone")
+    assert known(rec, "kept")[Key.STALE] is False and known(rec, "kept")[Key.N_EVENTS] == 1
+    assert known(rec, "changed")[Key.STALE] is True and known(rec, "changed")[Key.N_EVENTS] == 0
+    assert user(rec, "gone") is None
+    stored = store_of(rec)
+    vectors = {
+        point.id: point.vectors for point in stored.users.retrieve(map(_point, ("kept", "changed")), vectors=True)
+    }
+    assert vectors[_point("kept")] and not vectors[_point("changed")]
+
+
+def _point(name: str) -> str:
+    return point_id("user", name)
