@@ -30,7 +30,7 @@ from benchmarks.synthetic import Catalogue
 from benchmarks.synthetic_fill import fill
 from llmrec_qdrant import Recommender
 from llmrec_qdrant.cli.printing import out
-from llmrec_qdrant.query.requests import as_json, exclusion
+from llmrec_qdrant.query.requests import as_json
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Space
 from workers.storage.store import SpaceStore
 
@@ -87,7 +87,7 @@ def measure(engine_type: type[Engine], catalogue: Catalogue, options: argparse.N
         figures["ms"] = timed(engine, dict(series(engine, rec, catalogue, users)), options.calls)
         figures["ratios"] = ratios(figures["ms"])
         if options.seconds:
-            peers = {"recommend": None, "hybrid": hybrid(rec, users[0], ())}
+            peers = {"recommend": None, "hybrid": hybrid(rec, users[0])}
             figures["requests_per_s"] = {
                 name: {clients: round(engine.rate(clients, options.seconds, users, body), 1) for clients in CLIENTS}
                 for name, body in peers.items()
@@ -125,8 +125,8 @@ def _peers(
     bodies = {
         "raw": list(seen.values()),
         "raw, seen not left out": [rec.request(user) for user in users],
-        "hybrid": [hybrid(rec, user, ()) for user in users],
-        "hybrid, seen left out": [hybrid(rec, user, _excluded(seen[user])) for user in users],
+        "hybrid": [hybrid(rec, user) for user in users],
+        "hybrid, seen left out": [hybrid(rec, user, seen[user].get("filter")) for user in users],
     }
     for name, prepared in bodies.items():
         calls = [engine.raw(body) for body in prepared]
@@ -172,30 +172,20 @@ def _lists(rec: Recommender, catalogue: Catalogue, tenant: str, users: Sequence[
     yield from ((f"{name}, filter", ask) for name, ask in filtered.items())
 
 
-def hybrid(rec: Recommender, user: str, excluded: Sequence[str]) -> dict[str, Any]:
+def hybrid(rec: Recommender, user: str, filter: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Plain hybrid search with a user's dense and tfidf vectors, as Qdrant's documentation shows it."""
     (point,) = rec.client.retrieve(Space(SPACE).users, [rec._bound().user_point(user)], with_vectors=[DENSE, TFIDF])
     vectors: Any = point.vector or {}
-    filter, depth = exclusion(excluded), rec.config.prefetch
+    depth = rec.config.prefetch
     request = models.QueryRequest(
         prefetch=[
-            models.Prefetch(query=vectors[leg], using=leg, filter=filter, limit=depth)
-            for leg in (DENSE, TFIDF)
-            if leg in vectors
+            models.Prefetch(query=vectors[leg], using=leg, limit=depth) for leg in (DENSE, TFIDF) if leg in vectors
         ],
         query=models.FusionQuery(fusion=models.Fusion.RRF),
         limit=10,
         with_payload=models.PayloadSelectorExclude(exclude=["text", "bookkeeping"]),
     )
-    return as_json(request)
-
-
-def _excluded(body: Mapping[str, Any]) -> list[str]:
-    """Ids that a request leaves out."""
-    request = models.QueryRequest.model_validate(body)
-    prefetch: Any = request.prefetch
-    (condition,) = prefetch[0].filter.must_not
-    return [str(point) for point in condition.has_id]
+    return as_json(request) | ({"filter": filter} if filter else {})
 
 
 # --- figures ---------------------------------------------------------------------------------------
