@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import Recommender, SpaceConfig
-from llmrec_qdrant.load.loader import load
+from llmrec_qdrant.load.loader import How, load
+from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Source
 from llmrec_qdrant.space.ids import point_id
@@ -153,5 +154,7 @@ def load_text(
     path = folder / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     refused = folder / "refused.jsonl"
+    if "rename" in more:
+        more["how"] = How(Recipe(rename=more.pop("rename")))
     result = load(rec, Source(str(path)), kind, rejects=refused, **more)
     return result, rejects(refused) if refused.exists() else []

@@ -6,12 +6,14 @@ Names and titles are user data: they are printed literally, never interpreted as
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +22,7 @@ from llmrec_qdrant.contracts.config import LEGS
 from llmrec_qdrant.space.layout import Key
 
 __all__ = [
+    "cell_of",
     "counted_as",
     "err",
     "figure",
@@ -44,8 +47,29 @@ PIPED_WIDTH = 100
 
 ARROWS = {"rising": "↗", "steady": "→", "fading": "↘"}
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True, highlight=False)
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Characters that a terminal obeys instead of showing: controls, escapes, and changes of the writing direction."""
+
+
+def harmless(text: str) -> str:
+    """Return a text with every control character replaced by ``�``; tabs and line ends stay.
+
+    >>> harmless(f"safe {chr(27)}[2J")
+    'safe �[2J'
+    """
+    return CONTROL.sub("�", text.replace("\r\n", "\n"))
+
+
+class _Harmless(Console):
+    """A console on which data cannot control the terminal; styles, which are added later, can."""
+
+    def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
+
+
+out = _Harmless(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = _Harmless(stderr=True, highlight=False)
 
 _STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "header_style": "bold", "pad_edge": False}
 
@@ -61,8 +85,9 @@ def warn(text: str) -> None:
 
 
 def print_json(data: Any) -> None:
-    """Print one JSON document on standard output."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))
+    """Print one JSON document on standard output; control characters are escaped."""
+    text = json.dumps(data, ensure_ascii=False, indent=2)
+    print(CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def table_of(title: str, columns: Sequence[str] = (), right: Collection[str] = ()) -> Table:
@@ -109,7 +134,7 @@ def print_items(listed: Sequence[Recommendation], title: str, counted: str = "sc
         label = Text(item.title or "—")
         if explained:
             label.append(f"\n{item.reason}", style="dim green")
-        values = [Text(_cell(item.payload.get(field))) for field in fields]
+        values = [Text(cell_of(item.payload.get(field))) for field in fields]
         table.add_row(str(rank), label, Text(item.id), f"{item.score:{digits}}", *scores, *values)
     out.print(table)
 
@@ -131,14 +156,15 @@ def _common_fields(listed: Sequence[Recommendation]) -> list[str]:
     """Return up to three payload fields that most items have and that fit into a column."""
     names = dict.fromkeys(name for item in listed for name in item.payload)
     common = [name for name in names if 2 * sum(name in item.payload for item in listed) > len(listed)]
-    return [name for name in common if all(len(_cell(item.payload.get(name))) <= 30 for item in listed)][:3]
+    return [name for name in common if all(len(cell_of(item.payload.get(name))) <= 30 for item in listed)][:3]
 
 
-def _cell(value: Any) -> str:
+def cell_of(value: Any) -> str:
+    """Return a value of a payload as text."""
     if value is None:
         return ""
     if isinstance(value, list):
-        return ", ".join(_cell(part) for part in value)
+        return ", ".join(cell_of(part) for part in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

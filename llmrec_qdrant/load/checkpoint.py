@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from llmrec_qdrant.errors import InvalidInput
@@ -81,10 +82,10 @@ class Checkpoint:
             **self.target, "done": done.row, "at": done.at, "rejected": done.rejected,
             "rejects_size": done.rejects_size,
         }  # fmt: skip
-        scratch = self.path.with_suffix(".tmp")
         try:
-            scratch.write_text(json.dumps(content), encoding="utf-8")
-            os.replace(scratch, self.path)
+            with NamedTemporaryFile("w", dir=self.path.parent, prefix=".", suffix=".tmp", delete=False) as scratch:
+                scratch.write(json.dumps(content))
+            os.replace(scratch.name, self.path)
         except OSError as error:
             raise InvalidInput(
                 f"{str(self.path)!r} cannot be written ({error.strerror}): "

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.entities import RESERVED, Event, Item
 from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.load.cleaning import without_html
+from llmrec_qdrant.load.hints import options_for
+from llmrec_qdrant.load.recipe import NOTHING, Recipe
 from llmrec_qdrant.load.sources import Cell, Row
+from llmrec_qdrant.load.times import Clock, derived_time
 from llmrec_qdrant.query.fields import as_kind
 
-__all__ = ["LoadKind", "Reader", "event_of", "item_of"]
+__all__ = ["FIELDS", "ID_FIELDS", "LoadKind", "Reader", "clean_id", "event_of", "item_of"]
 
 
 LoadKind = Literal["items", "events"]
@@ -27,59 +32,162 @@ FIELDS: dict[LoadKind, frozenset[str]] = {
 REQUIRED_FIELDS: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": ("user", "type")}
 """Columns that a table must have."""
 
+ID_FIELDS: dict[LoadKind, tuple[str, ...]] = {"items": ("id", "tenant"), "events": ("user", "item", "session", "id")}
 
-@dataclass(frozen=True)
+MISSING_WORDS = frozenset(
+    {"", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaT", "\\N"}
+)
+"""Texts that stand for a missing id, number or time."""
+
+WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+"""A whole number that a gap in its column made a float."""
+
+ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")
+"""A number that a spreadsheet or a float has rounded."""
+
+
+@dataclass
 class Reader:
-    """Reads rows as items or events: renames columns, and converts cells to the kinds of the space's fields."""
+    """Reads rows as items or events, and counts what it had to assume."""
 
     kind: LoadKind
-    rename: Mapping[str, str] = field(default_factory=dict)
-    """Column → new name; an empty name drops the column."""
+    recipe: Recipe = NOTHING
     indexed: Mapping[str, FieldKind] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+    dotted: frozenset[str] = frozenset()
+    """Fields whose ids keep their decimals, since some are not whole: 1.0 beside 1.5."""
+    mark: int = 0
+    """Mark of the source, in microseconds: part of the times of events that have none."""
+    keep_html: bool = False
+    undated: int = 0
+    """Events whose time was derived."""
+    decoded: int = 0
+    """Titles and texts in which HTML was decoded."""
 
-    def read(self, row: Row) -> Item | Event:
-        """Read a row as an item or an event.
+    def parts(self, row: Row) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of events that a row holds, usually itself.
 
-        Raises :class:`InvalidInput` if the row is refused.
+        Raises :class:`InvalidInput` if the row cannot be read.
         """
         if row.error:
             raise InvalidInput(row.error)
-        data = _renamed(row.data, self.rename)
-        return item_of(data, self.indexed) if self.kind == "items" else event_of(data)
+        yield from self.recipe.rows(row.data)
+
+    def read(self, data: Mapping[str, Any], row: Row, part: int = 0) -> Item | Event:
+        """Read a row, or a part of it, as an item or an event.
+
+        Raises :class:`InvalidInput` if it is refused.
+        """
+        fields = self._plain(self.recipe.fields(data))
+        if self.kind == "items":
+            return item_of(fields, self.indexed)
+        if self.recipe.drop_others:
+            fields = {name: value for name, value in fields.items() if name in FIELDS["events"]}
+        return event_of(self._dated(fields, row, part))
+
+    def _plain(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Clean ids and texts."""
+        for name in ID_FIELDS[self.kind]:
+            if name in fields:
+                fields[name] = clean_id(fields[name], name, self.kind, keep_decimals=name in self.dotted)
+        for name in ("title", "text"):
+            if name in fields:
+                fields[name] = self._text(fields[name])
+        return {name: value for name, value in fields.items() if value is not None or name not in FIELDS[self.kind]}
+
+    def _text(self, value: Any) -> Any:
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            value = "\n".join(part for part in value if part)
+        if type(value) in {int, float} and value == value:
+            value = str(value)
+        if not isinstance(value, str) or self.keep_html:
+            return value
+        clean = without_html(value)
+        self.decoded += clean != value
+        return clean
+
+    def _dated(self, fields: dict[str, Any], row: Row, part: int) -> dict[str, Any]:
+        for name in ("ts", "value"):
+            if isinstance(value := fields.get(name), str) and value.strip() in MISSING_WORDS:
+                del fields[name]
+        if "ts" in fields:
+            return {**fields, "ts": self.clock.read(fields["ts"]).at}
+        self.undated += 1
+        mark = self.mark if row.mark is None else row.mark
+        return {**fields, "ts": derived_time(row.place, (mark + part) % 1_000_000)}
 
     def check(self, columns: Sequence[str]) -> None:
         """Check the columns of a table, once instead of once per row; a source without columns passes.
 
         Raises :class:`InvalidInput` for a required column that is missing, or one that cannot be loaded.
         """
-        if not columns:
+        if not columns or self.recipe.expand:
             return
-        names = list(_renamed(dict.fromkeys(columns), self.rename))
-        spare = [name for name in names if name not in FIELDS[self.kind]] or ["OLD"]
-        for name in REQUIRED_FIELDS[self.kind]:
-            if name not in names:
+        self.check_required(columns)
+        self.check_fields(columns)
+
+    def check_required(self, columns: Sequence[str]) -> None:
+        """Check that the required columns are there.
+
+        Raises :class:`InvalidInput` with the options that supply those that are missing.
+        """
+        names = self.recipe.renamed(columns)
+        missing = [name for name in REQUIRED_FIELDS[self.kind] if name not in names]
+        if missing:
+            wanted = " and ".join(f"{name!r}" for name in missing)
+            raise InvalidInput(
+                f"the table has no column {wanted}, which {self.kind} need (it has {', '.join(columns)}): "
+                f"add {self._options(columns)}{_headerless(columns)}"
+            )
+
+    def check_fields(self, columns: Sequence[str]) -> None:
+        """Check that every column can be loaded.
+
+        Raises :class:`InvalidInput` with the options that rename or drop the others.
+        """
+        names = self.recipe.renamed(columns)
+        if self.kind == "events" and not self.recipe.drop_others:
+            unknown = [name for name in names if name not in FIELDS["events"]]
+            if unknown:
                 raise InvalidInput(
-                    f"the table has no column {name!r}, which {self.kind} need "
-                    f"(it has {', '.join(columns)}): rename one with --map {spare[0]}={name}"
+                    f"events have no field {', '.join(map(repr, unknown))} (but {', '.join(Event.model_fields)}): "
+                    f"add {self._options(columns)} to rename or drop columns"
                 )
         for name in names:
-            if objection := self._objection(name):
+            if self.kind == "items" and name in RESERVED - FIELDS["items"]:
                 raise InvalidInput(
-                    f"the column {name!r} {objection}: rename it with --map {name}=NEW, or drop it with --map {name}="
+                    f"the column {name!r} has a reserved name: rename it with --map {name}=NEW, or drop it with --map {name}="
                 )
 
-    def _objection(self, name: str) -> str:
-        """Say why a column cannot be loaded; empty if it can."""
-        if name in FIELDS[self.kind]:
-            return ""
-        if self.kind == "events":
-            return f"is not a field of an event ({', '.join(Event.model_fields)})"
-        return "has a reserved name" if name in RESERVED else ""
+    def _options(self, columns: Sequence[str]) -> str:
+        fields = [name for name in self.recipe.renamed(columns) if name in FIELDS[self.kind]]
+        return options_for(self.kind, [name for name in columns if name not in self.recipe.rename], fields)
 
 
-def _renamed(data: Mapping[str, Any], rename: Mapping[str, str]) -> dict[str, Any]:
-    """Rename fields; those with an empty new name are dropped."""
-    return {new: value for name, value in data.items() if (new := rename.get(name, name))}
+def _headerless(columns: Sequence[str]) -> str:
+    """Advice for a table whose first line is a row: one of its cells is a number."""
+    if any(re.fullmatch(r"-?[0-9.]+", name) for name in columns):
+        return f"; or, if its first line is a row, name its {len(columns)} columns with --columns A,B,…"
+    return ""
+
+
+def clean_id(value: Any, name: str, kind: str, keep_decimals: bool = False) -> Any:
+    """Return an id in its stored form; None if it is missing.
+
+    >>> clean_id("318.0", "item", "events"), clean_id("007", "item", "events"), clean_id("nan", "item", "events")
+    ('318', '007', None)
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip() if isinstance(value, Cell) else str(value)
+    if text in MISSING_WORDS:
+        return None
+    if ROUNDED.fullmatch(text):
+        raise InvalidInput(
+            f"{kind.removesuffix('s').title()}: {name!r}: {text!r} has lost digits of an id: export the column as text or whole numbers"
+        )
+    whole = None if keep_decimals else WHOLE.fullmatch(text)
+    return external_id(float(text)) if whole else text
 
 
 def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
@@ -99,7 +207,7 @@ def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = Non
         name: as_kind(str(value) if isinstance(value, Cell) else value, kinds[name]) if name in kinds else _typed(value)
         for name, value in payload.items()
     }
-    return Item(**fields, payload=typed)
+    return Item(**{"id": None, **fields}, payload=typed)
 
 
 def _as_object(payload: Any) -> Mapping[str, Any]:
@@ -122,20 +230,25 @@ def event_of(data: Mapping[str, Any]) -> Event:
     unknown = sorted(data.keys() - FIELDS["events"])
     if unknown:
         raise InvalidInput(
-            f"Event: unknown fields {unknown}: rename one with --map {unknown[0]}=item, "
-            f"or drop it with --map {unknown[0]}="
+            f"Event: unknown fields {unknown}: rename one with --map {unknown[0]}=NEW, or drop it with --map {unknown[0]}="
         )
-    return Event(**data)
+    fields = dict(data)
+    if isinstance(kind := fields.get("type"), str):
+        fields["type"] = kind.strip().lower() if re.fullmatch(r"\s*[A-Za-z][A-Za-z0-9_-]*\s*", kind) else kind
+    if isinstance(value := fields.get("value"), Cell) and re.fullmatch(r"\s*-?[0-9]+,[0-9]+\s*", value):
+        fields["value"] = value.replace(",", ".")  # as spreadsheets write numbers in much of Europe
+    return Event(**{"user": None, **fields})
 
 
 def _typed(value: Any) -> Any:
     """Convert a cell of an untyped table to the number or truth value it spells; codes such as 007 stay text."""
     if not isinstance(value, Cell):
         return value
-    if value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", value):
-        return int(value)
-    if re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})", value):
-        return float(value)
+    text = value.strip()
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", text):
+        return int(text)
+    if re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})", text):
+        return float(text)
     return str(value)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.checkpoint import Checkpoint, Done
 from llmrec_qdrant.load.columns import LoadKind, Reader
+from llmrec_qdrant.load.layouts import layout_of
+from llmrec_qdrant.load.recipe import NOTHING, Recipe, merged
 from llmrec_qdrant.load.rejects import Rejects
 from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Row, Source
+from llmrec_qdrant.load.survey import Survey, survey
+from llmrec_qdrant.load.times import Clock
 from llmrec_qdrant.load.writer import ReadRow, Writer
 from llmrec_qdrant.recommender import Recommender
 
-__all__ = ["load"]
+__all__ = ["How", "load", "look"]
 
 
 BATCH_ROWS = 256
@@ -25,12 +31,23 @@ BATCH_CHARACTERS = 8_000_000
 """Characters per batch."""
 
 
+@dataclass(frozen=True)
+class How:
+    """How a source is read, where it is not as the fields have it."""
+
+    recipe: Recipe = NOTHING
+    format: str = ""
+    """Name of a known data set; empty for other sources."""
+    clock: Clock = field(default_factory=Clock)
+    keep_html: bool = False
+
+
 def load(
     rec: Recommender,
     source: Source,
     kind: LoadKind,
     *,
-    rename: Mapping[str, str] | None = None,
+    how: How | None = None,
     rejects: Path | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[Row], None] = lambda row: None,
@@ -42,26 +59,54 @@ def load(
     last row of each batch; ``notice`` receives messages for people. Events are only stored: call
     :meth:`Recommender.reconcile` afterwards to refresh each user once.
 
-    Raises :class:`InvalidInput` for a table without the required columns, :class:`QdrantUnavailable` if Qdrant is
-    unavailable for a minute.
+    Raises :class:`InvalidInput` for a source without rows or without the required columns, :class:`QdrantUnavailable` if
+    Qdrant is unavailable for a minute.
     """
     began = time.monotonic()
+    source, seen = look(source, kind, how or How(), rec.config.fields)
     before = _done_before(checkpoint, notice)
-    result = Loaded(resumed_after=before.row)
-    reader = Reader(kind, rename or {}, rec.config.fields)
-    with Rejects(rejects, before) as refused:
+    result = Loaded(resumed_after=before.row, assumed=seen.assumed)
+    if seen.assumed:
+        notice(f"{source.name}: {'; '.join(seen.assumed)}")
+    with Rejects(rejects, before, source.path) as refused:
+        refused.mark = seen.reader.mark
         writer = Writer(rec, kind, result, refused, notice)
-        for batch in _batches(source.rows(before.row, before.at)):
-            reader.check(batch[0].columns)
-            writer.write(_read(reader, batch, refused))
+        for batch in _batches(seen.rows or source.rows(before.row, before.at)):
+            writer.write(_read(seen.reader, batch, refused))
             progress(batch[-1])
             if checkpoint:
                 checkpoint.write(Done(batch[-1].number, batch[-1].at, refused.count, refused.size))
+        refused.remove_outdated()
     if checkpoint:
         checkpoint.remove()
-    result.rejected, result.rejects = refused.count, str(rejects) if refused.count else None
+    result.rejected, result.rejects = refused.count, str(rejects) if refused.count and rejects else None
+    result.undated, result.decoded, result.reasons = seen.reader.undated, seen.reader.decoded, refused.groups
     result.seconds = time.monotonic() - began
     return result
+
+
+def look(source: Source, kind: LoadKind, how: How, indexed: Mapping[str, FieldKind]) -> tuple[Source, Survey]:
+    """Look at a source, as the data set that ``how`` names or as any other; returns how it is read, too.
+
+    Raises :class:`InvalidInput` for a source that has no rows or cannot be loaded.
+    """
+    source.kind()
+    recipe, clock, said = how.recipe, how.clock, list[str]()
+    if how.format:
+        layout = layout_of(how.format, kind, source, source.columns())
+        recipe = merged(layout.recipe, recipe)
+        clock = clock if clock.format else replace(clock, format=layout.time_format)
+        source = replace(source, names=layout.names or source.names, quoted=layout.quoted and source.quoted)
+        source = replace(source, delimiter=layout.delimiter or source.delimiter)
+        said.append(f"{layout.file} of {how.format}: {recipe}")
+    seen = survey(source, kind, recipe, clock, indexed, how.keep_html, own=how.recipe)
+    if not seen.sample:
+        raise InvalidInput(
+            f"{source.name!r} has no rows{' below its header' * (source.kind() == 'csv')}: there is nothing to load"
+        )
+    if source.written.noteworthy:
+        said.append(f"read as {source.written}")
+    return source, replace(seen, assumed=(*said, *seen.assumed))
 
 
 def _done_before(checkpoint: Checkpoint | None, notice: Callable[[str], None]) -> Done:
@@ -73,12 +118,20 @@ def _done_before(checkpoint: Checkpoint | None, notice: Callable[[str], None]) -
 
 
 def _read(reader: Reader, batch: Sequence[Row], refused: Rejects) -> list[ReadRow]:
+    """Read rows; one of which a part is refused is listed once, and its other parts are stored."""
     rows: list[ReadRow] = []
     for row in batch:
+        reasons: list[str] = []
         try:
-            rows.append((row, reader.read(row)))
+            for place, data in enumerate(reader.parts(row)):
+                try:
+                    rows.append((row, reader.read(data, row, place)))
+                except InvalidInput as error:
+                    reasons.append(str(error))
         except InvalidInput as error:
-            refused.add(row, str(error))
+            reasons.append(str(error))
+        if reasons:
+            refused.add(row, reasons[0])
     return rows
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llmrec_qdrant.contracts.answers import Receipt
+from llmrec_qdrant.load.rejects import Group
 
 __all__ = ["Loaded"]
 
@@ -28,6 +29,14 @@ class Loaded:
     """Whether the queue accepted every message."""
     rejects: str | None = None
     """Path of the list of refused rows; None if none were refused."""
+    undated: int = 0
+    """Events without a time, which got one derived from their line."""
+    decoded: int = 0
+    """Titles and texts in which HTML was decoded."""
+    assumed: tuple[str, ...] = ()
+    """What was assumed of the source, in words."""
+    reasons: list[Group] = field(default_factory=list)
+    """Why rows were refused, the most frequent reason first."""
 
     def add(self, receipt: Receipt) -> None:
         """Add the counts of one batch."""

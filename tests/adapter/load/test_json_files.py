@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llmrec_qdrant import Recommender
-from llmrec_qdrant.load import text_files
+from llmrec_qdrant import InvalidInput, Recommender
+from llmrec_qdrant.load import json_files, tables
 from llmrec_qdrant.load.sources import Source
 from tests.loading import (
     FILMS,
@@ -19,7 +19,7 @@ from tests.loading import (
 
 def test_bad_lines_are_named_and_the_others_stored(rec: Recommender, tmp_path: Path) -> None:
     lines = [
-        b'{"id": "good1"}',
+        '{"id": "good1", "title": "caf\u00e9"}'.encode(),
         b'{"id": "cut off',
         b"",
         b'{"id": "latin \xe9"}',
@@ -46,19 +46,19 @@ def test_bad_lines_are_named_and_the_others_stored(rec: Recommender, tmp_path: P
 
 
 def test_lines_of_a_table_are_where_a_record_begins(rec: Recommender, tmp_path: Path) -> None:
-    text = b'id,title\r\na,"one\r\ntwo\r\nthree"\r\nb,too,many\r\n,"no\r\nid"\r\nc,caf\xe9\r\nd,good\r\n'
+    text = b'id,title\r\n\xc3\xa9,"one\r\ntwo\r\nthree"\r\nb,too,many\r\n,"no\r\nid"\r\nc,caf\xe9\r\nd,good\r\n'
     result, refused = load_text(rec, tmp_path, text, "rows.csv")
     assert result.written == 2
     assert [one["line"] for one in refused] == [5, 6, 8]
     assert "3 cells" in refused[0]["reason"] and "2" in refused[0]["reason"]
     assert "UTF-8" in refused[2]["reason"]
-    assert (item(rec, "a") or {})["title"] == "one\r\ntwo\r\nthree"
+    assert (item(rec, "é") or {})["title"] == "one\r\ntwo\r\nthree"
 
 
 def test_a_quote_that_never_ends_costs_its_cell_only(
     rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_files, "MAX_CELL_CHARACTERS", 1_000)
+    monkeypatch.setattr(tables, "MAX_CELL_CHARACTERS", 1_000)
     rows = "".join(f"m{k},plain\n" for k in range(400))
     result, refused = load_text(rec, tmp_path, 'id,title\nbad,"never ends\n' + rows, "rows.csv")
     assert result.rejected >= 1
@@ -80,16 +80,22 @@ def test_a_line_of_20_megabytes(rec: Recommender, tmp_path: Path) -> None:
 def test_a_line_without_end_is_not_held_in_memory(
     rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_files, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(json_files, "MAX_LINE_BYTES", 1_000)
     result, refused = load_text(rec, tmp_path, '{"id": "' + "x" * 5_000 + '"}\n{"id": "next"}\n')
     assert (result.written, [one["line"] for one in refused]) == (1, [1])
     assert "1,000 bytes" in refused[0]["reason"]
 
 
-def test_an_empty_file_is_no_error(rec: Recommender, tmp_path: Path) -> None:
-    for name in ("rows.jsonl", "rows.csv"):
-        result, refused = load_text(rec, tmp_path, "", name)
-        assert (result.written, refused) == (0, [])
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("rows.jsonl", "", "is empty"), ("rows.csv", "", "is empty"), ("rows.csv", "\ufeff", "is empty"), ("rows.json", " \n", "is empty"),
+        ("rows.csv", "id,title\n", "no rows below its header"), ("rows.json", "[]", "no rows"), ("rows.jsonl", "\n\n", "is empty"),
+    ],
+)  # fmt: skip
+def test_a_file_without_rows_is_refused(rec: Recommender, tmp_path: Path, name: str, text: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        load_text(rec, tmp_path, text, name)
 
 
 def test_rows_are_read_as_they_are_asked_for(tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""Looks at a source before it is loaded, and decides for whole columns what single values leave open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any
+
+from llmrec_qdrant.contracts.config import FieldKind
+from llmrec_qdrant.contracts.times import ISO
+from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.load.columns import ID_FIELDS, MISSING_WORDS, WHOLE, LoadKind, Reader
+from llmrec_qdrant.load.recipe import Recipe
+from llmrec_qdrant.load.sources import Row, Source
+from llmrec_qdrant.load.times import Clock, is_day_or_month, order_of
+
+__all__ = ["Survey", "survey"]
+
+SAMPLE_ROWS = 1_000
+"""Rows that are looked at. A question that they raise is answered by the whole file."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen and decided."""
+
+    reader: Reader
+    sample: Sequence[Row]
+    rows: Iterator[Row] | None
+    """All rows, of a source that can be read only once."""
+    assumed: tuple[str, ...]
+    """What was assumed, for people."""
+
+
+def survey(
+    source: Source, kind: LoadKind, recipe: Recipe, clock: Clock, indexed: Mapping[str, FieldKind], keep_html: bool = False,
+    own: Recipe | None = None,
+) -> Survey:  # fmt: skip
+    """Look at a source; ``own`` is the part of the recipe that the user wrote.
+
+    Raises :class:`InvalidInput` for columns that cannot be loaded, and for times that may be two.
+    """
+    rows = source.rows()
+    sample = list(islice(rows, SAMPLE_ROWS))
+    later = chain(sample, rows) if not source.again else None
+    reader = Reader(kind, recipe, indexed, clock, mark=_mark(sample), keep_html=keep_html)
+    _check(reader, own or recipe, sample)
+    columns = _Columns(source, recipe, sample)
+    dotted = frozenset(name for name in ID_FIELDS[kind] if columns.keeps_decimals(name))
+    reader = replace(reader, dotted=dotted)
+    assumed = [f"the ids in {name!r} keep their decimals, since some are not whole" for name in sorted(dotted)]
+    if kind == "events":
+        reader = replace(reader, clock=clock.for_column(columns.values("ts"), columns.day_first(clock)))
+        assumed += _said_of_times(reader, columns.values("ts"))
+    return Survey(reader, sample, later, tuple(assumed))
+
+
+def _check(reader: Reader, own: Recipe, sample: Sequence[Row]) -> None:
+    columns = next((row.columns for row in sample if row.columns), ())
+    if columns:
+        own.check(columns)
+        reader.check(columns)
+        return
+    keys = [row.data.keys() for row in sample if row.data]
+    if keys and not reader.recipe.expand:  # objects: all must have what any of them needs
+        shared = [name for name in keys[0] if all(name in names for names in keys)]
+        reader.check_required(list(dict.fromkeys(chain(*keys))))
+        if len(keys) > 1:
+            reader.check_fields(shared)
+
+
+class _Columns:
+    """The values of the fields in a source: in the sample, or in the whole of it."""
+
+    def __init__(self, source: Source, recipe: Recipe, sample: Sequence[Row]) -> None:
+        self._source, self._recipe = source, recipe
+        self._sample = [fields for row in sample for fields in self._fields(row)]
+
+    def _fields(self, row: Row) -> Iterable[Mapping[str, Any]]:
+        if row.error:
+            return []
+        try:
+            return [self._recipe.fields(part) for part in self._recipe.rows(row.data)]
+        except InvalidInput:
+            return []
+
+    def values(self, name: str) -> list[Any]:
+        """Return the values of a field in the sample."""
+        values = [fields[name] for fields in self._sample if fields.get(name) is not None]
+        return [value for value in values if not (isinstance(value, str) and value.strip() in MISSING_WORDS)]
+
+    def _all(self, name: str) -> Iterator[Any]:
+        """Yield the values of a field in the whole source, or in the sample if it can be read only once."""
+        if not self._source.again:
+            yield from self.values(name)
+            return
+        for row in self._source.rows():
+            for fields in self._fields(row):
+                if fields.get(name) is not None:
+                    yield fields[name]
+
+    def keeps_decimals(self, name: str) -> bool:
+        """Whether the texts of a field are decimals, such as versions, rather than whole numbers that became floats."""
+        if not any(isinstance(value, str) and WHOLE.fullmatch(value.strip()) for value in self.values(name)):
+            return False
+        return any(_has_fraction(value) for value in self._all(name))
+
+    def day_first(self, clock: Clock) -> bool | None:
+        """Decide whether times such as 05/01/2024 begin with the day.
+
+        Raises :class:`InvalidInput` if nothing in the column tells.
+        """
+        if clock.format or not any(map(is_day_or_month, self.values("ts"))):
+            return None
+        pairs = [pair for value in self._all("ts") if (pair := is_day_or_month(value))]
+        order = order_of(pairs)
+        if order is None and any(first != second for first, second in pairs):
+            example = next(
+                value for value in self.values("ts") if (pair := is_day_or_month(value)) and pair[0] != pair[1]
+            )
+            raise InvalidInput(
+                f"times such as {example!r} may begin with the day or the month, and no row tells which: "
+                "add --time-format dmy (day first) or --time-format mdy (month first)"
+            )
+        return order
+
+
+def _has_fraction(value: Any) -> bool:
+    if not isinstance(value, str) or WHOLE.fullmatch(value.strip()):
+        return False
+    parts = value.strip().split(".")
+    return len(parts) > 1 and all(part.isascii() and part.isdigit() for part in parts)
+
+
+def _said_of_times(reader: Reader, values: Sequence[Any]) -> Iterator[str]:
+    styles, naive = Counter[str](), 0
+    for value in values:
+        try:
+            moment = reader.clock.read(value)
+        except InvalidInput:
+            continue
+        styles[moment.style] += 1
+        naive += moment.naive
+    named = [style for style, _ in styles.most_common() if style != ISO]
+    if named:
+        yield f"times are {' or '.join(named)}"
+    if naive:
+        yield f"times without a zone are in {reader.clock.ways.zone} (--time-zone)"
+
+
+def _mark(sample: Sequence[Row]) -> int:
+    """Derive a number below a million from the first row, which tells sources apart whose rows have no times."""
+    first = next((row for row in sample if row.data), None)
+    if first is None:
+        return 0
+    content = json.dumps({name: str(value) for name, value in first.data.items()}, sort_keys=True)
+    return int.from_bytes(hashlib.sha256(content.encode("utf-8", "replace")).digest()[:6]) % 1_000_000

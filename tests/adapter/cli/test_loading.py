@@ -1,0 +1,104 @@
+"""``load``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llmrec_qdrant import Item, Receipt, Recommender
+from llmrec_qdrant.load import loader as loading
+from tests.commandline import FILMS, Llmrec, lines, one_sentence
+
+
+def test_load_says_what_it_did(llmrec: Llmrec, tmp_path: Path) -> None:
+    path = lines(tmp_path / "items.jsonl", FILMS)
+    ran = llmrec("load", "items", path, "--json")
+    assert ran.code == 0
+    assert (ran.json["load"]["written"], ran.json["load"]["rejected"], ran.json["status"]["items"]) == (4, 0, 4)
+    again = llmrec("load", "items", path)
+    assert "4 unchanged" in again.out
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "items.jsonl", "space.json"]
+
+
+def test_refused_lines_are_listed_and_the_exit_code_says_so(llmrec: Llmrec, tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"id": "good"}\n{"id": \n{"id": "also good"}\n')
+    ran = llmrec("load", "items", str(path))
+    assert ran.code == 3
+    assert "1 row" in ran.out
+    (refused,) = [json.loads(line) for line in (tmp_path / "items.jsonl.rejects.jsonl").read_text().splitlines()]
+    assert refused["line"] == 2
+    assert llmrec("load", "items", str(path), "--rejects", str(tmp_path / "mine.jsonl"), "--json").code == 3
+    assert (tmp_path / "mine.jsonl").exists()
+
+
+def test_load_from_standard_input(llmrec: Llmrec) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in FILMS)
+    assert llmrec("load", "items", "-", "--json", stdin=text).json["load"]["written"] == 4
+    events = "userId,kind,film\nann,view,m1\n"
+    options = ["--map", "userId=user", "--map", "kind=type", "--map", "film=item", "--format", "csv"]
+    assert llmrec("load", "events", "-", *options, "--json", stdin=events).json["load"]["written"] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["items", "nowhere.jsonl"], "no file 'nowhere.jsonl'"),
+        (["items", "space.json"], "no column 'id'"),
+        (["items", "sqlite:///x.db"], "--query"),
+        (["items", "-", "--map", "nonsense"], "old=new"),
+    ],
+)
+def test_load_refuses(llmrec: Llmrec, args: list[str], reason: str) -> None:
+    assert reason in one_sentence(llmrec("load", *args))
+
+
+def test_a_list_of_refusals_that_cannot_be_written(llmrec: Llmrec, tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text("bad\n")
+    assert "--rejects" in one_sentence(llmrec("load", "items", str(path), "--rejects", str(tmp_path / "no" / "r")))
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_the_same_command_again(llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lines(tmp_path / "items.jsonl", [{"id": f"m{k}"} for k in range(700)])
+    upsert, given = Recommender.upsert_items, list[int]()
+
+    def stopping(self: Recommender, batch: list[Item]) -> Receipt:
+        if len(given) == 2:
+            raise KeyboardInterrupt
+        given.append(len(batch))
+        return upsert(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recommender, "upsert_items", stopping)
+        stopped = llmrec("load", "items", path)
+    assert stopped.code == 130
+    assert "run the same command again" in stopped.err
+    kept = json.loads((tmp_path / "items.jsonl.progress.json").read_text())
+    assert (kept["done"], kept["qdrant"]) == (512, str(tmp_path / "data"))
+    went_on = llmrec("load", "items", path, "--json")
+    assert "512" in went_on.err
+    assert (went_on.json["load"]["written"], went_on.json["load"]["resumed_after"]) == (188, 512)
+    assert went_on.json["status"]["items"] == 700
+
+
+def test_restart_and_other_targets_begin_anew(llmrec: Llmrec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lines(tmp_path / "items.jsonl", FILMS)
+    monkeypatch.setattr(loading, "BATCH_ROWS", 2)
+    upsert, calls = Recommender.upsert_items, list[int]()
+
+    def stopping(self: Recommender, batch: list[Item]) -> Receipt:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return upsert(self, batch)
+
+    for options in (["--restart"], ["--map", "lang="], ["--tenant", "t"]):
+        calls.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(Recommender, "upsert_items", stopping)
+            assert llmrec("load", "items", path).code == 130
+        assert llmrec("load", "items", path, *options, "--json").json["load"]["resumed_after"] == 0
