@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from llmrec_qdrant.contracts.config import LEGS, FieldKind, Leg
+from llmrec_qdrant.contracts.config import LEGS, Leg
 from llmrec_qdrant.errors import InvalidInput
 
 __all__ = ["parse_filter", "parse_weights"]
 
 
 RANGE_OPERATORS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
+
+_PATH = r'((?:"[^"]+"|[^<>=!~"])+?)'
+
+_COMPARISON = re.compile(rf"\s*{_PATH}\s*(>=|<=|!=|!~|>|<|=|~)\s*(.*?)\s*", re.DOTALL)
+
+_PRESENCE = re.compile(rf"\s*(!?)\s*{_PATH}\s*")
 
 
 def parse_weights(text: str | None) -> dict[Leg, float] | None:
@@ -33,69 +40,72 @@ def parse_weights(text: str | None) -> dict[Leg, float] | None:
         ) from None
 
 
-def parse_filter(parts: list[str] | None, kinds: Mapping[str, FieldKind]) -> dict[str, Any] | None:
-    """Build one filter from several conditions, or from one JSON object; ``kinds``: field → kind of its values.
+def parse_filter(parts: list[str] | None) -> dict[str, Any] | None:
+    """Build one filter from several conditions, or from one JSON object; values stay texts, which the fields' kinds read.
 
-    >>> parse_filter(["year>=2000", "lang=en,zh"], {"year": "integer"})
-    {'year': {'gte': 2000.0}, 'lang': ['en', 'zh']}
+    All conditions must hold, except that several values of one field (``=``) are alternatives.
+
+    >>> parse_filter(["year>=2000", "year<2010", "lang=en", "lang=zh", "!sequel"])
+    {'year': {'gte': '2000', 'lt': '2010'}, 'lang': {'any': ['en', 'zh']}, 'sequel': {'exists': False}}
     """
     if not parts:
         return None
     if len(parts) == 1 and parts[0].lstrip().startswith("{"):
-        try:
-            document: dict[str, Any] = json.loads(parts[0])
-        except ValueError as error:
-            raise InvalidInput(f"--filter is not valid JSON: {error}") from None
-        return document
-    conditions: dict[str, Any] = {}
+        return _json(parts[0])
+    together: dict[str, dict[str, Any]] = {}
+    more: list[dict[str, Any]] = []
     for part in parts:
-        name, condition = _condition(part, kinds)
-        conditions[name] = _combined(conditions[name], condition) if name in conditions else condition
-    return conditions
+        name, words = _condition(part)
+        known = together.setdefault(name, {})
+        if "any" in words and "any" in known:
+            known["any"] += words["any"]
+        elif words.keys() & known.keys():
+            more.append({name: words})
+        else:
+            known |= words
+    return {"must": [together, *more]} if more else together
 
 
-def _combined(first: Any, second: Any) -> Any:
-    """Combine two conditions on one field: both bounds must hold; one of the values must match."""
-    if isinstance(first, dict) and isinstance(second, dict) and not (first.keys() | second.keys()) & {"not"}:
-        return first | second
-    if isinstance(first, dict) or isinstance(second, dict):
+def _json(text: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"--filter is not valid JSON: {error}") from None
+    return document
+
+
+def _condition(text: str) -> tuple[str, dict[str, Any]]:
+    if match := _COMPARISON.fullmatch(text):
+        name, operator, value = match.groups()
+        return name.strip(), _OPERATORS[operator](value)
+    if match := _PRESENCE.fullmatch(text):
+        return match[2].strip(), {"exists": not match[1]}
+    raise InvalidInput(
+        "--filter must be field=value, field!=value, field>=value, field~words, field, !field or a JSON object, "
+        f"not {text!r}"
+    )
+
+
+def _values(text: str) -> list[str]:
+    """Split at commas; a value in double quotes may contain commas, and a doubled quote is a quote."""
+    try:
+        (values,) = csv.reader([text], skipinitialspace=True, strict=True) if text else [[""]]
+    except (csv.Error, ValueError):
         raise InvalidInput(
-            f"these two filters on one field cannot be combined: {first!r} and {second!r}; write one JSON object instead"
-        )
-    return [*_listed(first), *_listed(second)]
+            f'--filter: the quotes of {text!r} do not match: write "a, b",c, and a quote within quotes twice'
+        ) from None
+    return [value.strip() for value in values]
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _single(text: str) -> str:
+    values = _values(text) if text.startswith('"') else [text]
+    return values[0] if len(values) == 1 else text
 
 
-def _condition(text: str, kinds: Mapping[str, FieldKind]) -> tuple[str, Any]:
-    match = re.fullmatch(r"\s*([^<>=!]+?)\s*(>=|<=|!=|>|<|=)\s*(.*?)\s*", text)
-    if not match:
-        raise InvalidInput(f"--filter must be field=value, field>=number or a JSON object, not {text!r}")
-    name, operator, value = match.groups()
-    if operator in RANGE_OPERATORS:
-        return name, {RANGE_OPERATORS[operator]: _value(value, "float" if _is_number(value) else "datetime")}
-    kind = kinds.get(name, "keyword")
-    values = [_value(part, kind) for part in value.split(",")]
-    plain = values if len(values) > 1 else values[0]
-    return name, {"not": plain} if operator == "!=" else plain
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _value(text: str, kind: str) -> Any:
-    try:
-        if kind == "integer":
-            return int(text)
-        if kind == "float":
-            return float(text)
-    except ValueError:
-        raise InvalidInput(f"--filter: expected a number, not {text!r}") from None
-    return text.lower() == "true" if kind == "bool" else text
+_OPERATORS: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    "=": lambda text: {"any": _values(text)},
+    "!=": lambda text: {"not": _values(text)},
+    "~": lambda text: {"text": _single(text)},
+    "!~": lambda text: {"not": {"text": _single(text)}},
+    **{sign: lambda text, word=word: {word: _single(text)} for sign, word in RANGE_OPERATORS.items()},  # type: ignore[misc]
+}

@@ -62,7 +62,7 @@ def recommend(
     seen: Seen = False if include_seen else "but_last" if include_last else True
     with context.open() as rec:
         listed = rec.recommend(
-            user, limit, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [], exclude_seen=seen,
+            user, limit, filter=parse_filter(filter), exclude=exclude or [], exclude_seen=seen,
             diversity=diversity, weights=parse_weights(weights), explain=explain,
             interests="auto" if interests else None,
         )  # fmt: skip
@@ -84,7 +84,7 @@ def top(
     Example: llmrec top --by year --filter lang=zh
     """
     with context.open() as rec:
-        listed = rec.top(limit, by=by, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [])
+        listed = rec.top(limit, by=by, filter=parse_filter(filter), exclude=exclude or [])
     _show(context, listed, f"top by {by}", Key.POPULARITY)
 
 
@@ -105,7 +105,7 @@ def similar(
     """
     with context.open() as rec:
         listed = rec.similar_items(
-            item, limit, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [], diversity=diversity,
+            item, limit, filter=parse_filter(filter), exclude=exclude or [], diversity=diversity,
             weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
     _show(context, listed, f"like {item}")
@@ -154,7 +154,7 @@ def search(
     """
     with context.open() as rec, _missing_workers_named(context):
         listed = rec.search(
-            text, user, limit, filter=parse_filter(filter, rec.config.fields), exclude=exclude or [],
+            text, user, limit, filter=parse_filter(filter), exclude=exclude or [],
             diversity=diversity, weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
     _show(context, listed, f"“{text}”")
@@ -174,7 +174,7 @@ def request(
     curl localhost:6333/collections/main_items/points/query --json @body.json
     """
     with context.open() as rec:
-        body = rec.request(user, limit, filter=parse_filter(filter, rec.config.fields), weights=parse_weights(weights))
+        body = rec.request(user, limit, filter=parse_filter(filter), weights=parse_weights(weights))
     print_json(body)
 
 

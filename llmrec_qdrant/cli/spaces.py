@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,10 +82,10 @@ def _stored(rec: Recommender) -> dict[str, Any]:
 def _fields(texts: list[str] | None) -> dict[str, str]:
     fields = {}
     for text in texts or []:
-        name, _, kind = text.partition(":")
+        name, _, kind = text.rpartition(":") if re.search(r':[^"]*$', text) else (text, "", "keyword")
         if not name:
             raise InvalidInput(f"--field must have the form name:kind, such as year:integer, not {text!r}")
-        fields[name] = kind or "keyword"
+        fields[name] = kind
     return fields
 
 

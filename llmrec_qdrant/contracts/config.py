@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
+from collections.abc import Mapping
 from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from llmrec_qdrant.contracts.checks import Contract
-from llmrec_qdrant.contracts.entities import RESERVED, is_bookkeeping
+from llmrec_qdrant.contracts.entities import RESERVED
+from llmrec_qdrant.contracts.paths import canonical_path, steps
 
-__all__ = ["LEGS", "FieldKind", "Leg", "SpaceConfig"]
+__all__ = ["LEGS", "FieldKind", "Leg", "SpaceConfig", "is_own_field"]
 
 
 Leg = Literal["dense", "tfidf", "collab"]
@@ -22,11 +23,20 @@ LEGS: tuple[Leg, ...] = get_args(Leg)
 
 FieldKind = Literal["keyword", "integer", "float", "bool", "datetime", "text", "geo", "uuid"]
 
-_KEY = r'(?:[\w-]+|"[^"\x00-\x1f]+")(?:\[\d*\])*'
-
-_FIELD_PATH = rf"{_KEY}(?:\.{_KEY})*"
-
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+_TEXT_KEYS: Mapping[str, tuple[FieldKind, ...]] = {"title": ("text", "keyword"), "text": ("text",)}
+"""The texts of an item, which can be declared as fields of these kinds."""
+
+
+def is_own_field(path: str, kind: FieldKind | None = None) -> bool:
+    """Whether a canonical path may be declared as a field, of this kind; the keys of the product may not, in any spelling.
+
+    >>> is_own_field("year"), is_own_field("tenant[0].x"), is_own_field("title", "text"), is_own_field("title")
+    (True, False, True, False)
+    """
+    return steps(path)[0] not in RESERVED or kind in _TEXT_KEYS.get(path, ())
 
 
 def _default_weights() -> dict[Leg, float]:
@@ -109,13 +119,12 @@ class SpaceConfig(Contract):
     @field_validator("fields")
     @classmethod
     def _fields_are_yours(cls, fields: dict[str, FieldKind]) -> dict[str, FieldKind]:
-        if taken := sorted(name for name in fields if name in RESERVED or is_bookkeeping(name)):
-            raise ValueError(f"the fields {taken} are reserved, and indexed already: leave them out")
-        if odd := [name for name in fields if not re.fullmatch(_FIELD_PATH, name)]:
+        known = {canonical_path(path): kind for path, kind in fields.items()}
+        if taken := sorted(path for path in known if not is_own_field(path, known[path])):
             raise ValueError(
-                f"{odd[0]!r} is not the path of a payload field; examples: year, director.name, cast[].name"
+                f"the fields {taken} are reserved, and indexed already where they can be filtered: leave them out"
             )
-        return fields
+        return known
 
     @model_validator(mode="after")
     def _numbers_make_sense(self) -> SpaceConfig:
@@ -127,6 +136,15 @@ class SpaceConfig(Contract):
         if any(not math.isfinite(w) or w < 0 for w in self.weights.values()) or not any(self.weights.values()):
             raise ValueError(f"weights must be zero or more, and at least one above zero, not {self.weights}")
         return self
+
+    def with_fields(self, fields: Mapping[str, FieldKind]) -> SpaceConfig:
+        """Return the same settings with more fields, or other kinds of fields: path → kind.
+
+        >>> SpaceConfig(fields={"year": "integer"}).with_fields({"lang": "keyword"}).fields
+        {'year': 'integer', 'lang': 'keyword'}
+        """
+        known = {canonical_path(path): kind for path, kind in fields.items()}
+        return SpaceConfig(**{**self.model_dump(), "fields": {**self.fields, **known}})
 
     @property
     def folding(self) -> str:

@@ -1,191 +1,157 @@
-"""Translates the filters of callers into Qdrant filters, and checks that their fields are indexed.
+"""Translates the filters of callers into Qdrant filters that mean the same on every back end.
 
 A filter is a ``qdrant_client.models.Filter``, Qdrant's own JSON (``{"must": [...]}``), or the short form::
 
     {"year": {"gte": 2000}, "genre": ["sci-fi", "crime"], "lang": {"not": "zh"}}
 
-All fields must match. A field takes a value (equals), a list (any of), or an object with
-``gt gte lt lte`` (numbers, or ISO times), ``any``, ``not`` (a value or a list), ``text`` (full text),
-``exists`` (true or false).
+All fields must match. A field takes a value (equals), a list (any of), or an object whose words must all hold:
+``gt gte lt lte`` (numbers and dates), ``any`` (a list), ``not`` (a value, a list or such an object), ``text`` (full text) and
+``exists`` (true or false). ``must``, ``should`` and ``must_not`` combine filters of either form. docs/filters.md has the table
+of kinds, operators and spellings.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidFilter, show
-from llmrec_qdrant.space.schema import filterable
+from llmrec_qdrant.query import operators
+from llmrec_qdrant.query.known import Known
+from llmrec_qdrant.query.operators import BOUNDS, Condition, Field
+from llmrec_qdrant.query.verbatim import CLAUSES, checked, checked_condition, listed, refuse_empty
 
 __all__ = ["FilterLike", "parse_filter"]
 
 
 FilterLike = models.Filter | Mapping[str, Any]
 
-_CLAUSES = {"must", "should", "must_not", "min_should"}
-
-_RANGE_WORDS = ("gt", "gte", "lt", "lte")
+_CONDITIONS = {"key", "has_id", "has_vector", "is_empty", "is_null", "nested"}
+"""Keys by which Qdrant's JSON of a single condition is known."""
 
 
 def parse_filter(filter: FilterLike | None, config: SpaceConfig) -> models.Filter | None:
     """Return the Qdrant filter; None without a filter.
 
-    Raises :class:`InvalidFilter` for a filter that cannot be read or that uses a field without an index.
+    Raises :class:`InvalidFilter` for a filter that cannot be read, or that compares a field with what it cannot equal.
 
     >>> parse_filter({"year": {"gte": 2000}}, SpaceConfig(fields={"year": "integer"})).must[0].range.gte
     2000.0
     >>> try: parse_filter({"yeer": 2000}, SpaceConfig(fields={"year": "integer"}))
-    ... except InvalidFilter as refused: print(str(refused)[:61])
-    the filter uses 'yeer', which has no payload index: add it to
+    ... except InvalidFilter as refused: print(str(refused)[:68])
+    the space has no field 'yeer' to filter on (did you mean 'year'?): d
     """
     if filter is None:
         return None
+    known = Known(config)
     try:
-        parsed = _parse(filter)
+        parsed = _parse(filter, known)
         parsed.model_dump_json().encode("utf-8")
     except (ValidationError, RecursionError, PydanticSerializationError, UnicodeError):
         raise InvalidFilter(f"the filter cannot be read, or cannot be sent as JSON: {show(filter)}") from None
-    _check_indexed(parsed, config)
     return parsed
 
 
-def _check_indexed(filter: models.Filter, config: SpaceConfig) -> None:
-    known = filterable(config)
-    for key in _keys(filter):
-        if key not in known:
-            raise InvalidFilter(
-                f"the filter uses {key!r}, which has no payload index: add it to the space with "
-                f"`llmrec init --field {key}:keyword` or create(SpaceConfig(fields={{{key!r}: 'keyword'}})) "
-                f"(or another kind: integer, float, bool, datetime, text, geo, uuid); indexed now: "
-                f"{', '.join(sorted(config.fields)) or 'none of your fields'}"
-            )
-
-
-def _parse(filter: FilterLike) -> models.Filter:
+def _parse(filter: FilterLike, known: Known) -> models.Filter:
     if isinstance(filter, models.Filter):
-        return filter
+        return checked(filter, known)
     if not isinstance(filter, Mapping):
         raise InvalidFilter(f"a filter must be a Filter or a dict, not {show(filter)}")
     if not all(isinstance(key, str) for key in filter):
         raise InvalidFilter(f"the keys of a filter must be field names: {show(dict(filter))}")
-    if filter and filter.keys() <= _CLAUSES:
-        try:
-            return models.Filter.model_validate(dict(filter))
-        except ValidationError as error:
-            raise InvalidFilter(f"not a Qdrant filter: {error.errors()[0]['msg']} in {show(dict(filter))}") from None
-    parts: list[models.Filter] = [_field(key, wanted) for key, wanted in filter.items()]
-    if not parts:
+    if not filter:
         raise InvalidFilter("an empty filter {} has no condition: leave it out")
-    return models.Filter(
-        must=[condition for part in parts for condition in part.must or []] or None,
-        must_not=[condition for part in parts for condition in part.must_not or []] or None,
-    )
+    clauses = {key: value for key, value in filter.items() if key in CLAUSES and value is not None}
+    conditions = [_clauses(clauses, known)] if clauses else []
+    for key, wanted in filter.items():
+        if key not in CLAUSES:
+            conditions += _field(known.field(key), wanted)
+    return _joined(conditions)
 
 
-def _field(key: str, wanted: Any) -> models.Filter:
-    if not isinstance(wanted, Mapping):
-        return models.Filter(must=[_match(key, wanted)])
-    if wanted and wanted.keys() <= set(_RANGE_WORDS):
-        return models.Filter(must=[_range(key, wanted)])
-    if len(wanted) == 1:
-        (word, value), = wanted.items()  # fmt: skip
-        if word in _WORDS:
-            return _WORDS[word](key, value)
-    raise InvalidFilter(
-        f"the filter on {key!r} cannot be read: {show(dict(wanted))}; write a value, a list, "
-        f"or one of {', '.join(_RANGE_WORDS)}, {', '.join(sorted(_WORDS))}"
-    )
+def _joined(conditions: Sequence[Condition]) -> models.Filter:
+    """Return a filter of conditions that must all hold, as flat as it can be."""
+    if len(conditions) == 1 and isinstance(conditions[0], models.Filter):
+        return conditions[0]
+    must, must_not = list[Condition](), list[Condition]()
+    for condition in conditions:
+        if isinstance(condition, models.Filter) and not (condition.must or condition.should or condition.min_should):
+            must_not += listed(condition.must_not)
+        else:
+            must.append(condition)
+    return models.Filter(must=must or None, must_not=must_not or None)
 
 
-def _match(key: str, wanted: Any) -> models.FieldCondition:
-    values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
-    kinds = {type(value) for value in values}
-    single = not isinstance(wanted, list | tuple | set | frozenset)
-    readable = kinds == {str} or kinds == {int} or (single and kinds <= {bool, float})
-    if not values or not readable or not all(map(_is_sendable, values)):
-        raise InvalidFilter(f"the filter on {key!r} needs strings or whole numbers, not {show(wanted)}")
-    if kinds == {float}:
-        return models.FieldCondition(key=key, range=models.Range(gte=values[0], lte=values[0]))
-    if single:
-        return models.FieldCondition(key=key, match=models.MatchValue(value=values[0]))
-    return models.FieldCondition(key=key, match=models.MatchAny(any=values))
+# --- clauses: must, should, must_not --------------------------------------------------------------
 
 
-def _is_sendable(value: Any) -> bool:
-    """Whether a value can be sent: JSON has no NaN, UTF-8 no half surrogate pairs, and Qdrant's integers have 64 bits."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    return not isinstance(value, str) or not re.search("[\ud800-\udfff]", value)
+def _clauses(clauses: Mapping[str, Any], known: Known) -> models.Filter:
+    """Read ``must``, ``should``, ``must_not`` and ``min_should``, whose parts may have any form."""
+    read: dict[str, Any] = {}
+    for word, parts in clauses.items():
+        if word != "min_should":
+            read[word] = [_part(word, part, known) for part in listed(parts)]
+        elif isinstance(parts, Mapping) and parts.keys() == {"conditions", "min_count"}:
+            conditions = [_part(word, part, known) for part in listed(parts["conditions"])]
+            read[word] = {"conditions": conditions, "min_count": parts["min_count"]}
+        else:
+            raise InvalidFilter(
+                f"not a Qdrant filter: min_should needs 'conditions' and 'min_count', not {show(parts)}"
+            )
+    filter = models.Filter(**read)
+    refuse_empty(filter)
+    return filter
 
 
-def _range(key: str, bounds: Mapping[str, Any]) -> models.FieldCondition:
-    values = list(bounds.values())
+def _part(word: str, part: Any, known: Known) -> Condition:
+    if isinstance(part, BaseModel):
+        return checked_condition(part, known)
+    if not isinstance(part, Mapping):
+        raise InvalidFilter(f"not a Qdrant filter: {word!r} holds {show(part)}, which is not a condition")
+    if not part.keys() & _CONDITIONS:
+        return _parse(part, known)
     try:
-        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-            if all(map(_is_sendable, values)):
-                return models.FieldCondition(key=key, range=models.Range(**bounds))
-        elif all(isinstance(value, datetime) or _is_iso(value) for value in values):
-            return models.FieldCondition(key=key, range=models.DatetimeRange(**bounds))
-    except ValidationError:
-        pass
-    raise InvalidFilter(f"the range on {key!r} needs numbers or ISO times, not {show(dict(bounds))}")
+        return checked(models.Filter.model_validate({"must": [dict(part)]}), known).must[0]  # type: ignore[index]
+    except ValidationError as error:
+        raise InvalidFilter(f"not a Qdrant filter: {error.errors()[0]['msg']} in {show(dict(part))}") from None
 
 
-def _is_iso(value: Any) -> bool:
-    return isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value) is not None
+# --- the short form -------------------------------------------------------------------------------
 
 
-def _not(key: str, value: Any) -> models.Filter:
-    return models.Filter(must_not=[_match(key, value)])
+def _field(field: Field, wanted: Any) -> list[Condition]:
+    """Return the conditions on one field: a value, a list, or an object of words."""
+    if isinstance(wanted, list | tuple | set | frozenset | np.ndarray):
+        return [operators.any_of(field, list(wanted))]
+    if not isinstance(wanted, Mapping):
+        return [operators.equals(field, wanted)]
+    others = [word for word in wanted if word not in BOUNDS and word not in _WORDS]
+    if others or not wanted:
+        raise InvalidFilter(
+            f"the filter on {field.path!r} cannot be read: {show(dict(wanted))}; write a value, a list, "
+            f"or some of {', '.join((*BOUNDS, *_WORDS))}"
+        )
+    bounds = {word: value for word, value in wanted.items() if word in BOUNDS}
+    conditions = [operators.between(field, bounds)] if bounds else []
+    return conditions + [_WORDS[word](field, value) for word, value in wanted.items() if word not in BOUNDS]
 
 
-def _exists(key: str, value: Any) -> models.Filter:
-    if not isinstance(value, bool):
-        raise InvalidFilter(f"the filter on {key!r}: exists must be true or false, not {show(value)}")
-    empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
-    return models.Filter(must_not=[empty]) if value else models.Filter(must=[empty])
+def _any(field: Field, value: Any) -> Condition:
+    several = isinstance(value, list | tuple | set | frozenset | np.ndarray)
+    return operators.any_of(field, list(value) if several else [value])
 
 
-def _full_text(key: str, value: Any) -> models.Filter:
-    if not isinstance(value, str) or not _is_sendable(value):
-        raise InvalidFilter(f"the filter on {key!r}: text needs a string, not {show(value)}")
-    return models.Filter(must=[models.FieldCondition(key=key, match=models.MatchText(text=value))])
+def _not(field: Field, value: Any) -> Condition:
+    conditions = _field(field, value)
+    return models.Filter(must_not=conditions if len(conditions) == 1 else [models.Filter(must=conditions)])
 
 
-def _any(key: str, value: Any) -> models.Filter:
-    return models.Filter(
-        must=[_match(key, list(value) if isinstance(value, list | tuple | set | frozenset) else [value])]
-    )
-
-
-_WORDS: dict[str, Callable[[str, Any], models.Filter]] = {
-    "any": _any, "not": _not, "exists": _exists, "text": _full_text,
+_WORDS: Mapping[str, Callable[[Field, Any], Condition]] = {
+    "any": _any, "not": _not, "text": operators.words, "exists": operators.exists,
 }  # fmt: skip
-
-
-def _keys(node: Any) -> Iterator[str]:
-    """Yield every payload key that a filter uses, at any depth."""
-    if isinstance(node, list):
-        for part in node:
-            yield from _keys(part)
-    elif isinstance(node, models.NestedCondition):
-        inside = node.nested.key.removesuffix("[]")
-        for key in _keys(node.nested.filter):
-            yield f"{inside}[].{key}"
-    elif isinstance(node, BaseModel):
-        named = getattr(node, "key", None)
-        if isinstance(named, str):
-            yield named
-            return
-        for name in type(node).model_fields:
-            yield from _keys(getattr(node, name))

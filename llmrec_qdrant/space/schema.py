@@ -10,7 +10,7 @@ from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig
 from llmrec_qdrant.space.job_record import JOB_INDEXES
 from llmrec_qdrant.space.layout import COLLAB, DENSE, INTERESTS, TFIDF, CollectionKind, Key
 
-__all__ = ["collection_spec", "filterable", "indexes"]
+__all__ = ["FILTERABLE", "collection_spec", "indexes"]
 
 
 SPARSE_SCAN = 10
@@ -89,6 +89,7 @@ def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
     return {Key.TENANT: tenant, **own, **work, **(config.fields if kind == "items" else {})}
 
 
-def filterable(config: SpaceConfig) -> frozenset[str]:
-    """Return the indexed payload keys of items, which filters may use."""
-    return frozenset(indexes("items", config))
+FILTERABLE: dict[str, FieldKind] = {
+    key: _BUILT_IN["items"][key] for key in (Key.ITEM_ID, Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY)
+}
+"""Fields of every item, beside the caller's own, that filters may use: docs/filters.md names them."""

@@ -29,7 +29,9 @@ def test_filters(filled: Llmrec, filters: list[str], expected: set[str]) -> None
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--filter", "year"], "field=value"),
+        (["--filter", "year=="], "'=' is not a number"),
+        (["--filter", "=2014"], "field=value"),
+        (["--filter", 'lang="zh'], "quotes"),
         (["--filter", "{"], "not valid JSON"),
         (["--filter", "year=soon"], "'soon'"),
         (["--filter", "genre=x"], "llmrec init --field genre"),

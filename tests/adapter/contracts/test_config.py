@@ -87,12 +87,14 @@ def test_defaults_are_not_shared() -> None:
             "SpaceConfig: 'weights.x.[key]': input should be 'dense', 'tfidf' or 'collab' (got 'x')",
         ),
         (
-            {"fields": {"text": "text"}},
-            "SpaceConfig: 'fields': the fields ['text'] are reserved, and indexed already: leave them out",
+            {"fields": {"text": "keyword", '"tenant"': "keyword", "item_id": "keyword"}},
+            "SpaceConfig: 'fields': the fields ['item_id', 'tenant', 'text'] are reserved, and indexed already where they can be "
+            "filtered: leave them out",
         ),
         (
             {"fields": {"bookkeeping.stale": "bool", "year": "integer"}},
-            "SpaceConfig: 'fields': the fields ['bookkeeping.stale'] are reserved, and indexed already: leave them out",
+            "SpaceConfig: 'fields': the fields ['bookkeeping.stale'] are reserved, and indexed already where they can be filtered: "
+            "leave them out",
         ),
         ({"similarity": "dot"}, "SpaceConfig: 'similarity': input should be 'cosine' or 'pearson' (got 'dot')"),
         ({"half_life": 1}, "SpaceConfig: 'half_life': extra inputs are not permitted (got 1)"),
@@ -109,7 +111,7 @@ def test_a_half_life_is_finite(number: float) -> None:
     assert refusal(SpaceConfig, half_life_days=number).startswith("SpaceConfig: 'half_life_days': ")
 
 
-@pytest.mark.parametrize("name", ["", " ", "a[", "$", "a b", "a..b", ".a"])
+@pytest.mark.parametrize("name", ["", " ", "a[", "a]b", "a..b", ".a", "[0]", 'a"b', '""', '"a'])
 def test_a_field_that_qdrant_cannot_index_is_refused(name: str) -> None:
     assert refusal(SpaceConfig, fields={name: "keyword"}).startswith("SpaceConfig: 'fields")
 
