@@ -90,13 +90,13 @@ def test_an_edit_that_dies_leaves_no_text_with_vectors_of_another(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch, encoding: bool
 ) -> None:
     for count in range(10):
-        rec.upsert_items([OLD])
+        rec.upsert_items([OLD], replace=True)
         died: list[bool] = []
 
         def edit(count: int = count, died: list[bool] = died) -> None:
             if not died:
                 died.append(True)
-                died[0] = killed_after(rec, count, lambda: rec.upsert_items([NEW], notify=False))
+                died[0] = killed_after(rec, count, lambda: rec.upsert_items([NEW], notify=False, replace=True))
 
         if encoding:
             store_of(rec).items.set_payload({Key.STALE: True}, only(point_id("item", "a")))
@@ -110,7 +110,7 @@ def test_an_edit_that_dies_leaves_no_text_with_vectors_of_another(
         assert stored(rec).get(Key.SRC_HASH) != digests(other), f"after {count} operations"
         rec.reconcile()
         assert fits(stored(rec)) and not stored(rec).get(Key.STALE), f"after {count} operations"
-        rec.upsert_items([NEW])
+        rec.upsert_items([NEW], replace=True)
         point = stored(rec)
         assert fits(point) and not point.get(Key.STALE) and point.get(Key.SRC_HASH) == digests(NEW.title)
         assert point.payload["year"] == 2 and "gone" not in point.payload and point.get(Key.LEGS) == ["dense", "tfidf"]
