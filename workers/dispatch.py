@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from qdrant_client import QdrantClient
@@ -20,9 +20,10 @@ from llmrec_qdrant.contracts.messages import (
 from llmrec_qdrant.errors import SpaceNotFound
 from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.space import conditions
-from llmrec_qdrant.space.layout import Space
+from llmrec_qdrant.space.layout import Key, Space
+from llmrec_qdrant.space.points import Point
 
-from .items import assign, collab
+from .items import assign, boilerplate, collab
 from .items.embed import embed
 from .items.followers import mark_authors, wake_waiting
 from .jobs import run_job
@@ -89,12 +90,21 @@ def _points(space: SpaceStore, message: Message) -> list[Message]:
 
 
 def _embed_items(space: SpaceStore, ids: list[str]) -> list[Message]:
-    outcome = embed(space.items, space.config(), ids, assign.load(space))
+    left_out = boilerplate.load(space)
+    outcome = embed(space.items, space.config(), ids, assign.load(space), left_out)
     wake_waiting(space, outcome.done)
     again: list[Message] = [EmbedItems(space=space.name, ids=[item]) for item in outcome.again]
+    if outcome.done and boilerplate.load(space) != left_out:  # detected meanwhile
+        again += _encode_again(space, outcome.done)
     if not outcome.done or again or _any_stale(space.items):
         return again  # users wait for the whole catalogue: one refresh each instead of many
     return [Reconcile(space=space.name)] if _any_stale(space.users) else []
+
+
+def _encode_again(space: SpaceStore, items: Sequence[Point]) -> list[Message]:
+    ids = [item.id for item in items]
+    space.items.set_payload({Key.STALE: True}, conditions.only(*ids))
+    return [EmbedItems(space=space.name, ids=ids)]
 
 
 def _embed_texts(space: SpaceStore, ids: list[str]) -> list[Message]:

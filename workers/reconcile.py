@@ -31,7 +31,7 @@ from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import CollectionKind, Key
 
-from .items import collab_due
+from .items import boilerplate, collab_due
 from .storage.attempts import lease_end
 from .storage.lease import announcements
 from .storage.revision import mark_users_stale
@@ -52,6 +52,7 @@ def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
     ``everything`` includes points with a lease, which were announced within the last half minute.
     """
     versions = space.versions()
+    boilerplate.keep(versions)
     for ids in _stale(versions, "items", everything, ITEMS_PER_MESSAGE):
         yield EmbedItems(space=space.name, ids=ids)
     for ids in _stale(versions, "texts", everything):

@@ -30,11 +30,13 @@ from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
 
 from .encoding.loading import load_encoder
+from .items import boilerplate
 from .items.collab_due import read_collab_fit
 from .items.embed import source_text
 from .storage.align import POINTS_PER_STEP, align, is_query
 from .storage.lease import Done, Lease, More, Outcome
 from .storage.store import SpaceStore
+from .text.boilerplate import Boilerplate
 from .topics import job as topics_job
 from .topics import record as topics_record
 from .users.derive import made_with
@@ -242,9 +244,12 @@ def _wrong_vectors(space: SpaceStore) -> str:
     (sample,) = space.items.query([request])
     if not sample:
         return ""
-    rows = load_encoder(space.config()).encode([source_text(point.payload) for point in sample])
     stored = np.array([point.vectors[DENSE] for point in sample])
-    cosines = (rows * stored).sum(axis=1) / np.maximum(np.linalg.norm(stored, axis=1), 1e-9)
+    encoder = load_encoder(space.config())
+    cosines = np.full(len(sample), -1.0)
+    for left_out in {boilerplate.load(space), Boilerplate()}:  # it may have been detected since an item was encoded
+        rows = encoder.encode([source_text(point.payload, left_out) for point in sample])
+        cosines = np.maximum(cosines, (rows * stored).sum(axis=1) / np.maximum(np.linalg.norm(stored, axis=1), 1e-9))
     worst = int(cosines.argmin())
     if cosines[worst] > MIN_COSINE:
         return ""

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from llmrec_qdrant.contracts.answers import Interest, Recommendation, SimilarUser, SpaceStatus, Topic
 from llmrec_qdrant.contracts.config import LEGS
+from llmrec_qdrant.errors import show
 from llmrec_qdrant.space.layout import Key
 
 __all__ = [
@@ -232,6 +233,11 @@ def print_status(status: SpaceStatus) -> None:
     say(f"model: {status.model}")
     if status.set_aside:
         say(f"{status.set_aside:,} failed too often and were set aside: list them with llmrec failures", style="yellow")
+    if status.boilerplate:
+        first = status.boilerplate[0]
+        say(
+            f"boilerplate, left out of the texts: {counted_as(len(status.boilerplate), 'passage')}, such as {show(first)}"
+        )
     if status.items_unreadable:
         say(
             f"{counted_as(status.items_unreadable, 'item')} without a dense vector: no text, or a script this model cannot read. "

@@ -142,6 +142,10 @@ class SpaceStatus(Contract):
     texts: int
     texts_stale: int
     set_aside: int = Field(description="Items, users and texts that failed too often; `llmrec failures` lists them.")
+    boilerplate: list[str] = Field(
+        default_factory=list,
+        description="Passages that many items share, most frequent first: they are left out before texts are encoded.",
+    )
 
 
 class Failure(Contract):

@@ -13,7 +13,7 @@ from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.conditions import all_of, equals, where
-from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
+from llmrec_qdrant.space.layout import BOILERPLATE, DENSE, CollectionKind, Key
 
 __all__ = ["reconcile", "status"]
 
@@ -27,7 +27,13 @@ def status(bound: Bound) -> Steps[SpaceStatus]:
         number = yield from calls.count(bound.space.alias(kind), all_of(bound.mine, condition))
         counts[field] = counts.get(field, 0) + number
     aside = counts.pop(_ASIDE)
-    return SpaceStatus(space=bound.space.name, model=bound.config.encoder_id, set_aside=aside, **counts)
+    boilerplate: list[str] = []
+    if bound.tenant is None:  # the passages stand in other tenants' texts
+        record = (yield from calls.metadata(bound.space.items)).get(BOILERPLATE) or {}
+        boilerplate = list(record.get("passages") or ())
+    return SpaceStatus(
+        space=bound.space.name, model=bound.config.encoder_id, set_aside=aside, boilerplate=boilerplate, **counts
+    )
 
 
 def _counted() -> Iterator[tuple[str, CollectionKind, models.Filter | None]]:

@@ -241,6 +241,9 @@ TOPICS_FIT = "topics_fit"
 TOPICS_EDITED = "topics_edited"
 """Time when a topic was last renamed."""
 
+BOILERPLATE = "boilerplate"
+"""Passages that are left out of items' texts; see workers/items/boilerplate.py."""
+
 TRIAL = "trial"
 """Heartbeat of the measurement that this space was created for; see workers/evaluation."""
 

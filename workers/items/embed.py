@@ -24,6 +24,7 @@ from ..storage.attempts import attempt
 from ..storage.store import Store
 from ..text import clean
 from ..text import words as text_words
+from ..text.boilerplate import Boilerplate
 from ..text.weights import indexed, keywords
 from .assign import SpaceTopics
 
@@ -31,6 +32,7 @@ __all__ = ["Embedded", "embed", "source_text", "sparse"]
 
 log = logging.getLogger("llmrec.worker")
 
+NO_BOILERPLATE = Boilerplate()
 POINTS_PER_GROUP = 64
 """Points that are encoded and written together; a message covers several such groups."""
 ENCODING_THREADS = 2
@@ -65,11 +67,10 @@ class _Encoded:
         return {name: vector for name, vector in named.items() if vector is not None}
 
 
-def source_text(payload: Mapping[str, Any]) -> str:
+def source_text(payload: Mapping[str, Any], boilerplate: Boilerplate = NO_BOILERPLATE) -> str:
     """Return the cleaned text, title first, that is encoded for an item or text point."""
-    parts = (payload.get(Key.TITLE) or "", payload.get(Key.TEXT) or "")
-    joined: str = clean.clean("\n".join(part.strip() for part in parts if part.strip()))
-    return joined
+    title, text = clean.clean(payload.get(Key.TITLE) or ""), clean.clean(payload.get(Key.TEXT) or "")
+    return f"{title} {boilerplate.remove_from(text)}".strip()[: clean.MAX_CHARS].rstrip()
 
 
 def sparse(words: Sequence[text_words.Term]) -> models.SparseVector:
@@ -78,8 +79,14 @@ def sparse(words: Sequence[text_words.Term]) -> models.SparseVector:
     return models.SparseVector(indices=list(summed), values=list(summed.values()))
 
 
-def embed(store: Store, config: SpaceConfig, ids: Sequence[str], topics: SpaceTopics | None = None) -> Embedded:
-    """Encode the stale points among ``ids``; with ``topics``, assign each its topic in the same write.
+def embed(
+    store: Store,
+    config: SpaceConfig,
+    ids: Sequence[str],
+    topics: SpaceTopics | None = None,
+    boilerplate: Boilerplate = NO_BOILERPLATE,
+) -> Embedded:
+    """Encode the stale points among ``ids`` without the boilerplate; with ``topics``, assign each its topic in the same write.
 
     A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted. Raises
     :class:`LlmrecError` if a service is away or the model cannot be loaded.
@@ -88,7 +95,7 @@ def embed(store: Store, config: SpaceConfig, ids: Sequence[str], topics: SpaceTo
     if not stale:
         return Embedded()
     encoder = load_encoder(config)  # first: a model that cannot be loaded is not the points' fault
-    work = _Embedding(store, config, encoder, topics)
+    work = _Embedding(store, config, encoder, topics, boilerplate)
     again = attempt(store, stale, Key.SRC_HASH, work.run)
     failed = set(again)
     return Embedded([point for point in stale if point.id not in failed], again)
@@ -102,10 +109,13 @@ class _Embedding:
     config: SpaceConfig
     encoder: Encoder
     topics: SpaceTopics | None
+    boilerplate: Boilerplate
 
     def run(self, points: Sequence[Point]) -> None:
         """Encode and write group by group, longest texts first; one group is uploaded while the next are encoded."""
-        sources = sorted(((source_text(point.payload), point) for point in points), key=lambda pair: -len(pair[0]))
+        sources = sorted(
+            ((source_text(point.payload, self.boilerplate), point) for point in points), key=lambda pair: -len(pair[0])
+        )
         groups = list(batches(sources, POINTS_PER_GROUP))
         with ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="embed") as threads:
             coming = threads.map(self.encoder.encode, [[source for source, _ in group] for group in groups])

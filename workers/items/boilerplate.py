@@ -1,0 +1,86 @@
+"""Keeps the boilerplate of a space: detects it as the catalogue grows, and has the items that hold it encoded again.
+
+The passages lie in the metadata of the items collection of every version; the live version's count.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain, islice
+
+from llmrec_qdrant.space import conditions
+from llmrec_qdrant.space.layout import BOILERPLATE, Key
+
+from ..storage.revision import mark_users_stale
+from ..storage.store import SpaceStore
+from ..text.boilerplate import Boilerplate, detect
+from ..text.clean import clean
+
+__all__ = ["keep", "load"]
+
+log = logging.getLogger("llmrec.worker")
+
+MIN_ITEMS = 40
+"""Items below which nothing is called boilerplate."""
+GROWTH = 1.5
+"""Detection is repeated when the catalogue has grown, or shrunk, by this factor."""
+MAX_SAMPLE = 3_000
+"""Items that detection reads."""
+
+
+def load(space: SpaceStore) -> Boilerplate:
+    """Return what is left out of the texts of a space."""
+    stored = space.at(None).items.metadata().get(BOILERPLATE) or {}
+    return _boilerplate(tuple(stored.get("passages") or ()))
+
+
+@lru_cache(maxsize=64)
+def _boilerplate(passages: tuple[str, ...]) -> Boilerplate:
+    return Boilerplate(passages)
+
+
+def keep(versions: Sequence[SpaceStore]) -> None:
+    """Detect the boilerplate anew if the catalogue has changed much in size; mark the items that this changes as stale."""
+    live, *others = versions
+    record = live.items.metadata().get(BOILERPLATE) or {}
+    items = live.items.count()
+    if items >= MIN_ITEMS and not items / GROWTH < record.get("items", 0) < items * GROWTH:
+        passages = list(_detect(live).passages)
+        record = {"passages": passages, "items": items, "before": record.get("before", record.get("passages", []))}
+        live.items.update_metadata({BOILERPLATE: record})
+    if "before" in record:  # also if whoever began to mark has died
+        before = _boilerplate(tuple(record.pop("before")))
+        for version in versions:
+            _mark(version, before, _boilerplate(tuple(record["passages"])))
+        live.items.update_metadata({BOILERPLATE: record})
+    for version in others:
+        if (version.items.metadata().get(BOILERPLATE) or {}) != record:
+            version.items.update_metadata({BOILERPLATE: record})
+
+
+def _detect(space: SpaceStore) -> Boilerplate:
+    """Detect the boilerplate in a sample: point ids are digests, so the first points are a random one."""
+    pages = chain.from_iterable(space.items.pages(None, [Key.TITLE, Key.TEXT]))
+    sample = [(clean(point.get(Key.TITLE, "")), clean(point.get(Key.TEXT, ""))) for point in islice(pages, MAX_SAMPLE)]
+    boilerplate = detect([title for title, _ in sample], [text for _, text in sample])
+    if boilerplate:
+        log.info("%s: %d passages are boilerplate", space.name, len(boilerplate.passages))
+    return boilerplate
+
+
+def _mark(space: SpaceStore, before: Boilerplate, after: Boilerplate) -> None:
+    """Mark the items whose texts now lose other passages than before, and the users."""
+    marked = 0
+    if before == after:
+        return
+    encoded = conditions.where(conditions.equals(Key.STALE, False))
+    for page in space.items.pages(encoded, [Key.TEXT]):
+        texts = [(point.id, clean(point.get(Key.TEXT, ""))) for point in page]
+        changed = [point for point, text in texts if before.remove_from(text) != after.remove_from(text)]
+        if changed:
+            space.items.set_payload({Key.STALE: True, Key.ATTEMPTS: 0}, conditions.only(*changed))
+            marked += len(changed)
+    if marked:
+        mark_users_stale(space, conditions.where(conditions.equals(Key.STALE, False)))
