@@ -11,6 +11,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -151,7 +152,7 @@ class EdgeClient:
         """Metadata, indexed payload keys and the number of points."""
         entry = self._entry(collection_name)
         points = self._shard(collection_name).info().points_count
-        config = SimpleNamespace(metadata=dict(entry.metadata), params=collection_params(entry.spec))
+        config = SimpleNamespace(metadata=deepcopy(entry.metadata), params=collection_params(entry.spec))
         info = SimpleNamespace(config=config, payload_schema=dict(entry.indexes), points_count=points)
         return cast(models.CollectionInfo, info)
 
@@ -159,7 +160,7 @@ class EdgeClient:
         """Set these metadata keys."""
         with self._lock:
             entry = self._entry(collection_name)
-            self._change(collection_name, replace(entry, metadata={**entry.metadata, **(metadata or {})}))
+            self._change(collection_name, replace(entry, metadata={**entry.metadata, **deepcopy(dict(metadata or {}))}))
         return True
 
     def _change(self, name: str, entry: Collection) -> None:

@@ -16,6 +16,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ class Folder:
     def new_entry(self, name: str, spec: Mapping[str, Any], metadata: Mapping[str, Any]) -> Collection:
         """An entry for a new collection, not yet in the catalogue: its shard comes first."""
         (self.path / "collections").mkdir(exist_ok=True)
-        return Collection(f"{name}.{uuid.uuid4().hex[:8]}", dict(spec), dict(metadata))
+        return Collection(f"{name}.{uuid.uuid4().hex[:8]}", dict(spec), deepcopy(dict(metadata)))
 
     def shard(self, entry: Collection) -> Path:
         """Return the path of a collection's shard."""

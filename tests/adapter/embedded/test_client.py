@@ -128,6 +128,15 @@ def test_the_average_of_examples_is_that_of_a_server(client: EdgeClient) -> None
     assert [point.payload["k"] for point in answer.points] == [3, 4]  # type: ignore[index]
 
 
+def test_metadata_cannot_be_changed_from_outside(client: EdgeClient) -> None:
+    inner: dict[str, object] = {"state": "new"}
+    client.update_collection("films", metadata={"record": inner})
+    inner["state"] = "changed by the writer"
+    read = client.get_collection("films").config.metadata or {}
+    read["record"]["state"] = "changed by a reader"
+    assert client.get_collection("films").config.metadata == {"made": "by a test", "record": {"state": "new"}}
+
+
 def test_aliases_change_in_one_step(client: EdgeClient) -> None:
     def named(alias: str, collection: str) -> models.CreateAliasOperation:
         return models.CreateAliasOperation(
