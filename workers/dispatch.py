@@ -98,7 +98,7 @@ def _embed_items(space: SpaceStore, ids: list[str]) -> list[Message]:
         again += _encode_again(space, outcome.done)
     if not outcome.done or again or _any_stale(space.items):
         return again  # users wait for the whole catalogue: one refresh each instead of many
-    return [Reconcile(space=space.name)] if _any_stale(space.users) else []
+    return [Reconcile(space=space.name)] if boilerplate.due(space) or _any_stale(space.users) else []
 
 
 def _encode_again(space: SpaceStore, items: Sequence[Point]) -> list[Message]:

@@ -6,19 +6,20 @@ The passages lie in the metadata of the items collection of every version; the l
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, islice
+from typing import Any
 
 from llmrec_qdrant.space import conditions
-from llmrec_qdrant.space.layout import BOILERPLATE, Key
+from llmrec_qdrant.space.layout import BOILERPLATE, FRESH, Key
 
 from ..storage.revision import mark_users_stale
 from ..storage.store import SpaceStore
 from ..text.boilerplate import Boilerplate, detect
 from ..text.clean import clean
 
-__all__ = ["keep", "load"]
+__all__ = ["due", "keep", "load"]
 
 log = logging.getLogger("llmrec.worker")
 
@@ -41,12 +42,21 @@ def _boilerplate(passages: tuple[str, ...]) -> Boilerplate:
     return Boilerplate(passages)
 
 
+def due(space: SpaceStore) -> bool:
+    """Whether the catalogue has changed so much in size that the boilerplate should be detected anew."""
+    return _due(space.at(None).items.metadata().get(BOILERPLATE) or {}, space.items.count())
+
+
+def _due(record: Mapping[str, Any], items: int) -> bool:
+    return items >= MIN_ITEMS and not items / GROWTH < record.get("items", 0) < items * GROWTH
+
+
 def keep(versions: Sequence[SpaceStore]) -> None:
     """Detect the boilerplate anew if the catalogue has changed much in size; mark the items that this changes as stale."""
     live, *others = versions
     record = live.items.metadata().get(BOILERPLATE) or {}
     items = live.items.count()
-    if items >= MIN_ITEMS and not items / GROWTH < record.get("items", 0) < items * GROWTH:
+    if _due(record, items):
         passages = list(_detect(live).passages)
         record = {"passages": passages, "items": items, "before": record.get("before", record.get("passages", []))}
         live.items.update_metadata({BOILERPLATE: record})
@@ -80,7 +90,7 @@ def _mark(space: SpaceStore, before: Boilerplate, after: Boilerplate) -> None:
         texts = [(point.id, clean(point.get(Key.TEXT, ""))) for point in page]
         changed = [point for point, text in texts if before.remove_from(text) != after.remove_from(text)]
         if changed:
-            space.items.set_payload({Key.STALE: True, Key.ATTEMPTS: 0}, conditions.only(*changed))
+            space.items.set_payload(FRESH, conditions.only(*changed))
             marked += len(changed)
     if marked:
         mark_users_stale(space, conditions.where(conditions.equals(Key.STALE, False)))

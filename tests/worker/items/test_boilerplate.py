@@ -54,6 +54,12 @@ def test_small_print_is_in_no_vector_word_or_topic(rec: Recommender) -> None:
     assert rec.get_items(["i0"])[0].text == items()[0].text  # what is stored stays whole
 
 
+def test_writes_alone_have_it_detected(rec: Recommender) -> None:
+    rec.upsert_items(items())
+    assert len(rec.status().boilerplate) == 5 and rec.status().items_stale == 0
+    assert is_encoded_without_small_print(rec)
+
+
 def test_what_was_encoded_before_is_encoded_again(rec: Recommender) -> None:
     rec.upsert_items(items()[:30])
     assert rec.status().boilerplate == []
