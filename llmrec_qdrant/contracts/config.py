@@ -13,7 +13,7 @@ from llmrec_qdrant.contracts.checks import Contract
 from llmrec_qdrant.contracts.entities import RESERVED
 from llmrec_qdrant.contracts.paths import canonical_path, steps
 
-__all__ = ["LEGS", "FieldKind", "Leg", "SpaceConfig", "is_own_field"]
+__all__ = ["EVENT_WEIGHTS", "LEGS", "FieldKind", "Leg", "SpaceConfig", "is_own_field"]
 
 
 Leg = Literal["dense", "tfidf", "collab"]
@@ -22,6 +22,12 @@ Leg = Literal["dense", "tfidf", "collab"]
 LEGS: tuple[Leg, ...] = get_args(Leg)
 
 FieldKind = Literal["keyword", "integer", "float", "bool", "datetime", "text", "geo", "uuid"]
+
+EVENT_WEIGHTS = {
+    "view": 1.0, "like": 2.0, "purchase": 3.0, "rating": 2.0, "review": 2.0, "search": 1.0, "dislike": -1.0,
+    "unlike": 0.0, "undislike": 0.0, "return": 0.0, "refund": 0.0,
+}  # fmt: skip
+"""Default weight per event type. A configuration that sets some of them keeps the others."""
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -103,12 +109,24 @@ class SpaceConfig(Contract):
         default=100, ge=1, le=1000, description="How many of a user's latest events form the user's vectors."
     )
     event_weights: dict[str, float] = Field(
-        default_factory=lambda: {
-            "view": 1.0, "like": 2.0, "purchase": 3.0, "rating": 2.0, "review": 2.0, "search": 1.0, "dislike": -1.0,
-        },
-        description="Weight per event type; an unlisted type counts 1.",
-    )  # fmt: skip
-    rating_scale: tuple[float, float] = Field(default=(1.0, 5.0), description="Lowest and highest rating.")
+        default_factory=lambda: dict(EVENT_WEIGHTS),
+        description="Weight per event type; types left out keep their default, and a word of your own counts 1.",
+    )
+    rating_scale: tuple[float, float] = Field(
+        default=(0.5, 5.0), description="Lowest and highest rating; a value off the scale is refused."
+    )
+    interest_half_life_days: float = Field(
+        default=180.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Days after which an event counts half as much in the long-term interests; an absence counts as 30 at most.",
+    )
+    session_half_life_hours: float = Field(
+        default=6.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Hours after which an event counts half as much in the interests of the present visit.",
+    )
 
     weights: dict[Leg, float] = Field(
         default_factory=_default_weights,
@@ -126,13 +144,18 @@ class SpaceConfig(Contract):
             )
         return known
 
+    @field_validator("event_weights")
+    @classmethod
+    def _others_keep_their_default(cls, weights: dict[str, float]) -> dict[str, float]:
+        return EVENT_WEIGHTS | weights
+
     @model_validator(mode="after")
     def _numbers_make_sense(self) -> SpaceConfig:
         low, high = self.rating_scale
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"rating_scale must be a lower and a higher finite number, not {self.rating_scale}")
-        if not all(math.isfinite(w) for w in self.event_weights.values()):
-            raise ValueError(f"event_weights must be finite, not {self.event_weights}")
+        if odd := {kind: w for kind, w in self.event_weights.items() if not math.isfinite(w)}:
+            raise ValueError(f"event_weights must be finite, not {odd}")
         if any(not math.isfinite(w) or w < 0 for w in self.weights.values()) or not any(self.weights.values()):
             raise ValueError(f"weights must be zero or more, and at least one above zero, not {self.weights}")
         return self
@@ -152,6 +175,7 @@ class SpaceConfig(Contract):
         return _digest(
             self.half_life_days, self.position_decay, self.collab_decay, self.history,
             sorted(self.event_weights.items()), self.rating_scale,
+            self.interest_half_life_days, self.session_half_life_hours,
         )  # fmt: skip
 
     @property

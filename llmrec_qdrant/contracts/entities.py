@@ -15,11 +15,14 @@ from llmrec_qdrant.contracts.checks import MAX_PAYLOAD, Contract, ExternalId, Op
 from llmrec_qdrant.contracts.times import read_time
 from llmrec_qdrant.errors import show
 
-__all__ = ["Event", "Item"]
+__all__ = ["RATED", "Event", "Item"]
 
 
 MAX_SKEW = timedelta(days=1)
 """How far in the future an event may lie: clocks differ, and time zones get confused."""
+
+RATED = frozenset({"rating", "review"})
+"""Types of events whose value is a rating."""
 
 RESERVED = frozenset(
     {"item_id", "tenant", "title", "text", "topics", "topic_ids", "terms", "popularity", "bookkeeping"}

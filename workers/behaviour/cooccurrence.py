@@ -1,9 +1,14 @@
-"""Counts which items follow which in users' histories: a sparse matrix, in blocks of rows. Pure: arrays in, arrays out."""
+"""Counts which items follow which in users' histories: a sparse matrix, in blocks of rows. Pure: arrays in, arrays out.
+
+One account is one voice: a user adds to a pair of items once, with the closest of its occurrences, however often they
+repeat it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from qdrant_client import models
@@ -26,7 +31,7 @@ MAX_SOURCES = 200
 """Sources kept per item, strongest first."""
 
 
-MAX_PAIRS = 20_000_000
+MAX_PAIRS = 10_000_000
 """Pairs of events held in memory at once; bounds memory to about a gigabyte."""
 
 
@@ -46,9 +51,28 @@ class Interactions:
     @property
     def popularity(self) -> np.ndarray:
         """Number of distinct users per item."""
-        pairs = np.unique(np.stack([self.users, self.items]), axis=1) if len(self.users) else np.empty((2, 0), int)
-        counts: np.ndarray = np.bincount(pairs[1], minlength=len(self.names))
+        counts: np.ndarray = np.bincount(self._distinct[0] % max(len(self.names), 1), minlength=len(self.names))
         return counts
+
+    @property
+    def slots(self) -> np.ndarray:
+        """Number of the (user, item) pair of each event; as many numbers as distinct pairs."""
+        return self._distinct[1]
+
+    @cached_property
+    def repeating(self) -> np.ndarray:
+        """Whether the user of each event took any item more than once, boolean array (events,)."""
+        _, slots, counts = self._distinct
+        users = np.zeros(int(self.users.max(initial=-1)) + 1, dtype=bool)
+        users[self.users[counts[slots] > 1]] = True
+        repeating: np.ndarray = users[self.users]
+        return repeating
+
+    @cached_property
+    def _distinct(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        keys = self.users.astype(np.int64) * max(len(self.names), 1) + self.items
+        distinct, slots, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        return distinct, slots.reshape(-1), counts
 
 
 def cooccurrence(
@@ -79,20 +103,56 @@ def strengths(
     place = np.full(size, -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     total = sparse.csr_matrix((len(rows), size), dtype=np.float64)
+    repeated: list[tuple[float, np.ndarray, np.ndarray]] = []
+    for weight, target, source in _pairs(interactions, distance):
+        mine = place[interactions.items[target]] >= 0
+        again = interactions.repeating[target]
+        total = total + _counted(interactions, place, target[mine & ~again], source[mine & ~again], weight, total.shape)
+        repeated.append((weight, target[mine & again], source[mine & again]))
+    total = total + _closest(interactions, place, repeated, total.shape)
+    return (total @ sparse.diags(source_scale(popularity))).tocsr()
+
+
+def source_scale(popularity: np.ndarray) -> np.ndarray:
+    """Return the factor of each source: one over the root of its number of users."""
+    scale: np.ndarray = 1.0 / np.sqrt(np.maximum(popularity, 1.0))
+    return scale
+
+
+def _pairs(interactions: Interactions, distance: float) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    """Yield (weight, targets, sources): events of one user at each distance, in both directions."""
     for step in range(1, WINDOW + 1):
-        if len(interactions.users) <= step:
-            break
-        before, after = interactions.items[:-step], interactions.items[step:]
-        same = interactions.users[:-step] == interactions.users[step:]
-        for target, source, weight in (
-            (after, before, step**-distance),
-            (before, after, BACKWARD_WEIGHT * step**-distance),
-        ):
-            at = place[target]
-            mine = same & (at >= 0)
-            values = np.full(int(mine.sum()), weight)
-            total = total + sparse.csr_matrix((values, (at[mine], source[mine])), shape=total.shape)
-    return (total @ sparse.diags(1.0 / np.sqrt(np.maximum(popularity, 1.0)))).tocsr()
+        (before,) = np.nonzero(interactions.users[:-step] == interactions.users[step:])
+        yield step**-distance, before + step, before
+        yield BACKWARD_WEIGHT * step**-distance, before, before + step
+
+
+def _closest(
+    interactions: Interactions,
+    place: np.ndarray,
+    repeated: list[tuple[float, np.ndarray, np.ndarray]],
+    shape: tuple[int, int],
+) -> sparse.csr_matrix:
+    """Count each pair of items once per user, with its greatest weight; ``repeated`` as from :func:`_pairs`."""
+    repeated.sort(key=lambda part: -part[0])
+    weight = np.repeat([part[0] for part in repeated], [len(part[1]) for part in repeated])
+    target = np.concatenate([part[1] for part in repeated])
+    source = np.concatenate([part[2] for part in repeated])
+    slots = interactions.slots
+    _, first = np.unique(slots[target] * (len(slots) + 1) + slots[source], return_index=True)
+    return _counted(interactions, place, target[first], source[first], weight[first], shape)
+
+
+def _counted(
+    interactions: Interactions,
+    place: np.ndarray,
+    target: np.ndarray,
+    source: np.ndarray,
+    weight: np.ndarray | float,
+    shape: tuple[int, int],
+) -> sparse.csr_matrix:
+    values = np.broadcast_to(weight, target.shape).astype(np.float64)
+    return sparse.csr_matrix((values, (place[interactions.items[target]], interactions.items[source])), shape=shape)
 
 
 def sparse_rows(

@@ -1,11 +1,12 @@
 """Rebuilds the collab leg from events: per item, a sparse vector of the items that users took before it.
 
-In a user's items ordered by time, item *j* at ``d`` steps after item *i* adds ``d^-collab_distance`` to the pair
-(i → j) and, since order is noisy, a fraction of that to (j → i). The sum is divided by the square root of the *source's*
-number of users: a source that everybody takes says little, but a target is not penalised for being popular, since people
-do take popular items next. On the validation data of three public datasets, this beat dividing by both roots (cosine,
-Sarwar et al. 2001). An item that users take repeatedly follows itself: in lists that may repeat items, ink returns and
-its printer does not. The strongest sources of each item form its vector.
+In a user's items ordered by time, item *j* at ``d`` steps after item *i* says ``d^-collab_distance`` for the pair
+(i → j) and, since order is noisy, a fraction of that for (j → i). A user is one voice: of all occurrences of a pair, the
+strongest counts. The sum over users is divided by the square root of the *source's* number of users: a source that
+everybody takes says little, but a target is not penalised for being popular, since people do take popular items next. On
+the validation data of three public datasets, this beat dividing by both roots (cosine, Sarwar et al. 2001). An item that
+users take repeatedly follows itself: in lists that may repeat items, ink returns and its printer does not. The strongest
+sources of each item form its vector.
 
 :func:`refit` rebuilds the rows that new events change, within seconds; :func:`fit` rebuilds everything where the space
 has grown by a tenth.
@@ -14,6 +15,7 @@ has grown by a tenth.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from qdrant_client import models
@@ -24,16 +26,21 @@ from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import COLLAB, COLLAB_FIT, Key
+from llmrec_qdrant.space.points import Point
 
 from ..behaviour.cooccurrence import Interactions, cooccurrence, sparse_rows, strengths
 from ..storage.store import SpaceStore
 from .collab_due import unmark_due
-from .interactions import EVENT_KEYS, collect, read_interactions
+from .interactions import EVENT_KEYS, MAX_EVENTS, collect, read_interactions
 
 __all__ = ["fit", "refit"]
 
 MAX_REBUILD_EVENTS = 500_000
 """Events above which a partial rebuild is left to the next whole fit."""
+MAX_TAKERS = 100_000
+"""Users of a hundred items that a partial rebuild reads."""
+MAX_EVENTS_TOGETHER = 20 * MAX_EVENTS
+"""Events of a hundred users above which some of these users are read on their own."""
 ROWS_PER_WRITE = 256
 """Vectors per write."""
 IDS_PER_CONDITION = 1_000
@@ -57,16 +64,15 @@ def fit(space: SpaceStore, config: SpaceConfig) -> None:
 def refit(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> None:
     """Rebuild ``collab`` and ``popularity`` of these item points, as :func:`fit` would.
 
-    Reads all events of the users who took any of them. The popularity of other items is used as stored. Items with more
+    Reads the events of the users who took any of them. The popularity of other items is used as stored. Items with more
     than ``MAX_REBUILD_EVENTS`` such events wait for the next whole fit.
     """
     since = now()
     items = space.items.retrieve(ids, [Key.ITEM_ID, Key.TENANT])
     points = {(item.get(Key.TENANT, ""), item.payload[Key.ITEM_ID]): item.id for item in items}
-    takers = _events_of_takers(space, list(points))
-    if sum(space.events.count(condition) for condition in takers) <= MAX_REBUILD_EVENTS:
-        pages = (page for condition in takers for page in space.events.pages(condition, EVENT_KEYS))
-        taken = collect(pages, config)
+    parts = _events_of_takers(space, list(points))
+    if sum(part.events for part in parts) <= MAX_REBUILD_EVENTS:
+        taken = collect((page for part in parts for page in part.pages(space)), config)
         _rebuild(space, config, points, taken)
     unmark_due(space, since, list(points.values()))
 
@@ -87,21 +93,51 @@ def _rebuild(
     _forget(space, [point for name, point in points.items() if name not in number])
 
 
-def _events_of_takers(space: SpaceStore, names: Sequence[tuple[str, str]]) -> list[models.Filter]:
-    """Return conditions that match all events of the users with an event about any of these items.
+@dataclass(frozen=True)
+class _Part:
+    """Events of some users, to be read together."""
 
-    ``names`` are (tenant, item id); each condition covers a hundred users.
-    """
-    events: list[models.Filter] = []
+    which: models.Filter
+    events: int
+    """How many are read."""
+    latest: bool = False
+    """Whether it is one user, of whom only the latest events have a voice."""
+
+    def pages(self, space: SpaceStore) -> Iterator[list[Point]]:
+        """Yield the events in the order of their ids."""
+        if not self.latest:
+            yield from space.events.pages(self.which, EVENT_KEYS)
+            return
+        newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
+        page, _ = space.events.scroll(self.which, payload=EVENT_KEYS, order_by=newest, limit=MAX_EVENTS)
+        yield sorted(page, key=lambda event: event.id)
+
+
+def _events_of_takers(space: SpaceStore, names: Sequence[tuple[str, str]]) -> list[_Part]:
+    """Return the events of the users with an event about any of these items; ``names`` are (tenant, item id)."""
+    parts: list[_Part] = []
     for tenant in dict.fromkeys(tenant for tenant, _ in names):
         inside = conditions.equals(Key.TENANT, tenant)
         users: dict[str, None] = {}
         for batch in batches((item for owner, item in names if owner == tenant), 100):
             taken = conditions.where(inside, conditions.one_of(Key.ITEM_ID, batch))
-            for page in space.events.pages(taken, [Key.USER_ID]):
-                users.update(dict.fromkeys(event.payload[Key.USER_ID] for event in page))
-        events += [conditions.where(inside, conditions.one_of(Key.USER_ID, batch)) for batch in batches(users, 100)]
-    return events
+            users |= dict.fromkeys(space.events.facet(Key.USER_ID, taken, limit=MAX_TAKERS, exact=True))
+        for some in batches(users, 100):
+            parts += _parts(space, inside, some)
+    return parts
+
+
+def _parts(space: SpaceStore, inside: models.FieldCondition, users: Sequence[str]) -> Iterator[_Part]:
+    """Split users until those with a huge history are alone: only the latest events of such a user are read."""
+    which = conditions.where(inside, conditions.one_of(Key.USER_ID, users))
+    events = space.events.count(which)
+    if len(users) == 1 or events <= MAX_EVENTS_TOGETHER:
+        latest = len(users) == 1 and events > MAX_EVENTS
+        yield _Part(which, min(events, MAX_EVENTS) if latest else events, latest)
+        return
+    half = len(users) // 2
+    yield from _parts(space, inside, users[:half])
+    yield from _parts(space, inside, users[half:])
 
 
 def _stored_popularity(

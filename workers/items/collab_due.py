@@ -6,7 +6,7 @@ the space has grown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from llmrec_qdrant.space.points import Point
 from ..behaviour.cooccurrence import WINDOW
 from ..behaviour.event_weights import item_point
 from ..storage.store import SpaceStore
-from .interactions import says_taken
+from .interactions import MAX_EVENTS, taken_events
 
 __all__ = ["due", "fit_due", "mark_due", "read_collab_fit", "unmark_due"]
 
@@ -57,25 +57,35 @@ def fit_due(space: SpaceStore) -> bool:
     return grown and space.items.count(conditions.where(conditions.stale())) <= MAX_STALE_SHARE * items
 
 
-def mark_due(space: SpaceStore, config: SpaceConfig, users: Sequence[Sequence[Point]]) -> None:
+def mark_due(space: SpaceStore, config: SpaceConfig, users: Sequence[tuple[Sequence[Point], Sequence[Point]]]) -> None:
     """Mark the items whose collab leg changes with the new events of these users.
 
-    ``users`` holds all events of each user, newest first.
+    ``users`` are pairs: a user's events that count now, newest first, and those that counted before and are too old now.
     """
-    points = {point for events in users for point in _neighbours(events, config)}
+    points = {point for events, dropped in users for point in _neighbours(events, dropped, config)}
     for batch in batches(points, ITEMS_PER_MARK):
         space.items.set_payload({Key.COLLAB_SINCE: now()}, conditions.only(*batch))
 
 
-def _neighbours(events: Sequence[Point], config: SpaceConfig) -> set[str]:
-    """Return the item points within ``WINDOW`` events of a user's new ones.
+def _neighbours(events: Sequence[Point], dropped: Sequence[Point], config: SpaceConfig) -> set[str]:
+    """Return the item points within ``WINDOW`` events of those that a user takes now and did not take before, or the reverse.
 
     The newest event always counts as new, since another version of the space may have marked it as folded.
     """
-    taken = [event for event in events if says_taken(event, config)]
-    new = [place for place, event in enumerate(taken) if place == 0 or not event.get(Key.FOLDED)]
-    near = {other for place in new for other in range(max(place - WINDOW, 0), place + WINDOW + 1)}
-    return {item_point(taken[place]) for place in near if place < len(taken)}
+    folded = [event for event in [*events, *dropped] if event.get(Key.FOLDED)]
+    orders = [taken_events(events, config), taken_events(folded[:MAX_EVENTS], config)]
+    if folded[:1] == events[:1]:
+        orders.append(taken_events(folded[1 : MAX_EVENTS + 1], config))
+    now_taken, *then_taken = ({event.id for event in order} for order in orders)
+    changed = {event.id for event in events[:1]}.union(*(now_taken ^ then for then in then_taken))
+    return {item_point(event) for order in orders for event in _near(order, changed)}
+
+
+def _near(order: Sequence[Point], changed: Collection[str]) -> Iterator[Point]:
+    """Yield the events within ``WINDOW`` steps of a changed one, itself included."""
+    for place, event in enumerate(order):
+        if event.id in changed:
+            yield from order[max(place - WINDOW, 0) : place + WINDOW + 1]
 
 
 def unmark_due(space: SpaceStore, since: str, points: Sequence[str] = ()) -> None:

@@ -9,21 +9,23 @@ from typing import Any
 import numpy as np
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.contracts.entities import RATED
+from llmrec_qdrant.operations.clock import now, timestamp
 from llmrec_qdrant.space.layout import DENSE, INTERESTS, TFIDF, Key
 from llmrec_qdrant.space.points import Point
 
-from ..behaviour.event_weights import event_weight
+from ..behaviour.event_weights import event_weight, interest_weight, rating_reference
 from ..behaviour.fold import Past, UserTower, fold, qualified_item
 from ..items.assign import SpaceTopics
+from ..items.interactions import standing_events
 from ..text.idf import Vocabulary
 from . import interests
 from .history import moment
 from .interests import Act
 from .library import Library
-from .readable import readable_interests, recent_events
+from .readable import MAX_RECENT, readable_interests, recent_events
 
-__all__ = ["Derived", "Sources", "derive", "made_with"]
+__all__ = ["Derived", "Sources", "derive", "made_with", "read_sources"]
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,27 @@ def made_with(config: SpaceConfig, fit: str) -> str:
     return f"{config.folding} {fit}".rstrip()
 
 
+def read_sources(events: Sequence[Point], sources: Sources) -> None:
+    """Read what :func:`derive` needs to know about these events, newest first: of old events, no vectors."""
+    stand, config = standing_events(events, sources.config), sources.config
+    sources.library.load(stand[: config.history])
+    shown = [*events[:MAX_RECENT], *(stand if sources.topics.fit else [])]
+    sources.library.load_titles(shown)
+
+
 def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources) -> Derived:
     """Derive the vectors and payload of a user from ``events``, newest first; ``n_events`` also counts those not read."""
     config, library = sources.config, sources.library
-    used = events[: config.history]
+    stand = standing_events(events, config)
+    used = stand[: config.history]
     past = [_past(event, library, config) for event in used]
     profile = fold(past, config, sources.vocabulary, sources.tower)
-    acts = _acts(used, past, sources)
+    acts = _acts(stand, past, sources)
     topics = sources.topics.by_id(user.get(Key.TENANT, ""))
     strongest = interests.interests_of(acts, config, topics)
     rows = interests.rows_of(strongest, acts, config, topics)
     payload = {
-        Key.INTERESTS: readable_interests(strongest, used, library),
+        Key.INTERESTS: readable_interests(strongest, stand, library),
         Key.RECENT: recent_events(events, library),
         Key.TERMS: profile.terms,
         Key.N_EVENTS: n_events,
@@ -103,13 +114,33 @@ def _past(event: Point, library: Library, config: SpaceConfig) -> Past:
 
 
 def _acts(events: Sequence[Point], past: Sequence[Past], sources: Sources) -> list[Act]:
-    """Return the events in the form that interests are computed from; empty without topics."""
+    """Return the events in the form that interests are computed from; empty without topics.
+
+    ``past`` are the latest of them. Of older events, only the topic counts: their vectors are not read.
+    """
     if not sources.topics.fit:
         return []
+    weights = _interest_weights(events, sources.config)
+    rows = [*(entry.dense for entry in past), *([()] * (len(events) - len(past)))]
+    present = timestamp(now())  # a clock that runs ahead makes no event newer than the present
     return [
-        Act(entry.ts, entry.weight, _topic(event, sources), event.get(Key.ITEM_ID), event.get(Key.SESSION), entry.dense)
-        for event, entry in zip(events, past, strict=True)
+        Act(
+            min(moment(event), present),
+            weight,
+            _topic(event, sources),
+            event.get(Key.ITEM_ID),
+            event.get(Key.SESSION),
+            dense,
+        )
+        for event, weight, dense in zip(events, weights, rows, strict=True)
     ]
+
+
+def _interest_weights(events: Sequence[Point], config: SpaceConfig) -> list[float]:
+    """Return how much each event says about the user's interests; ratings are judged against their mean."""
+    spoken = [(event.payload[Key.TYPE], event.get(Key.VALUE)) for event in events]
+    reference = rating_reference([value for kind, value in spoken if kind in RATED and value is not None], config)
+    return [interest_weight(kind, value, reference, config) for kind, value in spoken]
 
 
 def _topic(event: Point, sources: Sources) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from qdrant_client import models
 
@@ -12,11 +12,12 @@ from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
+from ..items.interactions import MAX_EVENTS
 from ..storage.store import SpaceStore
 
-__all__ = ["MAX_EVENTS_READ", "count_events", "mark_folded", "moment", "read_events"]
+__all__ = ["MAX_EVENTS_READ", "count_events", "mark_folded", "moment", "read_dropped", "read_events"]
 
-MAX_EVENTS_READ = 1_000
+MAX_EVENTS_READ = MAX_EVENTS
 """Most recent events of a user that are read; limits what a list can exclude as seen."""
 EVENTS_PER_MARK = 1_000
 """Events that are marked as folded in one request."""
@@ -34,7 +35,20 @@ def read_events(space: SpaceStore, user: Point) -> list[Point]:
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
     of_user = conditions.where(*_of(user))
     events, _ = space.events.scroll(of_user, order_by=newest, limit=MAX_EVENTS_READ, payload=_READ)
-    return sorted(events, key=lambda event: (moment(event), event.id), reverse=True)
+    return _newest_first(events)
+
+
+def read_dropped(space: SpaceStore, user: Point, events: Sequence[Point]) -> list[Point]:
+    """Read the events that were folded before and are too old now; ``events`` are those that :func:`read_events` read."""
+    unfolded = sum(not event.get(Key.FOLDED) for event in events)
+    if len(events) < MAX_EVENTS_READ or not unfolded:
+        return []
+    newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
+    older = models.FieldCondition(key=Key.TS, range=models.DatetimeRange(lte=events[-1].payload[Key.TS]))
+    which = conditions.where(*_of(user), older, conditions.equals(Key.FOLDED, True))
+    candidates, _ = space.events.scroll(which, order_by=newest, limit=2 * MAX_EVENTS_READ, payload=_READ)
+    read = {event.id for event in events}
+    return _newest_first(event for event in candidates if event.id not in read)
 
 
 def count_events(space: SpaceStore, user: Point, read: Sequence[Point]) -> int:
@@ -55,6 +69,10 @@ def mark_folded(space: SpaceStore, users: Sequence[tuple[Point, Sequence[Point]]
             which.append(conditions.where(*_of(user), older, conditions.equals(Key.FOLDED, False)))
     for condition in which:
         space.events.set_payload({Key.FOLDED: True}, condition)
+
+
+def _newest_first(events: Iterable[Point]) -> list[Point]:
+    return sorted(events, key=lambda event: (moment(event), event.id), reverse=True)
 
 
 def _of(user: Point) -> list[models.FieldCondition]:

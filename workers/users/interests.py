@@ -1,14 +1,19 @@
 """Derives a user's interests from their events: topics with a weight, a trend and items as evidence. Pure.
 
-Every event is evidence for its topic. In the long-term share, an event of age *a* days, *k* steps back, counts
-``w · 0.98^k · 0.5^(a / half-life)``. The current session consists of the newest events with the same session id, or with at
-most half an hour between neighbours. Its share of the attention grows with its total weight *m*, as ``0.6 · m / (m + 1)``:
-one click changes little, three outweigh a month of something else.
+Interests are the person, not the last click: events fade with time, not with what came after them. Two profiles are mixed.
+
+- *Long-term*: an event counts ``w · 0.5^(age / interest_half_life_days)``. Age is active time up to the newest event: an
+  absence counts as ``MAX_PAUSE`` days at most, so that the first click after years does not outweigh the years before.
+- *Visit*: an event counts ``w · 0.5^(age / session_half_life_hours)``; events with the newest event's session id, in full.
+
+The visit's part grows with the number *n* of items it is spread over, as ``0.6 · n² / (n² + 2)``: 0.20 after one event
+whatever its weight, 0.49 after three, and never more than 0.6. So what a user cared about before keeps at least 0.4, and the
+next visit starts anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -18,28 +23,33 @@ import numpy as np
 from llmrec_qdrant.contracts.answers import Interest
 from llmrec_qdrant.contracts.config import SpaceConfig
 
-from ..behaviour.event_weights import decayed
+from ..behaviour.event_weights import DAY
 from ..behaviour.vectors import normalised
 from ..items.topic_rule import TopicPoint
 
 __all__ = ["Act", "interests_of", "rows_of", "shares"]
 
 
-SESSION_GAP = 1_800.0
-"""Seconds of silence that end a session."""
-MAX_SESSION_SHARE = 0.6
-"""Share of the attention that the current session approaches."""
-STEP_DECAY = 0.98
-"""Decay factor per step back."""
-RECENT_STEPS, RECENT_HALF_LIVES = 5, 4
-"""How many times faster the recent share decays, per step and per half-life, than the long-term share."""
+MAX_PAUSE = 30.0
+"""Days that an absence of the user counts at most."""
+MAX_VISIT_PART = 0.6
+"""Part of the attention that the present visit approaches."""
+HALF_SQUARE = 2.0
+"""Square of the number of items at which a visit has half of that part."""
+RECENT_HALF_LIVES = 6
+"""How many times faster the recent share decays than the long-term share; a trend compares both."""
 MAX_INTERESTS = 8
+MAX_VISIT_INTERESTS = 3
+"""Interests that may come from the visit alone."""
 MIN_SHARE = 0.03
-"""Share of the attention below which a topic does not count as an interest."""
+"""Share of a profile below which a topic does not count as an interest; half an even share is enough among many topics."""
 MAX_EVIDENCE = 5
 """Items shown per interest."""
 RISING, FADING = 1.3, 0.7
 """Ratio of the recent to the long-term share above which an interest rises, and below which it fades."""
+
+Shares = dict[str, float]
+"""Topic → share of attention."""
 
 
 @dataclass(frozen=True)
@@ -55,47 +65,103 @@ class Act:
     dense: tuple[np.ndarray, ...] = ()
 
 
-def _session(acts: Sequence[Act]) -> int:
-    """Return the number of the newest acts that form the current session."""
-    count = 1
-    while count < len(acts):
-        newer, older = acts[count - 1], acts[count]
-        same = newer.session == older.session if newer.session or older.session else newer.ts - older.ts <= SESSION_GAP
-        if not same:
-            break
-        count += 1
-    return count
+@dataclass(frozen=True)
+class _Profiles:
+    """Both profiles of a user. Weights are those of the acts, newest first."""
+
+    long: np.ndarray
+    visit: np.ndarray
+    recent: np.ndarray
+    """As ``long``, with a shorter half-life."""
+    part: float
+    """Part of the visit."""
+
+    @classmethod
+    def of(cls, acts: Sequence[Act], config: SpaceConfig) -> _Profiles:
+        """Weigh the acts of a user, newest first."""
+        weights = np.array([act.weight for act in acts])
+        moments = np.array([act.ts for act in acts])
+        days = np.cumsum(np.minimum(-np.diff(moments, prepend=moments[:1]) / DAY, MAX_PAUSE))
+        hours = (moments[:1] - moments) * 24 / DAY
+        same = np.array([act.session is not None and act.session == acts[0].session for act in acts], dtype=bool)
+        visit = weights * 0.5 ** (np.where(same, 0.0, hours) / config.session_half_life_hours)
+        long, recent = (
+            weights * 0.5 ** (days / half_life)
+            for half_life in (config.interest_half_life_days, config.interest_half_life_days / RECENT_HALF_LIVES)
+        )
+        return cls(long, visit, recent, _visit_part(acts, visit))
+
+    @property
+    def mixed(self) -> np.ndarray:
+        """Weight of each act in both profiles together."""
+        long, visit = (rows / max(np.abs(rows).sum(), 1e-12) for rows in (self.long, self.visit))
+        mixed: np.ndarray = (1 - self.part) * long + self.part * visit
+        return mixed
 
 
-def _by_topic(acts: Sequence[Act], weights: np.ndarray) -> dict[str, float]:
+def _visit_part(acts: Sequence[Act], weights: np.ndarray) -> float:
+    """Return the part of a visit, by the effective number of its items (Kish): ``(Σw)² / Σw²``."""
+    of_item: dict[str, float] = {}
+    for place, (act, weight) in enumerate(zip(acts, weights.tolist(), strict=True)):
+        if act.topic is not None and weight > 0:
+            item = act.item if act.item is not None else f"\x1f{place}"
+            of_item[item] = of_item.get(item, 0.0) + weight
+    values = np.array(list(of_item.values()))
+    square = values.sum() ** 4 / max((values**2).sum() ** 2, 1e-300) if len(values) else 0.0
+    return float(MAX_VISIT_PART * square / (square + HALF_SQUARE))
+
+
+def _by_topic(acts: Sequence[Act], weights: np.ndarray) -> Shares:
     """Return the share of each topic; dislikes subtract from their topic, down to zero."""
-    total: dict[str, float] = {}
+    total: Shares = {}
     for act, weight in zip(acts, weights.tolist(), strict=True):
         if act.topic is not None:
             total[act.topic] = total.get(act.topic, 0.0) + weight
-    positive = {topic: value for topic, value in total.items() if value > 0}
-    whole = sum(positive.values())
-    return {topic: value / whole for topic, value in positive.items()}
+    return _scaled({topic: value for topic, value in total.items() if value > 0})
 
 
-def _decayed(acts: Sequence[Act], half_life: float, step: float) -> np.ndarray:
-    weights: np.ndarray = np.array([act.weight for act in acts]) * decayed([act.ts for act in acts], half_life, step)
-    return weights
+def _scaled(shares: Shares) -> Shares:
+    whole = sum(shares.values())
+    return {topic: value / whole for topic, value in shares.items()}
 
 
-def shares(acts: Sequence[Act], config: SpaceConfig) -> dict[str, float]:
+def _mixed(long: Shares, visit: Shares, part: float) -> Shares:
+    """Mix the shares of both profiles; a profile without topics has no part."""
+    part = part if long and visit else float(not long)
+    topics = dict.fromkeys([*visit, *long])
+    return {topic: part * visit.get(topic, 0.0) + (1 - part) * long.get(topic, 0.0) for topic in topics}
+
+
+def shares(acts: Sequence[Act], config: SpaceConfig) -> Shares:
     """Return the share of attention per topic, adding up to 1; ``acts`` are newest first."""
-    if not acts:
-        return {}
-    long = _by_topic(acts, _decayed(acts, config.half_life_days, STEP_DECAY))
-    session = acts[: _session(acts)]
-    current = _by_topic(session, np.array([act.weight for act in session]))
-    mass = float(sum(act.weight for act in session if act.topic and act.weight > 0))
-    part = MAX_SESSION_SHARE * mass / (mass + 1) if current and len(session) < len(acts) else 0.0
-    topics = dict.fromkeys([*current, *long])
-    mixed = {topic: part * current.get(topic, 0.0) + (1 - part) * long.get(topic, 0.0) for topic in topics}
-    whole = sum(mixed.values())
-    return {topic: value / whole for topic, value in mixed.items() if value > 0}
+    profiles = _Profiles.of(acts, config)
+    return _mixed(_by_topic(acts, profiles.long), _by_topic(acts, profiles.visit), profiles.part)
+
+
+def _strongest(acts: Sequence[Act], profiles: _Profiles, known: Collection[str]) -> Shares:
+    """Return the shares of the interests, strongest first.
+
+    They are chosen from each profile and scaled before both are mixed: a visit takes its part, and drives none of the
+    long-term interests below the threshold.
+    """
+    long, visit = (
+        _scaled(_large({topic: share for topic, share in _by_topic(acts, weights).items() if topic in known}))
+        for weights in (profiles.long, profiles.visit)
+    )
+    kept = [*_ranked(visit)[:MAX_VISIT_INTERESTS], *_ranked(long)]
+    chosen = list(dict.fromkeys(kept))[:MAX_INTERESTS]
+    of_long, of_visit = (_scaled({topic: part[topic] for topic in chosen if topic in part}) for part in (long, visit))
+    mixed = _mixed(of_long, of_visit, profiles.part)
+    return {topic: mixed[topic] for topic in _ranked(mixed)}
+
+
+def _large(shares: Shares) -> Shares:
+    threshold = min(MIN_SHARE, 0.5 / max(len(shares), 1))
+    return {topic: share for topic, share in shares.items() if share >= threshold}
+
+
+def _ranked(shares: Shares) -> list[str]:
+    return sorted(shares, key=lambda topic: (-shares[topic], topic))
 
 
 def _trend(recent: float, long: float) -> Literal["rising", "steady", "fading"]:
@@ -106,23 +172,20 @@ def _trend(recent: float, long: float) -> Literal["rising", "steady", "fading"]:
 
 def interests_of(acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]) -> list[Interest]:
     """Return the strongest interests, at most ``MAX_INTERESTS``, with weights adding up to 1; ``acts`` are newest first."""
-    weights = {topic: share for topic, share in shares(acts, config).items() if topic in topics and share >= MIN_SHARE}
-    strongest = sorted(weights, key=lambda topic: (-weights[topic], topic))[:MAX_INTERESTS]
-    whole = sum(weights[topic] for topic in strongest)
-    decayed_weights = _decayed(acts, config.half_life_days, STEP_DECAY)
-    long = _by_topic(acts, decayed_weights)
-    recent = _by_topic(acts, _decayed(acts, config.half_life_days / RECENT_HALF_LIVES, STEP_DECAY**RECENT_STEPS))
+    profiles = _Profiles.of(acts, config)
+    long, recent = _by_topic(acts, profiles.long), _by_topic(acts, profiles.recent)
+    mixed = profiles.mixed
     return [
         Interest(
             topic=topic,
             label=topics[topic].label,
             keywords=list(topics[topic].keywords),
-            weight=round(weights[topic] / whole, 4),
+            weight=round(share, 4),
             trend=_trend(recent.get(topic, 0.0), long.get(topic, 0.0)),
-            items=_evidence(topic, acts, decayed_weights),
+            items=_evidence(topic, acts, mixed),
             last_at=datetime.fromtimestamp(max(act.ts for act in acts if act.topic == topic), UTC),
         )
-        for topic in strongest
+        for topic, share in _strongest(acts, profiles, topics).items()
     ]
 
 
@@ -139,12 +202,12 @@ def _evidence(topic: str, acts: Sequence[Act], weights: np.ndarray) -> list[str]
 def rows_of(
     interests: Sequence[Interest], acts: Sequence[Act], config: SpaceConfig, topics: Mapping[str, TopicPoint]
 ) -> list[list[float]] | None:
-    """Return a unit vector per interest: the decayed mean of its events, or else the centroid of its topic.
+    """Return a unit vector per interest: the mean of its events by their weight, or else the centroid of its topic.
 
     Returns None without interests, or if an interest has neither: the multivector of a user has a row for every interest,
     or does not exist.
     """
-    weights = _decayed(acts, config.half_life_days, STEP_DECAY).tolist()
+    weights = _Profiles.of(acts, config).mixed.tolist()
     rows: list[list[float]] = []
     for interest in interests:
         row: Any = np.zeros(config.size)

@@ -25,7 +25,15 @@ class Library:
     def __init__(self, space: SpaceStore, config: SpaceConfig) -> None:
         self._space, self._config = space, config
         self._items: dict[str, Point] = {}
+        self._titles: dict[str, Point] = {}
+        """Items that were read without their vectors."""
         self._texts: dict[str, Point] = {}
+
+    def load_titles(self, events: Sequence[Point]) -> None:
+        """Read the items of these events without vectors, as far as they are not read yet."""
+        items = dict.fromkeys(item_point(event) for event in events if event.get(Key.ITEM_ID))
+        missing = (point for point in items if point not in self._items and point not in self._titles)
+        self._titles |= _read(self._space.items, missing, [])
 
     def load(self, events: Sequence[Point]) -> None:
         """Read the items and texts of these events. Texts without a vector are encoded first."""
@@ -38,7 +46,10 @@ class Library:
 
     def item(self, event: Point) -> Point | None:
         """Return the item of an event; None if it has none, or the item is not in the catalogue."""
-        return self._items.get(item_point(event)) if event.get(Key.ITEM_ID) else None
+        if not event.get(Key.ITEM_ID):
+            return None
+        point = item_point(event)
+        return self._items.get(point) or self._titles.get(point)
 
     def title(self, event: Point) -> str:
         """Return the title of an event's item; empty without one."""
@@ -50,7 +61,7 @@ class Library:
         return self._texts.get(event.id)
 
 
-def _read(store: Store, ids: Iterable[str]) -> dict[str, Point]:
+def _read(store: Store, ids: Iterable[str], vectors: Sequence[str] = (DENSE, TFIDF)) -> dict[str, Point]:
     wanted = [Key.TITLE, Key.TERMS, Key.LEGS, Key.TOPIC_IDS]
-    pages = (store.retrieve(batch, wanted, [DENSE, TFIDF]) for batch in batches(ids, POINTS_PER_READ))
+    pages = (store.retrieve(batch, wanted, vectors or False) for batch in batches(ids, POINTS_PER_READ))
     return {point.id: point for page in pages for point in page}

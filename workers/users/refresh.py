@@ -21,10 +21,9 @@ from ..storage.attempts import attempt
 from ..storage.revision import mark_users_stale
 from ..storage.store import SpaceStore
 from ..text.idf import Vocabulary
-from .derive import Derived, Sources, derive
-from .history import count_events, mark_folded, read_events
+from .derive import Derived, Sources, derive, read_sources
+from .history import count_events, mark_folded, read_dropped, read_events
 from .library import Library
-from .readable import MAX_RECENT
 
 __all__ = ["refresh"]
 
@@ -89,14 +88,19 @@ class _Refresh:
         if not events and not _steers(user):  # all its events were deleted
             self.space.users.delete(_unchanged(user))
             return None
-        self.sources.library.load(events[: max(self.sources.config.history, MAX_RECENT)])
+        read_sources(events, self.sources)
         n_events = count_events(self.space, user, events)
         return _Refreshed(user, events, n_events, derive(user, events, n_events, self.sources))
 
     def _refresh(self, group: Sequence[_Refreshed]) -> None:
         """Write the users, then mark the items their new events change, then the events: a crash in between repeats work."""
         self._write(group)
-        mark_due(self.space, self.sources.config, [refreshed.events for refreshed in group if refreshed.has_news])
+        news = [
+            (refreshed.events, read_dropped(self.space, refreshed.user, refreshed.events))
+            for refreshed in group
+            if refreshed.has_news
+        ]
+        mark_due(self.space, self.sources.config, news)
         mark_folded(self.space, [(refreshed.user, refreshed.events) for refreshed in group])
         for refreshed in group:
             waiting = refreshed.derived.waiting
