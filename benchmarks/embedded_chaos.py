@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ from llmrec_qdrant.testing import HashEncoder
 SPACE = "chaos"
 SIZES = (32, 48)
 """Dimensions before and after the re-embedding."""
+MAX_MISSED = 3
+"""Operations that may end before a blow at a point; then it falls at any moment."""
 MAX_WAIT = 45.0
 """Seconds that an operation may take; a job's lease is 60."""
 
@@ -48,6 +50,8 @@ class Blow:
 
     point: str = ""
     count: int = 1
+    missed: int = 0
+    """Operations that ended before it."""
 
 
 PLAN: list[tuple[str, Blow]] = [
@@ -103,12 +107,14 @@ class Nemesis:
         return blows.popleft()
 
     def again(self, operation: str, blow: Blow) -> None:
-        """An operation ended before its blow: keep it for the next one, earlier."""
-        self.waiting[operation].append(replace(blow, count=max(1, blow.count // 2)))
+        """An operation ended before its blow: keep it for the next one, earlier, and in the end at any moment."""
+        missed = blow.missed + 1
+        point = blow.point if missed < MAX_MISSED else ""
+        self.waiting[operation].append(Blow(point, max(1, blow.count // 2), missed))
 
-    def delay(self, operation: str) -> float:
+    def delay(self, operation: str, blow: Blow) -> float:
         """Seconds until a random blow."""
-        return self.random.uniform(0, self.seconds.get(operation, 0.2))
+        return self.random.uniform(0, self.seconds.get(operation, 0.2)) / 2**blow.missed
 
 
 class Remote:
@@ -131,7 +137,7 @@ class Remote:
             "aim": blow.point if blow else "",
             "count": blow.count if blow else 0,
         }
-        timer = threading.Timer(self.nemesis.delay(operation), process.kill)
+        timer = threading.Timer(self.nemesis.delay(operation, blow or Blow()), process.kill)
         began = time.monotonic()
         try:
             assert process.stdin is not None
@@ -237,12 +243,15 @@ class Story(Writer):
         self.change(12)
         self.until(lambda: self.rec.do("clean up"))
         self._to(SIZES[1])
-        while any(self.rec.nemesis.waiting.values()):
-            self._topics()
+        waiting = self.rec.nemesis.waiting
+        while any(waiting.values()):
+            if waiting.get("fit topics"):
+                self._topics()
+            if any(waiting.get(operation) for operation in ("re-embed", "roll back", "clean up")):
+                self.until(lambda: self.rec.do("roll back"))
+                self.until(lambda: self.rec.do("clean up"))
+                self._to(SIZES[1])
             self.change(12)
-            self.until(lambda: self.rec.do("roll back"))
-            self.until(lambda: self.rec.do("clean up"))
-            self._to(SIZES[1])
         self.until(lambda: self.rec.do("reconcile"))
 
     def _topics(self) -> None:

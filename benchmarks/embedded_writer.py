@@ -144,7 +144,7 @@ class Points:
         client.shutil.rmtree = rmtree  # type: ignore[assignment,attr-defined]
 
     def _upkeep(self) -> None:
-        upkeep.OPTIMIZE_AFTER, upkeep.FLUSH_AFTER = 400, 700
+        upkeep.OPTIMIZE_AFTER, upkeep.FLUSH_AFTER = 60, 50
         whole = upkeep.Upkeep.after
         points = self
 
