@@ -104,17 +104,15 @@ class Points:
         folder.os.replace = replace  # type: ignore[assignment,attr-defined]
 
     def _shards(self) -> None:
-        whole = client.open_shard
+        whole = client.create_shard
 
-        def open_shard(path: Path, *arguments: Any) -> Any:
-            if (path / "edge_config.json").is_file():
-                with self.at("shard loading"):
-                    return whole(path, *arguments)
-            shard = whole(path, *arguments)
+        def create_shard(*arguments: Any) -> Any:
+            shard = whole(*arguments)
             with self.at("shard created"):
                 return shard
 
-        client.open_shard = open_shard  # type: ignore[attr-defined]
+        client.create_shard = create_shard  # type: ignore[attr-defined]
+        self.around(client, "load_shard", "shard loading")
 
     def _updates(self) -> None:
         whole = client.EdgeClient.batch_update_points

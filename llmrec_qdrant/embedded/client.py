@@ -26,7 +26,14 @@ from llmrec_qdrant.embedded.lookups import LookUps
 from llmrec_qdrant.embedded.points import payload_selector, record, scored
 from llmrec_qdrant.embedded.queries import Translator
 from llmrec_qdrant.embedded.scratch import open_scratch
-from llmrec_qdrant.embedded.shards import collection_params, edge_errors, index_schema, open_shard, spec_as_json
+from llmrec_qdrant.embedded.shards import (
+    collection_params,
+    create_shard,
+    edge_errors,
+    index_schema,
+    load_shard,
+    spec_as_json,
+)
 from llmrec_qdrant.embedded.updates import edge_operations
 from llmrec_qdrant.embedded.upkeep import Upkeep
 from llmrec_qdrant.errors import QdrantRefused, QdrantUnavailable, SpaceNotFound
@@ -127,7 +134,7 @@ class EdgeClient:
             spec = spec_as_json(vectors_config or {}, sparse_vectors_config or {})
             entry = self._folder.new_entry(collection_name, spec, metadata or {})
             self._folder.check_space()
-            shard = open_shard(self._folder.shard(entry), spec)
+            shard = create_shard(self._folder.shard(entry), spec)
             self._folder.save({**self._folder.collections, collection_name: entry})
             self._shards[entry.folder] = shard
         return True
@@ -193,7 +200,7 @@ class EdgeClient:
             shard = self._shards.get(entry.folder)
             if shard is None:
                 self._folder.check_space()
-                shard = self._shards[entry.folder] = open_shard(self._folder.shard(entry), entry.spec)
+                shard = self._shards[entry.folder] = load_shard(self._folder.shard(entry))
             return shard
 
     # --- reading ------------------------------------------------------------------------------

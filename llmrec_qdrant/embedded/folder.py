@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -21,13 +22,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmrec_qdrant.embedded.lock import take_lock
+from llmrec_qdrant.embedded.lock import LOCK, take_lock
 from llmrec_qdrant.errors import InvalidInput, QdrantRefused, QdrantUnavailable, SpaceMismatch
 
 __all__ = ["Collection", "Folder"]
 
 FOLDER_FORMAT = 1
 """Version of the folder format; raised when older folders can no longer be read."""
+SCRATCH = "catalogue.tmp"
+"""Name of the next catalogue while it is written."""
+_SHARD = re.compile(r".+\.[0-9a-f]{8}")
 MIN_FREE_BYTES = 128 * 1024**2
 """Free space below which nothing is written: the engine writes through memory maps, and a full disk would kill the process."""
 
@@ -73,6 +77,7 @@ class Folder:
         catalogue = self.path / "catalogue.json"
         if not catalogue.is_file():
             self._refuse_foreign()
+            self.save()  # first of all, so that shards without a catalogue mean that it was lost
             return
         try:
             stored = json.loads(catalogue.read_text(encoding="utf-8"))
@@ -80,14 +85,19 @@ class Folder:
                 raise ValueError(f"format {stored['format']!r}, this version reads format {FOLDER_FORMAT}")
             self.collections = {name: Collection(**entry) for name, entry in stored["collections"].items()}
             self.aliases = stored["aliases"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidInput(
                 f"{str(catalogue)!r} cannot be read ({error}): restore the folder from a copy"
             ) from error
         self._remove_leftovers()
 
     def _refuse_foreign(self) -> None:
-        names = sorted(entry.name for entry in self.path.iterdir() if entry.name not in {"lock", "collections"})
+        names = sorted(entry.name for entry in self.path.iterdir() if entry.name not in {LOCK, SCRATCH})
+        if "collections" in names:
+            raise InvalidInput(
+                f"{str(self.path / 'catalogue.json')!r} is missing beside a folder 'collections': restore it from a copy, or "
+                "name a folder that is empty or does not exist"
+            )
         if names:
             raise InvalidInput(
                 f"{str(self.path)!r} holds other files ({', '.join(names[:3])}): name a folder that is empty or does not exist"
@@ -96,7 +106,7 @@ class Folder:
     def _remove_leftovers(self) -> None:
         known = {entry.folder for entry in self.collections.values()}
         for folder in (self.path / "collections").glob("*"):
-            if folder.name not in known:
+            if folder.name not in known and _SHARD.fullmatch(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
 
     # --- while open ---------------------------------------------------------------------------
@@ -111,7 +121,12 @@ class Folder:
 
     def check_space(self) -> None:
         """Raise :class:`QdrantRefused` if the disk is nearly full."""
-        free = shutil.disk_usage(self.path).free
+        try:
+            free = shutil.disk_usage(self.path).free
+        except OSError as error:
+            raise QdrantUnavailable(
+                f"the folder {str(self.path)!r} of embedded Qdrant is gone ({error.strerror}): restore it from a copy"
+            ) from error
         if free < MIN_FREE_BYTES:
             raise QdrantRefused(
                 f"nothing was written: the disk of {str(self.path)!r} has {free / 1024**2:.0f} MiB left, and embedded Qdrant "
@@ -156,7 +171,7 @@ class Folder:
 
 def _replace(path: Path, text: str) -> None:
     """Replace a file in one step, durable when this returns: a crash leaves the old file or the new one."""
-    scratch = path.with_suffix(".tmp")
+    scratch = path.with_name(SCRATCH)
     with scratch.open("w", encoding="utf-8") as handle:
         handle.write(text)
         handle.flush()

@@ -19,7 +19,7 @@ LOCK = "lock"
 def take_lock(folder: Path) -> int:
     """Lock a folder, creating it if it is missing; returns the handle whose closing frees it.
 
-    Raises :class:`InvalidInput` if it cannot be written to, :class:`QdrantUnavailable` if it is open already.
+    Raises :class:`InvalidInput` if it cannot be written to or locked, :class:`QdrantUnavailable` if it is open already.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,10 +31,15 @@ def take_lock(folder: Path) -> int:
         ) from error
     try:
         portalocker.lock(handle, portalocker.LOCK_EX | portalocker.LOCK_NB)
-    except portalocker.LockException:
+    except portalocker.AlreadyLocked:
         refusal = _refusal(folder, handle)
         os.close(handle)
         raise refusal from None
+    except portalocker.LockException as error:  # some network file systems cannot
+        os.close(handle)
+        raise InvalidInput(
+            f"no file in {str(folder)!r} can be locked ({error}): name a folder on a disk of this machine"
+        ) from error
     with suppress(OSError):  # of a full disk: the id is for people only
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())

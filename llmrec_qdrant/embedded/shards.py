@@ -13,7 +13,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused, SpaceNotFound
 
-__all__ = ["collection_params", "edge_errors", "index_schema", "open_shard", "spec_as_json"]
+__all__ = ["collection_params", "create_shard", "edge_errors", "index_schema", "load_shard", "spec_as_json"]
 
 NO_VECTORS = {"none": edge.EdgeVectorParams(1, edge.Distance.Dot)}
 """A shard needs at least one vector; a collection without vectors gets one that no point ever has."""
@@ -36,11 +36,20 @@ def collection_params(spec: Mapping[str, Any]) -> models.CollectionParams:
     return models.CollectionParams(vectors=vectors, sparse_vectors=sparse)
 
 
-def open_shard(path: Path, spec: Mapping[str, Any]) -> edge.EdgeShard:
-    """Open the shard in a folder, or create it."""
+def load_shard(path: Path) -> edge.EdgeShard:
+    """Open the shard in a folder.
+
+    Raises :class:`QdrantRefused` if it is missing or damaged.
+    """
+    if not (path / "edge_config.json").is_file():
+        raise QdrantRefused(f"the collection in {str(path)!r} is missing: restore the whole folder from a copy")
     with edge_errors():
-        if (path / "edge_config.json").is_file():
-            return edge.EdgeShard.load(str(path))
+        return edge.EdgeShard.load(str(path))
+
+
+def create_shard(path: Path, spec: Mapping[str, Any]) -> edge.EdgeShard:
+    """Create a shard in a new folder."""
+    with edge_errors():
         params = collection_params(spec)
         vectors = {name: _dense(vector) for name, vector in _named(params.vectors).items()}
         sparse = {name: _sparse(vector) for name, vector in _named(params.sparse_vectors).items()}

@@ -176,10 +176,12 @@ def test_a_collection_that_a_crash_left_half_made_is_removed(tmp_path: Path) -> 
     client = EdgeClient(str(tmp_path))
     client.create_collection("films", DENSE)
     client.close()
-    left = tmp_path / "collections" / "films.half"
+    left = tmp_path / "collections" / "films.0a1b2c3d"
     left.mkdir()
+    kept = tmp_path / "collections" / "my notes"
+    kept.mkdir()
     EdgeClient(str(tmp_path)).close()
-    assert not left.exists()
+    assert not left.exists() and kept.exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import portalocker
 import pytest
 from qdrant_client import models
 
@@ -193,6 +194,54 @@ def test_a_collection_deleted_while_it_is_in_use_is_not_found(client: EdgeClient
     client._shard = lambda name: shard  # type: ignore[method-assign,assignment]
     with pytest.raises(SpaceNotFound, match="deleted"):
         client.count("films")
+
+
+def test_a_folder_whose_first_catalogue_was_cut_short_opens(tmp_path: Path) -> None:
+    (tmp_path / "catalogue.tmp").write_text('{"form')
+    EdgeClient(str(tmp_path)).close()
+    EdgeClient(str(tmp_path)).close()
+
+
+def test_what_is_lost_from_a_folder_is_named_and_nothing_else_goes(tmp_path: Path, client: EdgeClient) -> None:
+    client.close()
+    data = tmp_path / "data"
+    (shard,) = (data / "collections").iterdir()
+    shard.rename(tmp_path / "aside")
+    again = EdgeClient(str(data))
+    for _ in range(2):
+        with pytest.raises(QdrantRefused, match=r"films.* is missing: restore"):
+            again.count("films")
+    again.close()
+    (tmp_path / "aside").rename(shard)
+    catalogue = (data / "catalogue.json").read_bytes()
+    (data / "catalogue.json").unlink()
+    with pytest.raises(InvalidInput, match=r"catalogue\.json' is missing"):
+        EdgeClient(str(data))
+    for damaged in (b"", b"[]", b'{"format": 1, "collections": [], "aliases": {}}', catalogue[:-9]):
+        (data / "catalogue.json").write_bytes(damaged)
+        with pytest.raises(InvalidInput, match="restore the folder from a copy"):
+            EdgeClient(str(data))
+    (data / "catalogue.json").write_bytes(catalogue)
+    again = EdgeClient(str(data))
+    assert again.count("films").count == 1
+    again.close()
+
+
+def test_a_folder_that_vanishes_while_it_is_open(tmp_path: Path, client: EdgeClient) -> None:
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(QdrantUnavailable, match="is gone"):
+        client.upsert("films", [POINT])
+    with pytest.raises(QdrantRefused, match="nothing was changed"):
+        client.update_collection("films", metadata={"b": 2})
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise portalocker.LockException("No locks available")
+
+    monkeypatch.setattr(portalocker, "lock", refuse)
+    with pytest.raises(InvalidInput, match=r"can be locked .*No locks.*a disk of this machine"):
+        EdgeClient(str(tmp_path))
 
 
 # --- temporary folders ----------------------------------------------------------------------------
