@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import cast
 from urllib.parse import urlsplit
@@ -12,13 +14,15 @@ import httpx
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llmrec_qdrant.errors import InvalidInput, MissingDependency, show
+from llmrec_qdrant.operations.moving import Side
 from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.queues.base import JobQueue, mask_url
 from llmrec_qdrant.queues.celery import CeleryQueue
 from llmrec_qdrant.queues.inline import InlineQueue, inline_available
 from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.layout import Space
 
-__all__ = ["open_async", "open_queue", "open_sync"]
+__all__ = ["open_async", "open_queue", "open_sync", "other_side"]
 
 
 REQUEST_TIMEOUT = 60
@@ -124,3 +128,17 @@ def open_queue(client: QdrantClient, broker: str | None) -> JobQueue:
     if broker is not None:
         return CeleryQueue(broker)
     return InlineQueue(client) if inline_available() else NoQueue()
+
+
+@contextmanager
+def other_side(url: str, api_key: str | None, space: str) -> Iterator[Side]:
+    """Within the block, the space of that name on another Qdrant server. Sends no request.
+
+    Raises :class:`InvalidInput` for an impossible address or name.
+    """
+    named = Space(space)
+    client = open_sync(url, None, api_key)
+    try:
+        yield Side(named, client, mask_url(url))
+    finally:
+        client.close()

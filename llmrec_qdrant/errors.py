@@ -9,6 +9,7 @@
     │                                 ``contracts.answers``, since it carries the receipt)
     ├── SpaceError
     │   ├── SpaceNotFound             no such space in this Qdrant
+    │   │   └── SpaceIncomplete       a push or pull into it has begun and not ended
     │   └── SpaceMismatch             the space has another model, dimension or format
     ├── NotFound (LookupError)        the named item, user, topic or version is not in the space
     ├── ServiceError
@@ -43,6 +44,7 @@ __all__ = [
     "ServerTooOld",
     "ServiceError",
     "SpaceError",
+    "SpaceIncomplete",
     "SpaceMismatch",
     "SpaceNotFound",
     "Unauthorized",
@@ -97,6 +99,10 @@ class SpaceError(LlmrecError):
 
 class SpaceNotFound(SpaceError):
     """This Qdrant holds no space of that name."""
+
+
+class SpaceIncomplete(SpaceNotFound):
+    """A push or pull into the space has begun and not ended: running it again completes the space."""
 
 
 class SpaceMismatch(SpaceError):

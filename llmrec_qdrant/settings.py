@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     path: str | None = Field(None, description="Folder of an embedded Qdrant, instead of a server.")
     broker: SecretStr | None = Field(None, description="Redis for Celery, such as redis://localhost:6379/0.")
     api_key: SecretStr | None = Field(None, description="Qdrant API key.")
+    other_api_key: SecretStr | None = Field(
+        None, description="API key of the other Qdrant of `llmrec push` and `pull`."
+    )
     space: str | None = Field(None, description="Name of the space.")
     tenant: str | None = Field(None, description="Tenant whose items and users are visible; unset: all.")
     llm_url: str | None = Field(None, description="OpenAI-compatible endpoint that names topics, ending in /v1.")

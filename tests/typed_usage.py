@@ -17,6 +17,7 @@ from llmrec_qdrant import (
     Job,
     JobStatus,
     LlmrecError,
+    Moved,
     NotFound,
     PartlyRejected,
     Receipt,
@@ -93,6 +94,10 @@ def moving(rec: Recommender) -> None:
     assert_type(job.cancel(), bool)
     assert_type(rec.rollback(), int)
     assert_type(rec.clean_up(), list[int])
+    assert_type(rec.push("http://localhost:6333", api_key="k", space="shop", versions="all", replace=True), Moved)
+    assert_type(
+        rec.pull("http://localhost:6333", on_progress=lambda stage, done, total: print(stage, done, total)), Moved
+    )
     assert_type(rec.failures(), list[Failure])
     assert_type(rec.retry(), int)
 

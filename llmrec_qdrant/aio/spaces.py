@@ -8,12 +8,16 @@ from typing import Any
 
 from llmrec_qdrant import operations
 from llmrec_qdrant.aio.connection import AsyncConnection
+from llmrec_qdrant.connect import other_side
 from llmrec_qdrant.contracts.answers import (
     Failure,
+    Moved,
     SpaceStatus,
 )
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.handles import AsyncJob
+from llmrec_qdrant.operations.moving import MoveOptions, WhichVersions
+from llmrec_qdrant.queues.base import OnProgress
 
 __all__ = ["AsyncSpaces"]
 
@@ -57,3 +61,24 @@ class AsyncSpaces(AsyncConnection):
     async def clean_up(self) -> list[int]:
         """As :meth:`Recommender.clean_up`."""
         return await self._drive(operations.reembed.clean_up(self._space))
+
+    # --- another Qdrant ------------------------------------------------------------------------
+
+    async def push(
+        self, url: str, *, api_key: str | None = None, space: str | None = None, versions: WhichVersions = "live",
+        replace: bool = False, on_progress: OnProgress | None = None,
+    ) -> Moved:  # fmt: skip
+        """As :meth:`Recommender.push`."""
+        options = MoveOptions.of(versions, replace, on_progress)
+        with other_side(url, api_key, space or self.space) as there:
+            return await self._drive(operations.moving.push(self._space, self._tenant, there, options))
+
+    async def pull(
+        self, url: str, *, api_key: str | None = None, space: str | None = None, versions: WhichVersions = "live",
+        replace: bool = False, on_progress: OnProgress | None = None,
+    ) -> Moved:  # fmt: skip
+        """As :meth:`Recommender.pull`."""
+        options = MoveOptions.of(versions, replace, on_progress)
+        self._forget_config()
+        with other_side(url, api_key, space or self.space) as there:
+            return await self._drive(operations.moving.pull(self._space, self._tenant, there, options))

@@ -113,6 +113,12 @@ class Connected(typer.Context):
         return tenant
 
     @property
+    def api_key(self) -> str | None:
+        """API key of the Qdrant; never print it."""
+        key: str | None = self.obj.connection()["api_key"]
+        return key
+
+    @property
     def where(self) -> str:
         """Address of the Qdrant, without its password."""
         arguments = self.obj.connection()

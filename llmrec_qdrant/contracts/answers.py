@@ -13,6 +13,7 @@ from llmrec_qdrant.errors import InvalidInput
 __all__ = [
     "Failure",
     "Interest",
+    "Moved",
     "PartlyRejected",
     "Receipt",
     "Recommendation",
@@ -155,6 +156,17 @@ class Failure(Contract):
     id: str
     version: int
     reason: str
+
+
+class Moved(Contract):
+    """The outcome of a push or pull: every point of the source was compared with its copy and is equal."""
+
+    space: str = Field(description="Name of the copy.")
+    live: int = Field(description="The live version, the same number as in the source.")
+    versions: list[int] = Field(description="The versions that were copied.")
+    points: dict[str, int] = Field(description="Collection of the copy → points, all compared.")
+    written: int = Field(description="Points that were new or differed; fewer than all if an earlier run copied some.")
+    removed: int = Field(description="Points of the copy that the source no longer has.")
 
 
 class PartlyRejected(InvalidInput):

@@ -30,6 +30,7 @@ from llmrec_qdrant.embedded.shards import (
     collection_params,
     create_shard,
     edge_errors,
+    index_kind,
     index_schema,
     load_shard,
     spec_as_json,
@@ -164,10 +165,12 @@ class EdgeClient:
         return cast(models.CollectionInfo, info)
 
     def update_collection(self, collection_name: str, metadata: Mapping[str, Any] | None = None, **_: Any) -> bool:
-        """Set these metadata keys."""
+        """Set these metadata keys; None deletes one."""
         with self._lock:
             entry = self._entry(collection_name)
-            self._change(collection_name, replace(entry, metadata={**entry.metadata, **deepcopy(dict(metadata or {}))}))
+            merged = {**entry.metadata, **deepcopy(dict(metadata or {}))}
+            kept = {key: value for key, value in merged.items() if value is not None}
+            self._change(collection_name, replace(entry, metadata=kept))
         return True
 
     def _change(self, name: str, entry: Collection) -> None:
@@ -180,11 +183,9 @@ class EdgeClient:
         shard = self._shard(collection_name)
         with edge_errors(), self._lock:
             shard.update(edge.UpdateOperation.create_field_index(field_name, index_schema(field_schema)))
-            kind = field_schema if isinstance(field_schema, str) else field_schema.type
             entry = self._entry(collection_name)
-            self._change(
-                collection_name, replace(entry, indexes={**entry.indexes, field_name: getattr(kind, "value", kind)})
-            )
+            indexes = {**entry.indexes, field_name: index_kind(field_schema)}
+            self._change(collection_name, replace(entry, indexes=indexes))
 
     def _entry(self, name: str) -> Collection:
         entry = self._folder.collections.get(self._folder.aliases.get(name, name))

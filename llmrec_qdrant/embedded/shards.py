@@ -13,7 +13,15 @@ from qdrant_client import models
 
 from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused, SpaceNotFound
 
-__all__ = ["collection_params", "create_shard", "edge_errors", "index_schema", "load_shard", "spec_as_json"]
+__all__ = [
+    "collection_params",
+    "create_shard",
+    "edge_errors",
+    "index_kind",
+    "index_schema",
+    "load_shard",
+    "spec_as_json",
+]
 
 NO_VECTORS = {"none": edge.EdgeVectorParams(1, edge.Distance.Dot)}
 """A shard needs at least one vector; a collection without vectors gets one that no point ever has."""
@@ -84,8 +92,13 @@ def index_schema(schema: Any) -> Any:
     """The schema of a payload index: its kind, and whether it parts tenants."""
     if isinstance(schema, models.KeywordIndexParams):
         return edge.KeywordIndexParams(is_tenant=schema.is_tenant)
-    kind = schema if isinstance(schema, str) and not isinstance(schema, models.PayloadSchemaType) else schema.value
-    return getattr(edge.PayloadSchemaType, kind.capitalize())
+    return getattr(edge.PayloadSchemaType, index_kind(schema).capitalize())
+
+
+def index_kind(schema: Any) -> str:
+    """The kind of a payload index, such as ``keyword``, from its name or its parameters."""
+    kind = getattr(schema, "type", schema)
+    return str(getattr(kind, "value", kind))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ An operation writes ``points = yield from retrieve(...)``. Results of the Qdrant
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from qdrant_client import models
@@ -15,6 +16,7 @@ from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.space.points import Point, set_payload
 
 __all__ = [
+    "Description",
     "aliases",
     "change_aliases",
     "collection_exists",
@@ -25,6 +27,7 @@ __all__ = [
     "delete",
     "delete_collection",
     "delete_vectors",
+    "describe",
     "facet",
     "indexed_keys",
     "metadata",
@@ -36,6 +39,8 @@ __all__ = [
     "update_metadata",
     "update_payload",
     "upsert",
+    "whole_page",
+    "whole_points",
 ]
 
 Selector = bool | Sequence[str] | models.PayloadSelectorExclude
@@ -88,6 +93,31 @@ def scroll(
     )
     records, following = page
     return [Point.of(record) for record in records], following
+
+
+def whole_points(collection: str, ids: Sequence[str]) -> Steps[dict[str, models.PointStruct]]:
+    """Return id → point as stored, with all vectors, of those that exist."""
+    if not ids:
+        return {}
+    records: list[models.Record] = yield from call(
+        "retrieve", collection_name=collection, ids=list(ids), with_payload=True, with_vectors=True
+    )
+    return {str(record.id): _whole(record) for record in records}
+
+
+def whole_page(collection: str, *, limit: int, offset: Offset = None) -> Steps[tuple[list[models.PointStruct], Offset]]:
+    """Return one page of points as stored, with all vectors, ordered by id, and the offset of the next page."""
+    page: tuple[list[models.Record], Offset] = yield from call(
+        "scroll", collection_name=collection, limit=limit, offset=offset, with_payload=True, with_vectors=True
+    )
+    records, following = page
+    return [_whole(record) for record in records], following
+
+
+def _whole(record: models.Record) -> models.PointStruct:
+    """Return a stored point as it is written; nothing is checked again."""
+    vector: Any = record.vector or {}
+    return models.PointStruct.model_construct(id=record.id, vector=vector, payload=record.payload or {})
 
 
 def count(collection: str, condition: models.Filter | None = None) -> Steps[int]:
@@ -199,6 +229,32 @@ def delete_collection(collection: str) -> Steps[None]:
     yield from call("delete_collection", collection_name=collection)
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a collection is, apart from its points."""
+
+    spec: dict[str, Any]
+    """Arguments of ``create_collection``: the parameters of the vectors."""
+    metadata: dict[str, Any]
+    indexes: dict[str, Any]
+    """Indexed payload key → schema of the index."""
+
+
+def describe(collection: str) -> Steps[Description]:
+    """Return the parameters, the metadata and the payload indexes of a collection."""
+    info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
+    params = info.config.params
+    spec = {"vectors_config": params.vectors or {}, "sparse_vectors_config": params.sparse_vectors or {}}
+    return Description(spec, dict(info.config.metadata or {}), _schemas(info.payload_schema or {}))
+
+
+def _schemas(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return key → schema as a request states it; embedded Qdrant stores the kind of an index only."""
+    return {
+        key: index if isinstance(index, str) else index.params or index.data_type.value for key, index in stored.items()
+    }
+
+
 def metadata(collection: str) -> Steps[dict[str, Any]]:
     """Return the metadata of a collection."""
     info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
@@ -206,7 +262,7 @@ def metadata(collection: str) -> Steps[dict[str, Any]]:
 
 
 def update_metadata(collection: str, values: Mapping[str, Any]) -> Steps[None]:
-    """Set these metadata keys of a collection; other keys keep their values."""
+    """Set these metadata keys of a collection, or delete those that are None; other keys keep their values."""
     yield from call("update_collection", collection_name=collection, metadata=dict(values))
 
 

@@ -11,10 +11,10 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.messages import Reconcile
-from llmrec_qdrant.errors import QdrantRefused, ServerTooOld, SpaceMismatch, SpaceNotFound
+from llmrec_qdrant.errors import QdrantRefused, ServerTooOld, SpaceIncomplete, SpaceMismatch, SpaceNotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.steps import Steps, notify
-from llmrec_qdrant.operations.versions import on_every_version
+from llmrec_qdrant.operations.versions import missing, on_every_version
 from llmrec_qdrant.space import layout
 from llmrec_qdrant.space.layout import CollectionKind, Space
 from llmrec_qdrant.space.schema import collection_spec, indexes
@@ -44,15 +44,12 @@ def check_server() -> Steps[None]:
 def load_config(space: Space) -> Steps[SpaceConfig]:
     """Return the configuration stored with the space.
 
-    Raises :class:`SpaceNotFound`, or :class:`SpaceMismatch` if llmrec cannot read it.
+    Raises :class:`SpaceNotFound`, :class:`SpaceIncomplete` during a move, or :class:`SpaceMismatch` if llmrec cannot read it.
     """
     try:
         stored = yield from calls.metadata(space.items)
     except SpaceNotFound:
-        raise SpaceNotFound(
-            f"there is no space {space.name!r} in this Qdrant: create it with `llmrec init --space {space.name}` "
-            "or Recommender.create()"
-        ) from None
+        raise (yield from missing(space)) from None
     return layout.read_metadata(space, stored)
 
 
@@ -92,6 +89,8 @@ def create(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
     """
     try:
         stored = yield from load_config(space)
+    except SpaceIncomplete:  # its aliases would show a half-moved space
+        raise
     except SpaceNotFound:
         config = wanted or SpaceConfig()
     else:

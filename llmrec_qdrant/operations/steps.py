@@ -32,10 +32,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call:
-    """Effect: call a method of the Qdrant client."""
+    """Effect: call a method of a Qdrant client."""
 
     method: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    client: QdrantClient | None = None
+    """The client to call; None: that of the recommender."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ def _quiet(method: str) -> Iterator[None]:
 
 def _perform(effect: Effect, client: QdrantClient, queue: JobQueue) -> Any:
     match effect:
-        case Call(method, arguments):
+        case Call(method, arguments, other):
             with translated(), _quiet(method):
-                return getattr(client, method)(**arguments)
+                return getattr(client if other is None else other, method)(**arguments)
         case Send(message):
             return queue.send(message)
         case Sleep(seconds):
@@ -89,9 +91,9 @@ async def _perform_async(
 ) -> Any:
     loop = asyncio.get_running_loop()
     match effect:
-        case Call(method, arguments):
+        case Call(method, arguments, other):
             with translated(), _quiet(method):
-                bound = getattr(client, method)
+                bound = getattr(client if other is None else other, method)
                 if inspect.iscoroutinefunction(bound):
                     return await bound(**arguments)
                 return await loop.run_in_executor(thread, partial(bound, **arguments))

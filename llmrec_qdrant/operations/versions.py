@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from qdrant_client import models
 
-from llmrec_qdrant.errors import SpaceMismatch, SpaceNotFound
+from llmrec_qdrant.errors import SpaceIncomplete, SpaceMismatch, SpaceNotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.space.layout import COLLECTION_KINDS, PLAIN, Space
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, MOVE, PLAIN, Space
 
-__all__ = ["VERSIONED", "Versions", "drop", "on_every_version", "switch", "versions"]
+__all__ = ["VERSIONED", "Versions", "drop", "missing", "on_every_version", "switch", "versions"]
 
 VERSIONED = tuple(kind for kind in COLLECTION_KINDS if kind not in PLAIN)
 """Kinds of collections that have versions; items come first."""
@@ -52,12 +52,26 @@ def versions(space: Space) -> Steps[Versions]:
     numbers = sorted(int(match[1]) for name in names if (match := pattern.fullmatch(name)))
     match = pattern.fullmatch(aliases.get(space.items, ""))
     if match is None:
-        raise SpaceNotFound(
-            f"there is no space {space.name!r} in this Qdrant: create the space first with "
-            f"`llmrec init --space {space.name}` or Recommender.create()"
-        )
+        raise (yield from missing(space))
     live = int(match[1])
     return Versions(live, tuple(number for number in numbers if number != live))
+
+
+def missing(space: Space) -> Steps[SpaceNotFound]:
+    """Return the error that says why there is no live version: there is no space, or it is still being moved here."""
+    try:
+        move = (yield from calls.metadata(space.events)).get(MOVE)
+    except SpaceNotFound:
+        move = None
+    if not isinstance(move, dict):
+        return SpaceNotFound(
+            f"there is no space {space.name!r} in this Qdrant: create it with `llmrec init --space {space.name}` "
+            "or Recommender.create()"
+        )
+    return SpaceIncomplete(
+        f"space {space.name!r} is incomplete in this Qdrant: a move into it began at {move.get('began_at')} and has not ended; "
+        "run the same `llmrec push` or `llmrec pull` again, which goes on where it stopped"
+    )
 
 
 def on_every_version(space: Space, write: Callable[[int], Steps[T]]) -> Steps[T]:

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmrec_qdrant import operations
+from llmrec_qdrant.connect import other_side
 from llmrec_qdrant.contracts.answers import (
     Failure,
+    Moved,
     SpaceStatus,
 )
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.handles import Job
+from llmrec_qdrant.operations.moving import MoveOptions, WhichVersions
+from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.recommender.connection import Connection
 
 __all__ = ["Spaces"]
@@ -66,3 +70,32 @@ class Spaces(Connection):
     def clean_up(self) -> list[int]:
         """Delete versions that are neither live nor being filled; returns their numbers. Rollback is impossible afterwards."""
         return self._drive(operations.reembed.clean_up(self._space))
+
+    # --- another Qdrant ------------------------------------------------------------------------
+
+    def push(
+        self, url: str, *, api_key: str | None = None, space: str | None = None, versions: WhichVersions = "live",
+        replace: bool = False, on_progress: OnProgress | None = None,
+    ) -> Moved:  # fmt: skip
+        """Copy this space to another Qdrant server, such as from a folder to production; the application then connects there.
+
+        ``space``: its name there, if another. ``versions="all"`` takes along the versions that :meth:`rollback` can switch to.
+        ``replace``: make a space that is there already equal to this one; it is hidden meanwhile. ``on_progress(stage, done,
+        total)`` is called with counts of points. The copy becomes visible at the end, when every point has been compared; after
+        an interruption, the same call again goes on where it stopped.
+        Raises :class:`SpaceMismatch` for a name in use there or a job under way here, :class:`SpaceIncomplete` if this space was
+        written to meanwhile: call again, which copies the difference.
+        """
+        options = MoveOptions.of(versions, replace, on_progress)
+        with other_side(url, api_key, space or self.space) as there:
+            return self._drive(operations.moving.push(self._space, self._tenant, there, options))
+
+    def pull(
+        self, url: str, *, api_key: str | None = None, space: str | None = None, versions: WhichVersions = "live",
+        replace: bool = False, on_progress: OnProgress | None = None,
+    ) -> Moved:  # fmt: skip
+        """Copy a space of another Qdrant server to this one; ``space``: its name there, if another. See :meth:`push`."""
+        options = MoveOptions.of(versions, replace, on_progress)
+        self._forget_config()
+        with other_side(url, api_key, space or self.space) as there:
+            return self._drive(operations.moving.pull(self._space, self._tenant, there, options))

@@ -251,6 +251,10 @@ MIGRATION = "migration"
 """Which job fills this version, and whether it is ready; see operations/reembed.py."""
 
 
+MOVE = "move"
+"""In the metadata of the events collection: the push or pull that fills this space; see operations/moving/target.py."""
+
+
 def metadata(config: SpaceConfig) -> dict[str, Any]:
     """Return the metadata that the items collection stores: format and configuration of its space."""
     return {"llmrec": {"format": FORMAT, "config": config.model_dump(mode="json")}}

@@ -53,6 +53,7 @@ def test_the_public_names() -> None:
         "JobStatus",
         "LlmrecError",
         "MissingDependency",
+        "Moved",
         "NotFound",
         "PartlyRejected",
         "QdrantRefused",
@@ -67,6 +68,7 @@ def test_the_public_names() -> None:
         "SimilarUser",
         "SpaceConfig",
         "SpaceError",
+        "SpaceIncomplete",
         "SpaceMismatch",
         "SpaceNotFound",
         "SpaceStatus",
@@ -104,7 +106,7 @@ def test_the_tree_of_errors() -> None:
     drawn = {
         "InvalidInput": (LlmrecError, ValueError), "InvalidFilter": (errors.InvalidInput,),
         "PartlyRejected": (errors.InvalidInput,), "SpaceError": (LlmrecError,), "SpaceNotFound": (errors.SpaceError,),
-        "SpaceMismatch": (errors.SpaceError,), "NotFound": (LlmrecError, LookupError), "ServiceError": (LlmrecError,),
+        "SpaceMismatch": (errors.SpaceError,), "SpaceIncomplete": (errors.SpaceNotFound,), "NotFound": (LlmrecError, LookupError), "ServiceError": (LlmrecError,),
         "QdrantUnavailable": (errors.ServiceError,), "QdrantRefused": (errors.ServiceError,),
         "Unauthorized": (errors.ServiceError,), "ServerTooOld": (errors.ServiceError,),
         "BrokerUnavailable": (errors.ServiceError,), "WorkPending": (errors.ServiceError,),
@@ -185,7 +187,7 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
         "clean_up", "close", "connect", "create", "delete_items", "events", "failures", "fit_topics", "forget_user",
-        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "recommend", "recommend_from",
+        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "pull", "push", "recommend", "recommend_from",
         "reconcile", "reembed", "rename_topic", "request", "retry", "rollback", "search", "shelves", "similar_items",
         "similar_users", "status", "steer", "top", "topics", "track", "train", "tune", "update_items", "upsert_items", "users",
         "watch",
