@@ -22,7 +22,7 @@ from llmrec_qdrant.queues.inline import InlineQueue, inline_available
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import Space
 
-__all__ = ["open_async", "open_queue", "open_sync", "other_side"]
+__all__ = ["on_server", "open_async", "open_queue", "open_sync", "other_side"]
 
 
 REQUEST_TIMEOUT = 60
@@ -121,6 +121,11 @@ def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
             limits=CONNECTIONS,
             headers=HEADERS,
         )
+
+
+def on_server(client: object) -> bool:
+    """Return whether every call to this client is a round trip to a server."""
+    return isinstance(client, QdrantClient | AsyncQdrantClient)
 
 
 def open_queue(client: QdrantClient, broker: str | None) -> JobQueue:

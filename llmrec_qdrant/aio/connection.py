@@ -9,11 +9,12 @@ from typing import Self, TypeVar
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llmrec_qdrant import operations
-from llmrec_qdrant.connect import open_async, open_queue, open_sync
+from llmrec_qdrant.connect import on_server, open_async, open_queue, open_sync
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.handles import AsyncJob
+from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.operations.steps import Steps, drive_async
 from llmrec_qdrant.queues.base import JobQueue
 from llmrec_qdrant.queues.inline import InlineQueue
@@ -37,6 +38,7 @@ class AsyncConnection:
         self._tenant = operations.items.checked_tenant(tenant)
         self._config: SpaceConfig | None = None
         self._config_at = 0.0
+        self._memory = Memory() if on_server(client) else None
         self._checked = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmrec")
 
@@ -84,7 +86,7 @@ class AsyncConnection:
         if self._config is None or time.monotonic() - self._config_at > operations.spaces.CONFIG_AGE:
             self._config = await self._drive(operations.spaces.load_config(self._space))
             self._config_at = time.monotonic()
-        return Bound(self._space, self._config, self._tenant)
+        return Bound(self._space, self._config, self._tenant, self._memory)
 
     def _inline(self) -> bool:
         return isinstance(self._queue, InlineQueue)

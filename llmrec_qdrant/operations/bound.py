@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.space.conditions import tenant_filter
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
@@ -22,6 +24,8 @@ class Bound:
     space: Space
     config: SpaceConfig
     tenant: str | None = None
+    memory: Memory | None = None
+    """What lists have read before; None where a round trip costs nothing."""
 
     def at(self, version: int) -> Bound:
         """Return the same, for one version of the space."""
@@ -46,7 +50,7 @@ class Bound:
 
     def item_points(self, items: Iterable[str]) -> list[str]:
         """Return the point ids of items, without duplicates."""
-        return [self.item_point(item) for item in dict.fromkeys(items)]
+        return list(_item_points(tuple(items), self.tenant))
 
     def user_point(self, user: str) -> str:
         """Return the point id of a user."""
@@ -55,3 +59,8 @@ class Bound:
     def query_point(self, text: str) -> str:
         """Return the point id of a search text."""
         return point_id("query", text, self.tenant)
+
+
+@lru_cache(maxsize=1_000)  # a user's seen items, in request after request
+def _item_points(items: tuple[str, ...], tenant: str | None) -> list[str]:
+    return [point_id("item", item, tenant) for item in dict.fromkeys(items)]

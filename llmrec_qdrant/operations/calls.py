@@ -54,14 +54,20 @@ def _selected(selector: Selector) -> Any:
 
 
 def retrieve(
-    collection: str, ids: Iterable[str], payload: Selector = True, vectors: bool | Sequence[str] = False
+    collection: str,
+    ids: Iterable[str],
+    payload: Selector = True,
+    vectors: bool | Sequence[str] = False,
+    *,
+    remember: bool = False,
 ) -> Steps[list[Point]]:
-    """Return the points with these ids that exist, in any order."""
+    """Return the points with these ids that exist, in any order; for ``remember``, see ``operations/remember.py``."""
     wanted = list(ids)
     if not wanted:
         return []
     records: list[models.Record] = yield from call(
         "retrieve",
+        remember=remember,
         collection_name=collection,
         ids=wanted,
         with_payload=_selected(payload),

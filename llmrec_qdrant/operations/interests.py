@@ -22,7 +22,7 @@ def interests_of(bound: Bound, user: str) -> Steps[list[Interest]]:
 def current_interests(bound: Bound, user: StoredUser) -> Steps[list[Interest]]:
     """Return the stored interests in topics that still exist, with current labels and the user's steering."""
     points = [point_id("topic", interest.topic) for interest in user.interests]
-    topics = yield from calls.retrieve(bound.space.topics, points, [Key.TOPIC_ID, Key.LABEL])
+    topics = yield from calls.retrieve(bound.space.topics, points, [Key.TOPIC_ID, Key.LABEL], remember=True)
     labels = {topic.payload[Key.TOPIC_ID]: topic.payload[Key.LABEL] for topic in topics}
     current = [
         interest.model_copy(

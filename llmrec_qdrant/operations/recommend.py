@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qdrant_client import models
@@ -11,12 +12,14 @@ from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, plan_list, run_plan
+from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import requests, results
 from llmrec_qdrant.query.options import ListOptions, check_seen, left_out
 from llmrec_qdrant.query.steering import steered, unmuted
 from llmrec_qdrant.space.conditions import all_of
+from llmrec_qdrant.space.layout import Key
 
 __all__ = ["recommend", "request"]
 
@@ -24,7 +27,11 @@ __all__ = ["recommend", "request"]
 def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
     """Return items for a user; a user without vectors gets the popular items, and ``reason`` says so."""
     check_seen(exclude_seen)
-    stored = yield from read_user(bound, user)
+    return (yield from remembered(bound.memory, partial(_recommend, bound, user, options, exclude_seen)))
+
+
+def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
+    stored = yield from read_user(bound, user, _keys(options, exclude_seen))
     plan = _plan(bound, user, stored, options, exclude_seen)
     if not plan.reason:
         taste = Taste(stored.terms, stored.shares)
@@ -39,8 +46,19 @@ def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen)
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
     """Return the exact body that :func:`recommend` sends."""
     check_seen(exclude_seen)
-    stored = yield from read_user(bound, user)
+    stored = yield from read_user(bound, user, _keys(options, exclude_seen))
     return requests.as_json(_plan(bound, user, stored, options, exclude_seen).request)
+
+
+def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
+    """Return the keys of the user that a list needs."""
+    optional = {
+        Key.SEEN: exclude_seen,
+        Key.LAST: exclude_seen == "but_last",
+        Key.TERMS: options.explain,
+        Key.INTERESTS: options.interests,
+    }
+    return [Key.LEGS, Key.STEER, *(key for key, needed in optional.items() if needed)]
 
 
 def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, exclude_seen: Seen) -> Plan:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.errors import InvalidInput, WorkPending, show
 from llmrec_qdrant.operations import calls, texts
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import Plan, item_filter, leg_weights, plan_list, run_plan
+from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Sleep, Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query.options import ListOptions
@@ -35,13 +37,17 @@ def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> S
     text = value.strip() if isinstance(value, str) else ""
     if not 1 <= len(text) <= MAX_QUERY:
         raise InvalidInput(f"a search text must have 1 to {MAX_QUERY:,} characters, not {show(value)}")
+    return (yield from remembered(bound.memory, partial(_search, bound, text, user, options)))
+
+
+def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> Steps[list[Recommendation]]:
     point, legs = yield from _encoded(bound, text)
     queries = [LegQuery(leg, point, bound.space.texts) for leg in (DENSE, TFIDF) if leg in legs]
     plan = plan_list(bound, options, queries, item_filter(bound, options))
     if plan is None:
         return []
     if user is not None:
-        stored = yield from read_user(bound, user)
+        stored = yield from read_user(bound, user, [Key.LEGS])
         plan = _personal(bound, options, plan, stored)
     return (yield from run_plan(bound, options, plan))
 
@@ -59,7 +65,8 @@ def _encoded(bound: Bound, text: str) -> Steps[tuple[str, Sequence[str]]]:
     point = bound.query_point(text)
     waited, pause, requested = 0.0, FIRST_PAUSE, False
     while True:
-        stored = yield from calls.retrieve(bound.space.texts, [point], [Key.STALE, Key.LEGS])
+        first = not requested and not waited
+        stored = yield from calls.retrieve(bound.space.texts, [point], [Key.STALE, Key.LEGS], remember=first)
         if stored and not stored[0].get(Key.STALE):
             return point, stored[0].get(Key.LEGS, [])
         if not stored:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from qdrant_client import models
 
@@ -10,8 +11,9 @@ from llmrec_qdrant.contracts.answers import Interest, Seen, Shelf
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.interests import current_interests
+from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.operations.users import StoredUser, read_user
+from llmrec_qdrant.operations.users import StoredUser, read_interest_vectors, read_user
 from llmrec_qdrant.query import requests, results
 from llmrec_qdrant.query.options import check_limit, check_seen, left_out
 from llmrec_qdrant.query.requests import LegQuery
@@ -30,13 +32,18 @@ def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) 
     check_limit(limit)
     check_limit(rows)
     check_seen(exclude_seen)
-    stored = yield from read_user(bound, user, vectors=True)
+    return (yield from remembered(bound.memory, partial(_shelves, bound, user, rows, limit, exclude_seen)))
+
+
+def _shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) -> Steps[list[Shelf]]:
+    stored = yield from read_user(bound, user)
     interests = yield from current_interests(bound, stored)
     strongest = _strongest(interests, rows)
     if not strongest:
         return []
     seen = bound.item_points(left_out(stored.seen, stored.last, exclude_seen))
-    batch = [_request(bound, stored, interest, limit, seen) for interest in strongest]
+    vectors = yield from read_interest_vectors(bound, stored)
+    batch = [_request(bound, stored, interest, vectors, limit, seen) for interest in strongest]
     lists = yield from calls.query(bound.space.items, batch)
     return [_shelf(interest, points) for interest, points in zip(strongest, lists, strict=True) if points]
 
@@ -52,14 +59,19 @@ def _shelf(interest: Interest, points: Sequence[Point]) -> Shelf:
 
 
 def _request(
-    bound: Bound, user: StoredUser, interest: Interest, limit: int, seen: Sequence[str]
+    bound: Bound,
+    user: StoredUser,
+    interest: Interest,
+    vectors: Mapping[str, Sequence[float]],
+    limit: int,
+    seen: Sequence[str],
 ) -> models.QueryRequest:
     inside = all_of(requests.combined(bound.tenant, None, seen), where(equals(Key.TOPIC_IDS, interest.topic)))
     queries = [query for query in user.queries(bound) if bound.config.weights.get(query.leg, 0) > 0]
     if not queries:
         return requests.top(inside, limit)
-    if interest.topic in user.rows:
-        own = LegQuery(DENSE, models.NearestQuery(nearest=list(user.rows[interest.topic])))
+    if interest.topic in vectors:
+        own = LegQuery(DENSE, models.NearestQuery(nearest=list(vectors[interest.topic])))
         queries = [own if query.leg == DENSE else query for query in queries]
     return requests.fused(
         queries, weights=bound.config.weights, filter=inside, limit=limit, depth=bound.config.prefetch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from qdrant_client import models
 
@@ -11,6 +12,7 @@ from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import item_filter, plan_list, run_plan
+from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import read_user
 from llmrec_qdrant.query import requests, results
@@ -27,6 +29,10 @@ def similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[R
 
     Raises :class:`NotFound` for an unknown item.
     """
+    return (yield from remembered(bound.memory, partial(_similar_items, bound, item, options)))
+
+
+def _similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[Recommendation]]:
     legs = yield from _legs_of(bound, [item])
     if item not in legs:
         raise NotFound(f"item {item!r} is not in space {bound.space.name!r}: check the id, or load the item first")
@@ -49,6 +55,12 @@ def recommend_from(
         )
     liked = list(dict.fromkeys(positive))
     disliked = [item for item in dict.fromkeys(negative) if item not in liked]
+    return (yield from remembered(bound.memory, partial(_recommend_from, bound, liked, disliked, options)))
+
+
+def _recommend_from(
+    bound: Bound, liked: Sequence[str], disliked: Sequence[str], options: ListOptions
+) -> Steps[list[Recommendation]]:
     legs = yield from _legs_of(bound, [*liked, *disliked])
     if not any(item in legs for item in liked):
         raise NotFound(f"none of the items {liked[:5]!r} is in space {bound.space.name!r}: load them first")
@@ -71,7 +83,11 @@ def similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser
     Raises :class:`NotFound` for a user without events.
     """
     check_limit(limit)
-    stored = yield from read_user(bound, user)
+    return (yield from remembered(bound.memory, partial(_similar_users, bound, user, limit)))
+
+
+def _similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser]]:
+    stored = yield from read_user(bound, user, [Key.LEGS])
     if not stored.known:
         raise NotFound(
             f"user {user!r} has no events in space {bound.space.name!r}: check the id, or track events first"
@@ -92,7 +108,7 @@ def similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser
 def _legs_of(bound: Bound, items: Sequence[str]) -> Steps[dict[str, Sequence[str]]]:
     """Return item id → names of its legs, for the items that exist."""
     points = {bound.item_point(item): item for item in items}
-    stored = yield from calls.retrieve(bound.space.items, points, [Key.LEGS])
+    stored = yield from calls.retrieve(bound.space.items, points, [Key.LEGS], remember=True)
     return {points[point.id]: point.get(Key.LEGS, []) for point in stored}
 
 

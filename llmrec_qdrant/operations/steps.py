@@ -24,7 +24,7 @@ from llmrec_qdrant.errors import BrokerUnavailable, LlmrecError, WorkPendingWarn
 from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.queues.base import JobQueue
 
-__all__ = ["Call", "Effect", "Send", "Sleep", "Steps", "call", "drive", "drive_async", "notify"]
+__all__ = ["Call", "Effect", "Send", "Sleep", "Steps", "Together", "call", "drive", "drive_async", "notify"]
 
 
 T = TypeVar("T")
@@ -38,6 +38,15 @@ class Call:
     arguments: dict[str, Any] = field(default_factory=dict)
     client: QdrantClient | None = None
     """The client to call; None: that of the recommender."""
+    remember: bool = False
+    """Whether the answer may be assumed to be that of the last such call; see ``operations/remember.py``."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Effect: make several calls at the same time. Each result is that of the call, or the error it raised."""
+
+    calls: tuple[Call, ...]
 
 
 @dataclass(frozen=True)
@@ -54,14 +63,14 @@ class Sleep:
     seconds: float
 
 
-Effect = Call | Send | Sleep
+Effect = Call | Together | Send | Sleep
 
 Steps = Generator[Effect, Any, T]
 
 
-def call(method: str, **arguments: Any) -> Steps[Any]:
+def call(method: str, *, remember: bool = False, **arguments: Any) -> Steps[Any]:
     """Yield one client call and return its result."""
-    return (yield Call(method, arguments))
+    return (yield Call(method, arguments, remember=remember))
 
 
 @contextmanager
@@ -75,15 +84,47 @@ def _quiet(method: str) -> Iterator[None]:
         yield
 
 
-def _perform(effect: Effect, client: QdrantClient, queue: JobQueue) -> Any:
+def _call(call: Call, client: QdrantClient) -> Any:
+    with translated(), _quiet(call.method):
+        return getattr(call.client or client, call.method)(**call.arguments)
+
+
+def _attempt(call: Call, client: QdrantClient) -> Any:
+    try:
+        return _call(call, client)
+    except LlmrecError as error:
+        return error
+
+
+def _perform(effect: Effect, client: QdrantClient, queue: JobQueue, threads: Executor | None = None) -> Any:
     match effect:
-        case Call(method, arguments, other):
-            with translated(), _quiet(method):
-                return getattr(client if other is None else other, method)(**arguments)
+        case Call():
+            return _call(effect, client)
+        case Together((first, *others)):
+            if threads is None:
+                return [_attempt(call, client) for call in effect.calls]
+            with translated():
+                running = [threads.submit(_attempt, call, client) for call in others]
+            return [_attempt(first, client), *(future.result() for future in running)]
         case Send(message):
             return queue.send(message)
         case Sleep(seconds):
             return time.sleep(seconds)
+
+
+async def _call_async(call: Call, client: AsyncQdrantClient | QdrantClient, thread: Executor) -> Any:
+    with translated(), _quiet(call.method):
+        bound = getattr(call.client or client, call.method)
+        if inspect.iscoroutinefunction(bound):
+            return await bound(**call.arguments)
+        return await asyncio.get_running_loop().run_in_executor(thread, partial(bound, **call.arguments))
+
+
+async def _attempt_async(call: Call, client: AsyncQdrantClient | QdrantClient, thread: Executor) -> Any:
+    try:
+        return await _call_async(call, client, thread)
+    except LlmrecError as error:
+        return error
 
 
 async def _perform_async(
@@ -91,25 +132,23 @@ async def _perform_async(
 ) -> Any:
     loop = asyncio.get_running_loop()
     match effect:
-        case Call(method, arguments, other):
-            with translated(), _quiet(method):
-                bound = getattr(client if other is None else other, method)
-                if inspect.iscoroutinefunction(bound):
-                    return await bound(**arguments)
-                return await loop.run_in_executor(thread, partial(bound, **arguments))
+        case Call():
+            return await _call_async(effect, client, thread)
+        case Together(calls):
+            return await asyncio.gather(*(_attempt_async(call, client, thread) for call in calls))
         case Send(message):
             return await loop.run_in_executor(thread, queue.send, message)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
 
 
-def drive(steps: Steps[T], client: QdrantClient, queue: JobQueue) -> T:
-    """Run an operation to its end on a synchronous client."""
+def drive(steps: Steps[T], client: QdrantClient, queue: JobQueue, threads: Executor | None = None) -> T:
+    """Run an operation to its end on a synchronous client; without ``threads``, one call follows the other."""
     try:
         effect = next(steps)
         while True:
             try:
-                result = _perform(effect, client, queue)
+                result = _perform(effect, client, queue, threads)
             except LlmrecError as error:
                 effect = steps.throw(error)
             else:

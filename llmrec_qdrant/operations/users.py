@@ -15,11 +15,12 @@ from llmrec_qdrant.space.interests import read_interest
 from llmrec_qdrant.space.layout import INTERESTS, Key
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["StoredUser", "read_user"]
+__all__ = ["ALL_KEYS", "StoredUser", "read_interest_vectors", "read_user"]
 
 BOOSTED_SHARE = 0.05
 """Share, before the boost, of a boosted topic that the user has no events about."""
-_READ = (Key.LEGS, Key.SEEN, Key.LAST, Key.TERMS, Key.INTERESTS, Key.STEER)
+ALL_KEYS = (Key.LEGS, Key.SEEN, Key.LAST, Key.TERMS, Key.INTERESTS, Key.STEER)
+"""What is known of a user for lists."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,6 @@ class StoredUser:
     """Item of the latest event with a positive weight."""
     terms: tuple[str, ...] = ()
     interests: tuple[Interest, ...] = ()
-    rows: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Topic → vector of the interest in it, if vectors were read."""
     steering: Mapping[str, float] = field(default_factory=dict)
     """Topic → weight, as the user set it."""
 
@@ -52,16 +51,24 @@ class StoredUser:
         return [LegQuery(leg, self.point, bound.space.users) for leg in self.legs]
 
 
-def read_user(bound: Bound, user: str, *, vectors: bool = False) -> Steps[StoredUser]:
-    """Read a user; with ``vectors``, also the vectors of the interests."""
+def read_user(bound: Bound, user: str, keys: Sequence[str] = ALL_KEYS) -> Steps[StoredUser]:
+    """Read these keys of a user."""
     point = bound.user_point(user)
-    points = yield from calls.retrieve(bound.space.users, [point], _READ, [INTERESTS] if vectors else False)
+    points = yield from calls.retrieve(bound.space.users, [point], keys, remember=True)
     return _user(points[0]) if points else StoredUser(point)
+
+
+def read_interest_vectors(bound: Bound, user: StoredUser) -> Steps[dict[str, Sequence[float]]]:
+    """Return topic → vector of the user's interest in it."""
+    points = yield from calls.retrieve(bound.space.users, [user.point], [Key.INTERESTS], [INTERESTS])
+    if not points:
+        return {}
+    topics = [stored["topic"] for stored in points[0].get(Key.INTERESTS, [])]
+    return dict(zip(topics, points[0].vectors.get(INTERESTS) or [], strict=False))
 
 
 def _user(point: Point) -> StoredUser:
     interests = tuple(read_interest(stored) for stored in point.get(Key.INTERESTS, []))
-    rows: Sequence[Sequence[float]] = point.vectors.get(INTERESTS) or []
     return StoredUser(
         point.id,
         known=True,
@@ -70,6 +77,5 @@ def _user(point: Point) -> StoredUser:
         last=point.get(Key.LAST),
         terms=tuple(point.get(Key.TERMS, [])),
         interests=interests,
-        rows={interest.topic: row for interest, row in zip(interests, rows, strict=False)},
         steering=point.get(Key.STEER, {}),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from qdrant_client import models
 
@@ -46,6 +46,13 @@ class LegQuery:
         )
 
 
+class _Request(models.QueryRequest):
+    """A request that the Qdrant client does not copy deeply before sending it; the client changes nothing but ``query``."""
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self.model_copy()
+
+
 def fused(
     legs: Sequence[LegQuery],
     *,
@@ -63,7 +70,7 @@ def fused(
     present = [query for query in legs if weights.get(query.leg, 0) > 0]
     times = multiplicities({query.leg: weights[query.leg] for query in present}) if present else {}
     prefetch = [query.prefetch(max(depth, limit), inner) for query in present for _ in range(times[query.leg])]
-    return models.QueryRequest(
+    return _Request(
         prefetch=prefetch,
         query=models.FusionQuery(fusion=models.Fusion.DBSF),
         filter=filter,
@@ -76,7 +83,7 @@ def fused(
 def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:
     """Return a request for the candidates that one leg contributes to :func:`fused`: ids and the leg's own scores."""
     prefetch = query.prefetch(limit)
-    return models.QueryRequest(
+    return _Request(
         query=prefetch.query,
         using=prefetch.using,
         lookup_from=prefetch.lookup_from,
@@ -89,7 +96,7 @@ def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> model
 def top(filter: models.Filter | None, limit: int, by: str = Key.POPULARITY) -> models.QueryRequest:
     """Return a request for the items with the highest values of a field; items without the field are left out."""
     order = models.OrderBy(key=by, direction=models.Direction.DESC)
-    return models.QueryRequest(
+    return _Request(
         query=models.OrderByQuery(order_by=order), filter=filter, limit=limit, with_payload=_light_payload()
     )
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
 from qdrant_client import QdrantClient
 
 from llmrec_qdrant import operations
-from llmrec_qdrant.connect import open_queue, open_sync
+from llmrec_qdrant.connect import on_server, open_queue, open_sync
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.handles import Job
+from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.queues.base import JobQueue
 from llmrec_qdrant.queues.inline import InlineQueue
@@ -20,6 +22,9 @@ from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.space.layout import Space
 
 __all__ = ["Connection"]
+
+MAX_THREADS = 32
+"""Threads that verify what a list was built on while Qdrant computes the list; they start as they are needed."""
 
 T = TypeVar("T")
 
@@ -34,6 +39,8 @@ class Connection:
         self._tenant = operations.items.checked_tenant(tenant)
         self._config: SpaceConfig | None = None
         self._config_at = 0.0
+        self._memory = Memory() if on_server(client) else None
+        self._threads = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="llmrec")
 
     @classmethod
     def connect(
@@ -65,18 +72,19 @@ class Connection:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+        self._threads.shutdown()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(space={self._space.name!r}, tenant={self._tenant!r}, queue={self._queue!r})"
 
     def _drive(self, steps: Steps[T]) -> T:
-        return drive(steps, self._client, self._queue)
+        return drive(steps, self._client, self._queue, self._threads)
 
     def _bound(self) -> Bound:
         if self._config is None or time.monotonic() - self._config_at > operations.spaces.CONFIG_AGE:
             self._config = self._drive(operations.spaces.load_config(self._space))
             self._config_at = time.monotonic()
-        return Bound(self._space, self._config, self._tenant)
+        return Bound(self._space, self._config, self._tenant, self._memory)
 
     def _inline(self) -> bool:
         return isinstance(self._queue, InlineQueue)
