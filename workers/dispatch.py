@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
 from qdrant_client import QdrantClient
@@ -40,6 +41,8 @@ STAGES: dict[type[Message], str] = {
     FitCollab: "rebuilding the collab leg",
 }
 """Stage that is reported while a message is processed."""
+MESSAGES_AT_ONCE = 2
+"""Messages of texts processed at the same time: the texts of one are encoded while the other is read or written."""
 
 
 class Worker:
@@ -49,14 +52,26 @@ class Worker:
         self._client = client
 
     def drain(self, messages: Iterable[Message], on_progress: OnProgress | None = None) -> None:
-        """Process these messages and all messages that follow from them, in order of arrival."""
-        queue, done = deque(messages), 0
-        while queue:
-            message = queue.popleft()
-            queue.extend(self.run(message, on_progress))
-            done += _size(message)
-            if on_progress is not None and _size(message):
-                on_progress(STAGES[type(message)], done, done + sum(_size(waiting) for waiting in queue))
+        """Process these messages and all messages that follow from them, in order of arrival.
+
+        Up to ``MESSAGES_AT_ONCE`` neighbours that encode texts are processed at once; any other message waits for them.
+        """
+        queue, running, done = deque(messages), dict[Future[list[Message]], Message](), 0
+        with ThreadPoolExecutor(MESSAGES_AT_ONCE, thread_name_prefix="drain") as threads:
+            while queue or running:
+                while queue and len(running) < MESSAGES_AT_ONCE and _encodes(queue[0]):
+                    message = queue.popleft()
+                    running[threads.submit(self.run, message)] = message
+                following, ended = _next_ended(running) if running else self._run_first(queue, on_progress)
+                queue.extend(following)
+                done += _size(ended)
+                if on_progress is not None and _size(ended):
+                    left = sum(map(_size, [*queue, *running.values()]))
+                    on_progress(STAGES[type(ended)], done, done + left)
+
+    def _run_first(self, queue: deque[Message], on_progress: OnProgress | None) -> tuple[list[Message], Message]:
+        message = queue.popleft()
+        return self.run(message, on_progress), message
 
     def run(self, message: Message, on_progress: OnProgress | None = None) -> list[Message]:
         """Process a message; returns the messages that follow from it. Idempotent."""
@@ -116,6 +131,18 @@ def _embed_texts(space: SpaceStore, ids: list[str]) -> list[Message]:
 
 def _any_stale(store: Store) -> bool:
     return store.count(conditions.where(conditions.stale())) > 0
+
+
+def _encodes(message: Message) -> bool:
+    """Whether the message may be processed beside another of its kind: it only encodes texts."""
+    return isinstance(message, EmbedItems | EmbedTexts)
+
+
+def _next_ended(running: dict[Future[list[Message]], Message]) -> tuple[list[Message], Message]:
+    """Wait for one of the running messages; returns the messages that follow from it, and itself. Raises its error."""
+    ended = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+    message = running.pop(ended)
+    return ended.result(), message
 
 
 def _size(message: Message) -> int:

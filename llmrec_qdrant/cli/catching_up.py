@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from llmrec_qdrant.cli.printing import warn
 from llmrec_qdrant.cli.progress import Update, bar
@@ -20,9 +21,13 @@ QUIET_SECONDS = 60.0
 """Seconds without progress after which the watching ends."""
 
 
-def catch_up(rec: Recommender, *, wait: bool, quiet: bool) -> SpaceStatus:
-    """Announce all pending work and, with ``wait``, watch until none is left or progress stops; returns the last counts."""
+def catch_up(rec: Recommender, *, wait: bool, quiet: bool, finish: Callable[[], None] = lambda: None) -> SpaceStatus:
+    """Announce all pending work and, with ``wait``, watch until none is left or progress stops; returns the last counts.
+
+    ``finish`` waits for work that this process has begun.
+    """
     with watch_here(rec, "encoding and refreshing", quiet):
+        finish()
         announced = rec.reconcile()
     counted = rec.status()
     if not wait or not announced or not _pending(counted):

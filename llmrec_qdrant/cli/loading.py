@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.checkpoint import Checkpoint
 from llmrec_qdrant.load.columns import LoadKind
 from llmrec_qdrant.load.layouts import LAYOUTS
-from llmrec_qdrant.load.loader import How, load
+from llmrec_qdrant.load.loader import How, load, work_ahead
 from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.rejects import listed
 from llmrec_qdrant.load.report import Loaded
@@ -213,7 +214,7 @@ def _load(
 ) -> None:  # fmt: skip
     source.kind()  # refuse before connecting
     rejects = rejects or Path(f"{source.path or kind}.rejects.jsonl")
-    with context.open() as rec:
+    with context.open() as rec, ExitStack() as working:
         checkpoint = Checkpoint.of(
             source, kind, rec.space, folder=rejects.parent, qdrant=context.where,
             tenant=context.tenant, how=repr(how), read=repr(source),
@@ -222,8 +223,9 @@ def _load(
             checkpoint.remove()
         if checkpoint and (done := checkpoint.read().row):
             warn(f"resuming after line {done:,}")
+        working.enter_context(work_ahead(rec))
         loaded = _load_rows(rec, kind, source, how, rejects, checkpoint, quiet=context.json)
-        counted = catch_up(rec, wait=wait, quiet=context.json)
+        counted = catch_up(rec, wait=wait, quiet=context.json, finish=working.close)
     if context.json:
         print_json({"load": loaded.as_json(), "status": counted.model_dump(mode="json")})
     else:

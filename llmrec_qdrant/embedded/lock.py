@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
-
-import portalocker
 
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable
 
@@ -30,20 +29,32 @@ def take_lock(folder: Path) -> int:
             "written to"
         ) from error
     try:
-        portalocker.lock(handle, portalocker.LOCK_EX | portalocker.LOCK_NB)
-    except portalocker.AlreadyLocked:
+        _lock(handle)
+    except (BlockingIOError, PermissionError):  # the second on Windows
         refusal = _refusal(folder, handle)
         os.close(handle)
         raise refusal from None
-    except portalocker.LockException as error:  # some network file systems cannot
+    except OSError as error:  # some network file systems cannot
         os.close(handle)
         raise InvalidInput(
-            f"no file in {str(folder)!r} can be locked ({error}): name a folder on a disk of this machine"
+            f"no file in {str(folder)!r} can be locked ({error.strerror}): name a folder on a disk of this machine"
         ) from error
     with suppress(OSError):  # of a full disk: the id is for people only
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())
     return handle
+
+
+def _lock(handle: int) -> None:
+    """Lock an open file, or raise :class:`OSError`. The portalocker package would do the same, and load the client of Redis."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _refusal(folder: Path, handle: int) -> QdrantUnavailable:

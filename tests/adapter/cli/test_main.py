@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import typer
 
-from llmrec_qdrant import Recommender, __version__
+from llmrec_qdrant import Item, Recommender, SpaceConfig, __version__
 from llmrec_qdrant.cli import main
 from tests.commandline import CLICKS, FILMS, Llmrec, lines, one_sentence
 from tests.services import ROOT
@@ -161,3 +162,31 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "hold out" in done.stdout
     assert not HEAVY & set(ast.literal_eval(done.stderr))
+
+
+SLOW_IMPORTS = (
+    "celery", "datasets", "numba", "pandas", "plotly", "pyarrow", "redis", "scipy", "sentence_transformers", "sklearn",
+    "sqlalchemy", "torch", "transformers",
+)  # fmt: skip
+"""Packages that cost a command tens of milliseconds to seconds; a command that only asks needs none of them."""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["recommend", "u"], ["status"]], ids=" ".join)
+def test_commands_that_only_ask_start_light(tmp_path: Path, arguments: list[str]) -> None:
+    folder = str(tmp_path / "data")
+    with Recommender.connect(path=folder, space="light") as rec:
+        rec.create(SpaceConfig(model="hash", size=8))
+        rec.upsert_items([Item(id="a", title="one film")])
+    program = (
+        "import sys; from llmrec_qdrant.cli.main import main\n"
+        f"sys.argv = {['llmrec', *arguments]!r}\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code, end.code\n"
+        f"print('loaded:', *sorted(set(sys.modules) & set({SLOW_IMPORTS!r})))"
+    )
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LLMREC_")}
+    environment = own | {"LLMREC_PATH": folder, "LLMREC_SPACE": "light"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().splitlines()[-1] == "loaded:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,12 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import portalocker
 import pytest
 from qdrant_client import models
 
 from llmrec_qdrant import InvalidInput, LlmrecError, QdrantRefused, QdrantUnavailable, SpaceNotFound
-from llmrec_qdrant.embedded import folder, scratch
+from llmrec_qdrant.embedded import folder, lock, scratch
 from llmrec_qdrant.embedded.client import EdgeClient
 from tests.services import ROOT
 
@@ -237,9 +237,9 @@ def test_a_folder_that_vanishes_while_it_is_open(tmp_path: Path, client: EdgeCli
 
 def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
-        raise portalocker.LockException("No locks available")
+        raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(portalocker, "lock", refuse)
+    monkeypatch.setattr(lock, "_lock", refuse)
     with pytest.raises(InvalidInput, match=r"can be locked .*No locks.*a disk of this machine"):
         EdgeClient(str(tmp_path))
 
