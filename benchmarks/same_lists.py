@@ -32,7 +32,7 @@ from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers.dispatch import Worker
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-5
 """Largest difference between scores that count as equal: both engines sum float32 values, in orders of their own."""
 LIMIT = 10
 

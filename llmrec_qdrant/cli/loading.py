@@ -22,13 +22,14 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.checkpoint import Checkpoint
 from llmrec_qdrant.load.columns import LoadKind
 from llmrec_qdrant.load.layouts import LAYOUTS
-from llmrec_qdrant.load.loader import How, load, work_ahead
+from llmrec_qdrant.load.loader import How, load
 from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.rejects import listed
 from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Row, Source
 from llmrec_qdrant.load.times import Clock, zone_named
 from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.recommender.jobs import work_ahead
 
 PARTLY_REFUSED = 3
 """Exit code of a load that refused some rows."""

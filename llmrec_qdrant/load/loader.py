@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from llmrec_qdrant.contracts.config import FieldKind
@@ -20,10 +19,9 @@ from llmrec_qdrant.load.sources import Row, Source
 from llmrec_qdrant.load.survey import Survey, survey
 from llmrec_qdrant.load.times import Clock
 from llmrec_qdrant.load.writer import ReadRow, Writer
-from llmrec_qdrant.queues.inline import ahead
 from llmrec_qdrant.recommender import Recommender
 
-__all__ = ["How", "load", "look", "work_ahead"]
+__all__ = ["How", "load", "look"]
 
 
 BATCH_ROWS = 256
@@ -109,14 +107,6 @@ def look(source: Source, kind: LoadKind, how: How, indexed: Mapping[str, FieldKi
     if source.written.noteworthy:
         said.append(f"read as {source.written}")
     return source, replace(seen, assumed=(*said, *seen.assumed))
-
-
-def work_ahead(rec: Recommender) -> AbstractContextManager[None]:
-    """Within the block, items that a load stores are encoded while it stores more, if this process encodes them.
-
-    The block is left when all of them are encoded; if it fails, :meth:`Recommender.reconcile` finds what is left.
-    """
-    return ahead(rec._queue)
 
 
 def _done_before(checkpoint: Checkpoint | None, notice: Callable[[str], None]) -> Done:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.jobs import Hide, JobStatus, Method, TrainOptions, TuneOptions
 from llmrec_qdrant.operations.handles import Job
 from llmrec_qdrant.queues.base import OnProgress
-from llmrec_qdrant.queues.inline import watched
+from llmrec_qdrant.queues.inline import ahead, watched
 from llmrec_qdrant.recommender.connection import Connection
 
-__all__ = ["Jobs"]
+__all__ = ["Jobs", "work_ahead"]
 
 
 class Jobs(Connection):
@@ -70,3 +70,11 @@ class Jobs(Connection):
         """
         with watched(self._queue, on_progress):
             yield
+
+
+def work_ahead(rec: Connection) -> AbstractContextManager[None]:
+    """Within the block, items that ``rec`` stores are encoded while it stores more, if this process encodes them.
+
+    The block is left when all of them are encoded; if it fails, :meth:`Recommender.reconcile` finds what is left.
+    """
+    return ahead(rec._queue)
