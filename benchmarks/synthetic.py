@@ -182,7 +182,7 @@ class Catalogue:
         taken = self.interactions
         rows = sparse_rows(cooccurrence(taken, CONFIG.collab_distance), taken.names)
         for (number, followed), popularity in zip(rows, taken.popularity.tolist(), strict=True):
-            source = item_source(self.item(number))
+            source = item_source(self.item(number), {})
             words, terms = self.bag(self.documents[number])
             vectors: dict[str, Any] = {DENSE: self.dense[number].tolist(), TFIDF: words}
             if followed.indices:

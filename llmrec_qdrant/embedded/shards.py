@@ -92,6 +92,9 @@ def index_schema(schema: Any) -> Any:
     """The schema of a payload index: its kind, and whether it parts tenants."""
     if isinstance(schema, models.KeywordIndexParams):
         return edge.KeywordIndexParams(is_tenant=schema.is_tenant)
+    if isinstance(schema, models.TextIndexParams):
+        tokenizer = getattr(edge.TokenizerType, (schema.tokenizer or models.TokenizerType.WORD).value.capitalize())
+        return edge.TextIndexParams(tokenizer, lowercase=schema.lowercase, phrase_matching=schema.phrase_matching)
     return getattr(edge.PayloadSchemaType, index_kind(schema).capitalize())
 
 

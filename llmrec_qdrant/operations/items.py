@@ -14,6 +14,7 @@ from typing import Any
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Receipt
+from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.entities import Item
 from llmrec_qdrant.contracts.messages import EmbedItems
 from llmrec_qdrant.errors import InvalidInput
@@ -30,7 +31,7 @@ from llmrec_qdrant.operations.batching import (
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.versions import on_every_version
-from llmrec_qdrant.query.fields import check_payload
+from llmrec_qdrant.query.fields import check_payload, words_of
 from llmrec_qdrant.space.conditions import NEVER, only
 from llmrec_qdrant.space.edits import edits, same_text
 from llmrec_qdrant.space.ids import digest, point_id
@@ -185,13 +186,14 @@ class _Batch:
 
     def _add(self, writes: _Writes, point: str, stored: Point | None) -> None:
         item = self._latest[point]
-        source = item_source(item) if stored is None or self._replace else _merged(item, stored)
+        fields = self._bound.config.fields
+        source = item_source(item, fields) if stored is None or self._replace else _merged(item, stored, fields)
         writes.textless += not (source[Key.TITLE].strip() or source[Key.TEXT].strip())
         if stored is None:
             writes.new.append(new_point(point, new_item(source)))
             writes.stale.append(point)
             return
-        operations = edits(stored, source, None if self._replace else _passed(item))
+        operations = edits(stored, source, None if self._replace else _passed(item, fields))
         writes.changes += operations
         writes.unchanged += not operations
         if stored.get(Key.STALE) or not same_text(stored.payload, source):
@@ -204,21 +206,23 @@ def _combined(earlier: Item, later: Item) -> Item:
     return earlier.model_copy(update=passed | {"payload": {**earlier.payload, **later.payload}})
 
 
-def _merged(item: Item, stored: Point) -> dict[str, Any]:
+def _merged(item: Item, stored: Point, fields: Mapping[str, FieldKind]) -> dict[str, Any]:
     """Return the source of a stored item after a write: what the item does not pass keeps its stored value."""
     kept = {"title": stored.get(Key.TITLE, ""), "text": stored.get(Key.TEXT, "")}
     kept = {name: value for name, value in kept.items() if name not in item.model_fields_set}
-    return item_source(item.model_copy(update={**kept, "payload": {**own_fields(stored.payload), **item.payload}}))
+    whole = {"payload": {**own_fields(stored.payload), **item.payload}}
+    return item_source(item.model_copy(update={**kept, **whole}), fields)
 
 
-def _passed(item: Item) -> set[str]:
-    """Return the payload keys that the caller passed."""
-    texts = {"title": Key.TITLE, "text": Key.TEXT}
-    return {key for name, key in texts.items() if name in item.model_fields_set} | item.payload.keys()
+def _passed(item: Item, fields: Mapping[str, FieldKind]) -> set[str]:
+    """Return the payload keys that the caller passed, and those of their words."""
+    texts = {name: key for name, key in {"title": Key.TITLE, "text": Key.TEXT}.items() if name in item.model_fields_set}
+    payload = {**{key: getattr(item, name) for name, key in texts.items()}, **item.payload}
+    return payload.keys() | words_of(payload, fields).keys()
 
 
-def item_source(item: Item) -> dict[str, Any]:
-    """Return the part of an item's payload that a write owns, in reading order."""
+def item_source(item: Item, fields: Mapping[str, FieldKind]) -> dict[str, Any]:
+    """Return the part of an item's payload that a write owns, in reading order; ``fields``: those of the space."""
     return {
         Key.ITEM_ID: item.id,
         Key.TITLE: item.title,
@@ -226,6 +230,7 @@ def item_source(item: Item) -> dict[str, Any]:
         **item.payload,
         Key.TENANT: item.tenant or "",
         Key.SRC_HASH: digest(item.tenant, item.id, item.title, item.text),
+        **words_of({Key.TITLE: item.title, Key.TEXT: item.text, **item.payload}, fields),
     }
 
 

@@ -10,13 +10,14 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from llmrec_qdrant.contracts.config import FieldKind
+from llmrec_qdrant.contracts.paths import Step, steps
 from llmrec_qdrant.errors import InvalidInput, show
+from llmrec_qdrant.space.words import stored, words_key
 
-__all__ = ["as_kind", "check_payload"]
+__all__ = ["as_kind", "check_payload", "misfits", "words_of"]
 
 
 MOMENT = re.compile(
@@ -41,28 +42,45 @@ def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -
     Item: 'year': the space indexes it as integer, and 'soon' is not a whole number of 64 bits
     """
     for path, kind in fields.items():
-        for value in _values(payload, _steps(path)):
-            if not _FITS[kind](value):
-                raise InvalidInput(
-                    f"Item: {path!r}: the space indexes it as {kind}, and {show(value)} is not {_NAME_OF_KIND[kind]}"
-                )
+        for value in misfits(payload, path, kind):
+            raise InvalidInput(
+                f"Item: {path!r}: the space indexes it as {kind}, and {show(value)} is not {_NAME_OF_KIND[kind]}"
+            )
 
 
-@cache
-def _steps(path: str) -> Sequence[str]:
-    """Split a path into its keys, ``[]`` and ``[n]``."""
-    return re.findall(r'"[^"]+"|[^."\[\]]+|\[\d*\]', path)
+def misfits(payload: Mapping[str, Any], path: str, kind: FieldKind) -> Iterator[Any]:
+    """Yield the values of a field that no filter on a field of this kind finds."""
+    for node in _nodes(payload, steps(path)):
+        yield from (value for value in _listed(node) if value is not None and not _FITS[kind](value))
 
 
-def _values(node: Any, steps: Sequence[str]) -> Iterator[Any]:
-    """Yield the values that Qdrant reads at the end of a path: a single value, or each value of a list; ``[]`` enters a list."""
-    if not steps:
-        yield from (value for value in (node if isinstance(node, list) else [node]) if value is not None)
-    elif steps[0] == "[]":
-        for part in node if isinstance(node, list) else ():
-            yield from _values(part, steps[1:])
-    elif isinstance(node, Mapping):
-        yield from _values(node.get(steps[0].strip('"')), steps[1:])
+def words_of(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> dict[str, str]:
+    """Return the words of the text fields of an item by their payload keys; a field without a value has none.
+
+    >>> words_of({"plot": ["Café", "Bar"], "year": 1994}, {"plot": "text", "blurb": "text", "year": "integer"})
+    {'bookkeeping.words_plot': 'cafe . bar'}
+    """
+    words = {}
+    for path, kind in fields.items():
+        if kind == "text" and (nodes := [node for node in _nodes(payload, steps(path)) if node not in (None, [])]):
+            words[words_key(path)] = stored(text for node in nodes for text in _listed(node) if isinstance(text, str))
+    return words
+
+
+def _nodes(node: Any, path: Sequence[Step]) -> Iterator[Any]:
+    """Yield what lies at a path; ``[]`` enters each element of a list."""
+    if not path:
+        yield node
+    elif isinstance(path[0], str):
+        if isinstance(node, Mapping):
+            yield from _nodes(node.get(path[0]), path[1:])
+    elif isinstance(node, list):
+        for part in node if path[0] is None else node[path[0] : path[0] + 1]:
+            yield from _nodes(part, path[1:])
+
+
+def _listed(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else [node]
 
 
 def as_kind(value: Any, kind: FieldKind) -> Any:

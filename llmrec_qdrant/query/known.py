@@ -41,7 +41,10 @@ class Known:
             raise InvalidFilter(f"the filter uses {show(path)}: {error}") from None
         if known not in self._kinds:
             raise InvalidFilter(self._advice(known))
-        return Field(known, self._kinds[known], inner if nested is not None else None)
+        field = Field(known, self._kinds[known], inner if nested is not None else None)
+        if field.kind == "text" and nested is not None:
+            field.refuse(nested, f"nested, and words are kept for the whole item: look for them in {known!r} instead")
+        return field
 
     def _advice(self, path: str) -> str:
         names = ", ".join(sorted(self._kinds))

@@ -17,6 +17,7 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.errors import InvalidFilter, show
 from llmrec_qdrant.query.values import READERS, number
+from llmrec_qdrant.space.words import searched, stored, words_key
 
 __all__ = [
     "BOUNDS",
@@ -55,8 +56,8 @@ class Field:
 
     @property
     def key(self) -> str:
-        """The key of the condition."""
-        return self.inner or self.path
+        """The key of the condition; a text field is searched by its words."""
+        return words_key(self.path) if self.kind == "text" else self.inner or self.path
 
     def refuse(self, value: Any, why: str) -> NoReturn:
         """Raise :class:`InvalidFilter` naming the field, its kind and the value."""
@@ -171,15 +172,34 @@ def exists(field: Field, value: Any) -> Condition:
     return models.Filter(must_not=[empty]) if wanted else empty
 
 
-def words(field: Field, value: Any) -> Condition:
-    """Condition: the field contains all words of a text."""
+def words(field: Field, value: Any, every: bool = True) -> Condition:
+    """Condition: the field contains every word of a text, or any of them."""
+    conditions = [_occurs(field, part) for part in searched(_text(field, value))]
+    if not conditions:
+        field.refuse(value, "without a word to look for")
+    if len(conditions) == 1:
+        return conditions[0]
+    return models.Filter(must=conditions) if every else models.Filter(should=conditions)
+
+
+def phrase(field: Field, value: Any) -> Condition:
+    """Condition: the field contains the words of a text in this order, next to each other."""
+    words = stored([_text(field, value)])
+    return _occurs(field, words) if words else field.refuse(value, "without a word to look for")
+
+
+def _occurs(field: Field, part: str) -> models.FieldCondition:
+    match = models.MatchPhrase(phrase=part) if " " in part else models.MatchText(text=part)
+    return models.FieldCondition(key=field.key, match=match)
+
+
+def _text(field: Field, value: Any) -> str:
     if field.kind != "text":
         advice = (
             "use equality, or declare a field of kind text" if field.kind in EQUALITY_KINDS else "declare it as text"
         )
         field.refuse(value, f"searched for in a full text, which only fields of kind text have: {advice}")
     try:
-        wanted = READERS["keyword"](value)
+        return str(READERS["keyword"](value))
     except ValueError as error:
         field.refuse(value, str(error))
-    return models.FieldCondition(key=field.key, match=models.MatchText(text=wanted))

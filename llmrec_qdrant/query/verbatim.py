@@ -67,7 +67,7 @@ def checked_condition(condition: Any, known: Known, nested: str | None = None) -
             key = known.field(condition.is_empty.key, nested).key
             return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
         case models.IsNullCondition():
-            key = known.field(condition.is_null.key, nested).key
+            key = _counted(known.field(condition.is_null.key, nested), "is_null").key
             return models.IsNullCondition(is_null=models.PayloadField(key=key))
         case models.NestedCondition():
             path = condition.nested.key if nested is None else f"{nested.removesuffix('[]')}[].{condition.nested.key}"
@@ -87,8 +87,15 @@ def _field(field: Field, condition: models.FieldCondition) -> Condition:
     ((name, part),) = present.items()
     if name.startswith("geo_") and field.kind != "geo":
         field.refuse(part, "about places, which only fields of kind geo hold")
-    build = _BUILDERS.get(type(part))
-    return build(field, part) if build else condition.model_copy(update={"key": field.key})
+    if build := _BUILDERS.get(type(part)):
+        return build(field, part)
+    return condition.model_copy(update={"key": field.key if name == "is_empty" else _counted(field, name).key})
+
+
+def _counted(field: Field, asked: str) -> Field:
+    if field.kind == "text":
+        field.refuse(asked, "a question that the words of a text do not answer: use is_empty")
+    return field
 
 
 def _range(field: Field, part: models.Range | models.DatetimeRange) -> Condition:
@@ -101,6 +108,8 @@ _BUILDERS: Mapping[type, Callable[[Field, Any], Condition]] = {
     models.MatchAny: lambda field, part: operators.any_of(field, list(part.any)),
     models.MatchExcept: lambda field, part: operators.none_of(field, list(part.except_)),
     models.MatchText: lambda field, part: operators.words(field, part.text),
+    models.MatchTextAny: lambda field, part: operators.words(field, part.text_any, every=False),
+    models.MatchPhrase: lambda field, part: operators.phrase(field, part.phrase),
     models.Range: _range,
     models.DatetimeRange: _range,
 }

@@ -30,7 +30,7 @@ def edits(stored: Point, source: Mapping[str, Any], passed: Collection[str] | No
         return []
     condition = only(stored.id)
     gone = sorted(before.keys() - source.keys())
-    if any(not re.fullmatch(r"[\w-]+", key) for key in gone):  # no Qdrant path can name such a key
+    if any(not re.fullmatch(r"(bookkeeping\.)?[\w-]+", key) for key in gone):  # no Qdrant path can name such a key
         derived = {key: value for key, value in stored.payload.items() if key in WORKERS_OWN}
         whole = models.SetPayload(payload=nested({**source, **derived, **FRESH}), filter=condition)
         return [models.OverwritePayloadOperation(overwrite_payload=whole)]

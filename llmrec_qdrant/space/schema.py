@@ -9,8 +9,9 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig
 from llmrec_qdrant.space.job_record import JOB_INDEXES
 from llmrec_qdrant.space.layout import COLLAB, DENSE, INTERESTS, TFIDF, CollectionKind, Key
+from llmrec_qdrant.space.words import words_key
 
-__all__ = ["FILTERABLE", "collection_spec", "indexes"]
+__all__ = ["FILTERABLE", "collection_spec", "field_indexes", "indexes"]
 
 
 SPARSE_SCAN = 10
@@ -86,7 +87,22 @@ def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
     own: dict[str, Any] = dict(_BUILT_IN[kind])
     tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
     work: dict[str, Any] = {Key.LEASE: "datetime", Key.SET_ASIDE: "bool"} if Key.STALE in own else {}
-    return {Key.TENANT: tenant, **own, **work, **(config.fields if kind == "items" else {})}
+    return {Key.TENANT: tenant, **own, **work, **(field_indexes(config) if kind == "items" else {})}
+
+
+def field_indexes(config: SpaceConfig) -> dict[str, Any]:
+    """Return payload key → index schema of the caller's own fields; a text field is searched by its words."""
+    return {
+        words_key(path) if kind == "text" else path: _words_index() if kind == "text" else kind
+        for path, kind in config.fields.items()
+    }
+
+
+def _words_index() -> models.TextIndexParams:
+    """Return the index of words that are separated already: Qdrant splits at spaces and keeps their order for phrases."""
+    return models.TextIndexParams(
+        type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WHITESPACE, lowercase=False, phrase_matching=True
+    )
 
 
 FILTERABLE: dict[str, FieldKind] = {

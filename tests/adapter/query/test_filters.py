@@ -25,6 +25,9 @@ CONFIG = SpaceConfig(
     }
 )  # fmt: skip
 
+PLOT = "bookkeeping.words_plot"
+"""Where the words of a text field lie."""
+
 
 def empty(key: str) -> models.IsEmptyCondition:
     return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
@@ -84,9 +87,18 @@ SHORT: list[tuple[dict[str, Any], Filter]] = [
         {"released": {"lt": "2020-01-01"}},
         Filter(must=[FieldCondition(key="released", range=models.DatetimeRange(lt=NEW_YEAR))]),
     ),
-    ({"plot": {"text": "worm hole"}}, Filter(must=[FieldCondition(key="plot", match=MatchText(text="worm hole"))])),
-    ({"plot": {"exists": True}}, Filter(must_not=[empty("plot")])),
-    ({"plot": {"exists": False}}, Filter(must=[empty("plot")])),
+    (
+        {"plot": {"text": "Worm hole 电影"}},
+        Filter(
+            must=[
+                FieldCondition(key=PLOT, match=MatchText(text="worm")),
+                FieldCondition(key=PLOT, match=MatchText(text="hole")),
+                FieldCondition(key=PLOT, match=models.MatchPhrase(phrase="电 影")),
+            ]
+        ),
+    ),
+    ({"plot": {"exists": True}}, Filter(must_not=[empty(PLOT)])),
+    ({"plot": {"exists": False}}, Filter(must=[empty(PLOT)])),
     ({"director.name": "Nolan"}, Filter(must=[match("director.name", "Nolan")])),
     ({"cast[].name": "Hathaway"}, Filter(must=[match("cast[].name", "Hathaway")])),
     ({"topics": "space"}, Filter(must=[match("topics", "space")])),
@@ -94,7 +106,7 @@ SHORT: list[tuple[dict[str, Any], Filter]] = [
         {"year": {"gte": 2000}, "lang": {"not": "zh"}, "adult": False, "plot": {"exists": True}},
         Filter(
             must=[FieldCondition(key="year", range=Range(gte=2000)), match("adult", False)],
-            must_not=[match("lang", "zh"), empty("plot")],
+            must_not=[match("lang", "zh"), empty(PLOT)],
         ),
     ),
 ]
@@ -127,7 +139,7 @@ def test_the_input_is_left_alone() -> None:
     "given",
     [
         Filter(must=[match("year", 2014)]),
-        Filter(must=[Filter(should=[match("lang", "en"), empty("plot")])]),
+        Filter(must=[Filter(should=[match("lang", "en"), empty("price")])]),
         Filter(must=[models.HasIdCondition(has_id=["58956636-b717-5cfc-aff8-8cc8c4d9fe44"])]),
         Filter(must_not=[models.HasVectorCondition(has_vector="dense")]),
         Filter(min_should=models.MinShould(conditions=[match("lang", "en"), match("year", 1)], min_count=1)),
@@ -144,13 +156,13 @@ def test_a_filter_object_keeps_its_meaning(given: Filter) -> None:
 def test_the_json_form() -> None:
     given = {
         "must": [{"key": "year", "range": {"gte": 2000}}, {"has_id": [7]}],
-        "should": [{"key": "lang", "match": {"any": ["en", "zh"]}}, {"is_null": {"key": "plot"}}],
+        "should": [{"key": "lang", "match": {"any": ["en", "zh"]}}, {"is_null": {"key": "price"}}],
         "must_not": [{"key": "lang", "match": {"value": "fr"}}, {"must": [{"key": "adult", "match": {"value": True}}]}],
         "min_should": {"conditions": [{"is_empty": {"key": "price"}}], "min_count": 1},
     }
     assert parse_filter(given, CONFIG) == Filter(
         must=[FieldCondition(key="year", range=Range(gte=2000)), models.HasIdCondition(has_id=[7])],
-        should=[match_any("lang", "en", "zh"), models.IsNullCondition(is_null=models.PayloadField(key="plot"))],
+        should=[match_any("lang", "en", "zh"), models.IsNullCondition(is_null=models.PayloadField(key="price"))],
         must_not=[match("lang", "fr"), Filter(must=[match("adult", True)])],
         min_should=models.MinShould(conditions=[empty("price")], min_count=1),
     )
