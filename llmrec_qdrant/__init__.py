@@ -19,6 +19,7 @@ from llmrec_qdrant.contracts.entities import Event, Item
 from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.errors import (
     BrokerUnavailable,
+    FieldWarning,
     InvalidFilter,
     InvalidInput,
     JobFailed,
@@ -46,6 +47,7 @@ __all__ = [
     "BrokerUnavailable",
     "Event",
     "Failure",
+    "FieldWarning",
     "Interest",
     "InvalidFilter",
     "InvalidInput",

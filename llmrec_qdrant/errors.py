@@ -33,6 +33,7 @@ from pydantic import ValidationError
 
 __all__ = [
     "BrokerUnavailable",
+    "FieldWarning",
     "InvalidFilter",
     "InvalidInput",
     "JobFailed",
@@ -154,6 +155,10 @@ class JobFailed(LlmrecError):
 
 class MissingDependency(LlmrecError, ImportError):
     """An optional dependency is not installed."""
+
+
+class FieldWarning(UserWarning):
+    """Items hold no values of a field, or values that do not fit its kind, so that filters on it do not find them."""
 
 
 class WorkPendingWarning(UserWarning):

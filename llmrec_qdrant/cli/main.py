@@ -83,8 +83,8 @@ def _print_error(text: str) -> None:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    """Show the warning that concerns the user of a command: work is pending."""
-    if category.__name__ == "WorkPendingWarning":
+    """Show the warnings that concern the user of a command: work is pending, a filter cannot find what it asks for."""
+    if category.__name__ in {"WorkPendingWarning", "FieldWarning"}:
         _say_once(f"note: {message}")
 
 

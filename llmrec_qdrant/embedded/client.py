@@ -187,6 +187,15 @@ class EdgeClient:
             indexes = {**entry.indexes, field_name: index_kind(field_schema)}
             self._change(collection_name, replace(entry, indexes=indexes))
 
+    def delete_payload_index(self, collection_name: str, field_name: str, **_: Any) -> None:
+        """Remove the index of a payload key."""
+        shard = self._shard(collection_name)
+        with edge_errors(), self._lock:
+            shard.update(edge.UpdateOperation.delete_field_index(field_name))
+            entry = self._entry(collection_name)
+            left = {key: kind for key, kind in entry.indexes.items() if key != field_name}
+            self._change(collection_name, replace(entry, indexes=left))
+
     def _entry(self, name: str) -> Collection:
         entry = self._folder.collections.get(self._folder.aliases.get(name, name))
         if entry is None:

@@ -26,10 +26,11 @@ __all__ = [
     "create_index",
     "delete",
     "delete_collection",
+    "delete_index",
     "delete_vectors",
     "describe",
     "facet",
-    "indexed_keys",
+    "index_kinds",
     "metadata",
     "query",
     "retrieve",
@@ -272,7 +273,13 @@ def update_metadata(collection: str, values: Mapping[str, Any]) -> Steps[None]:
     yield from call("update_collection", collection_name=collection, metadata=dict(values))
 
 
-def indexed_keys(collection: str) -> Steps[set[str]]:
-    """Return the payload keys that have an index."""
+def index_kinds(collection: str) -> Steps[dict[str, str]]:
+    """Return payload key → kind of its index."""
     info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
-    return set(info.payload_schema or {})
+    kinds = {key: getattr(index, "data_type", index) for key, index in (info.payload_schema or {}).items()}
+    return {key: str(getattr(kind, "value", kind)) for key, kind in kinds.items()}
+
+
+def delete_index(collection: str, key: str) -> Steps[None]:
+    """Remove the index of a payload key."""
+    yield from call("delete_payload_index", collection_name=collection, field_name=key, wait=True)

@@ -13,11 +13,12 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.errors import QdrantRefused, ServerTooOld, SpaceIncomplete, SpaceMismatch, SpaceNotFound
 from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.fields import adopt_fields
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.versions import missing, on_every_version
 from llmrec_qdrant.space import layout
 from llmrec_qdrant.space.layout import CollectionKind, Space
-from llmrec_qdrant.space.schema import collection_spec, indexes
+from llmrec_qdrant.space.schema import collection_spec, field_indexes, indexes
 
 __all__ = ["CONFIG_AGE", "build_collection", "check_server", "configure", "create", "load_config"]
 
@@ -77,8 +78,8 @@ def _configure_at(space: Space, before: SpaceConfig, config: SpaceConfig, versio
     unchanged = [*SpaceConfig.IDENTITY, *(["weights"] if stored.weights != before.weights else [])]
     own = config.model_copy(update={name: getattr(stored, name) for name in unchanged})
     if own != stored:
-        yield from build_collection("items", at.items, own)  # the indexes of new fields
         yield from calls.update_metadata(at.items, layout.metadata(own))
+        yield from adopt_fields(at.items, own)
 
 
 def create(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
@@ -98,6 +99,7 @@ def create(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
         _check_same_vectors(space, stored, config)
     yield from _build(space, config)
     yield from calls.update_metadata(space.items, layout.metadata(config))
+    yield from adopt_fields(space.items, config)
     return config
 
 
@@ -118,7 +120,7 @@ def _build(space: Space, config: SpaceConfig) -> Steps[None]:
     for kind in layout.COLLECTION_KINDS:
         alias = space.alias(kind)
         collection = aliases.get(alias, space.versioned(kind))
-        yield from build_collection(kind, collection, config)
+        yield from build_collection(kind, collection, config, adopting=True)
         if kind not in layout.PLAIN and alias not in aliases:
             operation = models.CreateAlias(collection_name=collection, alias_name=alias)
             missing.append(models.CreateAliasOperation(create_alias=operation))
@@ -132,11 +134,16 @@ def _build(space: Space, config: SpaceConfig) -> Steps[None]:
 
 
 def build_collection(
-    kind: CollectionKind, name: str, config: SpaceConfig, metadata: Mapping[str, Any] | None = None
+    kind: CollectionKind,
+    name: str,
+    config: SpaceConfig,
+    metadata: Mapping[str, Any] | None = None,
+    adopting: bool = False,
 ) -> Steps[None]:
     """Create a collection and its indexes if they are missing.
 
-    A new items collection stores the configuration and ``metadata``.
+    A new items collection stores the configuration and ``metadata``. ``adopting``: own fields of an existing collection are
+    left to :func:`adopt_fields`.
     """
     exists = yield from calls.collection_exists(name)
     if not exists:
@@ -146,7 +153,8 @@ def build_collection(
         except QdrantRefused as error:
             if "already exists" not in str(error):  # another process was faster
                 raise
-    indexed = yield from calls.indexed_keys(name)
+    indexed = yield from calls.index_kinds(name)
+    later = field_indexes(config) if kind == "items" and exists and adopting else {}
     for key, schema in indexes(kind, config).items():
-        if key not in indexed:
+        if key not in indexed and key not in later:
             yield from calls.create_index(name, key, schema)

@@ -13,6 +13,7 @@ from llmrec_qdrant.space.points import Point
 __all__ = [
     "NEVER",
     "all_of",
+    "empty",
     "equals",
     "has_id",
     "none_of",
@@ -40,6 +41,11 @@ def equals(key: str, value: Any) -> models.FieldCondition:
 def one_of(key: str, values: Sequence[Any]) -> models.FieldCondition:
     """Condition: the payload value ``key`` is one of ``values``, or a list that contains one of them."""
     return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+
+
+def empty(key: str) -> models.IsEmptyCondition:
+    """Condition: the payload value ``key`` is missing, null or an empty list."""
+    return models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
 
 
 def has_id(*points: str) -> models.HasIdCondition:

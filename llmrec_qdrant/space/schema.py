@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from qdrant_client import models
@@ -11,7 +12,7 @@ from llmrec_qdrant.space.job_record import JOB_INDEXES
 from llmrec_qdrant.space.layout import COLLAB, DENSE, INTERESTS, TFIDF, CollectionKind, Key
 from llmrec_qdrant.space.words import words_key
 
-__all__ = ["FILTERABLE", "collection_spec", "field_indexes", "indexes"]
+__all__ = ["FILTERABLE", "collection_spec", "field_indexes", "index_kind", "indexes"]
 
 
 SPARSE_SCAN = 10
@@ -90,12 +91,19 @@ def indexes(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]:
     return {Key.TENANT: tenant, **own, **work, **(field_indexes(config) if kind == "items" else {})}
 
 
-def field_indexes(config: SpaceConfig) -> dict[str, Any]:
-    """Return payload key → index schema of the caller's own fields; a text field is searched by its words."""
+def field_indexes(config: SpaceConfig, paths: Collection[str] | None = None) -> dict[str, Any]:
+    """Return payload key → index schema of the caller's own fields, or of some; a text field is searched by its words."""
     return {
         words_key(path) if kind == "text" else path: _words_index() if kind == "text" else kind
         for path, kind in config.fields.items()
+        if paths is None or path in paths
     }
+
+
+def index_kind(schema: Any) -> str:
+    """Return the kind of an index by its schema, as Qdrant names it."""
+    kind = schema if isinstance(schema, str) else schema.type
+    return str(getattr(kind, "value", kind))
 
 
 def _words_index() -> models.TextIndexParams:

@@ -14,7 +14,10 @@ from functools import cache
 
 from llmrec_qdrant.space.points import BOOKKEEPING
 
-__all__ = ["searched", "stored", "words_key"]
+__all__ = ["WORDS_PREFIX", "searched", "stored", "words_key"]
+
+WORDS_PREFIX = f"{BOOKKEEPING}.words_"
+"""How the payload keys with words begin."""
 
 _GAP = "\n"
 
@@ -59,7 +62,7 @@ def words_key(path: str) -> str:
     ('bookkeeping.words_plot', 'bookkeeping.words_cast-5b--5d--2e-bio')
     """
     escaped = re.sub(r"[^A-Za-z0-9_]", lambda match: f"-{ord(match[0]):x}-", path)
-    return f"{BOOKKEEPING}.words_{escaped}"
+    return f"{WORDS_PREFIX}{escaped}"
 
 
 def _segments(text: str) -> list[list[str]]:

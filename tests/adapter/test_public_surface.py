@@ -43,6 +43,7 @@ def test_the_public_names() -> None:
         "AsyncRecommender",
         "BrokerUnavailable",
         "Event",
+        "FieldWarning",
         "Failure",
         "Interest",
         "InvalidFilter",
@@ -113,7 +114,7 @@ def test_the_tree_of_errors() -> None:
         "JobFailed": (LlmrecError,), "MissingDependency": (LlmrecError, ImportError),
     }  # fmt: skip
     assert {name: getattr(llmrec_qdrant, name).__bases__ for name in drawn} == drawn
-    assert set(drawn) | {"LlmrecError", "WorkPendingWarning"} == {*errors.__all__, "PartlyRejected"}
+    assert set(drawn) | {"LlmrecError", "FieldWarning", "WorkPendingWarning"} == {*errors.__all__, "PartlyRejected"}
     assert all(name in (errors.__doc__ or "") for name in drawn)
 
 
