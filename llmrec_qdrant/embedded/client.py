@@ -30,7 +30,6 @@ from llmrec_qdrant.embedded.shards import (
     collection_params,
     create_shard,
     edge_errors,
-    index_kind,
     index_schema,
     load_shard,
     spec_as_json,
@@ -38,6 +37,7 @@ from llmrec_qdrant.embedded.shards import (
 from llmrec_qdrant.embedded.updates import edge_operations
 from llmrec_qdrant.embedded.upkeep import Upkeep
 from llmrec_qdrant.errors import QdrantRefused, QdrantUnavailable, SpaceNotFound
+from llmrec_qdrant.space.schema import index_kind
 
 __all__ = ["EdgeClient"]
 

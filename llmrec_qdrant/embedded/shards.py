@@ -12,12 +12,12 @@ from pydantic import TypeAdapter
 from qdrant_client import models
 
 from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused, SpaceNotFound
+from llmrec_qdrant.space.schema import index_kind
 
 __all__ = [
     "collection_params",
     "create_shard",
     "edge_errors",
-    "index_kind",
     "index_schema",
     "load_shard",
     "spec_as_json",
@@ -96,12 +96,6 @@ def index_schema(schema: Any) -> Any:
         tokenizer = getattr(edge.TokenizerType, (schema.tokenizer or models.TokenizerType.WORD).value.capitalize())
         return edge.TextIndexParams(tokenizer, lowercase=schema.lowercase, phrase_matching=schema.phrase_matching)
     return getattr(edge.PayloadSchemaType, index_kind(schema).capitalize())
-
-
-def index_kind(schema: Any) -> str:
-    """The kind of a payload index, such as ``keyword``, from its name or its parameters."""
-    kind = getattr(schema, "type", schema)
-    return str(getattr(kind, "value", kind))
 
 
 @contextmanager
