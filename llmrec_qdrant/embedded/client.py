@@ -180,21 +180,19 @@ class EdgeClient:
 
     def create_payload_index(self, collection_name: str, field_name: str, field_schema: Any, **_: Any) -> None:
         """Index a payload key."""
-        shard = self._shard(collection_name)
-        with edge_errors(), self._lock:
-            shard.update(edge.UpdateOperation.create_field_index(field_name, index_schema(field_schema)))
-            entry = self._entry(collection_name)
-            indexes = {**entry.indexes, field_name: index_kind(field_schema)}
-            self._change(collection_name, replace(entry, indexes=indexes))
+        operation = edge.UpdateOperation.create_field_index(field_name, index_schema(field_schema))
+        self._index(collection_name, operation, {field_name: index_kind(field_schema)})
 
     def delete_payload_index(self, collection_name: str, field_name: str, **_: Any) -> None:
         """Remove the index of a payload key."""
-        shard = self._shard(collection_name)
+        self._index(collection_name, edge.UpdateOperation.delete_field_index(field_name), {field_name: None})
+
+    def _index(self, name: str, operation: Any, changes: Mapping[str, str | None]) -> None:
         with edge_errors(), self._lock:
-            shard.update(edge.UpdateOperation.delete_field_index(field_name))
-            entry = self._entry(collection_name)
-            left = {key: kind for key, kind in entry.indexes.items() if key != field_name}
-            self._change(collection_name, replace(entry, indexes=left))
+            self._shard(name).update(operation)
+            entry = self._entry(name)
+            indexes = {key: kind for key, kind in {**entry.indexes, **changes}.items() if kind is not None}
+            self._change(name, replace(entry, indexes=indexes))
 
     def _entry(self, name: str) -> Collection:
         entry = self._folder.collections.get(self._folder.aliases.get(name, name))
@@ -267,14 +265,9 @@ class EdgeClient:
             )
 
     def facet(
-        self,
-        collection_name: str,
-        key: str,
-        facet_filter: models.Filter | None = None,
-        limit: int = 10,
-        exact: bool = False,
-        **_: Any,
-    ) -> models.FacetResponse:
+        self, collection_name: str, key: str, facet_filter: models.Filter | None = None, limit: int = 10,
+        exact: bool = False, **_: Any,
+    ) -> models.FacetResponse:  # fmt: skip
         """Values of an indexed key, most frequent first."""
         shard = self._shard(collection_name)
         with edge_errors():
