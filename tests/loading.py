@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import Recommender, SpaceConfig
-from llmrec_qdrant.load.loader import How, load
+from llmrec_qdrant import InvalidInput, Recommender, SpaceConfig
+from llmrec_qdrant.load.loader import How, load, look
 from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.report import Loaded
 from llmrec_qdrant.load.sources import Source
+from llmrec_qdrant.load.times import Clock
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import ITEM_INTERNAL
 from llmrec_qdrant.testing import MemoryQueue
@@ -158,3 +159,25 @@ def load_text(
         more["how"] = How(Recipe(rename=more.pop("rename")))
     result = load(rec, Source(str(path)), kind, rejects=refused, **more)
     return result, rejects(refused) if refused.exists() else []
+
+
+def entities(
+    path: Path, kind: Any, *, recipe: Recipe | None = None, format: str = "", clock: Clock | None = None, **more: Any
+) -> tuple[list[Any], list[str], tuple[str, ...]]:
+    """What a file holds, read without a Qdrant: items or events, the reasons of refused rows, and what was assumed."""
+    how = How(recipe or Recipe(), format, clock or Clock())
+    source, seen = look(Source(str(path), **more), kind, how, {})
+    read: list[Any] = []
+    reasons: list[str] = []
+    for row in source.rows():
+        try:
+            read += [seen.reader.read(data, row, part) for part, data in enumerate(seen.reader.parts(row))]
+        except InvalidInput as error:
+            reasons.append(str(error))
+    return read, reasons, seen.assumed
+
+
+def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    """Write a file, line ends as they are."""
+    path.write_bytes(text.encode(encoding))
+    return path

@@ -58,7 +58,7 @@ def harmless(text: str) -> str:
     >>> harmless(f"safe {chr(27)}[2J")
     'safe �[2J'
     """
-    return CONTROL.sub("�", text.replace("\r\n", "\n"))
+    return CONTROL.sub("�", text)
 
 
 class _Harmless(Console):
@@ -91,9 +91,24 @@ def print_json(data: Any) -> None:
     print(CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
+class _Table(Table):
+    """A table that measures its cells as they are shown, without control characters."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        super().add_row(*map(_harmless_cell, cells), **options)
+
+
+def _harmless_cell(cell: Any) -> Any:
+    if isinstance(cell, Text):
+        cell = cell.copy()
+        cell.plain = harmless(cell.plain)  # as long as before, so styles stay in place
+        return cell
+    return harmless(cell) if isinstance(cell, str) else cell
+
+
 def table_of(title: str, columns: Sequence[str] = (), right: Collection[str] = ()) -> Table:
     """Return an empty table in the common style; the columns in ``right`` are aligned to the right."""
-    table = Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
+    table = _Table(title=Text(title, style="bold"), box=box.SIMPLE, **_STYLE)
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return table

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from llmrec_qdrant.contracts.checks import external_id
+from llmrec_qdrant.contracts.checks import MAX_EXACT_FLOAT
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.entities import RESERVED, Event, Item
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.cleaning import without_html
 from llmrec_qdrant.load.hints import options_for
+from llmrec_qdrant.load.layouts import published_as
 from llmrec_qdrant.load.recipe import NOTHING, Recipe
 from llmrec_qdrant.load.sources import Cell, Row
 from llmrec_qdrant.load.times import Clock, derived_time
@@ -39,7 +40,14 @@ MISSING_WORDS = frozenset(
 )
 """Texts that stand for a missing id, number or time."""
 
-WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+TYPE_WORDS = {
+    "浏览": "view", "点击": "view", "查看": "view", "阅读": "view", "观看": "view", "收藏": "like", "点赞": "like", "喜欢": "like", "点踩": "dislike",
+    "不喜欢": "dislike", "购买": "purchase", "下单": "purchase", "支付": "purchase", "加购": "cart", "加入购物车": "cart", "评分": "rating",
+    "打分": "rating", "评论": "review", "评价": "review", "搜索": "search",
+}  # fmt: skip
+"""Chinese words for types of events, which could not be types as they are."""
+
+WHOLE = re.compile(r"(-?[0-9]{1,20})\.0+")
 """A whole number that a gap in its column made a float."""
 
 ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")
@@ -134,10 +142,11 @@ class Reader:
         names = self.recipe.renamed(columns)
         missing = [name for name in REQUIRED_FIELDS[self.kind] if name not in names]
         if missing:
-            wanted = " and ".join(f"{name!r}" for name in missing)
+            wanted = " and no column ".join(map(repr, missing))
+            known = published_as(self.kind, columns)
             raise InvalidInput(
                 f"the table has no column {wanted}, which {self.kind} need (it has {', '.join(columns)}): "
-                f"add {self._options(columns)}{_headerless(columns)}"
+                f"add {f'--format {known}, or ' if known else ''}{self._options(columns)}{_headerless(columns)}"
             )
 
     def check_fields(self, columns: Sequence[str]) -> None:
@@ -182,12 +191,12 @@ def clean_id(value: Any, name: str, kind: str, keep_decimals: bool = False) -> A
     text = value.strip() if isinstance(value, Cell) else str(value)
     if text in MISSING_WORDS:
         return None
-    if ROUNDED.fullmatch(text):
+    whole = None if keep_decimals else WHOLE.fullmatch(text)
+    if ROUNDED.fullmatch(text) or (whole and abs(int(whole[1])) > MAX_EXACT_FLOAT):
         raise InvalidInput(
             f"{kind.removesuffix('s').title()}: {name!r}: {text!r} has lost digits of an id: export the column as text or whole numbers"
         )
-    whole = None if keep_decimals else WHOLE.fullmatch(text)
-    return external_id(float(text)) if whole else text
+    return str(int(whole[1])) if whole else text
 
 
 def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
@@ -234,10 +243,15 @@ def event_of(data: Mapping[str, Any]) -> Event:
         )
     fields = dict(data)
     if isinstance(kind := fields.get("type"), str):
-        fields["type"] = kind.strip().lower() if re.fullmatch(r"\s*[A-Za-z][A-Za-z0-9_-]*\s*", kind) else kind
+        fields["type"] = TYPE_WORDS.get(kind.strip()) or _word(kind)
     if isinstance(value := fields.get("value"), Cell) and re.fullmatch(r"\s*-?[0-9]+,[0-9]+\s*", value):
         fields["value"] = value.replace(",", ".")  # as spreadsheets write numbers in much of Europe
     return Event(**{"user": None, **fields})
+
+
+def _word(kind: str) -> str:
+    """Return a single word in lower case; anything else as it is."""
+    return kind.strip().lower() if re.fullmatch(r"\s*[A-Za-z][A-Za-z0-9_-]*\s*", kind) else kind
 
 
 def _typed(value: Any) -> Any:
@@ -247,7 +261,7 @@ def _typed(value: Any) -> Any:
     text = value.strip()
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
-    if re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", text):
+    if re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", text) and -(2**63) <= int(text) < 2**63:
         return int(text)
     if re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+([eE][+-]?[0-9]{1,2})?|[eE][+-][0-9]{1,2})", text):
         return float(text)

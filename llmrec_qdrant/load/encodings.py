@@ -55,8 +55,8 @@ def encoding_of(handle: IO[bytes], name: str) -> str:
     chunk = handle.read(CHUNK)
     if marked := next((encoding for mark, encoding in MARKS.items() if chunk.startswith(mark)), None):
         return marked
-    if b"\x00" in chunk[:4096]:
-        return _wide(chunk[:4096], name)
+    if b"\x00" in chunk[:4096] and (wide := _wide(chunk[:4096], name)):
+        return wide
     foreign, utf8, scanned = bytearray(), 0, 0
     while chunk and scanned < MAX_SCANNED and len(foreign) < MAX_SAMPLE:
         scanned += len(chunk)
@@ -92,10 +92,12 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _wide(head: bytes, name: str) -> str:
-    """Name the UTF-16 of a text without a byte order mark: ASCII has a zero in every second byte."""
+    """Name the UTF-16 of a text without a byte order mark, where ASCII has a zero in every second byte; empty for UTF-8."""
     even, odd = head[::2].count(0), head[1::2].count(0)
     if max(even, odd) > len(head) / 5 and min(even, odd) < len(head) / 50:
         return "utf-16-le" if odd > even else "utf-16-be"
+    if _is_utf8(_without_cut_character(head)[0]):
+        return ""
     raise InvalidInput(f"{name!r} is not text, but a binary file: export the data as CSV, JSON lines or Parquet")
 
 

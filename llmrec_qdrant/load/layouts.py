@@ -17,7 +17,7 @@ from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.rows import Cell
 from llmrec_qdrant.load.sources import Source
 
-__all__ = ["LAYOUTS", "Layout", "layout_of"]
+__all__ = ["LAYOUTS", "Layout", "layout_of", "published_as"]
 
 
 @dataclass(frozen=True)
@@ -156,3 +156,15 @@ def layout_of(name: str, kind: str, source: Source, columns: Sequence[str]) -> L
         f"{source.name!r} is no file of {kind} of {name}: it has {', '.join(columns)}, and known are {known}: "
         f"leave out --format {name} and name the columns with --map"
     )
+
+
+def published_as(kind: str, columns: Sequence[str]) -> str:
+    """Name the data set whose file of this kind has these columns; empty if none has.
+
+    >>> published_as("events", ["userId", "movieId", "rating", "timestamp"]), published_as("items", ["id", "title"])
+    ('movielens', '')
+    """
+    for name, kinds in LAYOUTS.items():
+        if any(len(layout.needs) > 1 and set(layout.needs) <= set(columns) for layout in kinds[kind]):
+            return name
+    return ""

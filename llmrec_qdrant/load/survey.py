@@ -13,7 +13,7 @@ from typing import Any
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.times import ISO
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.load.columns import ID_FIELDS, MISSING_WORDS, WHOLE, LoadKind, Reader
+from llmrec_qdrant.load.columns import ID_FIELDS, MISSING_WORDS, TYPE_WORDS, WHOLE, LoadKind, Reader
 from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.sources import Row, Source
 from llmrec_qdrant.load.times import Clock, is_day_or_month, order_of
@@ -56,6 +56,8 @@ def survey(
     if kind == "events":
         reader = replace(reader, clock=clock.for_column(columns.values("ts"), columns.day_first(clock)))
         assumed += _said_of_times(reader, columns.values("ts"))
+        if words := [word for word in dict.fromkeys(map(str, columns.values("type"))) if word.strip() in TYPE_WORDS]:
+            assumed.append(f"types are {', '.join(f'{word} = {TYPE_WORDS[word.strip()]}' for word in words)}")
     return Survey(reader, sample, later, tuple(assumed))
 
 

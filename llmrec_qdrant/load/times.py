@@ -73,7 +73,10 @@ class Clock:
 
     def _read(self, value: Any) -> Moment:
         if self.format in UNIT_NAMES:
-            since = Decimal(str(value).strip()) / UNITS[UNIT_NAMES[self.format]]
+            text = str(value).strip()
+            if not NUMBER.fullmatch(text):
+                raise ValueError(f"{show(value)} is no number of {UNIT_NAMES[self.format]}")
+            since = Decimal(text) / UNITS[UNIT_NAMES[self.format]]
             return Moment(datetime.fromtimestamp(float(since), UTC), UNIT_NAMES[self.format])
         if "%" in self.format:
             return read_time(datetime.strptime(str(value).strip(), self.format), self.ways)._replace(style=self.format)

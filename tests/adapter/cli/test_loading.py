@@ -102,3 +102,84 @@ def test_restart_and_other_targets_begin_anew(llmrec: Llmrec, tmp_path: Path, mo
             patch.setattr(Recommender, "upsert_items", stopping)
             assert llmrec("load", "items", path).code == 130
         assert llmrec("load", "items", path, *options, "--json").json["load"]["resumed_after"] == 0
+
+
+RATINGS = "userId,movieId,rating,timestamp\n1,m1,4.5,1714521600\n1,m2,2,1714608000\n"
+
+
+def test_options_name_columns_values_and_formats(llmrec: Llmrec, tmp_path: Path) -> None:
+    films = "nr;name;genres;director\n1;Heat;Crime|Drama;Mann\n2;Über;Drama;\n"
+    (tmp_path / "films.csv").write_bytes(films.encode("cp1252"))
+    options = [
+        "--map",
+        "nr=id",
+        "--map",
+        "name=title",
+        "--split",
+        "genres=|",
+        "--text",
+        "{title}. {director}",
+        "--encoding",
+        "cp1252",
+    ]
+    ran = llmrec("load", "items", "films.csv", *options, "--delimiter", "semicolon", "--dry-run", "--json")
+    assert ran.json["stored"] == [
+        {"id": "1", "title": "Heat", "text": "Heat. Mann", "genres": ["Crime", "Drama"], "director": "Mann"},
+        {"id": "2", "title": "Über", "text": "Über", "genres": ["Drama"]},
+    ]
+    (tmp_path / "ratings.csv").write_text(RATINGS)
+    options = [
+        "--map",
+        "userId=user",
+        "--map",
+        "movieId=item",
+        "--map",
+        "rating=value",
+        "--map",
+        "timestamp=ts",
+        "--set",
+        "type=rating",
+    ]
+    assert llmrec("load", "events", "ratings.csv", *options, "--json").json["load"]["written"] == 2
+
+
+def test_a_dry_run_stores_nothing_and_needs_no_space(run: Llmrec, llmrec: Llmrec, tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text(RATINGS + "1,m3,high,1714608000\n")
+    for ran in (run("load", "events", "ratings.csv", "--format", "movielens", "--dry-run"), llmrec("load", "events", "ratings.csv", "--format", "movielens", "--dry-run")):  # fmt: skip
+        assert ran.code == 0, ran.err
+        assert "rating → value" in ran.out and "times are Unix seconds" in ran.out and "2024-05-01T00:00:00Z" in ran.out
+        assert "line 4 would be refused: Event: 'value'" in ran.out and "nothing was stored" in ran.out
+    assert llmrec("status", "--json").json["events"] == 0
+    assert not (tmp_path / "ratings.csv.rejects.jsonl").exists()
+
+
+def test_what_was_assumed_and_refused_is_said(llmrec: Llmrec, tmp_path: Path) -> None:
+    rows = "u;view;m1;05/13/2024\nu;view;m2;\nu;View It;m3;05/01/2024\nu;Look Up;m3;05/01/2024\n"
+    (tmp_path / "x.csv").write_text("user;type;item;ts\n" + rows)
+    ran = llmrec("load", "events", "x.csv")
+    assert ran.code == 3
+    assert "a table separated by semicolon; times are month/day/year; times without a zone are in UTC" in ran.err
+    assert "1 event has no time: dated by line from 2000-01-01" in ran.out
+    assert "2 × Event: 'type'" in ran.out and "(first in line 4)" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--set", "type"], "--set must have the form field=value"), (["--split", "genres="], "column=separator"),
+        (["--delimiter", "\n"], "--delimiter"), (["--time-zone", "Nowhere"], "--time-zone 'Nowhere' is not known"),
+        (["--time-format", "x"], "--time-format 'x'"), (["--encoding", "x"], "--encoding 'x'"), (["--text", "{a"], "--text"),
+        (["--format", "yelp"], "no file of items of yelp"), (["--rejects", "films.csv"], "is the file that is loaded"),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_used(llmrec: Llmrec, tmp_path: Path, args: list[str], reason: str) -> None:
+    (tmp_path / "films.csv").write_text("id,title\n1,Heat\n")
+    assert reason in one_sentence(llmrec("load", "items", "films.csv", *args))
+    assert (tmp_path / "films.csv").read_text() == "id,title\n1,Heat\n"
+
+
+def test_a_file_without_rows_fails(llmrec: Llmrec, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,title\n")
+    assert "no rows below its header" in one_sentence(llmrec("load", "items", "x.csv"))
+    (tmp_path / "x.csv").write_text("")
+    assert "is empty" in one_sentence(llmrec("load", "items", "x.csv"))
