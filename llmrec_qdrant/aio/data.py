@@ -63,12 +63,19 @@ class AsyncData(AsyncConnection):
 
     async def load_events(self, events: Sequence[Event]) -> Receipt:
         """As :meth:`Recommender.load_events`."""
-        return (await self._drive(operations.events.store_events(await self._bound(), events)))[0]
+        return await self._drive(operations.events.load(await self._bound(), events))
 
     async def delete_items(self, ids: Iterable[str]) -> int:
         """As :meth:`Recommender.delete_items`."""
         return await self._drive(operations.items.delete_items(await self._bound(), as_list(ids)))
 
+    async def remove_events(
+        self, *, ids: Iterable[str] | None = None, user: str | None = None, item: str | None = None
+    ) -> int:
+        """As :meth:`Recommender.remove_events`."""
+        ids = None if ids is None else as_list(ids)
+        return await self._drive(operations.removal.remove_events(await self._bound(), ids, user, item))
+
     async def forget_user(self, user: str) -> int:
         """As :meth:`Recommender.forget_user`."""
-        return await self._drive(operations.events.forget_user(await self._bound(), user))
+        return await self._drive(operations.removal.forget_user(await self._bound(), user))

@@ -25,6 +25,10 @@ Fields = Annotated[
         "datetime, text, geo, uuid."
     ),
 ]
+RatingScale = Annotated[
+    tuple[float, float] | None,
+    typer.Option(metavar="LOW HIGH", help="Lowest and highest rating [default: 0.5 5].", show_default=False),
+]
 ConfigFile = Annotated[Path | None, typer.Option(help="JSON file with settings of the space.")]
 
 
@@ -36,13 +40,14 @@ def init(
     pooling: Pooling = None,
     similarity: Similarity = None,
     field: Fields = None,
+    rating_scale: RatingScale = None,
     config: ConfigFile = None,
 ) -> None:
     """Create a space, or change fields and settings of an existing one. Running it twice changes nothing.
 
     Example: llmrec init --url http://localhost:6333 --space movies --field year:integer --field genres:keyword
     """
-    options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity}
+    options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity, "rating_scale": rating_scale}
     with context.open(create=True) as rec:
         settings = _config_file(config) | {name: value for name, value in options.items() if value is not None}
         if model and "size" not in settings:

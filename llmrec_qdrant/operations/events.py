@@ -1,4 +1,4 @@
-"""Stores events and marks their users; forgets users."""
+"""Stores events and marks their users."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Receipt
-from llmrec_qdrant.contracts.entities import Event
+from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.contracts.entities import RATED, Event
 from llmrec_qdrant.contracts.messages import RefreshUsers
+from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.batching import (
     POINTS_PER_REQUEST,
@@ -27,15 +29,18 @@ from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.texts import put_unless_same, text_payload
 from llmrec_qdrant.operations.versions import on_every_version
-from llmrec_qdrant.space.conditions import NEVER, equals, only, where
+from llmrec_qdrant.space.conditions import NEVER, only
 from llmrec_qdrant.space.ids import digest, point_id
 from llmrec_qdrant.space.layout import FRESH, Key, Space, new_user
 from llmrec_qdrant.space.points import new_point, set_payload
 
-__all__ = ["USERS_PER_MESSAGE", "EventLike", "forget_user", "mark_users", "marking", "store_events", "track"]
+__all__ = ["USERS_PER_MESSAGE", "EventLike", "load", "mark_users", "marking", "store_events", "track"]
 
 USERS_PER_MESSAGE = 64
 """Users per message: about a second of work, so that a killed worker loses little."""
+
+SCALES = (5, 10, 100)
+"""Highest ratings of the usual scales."""
 
 EventLike = Event | Mapping[str, Any]
 
@@ -47,13 +52,49 @@ def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
     """
     total = Receipt()
     for batch in batches(check_many(events), POINTS_PER_REQUEST):
-        parsed, rejected = read_all(batch, Event.parse, "user")
+        parsed, rejected = read_all(batch, partial(_read, bound.config), "user")
         receipt, users = yield from store_events(bound, parsed)
         messages = (RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, USERS_PER_MESSAGE))
         queued = yield from notify(messages)
         total = add(total, receipt.model_copy(update={"rejected": rejected, "queued": queued}))
     raise_rejected(total, "events")
     return total
+
+
+def load(bound: Bound, events: Sequence[Event]) -> Steps[Receipt]:
+    """As :func:`track`, in one batch and without messages to workers."""
+    parsed, rejected = read_all(events, partial(_read, bound.config), "user")
+    receipt, _ = yield from store_events(bound, parsed)
+    receipt = receipt.model_copy(update={"rejected": rejected})
+    raise_rejected(receipt, "events")
+    return receipt
+
+
+def _read(config: SpaceConfig, value: EventLike) -> Event:
+    """Read an event.
+
+    Raises :class:`InvalidInput` if it cannot be read, or for a rating that is off the scale of the space.
+    """
+    event = Event.parse(value)
+    low, high = config.rating_scale
+    if event.type in RATED and event.value is not None and not low <= event.value <= high:
+        raise InvalidInput(
+            f"Event: 'value': the rating {event.value:g} is off the scale of this space, {low:g} to {high:g}: "
+            f"{_advice(event.value, low, high)}"
+        )
+    return event
+
+
+def _advice(value: float, low: float, high: float) -> str:
+    fitting = next((top for top in SCALES if 0 <= value <= top and top >= high), None)
+    if fitting is None:
+        return "correct it"
+    bottom = 0 if fitting > high else min(low, value)
+    unrated = " (if 0 means that nothing was rated, leave such events out)" if value == 0 else ""
+    return (
+        f"if ratings go from {bottom:g} to {fitting:g}, run `llmrec init --rating-scale {bottom:g} {fitting:g}` or set "
+        f"rating_scale=({bottom:g}, {fitting:g}) in the configuration, then load the file again{unrated}"
+    )
 
 
 def store_events(bound: Bound, events: Sequence[Event]) -> Steps[tuple[Receipt, list[str]]]:
@@ -122,22 +163,3 @@ def marking(tenant: str | None, users: Mapping[str, str], steer: Mapping[str, fl
     points = [new_point(point, new_user(name, tenant or "", revision) | first) for point, name in users.items()]
     insert = models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=NEVER))
     return [insert, *set_payload(marks, only(*users))]
-
-
-def forget_user(bound: Bound, user: str) -> Steps[int]:
-    """Delete a user with all events and texts; returns the number of events.
-
-    Qdrant keeps deleted data in its storage files until it rewrites them; see docs/operations.md.
-    """
-    point = bound.user_point(user)
-    theirs = where(equals(Key.USER_ID, user), equals(Key.TENANT, bound.owner))
-    events = yield from calls.count(bound.space.events, theirs)
-    yield from calls.delete(bound.space.events, theirs)
-    yield from on_every_version(bound.space, partial(_forget_at, bound, theirs, point))
-    return events
-
-
-def _forget_at(bound: Bound, theirs: models.Filter, user: str, version: int) -> Steps[None]:
-    space = bound.space.at(version)
-    yield from calls.delete(space.texts, theirs)
-    yield from calls.delete(space.users, only(user))

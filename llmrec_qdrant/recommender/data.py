@@ -72,12 +72,24 @@ class Data(Connection):
 
     def load_events(self, events: Sequence[Event]) -> Receipt:
         """As :meth:`track`, for bulk loads: sends no messages; call :meth:`reconcile` at the end to refresh each user once."""
-        return self._drive(operations.events.store_events(self._bound(), events))[0]
+        return self._drive(operations.events.load(self._bound(), events))
 
     def delete_items(self, ids: Iterable[str]) -> int:
         """Delete items; returns how many existed. Events about them stay."""
         return self._drive(operations.items.delete_items(self._bound(), as_list(ids)))
 
+    def remove_events(
+        self, *, ids: Iterable[str] | None = None, user: str | None = None, item: str | None = None
+    ) -> int:
+        """Undo events: those with these ids, of this user and about this item; returns how many existed.
+
+        Gone with their texts when this returns; the users' vectors, seen items and interests and the collab leg follow as
+        after :meth:`track`. An event that is stored again, for example from the same file, counts again. Raises
+        :class:`InvalidInput` if nothing is selected.
+        """
+        ids = None if ids is None else as_list(ids)
+        return self._drive(operations.removal.remove_events(self._bound(), ids, user, item))
+
     def forget_user(self, user: str) -> int:
         """Delete a user with all events and texts; returns the number of events."""
-        return self._drive(operations.events.forget_user(self._bound(), user))
+        return self._drive(operations.removal.forget_user(self._bound(), user))

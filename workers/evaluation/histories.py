@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.clock import timestamp
 from llmrec_qdrant.space.layout import Key
 
-from ..behaviour.event_weights import event_weight
+from ..behaviour.event_weights import event_weight, standing
 
 __all__ = ["Histories", "Who", "who_of"]
 
@@ -22,6 +23,14 @@ Who = tuple[str, str]
 def who_of(event: Mapping[str, Any]) -> Who:
     """Return (tenant, user id) of an event's payload."""
     return event.get(Key.TENANT) or "", event[Key.USER_ID]
+
+
+class _Told(NamedTuple):
+    """What an event says about its item."""
+
+    kind: str
+    value: float | None
+    moment: float
 
 
 @dataclass(frozen=True)
@@ -36,17 +45,16 @@ class Histories:
     @classmethod
     def of(cls, events: Iterable[Mapping[str, Any]], config: SpaceConfig, repeats: bool = False) -> Histories:
         """Collect the histories from payloads of events, in any order."""
-        firsts: dict[Who, dict[tuple[str, float], float]] = {}
+        about: dict[Who, dict[str, list[_Told]]] = {}
         moments: dict[Who, list[float]] = {}
         for event in events:
             who, moment = who_of(event), timestamp(event[Key.TS])
             moments.setdefault(who, []).append(moment)
-            item = event.get(Key.ITEM_ID)
-            if item and event_weight(event[Key.TYPE], event.get(Key.VALUE), config) > 0:
-                of_user, key = firsts.setdefault(who, {}), (item, moment if repeats else 0.0)
-                of_user[key] = min(moment, of_user.get(key, moment))
-        taken = {who: [(item, moment) for (item, _), moment in pairs.items()] for who, pairs in firsts.items()}
-        return cls(taken, moments)
+            if event.get(Key.ITEM_ID):
+                told = _Told(sys.intern(event[Key.TYPE]), event.get(Key.VALUE), moment)
+                about.setdefault(who, {}).setdefault(event[Key.ITEM_ID], []).append(told)
+        taken = {who: list(_taken(of_item, config, repeats)) for who, of_item in about.items()}
+        return cls({who: pairs for who, pairs in taken.items() if pairs}, moments)
 
     def cutoff(self, share: float) -> float:
         """Return the time at which the latest ``share`` of all events begins; infinite without events."""
@@ -60,3 +68,14 @@ class Histories:
     def events_before(self, who: Who, moment: float) -> int:
         """Count the events of a user before a moment."""
         return sum(other < moment for other in self.moments[who])
+
+
+def _taken(of_item: Mapping[str, Sequence[_Told]], config: SpaceConfig, repeats: bool) -> Iterator[tuple[str, float]]:
+    """Yield (item, time) for what a user took, from the events about each item that stand."""
+    for item, events in of_item.items():
+        weights = [event_weight(event.kind, event.value, config) for event in events]
+        kinds, values, moments = zip(*events, strict=True)
+        stand = standing(kinds, values, weights, moments)
+        taken = [weight > 0 and stands for weight, stands in zip(weights, stand, strict=True)]
+        times = sorted({event.moment for event, taken_then in zip(events, taken, strict=True) if taken_then})
+        yield from ((item, moment) for moment in (times if repeats else times[:1]))

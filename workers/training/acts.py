@@ -12,7 +12,7 @@ from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
 from ..behaviour.event_weights import event_weight
-from ..items.interactions import EVENT_KEYS
+from ..items.interactions import EVENT_KEYS, MAX_EVENTS, standing_events
 from ..storage.store import SpaceStore
 from .catalogue import Catalogue
 
@@ -48,8 +48,11 @@ def act_of(event: Point, catalogue: Catalogue, config: SpaceConfig) -> Act:
     return Act(timestamp(event.payload[Key.TS]), weight, rows, item, text, item_id is None)
 
 
-def read_events(store: SpaceStore, hidden: EventTest) -> dict[tuple[str, str], list[Point]]:
-    """Read the events that are not hidden; returns (tenant, user) → events, oldest first."""
+def read_events(store: SpaceStore, config: SpaceConfig, hidden: EventTest) -> dict[tuple[str, str], list[Point]]:
+    """Read the events that are not hidden; returns (tenant, user) → events that stand, oldest first.
+
+    An account has one voice: its ``MAX_EVENTS`` latest events.
+    """
     histories: dict[tuple[str, str], list[Point]] = {}
     for page in store.events.pages(None, EVENT_KEYS):
         for event in page:
@@ -58,4 +61,4 @@ def read_events(store: SpaceStore, hidden: EventTest) -> dict[tuple[str, str], l
                 histories.setdefault(who, []).append(event)
     for events in histories.values():
         events.sort(key=lambda event: (timestamp(event.payload[Key.TS]), event.id))
-    return histories
+    return {who: standing_events(events[-MAX_EVENTS:], config) for who, events in histories.items()}

@@ -47,7 +47,7 @@ class LearnerFactory:
     def examples(self, hidden: EventTest) -> Examples:
         """Build examples from the events that are not hidden."""
         return build(
-            read_events(self._store, hidden), self.catalogue, self._config, towers.DECAYS, seed=self._recipe.seed,
+            read_events(self._store, self._config, hidden), self.catalogue, self._config, towers.DECAYS, seed=self._recipe.seed,
             repeats=not self._exclude_seen, dated=self._dated,
         )  # fmt: skip
 

@@ -117,3 +117,73 @@ def test_writes_land_while_no_worker_can_be_told(rec: Recommender) -> None:
     status = rec.status()
     assert (status.items_stale, status.users_stale, status.events_unfolded) == (0, 0, 0)
     assert rec.recommend("ann", 1)[0].id in {"m1", "m2", "m3"}
+
+
+@pytest.mark.parametrize(
+    ("scale", "kind", "value", "advice"),
+    [
+        ((0.5, 5), "rating", 8, "if ratings go from 0 to 10, run `llmrec init --rating-scale 0 10`"),
+        ((0.5, 5), "review", 85, "if ratings go from 0 to 100, run `llmrec init --rating-scale 0 100`"),
+        ((0.5, 5), "rating", 0, "leave such events out"),
+        ((1, 5), "rating", 0.5, "run `llmrec init --rating-scale 0.5 5`"),
+        ((0, 10), "rating", -1, "0 to 10: correct it"),
+        ((0.5, 5), "rating", 1_000, "0.5 to 5: correct it"),
+    ],
+)
+def test_a_rating_off_the_scale_is_refused_and_the_others_are_stored(
+    where: dict[str, str], scale: tuple[float, float], kind: str, value: float, advice: str
+) -> None:
+    rec = connect(where)
+    rec.create(CONFIG.model_copy(update={"rating_scale": scale}))
+    odd = Event(user="ann", item="m1", type=kind, value=value, ts=T0)
+    fine = [Event(user="ann", item="m2", type="rating", value=scale[1], ts=T0), *history("ann", "m3")]
+    for write in (rec.track, rec.load_events):
+        with pytest.raises(PartlyRejected) as refused:
+            write([odd, *fine])
+        (line,) = refused.value.receipt.rejected
+        assert line.position == 0 and f"the rating {value:g} is off the scale of this space" in line.reason
+        assert advice in line.reason
+    assert rec.status().events == 2
+    rec.track([odd.model_copy(update={"type": "purchase"})])  # a price is no rating
+    drop(rec)
+
+
+def test_the_advice_about_the_scale_works_when_followed(rec: Recommender) -> None:
+    high = Event(user="ann", item="m1", type="rating", value=8, ts=T0)
+    with pytest.raises(PartlyRejected):
+        rec.track([high])
+    rec.create(CONFIG.model_copy(update={"rating_scale": (0, 10)}))
+    assert rec.track([high]).written == 1
+    assert rec.recommend("ann", 1, exclude_seen=False)[0].id == "m1"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"type": "rating", "value": 1},
+        {"type": "review", "value": 1, "text": "a robot with nothing to say"},
+        {"type": "dislike"},
+    ],
+)
+def test_who_changed_their_mind_is_as_who_always_thought_so(rec: Recommender, second: dict[str, Any]) -> None:
+    """Of the first, favourable opinion and the views before it nothing is left but the item among the seen."""
+    rec.track([*history("both", "m1", "m1"), Event(user="both", item="m1", type="like", ts=T0 + 5 * DAY)])
+    later = {"item": "m1", "ts": T0 + 6 * DAY, **second}
+    rec.track([Event(user="both", **later), Event(user="only", **later)])
+    first, other = ({name: user_payload(rec, user)[name] for name in ("legs", "seen")} for user in ("both", "only"))
+    assert first == other
+    assert scored(rec.recommend("both", 5)) == scored(rec.recommend("only", 5))
+
+
+def test_an_opinion_that_arrives_late_does_not_replace_a_later_one(rec: Recommender) -> None:
+    rec.track([Event(user="ann", item="m1", type="like", ts=T0 + DAY)])
+    before = scored(rec.recommend("ann", 5))
+    rec.track([Event(user="ann", item="m1", type="dislike", ts=T0)])
+    assert scored(rec.recommend("ann", 5)) == before
+
+
+def test_a_refund_takes_a_purchase_back(rec: Recommender) -> None:
+    rec.track([*history("ann", "m4"), *history("bob", "m4")])
+    rec.track([Event(user="ann", item="m1", type="purchase", ts=T0 + 3 * DAY)])
+    rec.track([Event(user="ann", item="m1", type="refund", ts=T0 + 4 * DAY)])
+    assert scored(rec.recommend("ann", 5, exclude=["m1"])) == scored(rec.recommend("bob", 5, exclude=["m1"]))

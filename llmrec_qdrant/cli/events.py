@@ -1,0 +1,52 @@
+"""The commands about events: ``events delete``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
+from llmrec_qdrant.cli.catching_up import catch_up
+from llmrec_qdrant.cli.options import Wait
+from llmrec_qdrant.cli.printing import counted_as, print_json, say, warn
+from llmrec_qdrant.errors import InvalidInput
+
+events = CommandSet(cls=ConnectedGroup, no_args_is_help=True, help="Undo events.")
+app.add_typer(events, name="events", rich_help_panel="Space and data")
+
+
+@events.command("delete")
+def delete_events(
+    context: Connected,
+    ids: Annotated[list[str] | None, typer.Argument(help="Event ids.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only events of this user.")] = None,
+    item: Annotated[str | None, typer.Option(help="Only events about this item.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    wait: Wait = True,
+) -> None:
+    """Undo events: the users' vectors, seen items and interests follow. An event that is loaded again counts again.
+
+    Example: llmrec events delete --user alice --item tt0816692
+
+    Example: llmrec events delete order-1017 order-1018
+    """
+    if not (ids or user or item):
+        raise InvalidInput("name the events to delete: event ids, --user or --item")
+    chosen = _in_words(ids or [], user, item)
+    if not yes and not typer.confirm(f"delete {chosen}?", default=False, err=True):
+        warn("nothing deleted")
+        raise typer.Exit(1)
+    with context.open() as rec:
+        rec.status()  # refuses a space that does not exist
+        count = rec.remove_events(ids=ids or None, user=user, item=item)
+        if count:
+            catch_up(rec, wait=wait, quiet=context.json)
+    print_json({"deleted": count}) if context.json else say(f"{counted_as(count, 'event')} deleted")
+
+
+def _in_words(ids: list[str], user: str | None, item: str | None) -> str:
+    parts = [counted_as(len(ids), "event") if ids else "all events"]
+    parts += [f"of user {user!r}"] if user else []
+    parts += [f"about item {item!r}"] if item else []
+    return " ".join(parts)

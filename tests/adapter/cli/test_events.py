@@ -1,0 +1,25 @@
+"""The commands about events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_events_are_undone_by_id_user_and_item(filled: Any) -> None:
+    assert "nothing deleted" in filled("events", "delete", "--user", "bob", stdin="n\n").err
+    assert filled("events", "delete", "--user", "bob", "--yes").out == "2 events deleted\n"
+    assert filled("events", "delete", "nosuch", "--yes").out == "0 events deleted\n"
+    assert filled("events", "delete", "--user", "bob", "--yes", "--json").json == {"deleted": 0}
+
+
+def test_deleting_everything_by_accident_is_refused(filled: Any) -> None:
+    ran = filled("events", "delete", "--yes")
+    assert ran.code == 1 and "name the events to delete: event ids, --user or --item" in ran.err
+
+
+@pytest.mark.parametrize("selection", [["--user", "ann", "--item", "m1"], ["--item", "m1"]])
+def test_the_confirmation_says_what_will_be_deleted(filled: Any, selection: list[str]) -> None:
+    asked = filled("events", "delete", *selection, stdin="n\n").err
+    assert "about item 'm1'" in asked and ("of user 'ann'" in asked) == ("ann" in selection)
