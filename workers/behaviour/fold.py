@@ -25,6 +25,12 @@ MAX_TFIDF_ENTRIES = 512
 """Entries kept in a user's tfidf vector, strongest first."""
 
 
+MIN_TFIDF_ENTRY = 1e-4
+"""Smallest entry of a user's tfidf vector, which has norm 1. Words of events long ago change no list, but each costs a search of
+its postings: with a hundred events they are more than half of all entries. The collab leg keeps even the smallest entries, since
+they propose items that nothing else proposes."""
+
+
 MAX_PROFILE_WORDS = 24
 """Readable words kept per user."""
 
@@ -81,7 +87,7 @@ def fold(
     """Fold events, newest first, into the legs of a user.
 
     - dense: Σ w·v, scaled to norm 1, or the vector of a trained user ``tower``
-    - tfidf: Σ w·tf, its strongest entries, scaled to norm 1
+    - tfidf: Σ w·tf, its strongest entries, scaled to norm 1, without negligible ones
     - collab: item → Σ w, with ``collab_decay`` instead of ``position_decay``, scaled to norm 1
 
     A leg whose sum is empty or cancels out is None.
@@ -94,7 +100,7 @@ def fold(
     words = ((bag, weight) for event, weight in pairs for bag in event.tfidf)
     return Profile(
         dense=tower.user(recent, config) if tower else _fold_dense(pairs, config),
-        tfidf=_as_sparse(_summed(words), MAX_TFIDF_ENTRIES),
+        tfidf=_as_sparse(_summed(words), MAX_TFIDF_ENTRIES, MIN_TFIDF_ENTRY),
         collab=_as_sparse(_summed(items), config.history),
         terms=_strongest_words(pairs, vocabulary or Vocabulary()),
     )
@@ -150,15 +156,14 @@ def _summed(bags: Iterable[tuple[Mapping[int, float], float]]) -> dict[int, floa
     return total
 
 
-def _as_sparse(total: Mapping[int, float], width: int) -> models.SparseVector | None:
-    """Scale the ``width`` strongest entries to norm 1; None if they cancel out."""
+def _as_sparse(total: Mapping[int, float], width: int, smallest: float = 0.0) -> models.SparseVector | None:
+    """Scale the ``width`` strongest entries to norm 1 and drop those below ``smallest``; None if they cancel out."""
     strongest = sorted(total.items(), key=lambda pair: (-abs(pair[1]), pair[0]))[:width]
     norm = float(np.linalg.norm([value for _, value in strongest])) if strongest else 0.0
     if norm < 1e-9:
         return None
-    return models.SparseVector(
-        indices=[index for index, _ in strongest], values=[value / norm for _, value in strongest]
-    )
+    scaled = [(index, value / norm) for index, value in strongest if abs(value / norm) >= smallest]
+    return models.SparseVector(indices=[index for index, _ in scaled], values=[value for _, value in scaled])
 
 
 def _strongest_words(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:

@@ -118,3 +118,13 @@ def test_collab_forgets_at_its_own_pace() -> None:
     assert profile.dense[1] / profile.dense[0] == pytest.approx(0.5)
     weights = dict(zip(profile.collab.indices, profile.collab.values, strict=True))
     assert weights[sparse_index("b")] / weights[sparse_index("a")] == pytest.approx(0.25)
+
+
+def test_words_of_long_ago_are_dropped_where_they_are_negligible_but_no_item_is() -> None:
+    """Weights 0.6^k scaled by √(1 - 0.36) = 0.8: 0.8 · 0.6^17 = 1.4e-4 is kept, 0.8 · 0.6^18 = 8e-5 is not."""
+    past = [Past(0.0, 1.0, qualified_item(f"i{k}", ""), tfidf=({k: 1.0},)) for k in range(30)]
+    profile = fold(past, SpaceConfig())
+    assert profile.tfidf is not None and profile.collab is not None
+    assert profile.tfidf.indices == list(range(18))
+    assert profile.tfidf.values == pytest.approx([0.8 * 0.6**k for k in range(18)], rel=1e-6)
+    assert len(profile.collab.indices) == 30
