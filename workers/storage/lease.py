@@ -34,7 +34,7 @@ log = logging.getLogger("llmrec.worker")
 
 BEAT_SECONDS = 5.0
 """Seconds between two heartbeats."""
-JOB_LEASE_SECONDS = 60.0
+JOB_LEASE_SECONDS = 30.0
 """Seconds without a heartbeat after which another worker takes over a job."""
 CONFIRM_SECONDS = 1.5 * BEAT_SECONDS
 """Seconds between two looks at an owner that is dead by its timestamp only."""
