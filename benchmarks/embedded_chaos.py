@@ -33,6 +33,7 @@ from llmrec_qdrant.errors import QdrantUnavailable
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import flat
 from llmrec_qdrant.testing import HashEncoder
+from tests.services import ROOT
 from workers.storage.lease import announcements
 from workers.storage.store import SpaceStore
 
@@ -162,7 +163,9 @@ class Remote:
     def _alive(self) -> subprocess.Popen[str]:
         if self._process is None:
             command = [sys.executable, "-m", "benchmarks.embedded_writer", str(self.folder), str(self.marker), SPACE]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
         return self._process
 
     def _answer(self, process: subprocess.Popen[str]) -> Any:
@@ -175,12 +178,13 @@ class Remote:
                 return None
             if "at" not in answer:
                 return answer
-            time.sleep(self.nemesis.random.uniform(0, 0.03) if answer["at"] in BUSY else 0)
+            time.sleep(self.nemesis.random.uniform(0, 0.004) if answer["at"] in BUSY else 0)
             process.kill()
         return None
 
     def _died(self, process: subprocess.Popen[str], operation: str, arguments: dict[str, Any]) -> None:
-        code = process.wait()
+        process.communicate()
+        code = process.returncode
         if code != -9:
             raise AssertionError(f"{operation}: the writer ended by itself with {code}")
         self._process = None
@@ -255,7 +259,6 @@ class Story(Writer):
 
     def _topics(self) -> None:
         self.until(lambda: self.rec.job("fit topics", topics=6))
-        self.topics = self.until(lambda: self.rec.do("topics"))
 
     def _to(self, size: int) -> None:
         self.until(lambda: self.rec.job("re-embed", size=size))
@@ -270,7 +273,8 @@ class Story(Writer):
     def steer(self) -> None:
         """Weight a topic for a user with events."""
         if self.oracle.events:
-            user, topic = self.random.choice(sorted(self.oracle.events)), self.random.choice(self.topics)
+            topics = self.until(lambda: self.rec.do("topics"))  # another version may have fewer
+            user, topic = self.random.choice(sorted(self.oracle.events)), self.random.choice(topics)
             weight = self.random.choice([0.0, 0.25, 0.5])
             self.until(lambda: self.rec.do("steer", user=user, topic=topic, weight=weight))
             self.oracle.steered.setdefault(user, {})[topic] = weight
@@ -351,8 +355,10 @@ def run(items: int, kills: int, seed: int) -> int:
 
         remote = Remote(folder, Nemesis(kills, seed), after_death)
         story = Story(remote, items, seed)
-        story.run()
-        remote.close()
+        try:
+            story.run()
+        finally:
+            remote.close()
         with Recommender.connect(path=str(folder), space=SPACE) as rec:
             problems += stuck(rec, folder)
             for size in reversed(SIZES):
