@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant import (
@@ -22,9 +25,8 @@ from llmrec_qdrant import (
     SpaceNotFound,
     Unauthorized,
 )
-from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import COLLECTION_KINDS
-from tests.moving import everything, load_demo, same_lists, sample, server_space
+from tests.moving import everything, lists, load_demo, same_lists, sample, server_space
 from tests.services import QdrantServer
 from tests.spaces import fresh_name
 
@@ -79,7 +81,7 @@ def test_push_then_pull_gives_back_the_space(
     assert set(original) == {*(laptop._space.versioned(kind) for kind in COLLECTION_KINDS), "aliases"}
     assert held(server) == original
     assert held(fresh) == original
-    assert same_lists(laptop, server) and same_lists(laptop, fresh)
+    assert same_lists(lists(laptop), lists(server)) and same_lists(lists(laptop), lists(fresh))
     counts = {name: len(part["points"]) for name, part in original.items() if name != "aliases"}
     for report in (pushed, pulled):
         assert report.model_dump() == {
@@ -130,12 +132,12 @@ def test_all_versions_keep_rollback_possible(laptop: Recommender, server: Recomm
     assert (report.live, report.versions) == (2, [1, 2])
     assert held(server) == held(laptop)
     assert server.config.size == 24
-    assert same_lists(laptop, server)
+    assert same_lists(lists(laptop), lists(server))
     assert server.rollback() == 1
     assert server.config.size == 16
-    assert not same_lists(laptop, server)
+    assert not same_lists(lists(laptop), lists(server))
     assert laptop.rollback() == 1
-    assert same_lists(laptop, server)
+    assert same_lists(lists(laptop), lists(server))
 
 
 def test_the_live_version_keeps_its_number(laptop: Recommender, server: Recommender, qdrant_url: str) -> None:
@@ -187,7 +189,7 @@ def test_an_interruption_after_the_aliases_leaves_a_complete_space(
         patched.setattr(fresh.client, "update_collection_aliases", die)
         with pytest.raises(KeyboardInterrupt):
             fresh.pull(qdrant_url)
-    assert same_lists(laptop, fresh)
+    assert same_lists(lists(laptop), lists(fresh))
     with pytest.raises(SpaceMismatch, match="already"):
         fresh.pull(qdrant_url)
     report = fresh.pull(qdrant_url, replace=True)
@@ -368,18 +370,47 @@ def test_indexes_of_an_admin_move_too(
     assert fresh.client.get_collection(fresh._space.items).payload_schema["title"] == "text"
 
 
-def test_points_of_every_shape_survive_both_ways(laptop: Recommender, server: Recommender, fresh: Recommender, qdrant_url: str) -> None:  # fmt: skip
-    odd = models.PointStruct(
-        id=point_id("user", "odd"),
-        vector={
-            "interests": [[0.6, 0.8, *[0.0] * 14], [*[0.0] * 15, 1.0]],
-            "collab": models.SparseVector(indices=[2**32 - 1, 7], values=[1e-30, -2.5]),
-        },
-        payload={"a": True, "b": 1, "c": 1.0, "d": None, "e": [], "f": {}, "g": 2**53 + 1, "h": 1e300, "i": "ß\u0000\U0001f600"},
-    )  # fmt: skip
-    laptop.client.upsert(
-        laptop._space.users, [odd, models.PointStruct(id=point_id("user", "bare"), vector={}, payload={})]
-    )
-    laptop.push(qdrant_url)
-    fresh.pull(qdrant_url)
-    assert held(server) == held(laptop) == held(fresh)
+def test_a_float_that_a_server_stores_as_its_neighbour_is_no_difference(laptop: Recommender, server: Recommender, qdrant_url: str) -> None:  # fmt: skip
+    odd = {"a": -1.2789513576606002e-306, "b": [-4.452747515197814e173]}
+    laptop.client.upsert(laptop._space.users, [models.PointStruct(id=str(uuid.UUID(int=1)), vector={}, payload=odd)])
+    assert laptop.push(qdrant_url).removed == 0
+
+
+# --- any points -----------------------------------------------------------------------------------
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.integers(-(10**9), 10**9).map(lambda n: n / 1000)
+    | WORDS,
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(WORDS, parts, max_size=3),
+    max_leaves=6,
+)
+FLOATS = st.floats(-1e6, 1e6, width=32)
+ROWS = st.lists(FLOATS, min_size=16, max_size=16)
+SPARSE = st.dictionaries(st.integers(0, 2**32 - 1), FLOATS, min_size=1, max_size=5).map(
+    lambda weights: models.SparseVector(indices=list(weights), values=list(weights.values()))
+)
+POINTS = st.builds(
+    models.PointStruct,
+    id=st.uuids().map(str),
+    vector=st.fixed_dictionaries(
+        {}, optional={"dense": ROWS, "interests": st.lists(ROWS, min_size=1, max_size=3), "tfidf": SPARSE, "collab": SPARSE}
+    ),
+    payload=st.dictionaries(WORDS, VALUES, max_size=4),
+)  # fmt: skip
+
+
+@settings(max_examples=2, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(points=st.lists(POINTS, min_size=1, max_size=40))
+def test_push_and_pull_are_the_identity_for_any_points(
+    laptop: Recommender, server: Recommender, fresh: Recommender, qdrant_url: str, points: list[models.PointStruct]
+) -> None:
+    laptop.client.upsert(laptop._space.users, points)
+    laptop.push(qdrant_url, replace=True)
+    fresh.pull(qdrant_url, replace=True)
+    original = held(laptop)
+    assert held(server) == original
+    assert held(fresh) == original
