@@ -96,8 +96,9 @@ def look(source: Source, kind: LoadKind, how: How, indexed: Mapping[str, FieldKi
         layout = layout_of(how.format, kind, source, source.columns())
         recipe = merged(layout.recipe, recipe)
         clock = clock if clock.format else replace(clock, format=layout.time_format)
-        source = replace(source, names=layout.names or source.names, quoted=layout.quoted and source.quoted)
-        source = replace(source, delimiter=layout.delimiter or source.delimiter)
+        source = source.read_as(
+            names=layout.names or source.names, quoted=layout.quoted, delimiter=layout.delimiter or source.delimiter
+        )
         said.append(f"{layout.file} of {how.format}: {recipe}")
     seen = survey(source, kind, recipe, clock, indexed, how.keep_html, own=how.recipe)
     if not seen.sample:

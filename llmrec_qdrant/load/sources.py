@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -110,6 +110,13 @@ class Source:
     def name(self) -> str:
         """Name of the source in messages; without its password."""
         return "standard input" if self.address == "-" else mask_url(self.address)
+
+    def read_as(self, **changes: Any) -> Source:
+        """Return this source, read in another way; what has been taken from standard input is kept."""
+        changed = replace(self, **changes)
+        if "_head" in self.__dict__:
+            changed.__dict__["_head"] = self._head
+        return changed
 
     @property
     def again(self) -> bool:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmrec_qdrant import InvalidInput
+from llmrec_qdrant import InvalidInput, Recommender
 from llmrec_qdrant.load.layouts import LAYOUTS
-from tests.loading import entities, written
+from llmrec_qdrant.load.loader import How, load
+from llmrec_qdrant.load.recipe import Recipe
+from llmrec_qdrant.load.sources import Source
+from tests.loading import entities, events, written
 
 
 def read(folder: Path, name: str, text: str, format: str, kind: str, encoding: str = "utf-8") -> list[Any]:
@@ -166,8 +173,16 @@ def test_another_file_is_refused_with_what_is_known(tmp_path: Path, format: str)
 
 
 def test_own_options_count_more_than_the_layout(tmp_path: Path) -> None:
-    from llmrec_qdrant.load.recipe import Recipe
-
     path = written(tmp_path / "ratings.csv", "userId,movieId,rating,timestamp\n1,7,4.5,1714521600\n")
     (event,), _, _ = entities(path, "events", format="movielens", recipe=Recipe({"rating": ""}, {"type": "view"}))
     assert (event.type, event.value) == ("view", None)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gz"])
+def test_a_layout_is_read_from_standard_input_too(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch, compress: Callable[[bytes], bytes]
+) -> None:
+    for text in ("userId,movieId,rating,timestamp\n1,7,4.5,1714521600\n", "1::8::4.5::1714521600\n"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(compress(text.encode()))))
+        assert load(rec, Source("-", format=None), "events", how=How(format="movielens")).written == 1
+    assert sorted(event["item_id"] for event in events(rec)) == ["7", "8"]
