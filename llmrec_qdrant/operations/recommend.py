@@ -21,7 +21,7 @@ from llmrec_qdrant.query.steering import steered, unmuted
 from llmrec_qdrant.space.conditions import all_of
 from llmrec_qdrant.space.layout import Key
 
-__all__ = ["recommend", "request"]
+__all__ = ["plan_request", "recommend", "request"]
 
 
 def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
@@ -45,9 +45,14 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
 
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
     """Return the exact body that :func:`recommend` sends."""
+    return requests.as_json((yield from plan_request(bound, user, options, exclude_seen)))
+
+
+def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[models.QueryRequest]:
+    """Return the request that :func:`recommend` sends."""
     check_seen(exclude_seen)
     stored = yield from read_user(bound, user, _keys(options, exclude_seen))
-    return requests.as_json(_plan(bound, user, stored, options, exclude_seen).request)
+    return _plan(bound, user, stored, options, exclude_seen).request
 
 
 def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:

@@ -49,6 +49,8 @@ def translate(error: Exception) -> LlmrecError | None:
             return QdrantUnavailable(_DOWN.format(detail=_short(error)))
         case json.JSONDecodeError():
             return QdrantUnavailable(_DOWN.format(detail="the answer does not come from Qdrant"))
+        case AssertionError() if "returned None" in str(error):  # JSON of another service
+            return QdrantUnavailable(_DOWN.format(detail="the answer does not come from Qdrant"))
         case grpc.RpcError():
             return _by_grpc(error)
         case ValueError() | KeyError():

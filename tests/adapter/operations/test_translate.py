@@ -82,6 +82,7 @@ BY_HAND: list[tuple[Exception, type[LlmrecError], str]] = [
         )
         for wrap in (ResponseHandlingException, lambda cause: cause)
     ),
+    (AssertionError("Get collection returned None"), QdrantUnavailable, "Qdrant does not answer (the answer does not come"),
     (RpcError(grpc.StatusCode.UNAVAILABLE), QdrantUnavailable, "Qdrant does not answer (because)"),
     (RpcError(grpc.StatusCode.DEADLINE_EXCEEDED), QdrantUnavailable, "Qdrant does not answer (because)"),
     (RpcError(grpc.StatusCode.INTERNAL), QdrantUnavailable, "Qdrant does not answer (because)"),
