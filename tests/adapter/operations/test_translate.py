@@ -224,7 +224,7 @@ def test_a_space_that_vanishes(qdrant_url: str) -> None:
     try:
         with pytest.raises(SpaceNotFound, match="create the space first"):
             rec.recommend("alice")
-        with pytest.raises(SpaceNotFound, match="create the space first"):
+        with pytest.raises(SpaceNotFound, match="create it with"):
             rec.upsert_items([Item(id="tt1")])
     finally:
         drop(rec)
