@@ -2,6 +2,7 @@
 
 ``python -m benchmarks.drift`` uses real Qdrant, Redis and Celery with generated texts and the hash encoder, since events about
 known items need no model. Time runs from the return of `track` until the user's vectors, and so the next list, have changed.
+``--embedded`` takes a folder instead, where `track` itself does the work: then time runs from its call.
 The last line is one JSON object.
 """
 
@@ -46,20 +47,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=200)
     parser.add_argument("--users", type=int, default=40)
+    parser.add_argument("--embedded", action="store_true", help="a folder instead of servers")
     options = parser.parse_args()
     random = np.random.default_rng(7)
+    if options.embedded:
+        with Recommender.connect(path=":memory:", space="drift") as rec:
+            _fill(rec, random)
+            figures = latency(rec, options.tries, random, inline=True)
+            figures |= switches(rec, options.users, random)
+        print(json.dumps(figures))
+        return
     with QdrantServer() as qdrant, RedisServer() as redis, CeleryWorker(redis.url, qdrant.url):
         inline = Recommender.connect(qdrant.url, space="drift")
-        inline.create(SpaceConfig(model="hash", size=64))
-        inline.upsert_items(catalogue(random))
-        for user in range(20):
-            inline.track(_events(f"u{user}", user % TOPICS, 30, NOW, random))
-        inline.reconcile()
-        inline.fit_topics()
+        _fill(inline, random)
         with Recommender.connect(qdrant.url, space="drift", broker=redis.url) as rec:
             figures = latency(rec, options.tries, random)
         figures |= switches(inline, options.users, random)
     print(json.dumps(figures))
+
+
+def _fill(rec: Recommender, random: np.random.Generator) -> None:
+    """A catalogue with topics, and twenty users with a month of events."""
+    rec.create(SpaceConfig(model="hash", size=64))
+    rec.upsert_items(catalogue(random))
+    for user in range(20):
+        rec.track(_events(f"u{user}", user % TOPICS, 30, NOW, random))
+    rec.reconcile()
+    rec.fit_topics()
 
 
 def _events(user: str, topic: int, count: int, start: float, random: np.random.Generator, **more: Any) -> list[Event]:
@@ -70,8 +84,8 @@ def _events(user: str, topic: int, count: int, start: float, random: np.random.G
     ]
 
 
-def latency(rec: Recommender, tries: int, random: np.random.Generator) -> dict[str, float]:
-    """Milliseconds from `track` returning to a list that has changed."""
+def latency(rec: Recommender, tries: int, random: np.random.Generator, inline: bool = False) -> dict[str, float]:
+    """Milliseconds from `track` returning, or with ``inline`` from its call, to a list that has changed."""
     seconds: list[float] = []
     unchanged = 0
     for number in range(tries + 5):
@@ -80,8 +94,9 @@ def latency(rec: Recommender, tries: int, random: np.random.Generator) -> dict[s
         moment = NOW + 40 * DAY + number * 3_600
         seen = {one for interest in rec.interests(user) for one in interest.items}
         item = next(f"{topic}-{k}" for k in random.permutation(ITEMS) if f"{topic}-{k}" not in {*seen, *before})
+        called = time.monotonic()
         rec.track([Event(user=user, item=item, type="purchase", ts=moment)])
-        began = time.monotonic()
+        began = called if inline else time.monotonic()
         while [one.id for one in rec.recommend(user, 10)] == before:
             if time.monotonic() - began > PATIENCE:
                 unchanged += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +47,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise InvalidInput(describe(error, values=False)) from None
 
+    @classmethod
+    def current(cls) -> Settings:
+        """Return the settings of the environment, parsed again only after it has changed: a refresh asks several times."""
+        return _parsed(tuple(sorted(item for item in os.environ.items() if item[0].upper().startswith("LLMREC_"))))
+
     def connection(self) -> dict[str, Any]:
         """Return the arguments of ``Recommender.connect``.
 
@@ -61,6 +67,11 @@ class Settings(BaseSettings):
             "api_key": self.api_key.get_secret_value() if self.api_key else None,
             "tenant": self.tenant or None,
         }
+
+
+@lru_cache(maxsize=1)
+def _parsed(environment: tuple[tuple[str, str], ...]) -> Settings:
+    return Settings()
 
 
 VARIABLES = {"url": "LLMREC_QDRANT_URL", "path": "LLMREC_PATH", "broker": "LLMREC_BROKER", "api_key": "LLMREC_API_KEY"}

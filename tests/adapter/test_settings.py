@@ -118,3 +118,13 @@ def test_connecting_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("LLMREC_TENANT", "acme")
     with Recommender.from_env() as rec:
         assert repr(rec).startswith("Recommender(space='movies', tenant='acme', queue=")
+
+
+def test_current_settings_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMREC_SPACE", "films")
+    first = Settings.current()
+    assert first.space == "films" and Settings.current() is first
+    monkeypatch.setenv("LLMREC_SPACE", "books")
+    assert Settings.current().space == "books"
+    monkeypatch.delenv("LLMREC_SPACE")
+    assert Settings.current().space is None

@@ -44,4 +44,4 @@ def load_encoder(config: SpaceConfig) -> Encoder:
     """
     key = tuple((name, getattr(config, name)) for name in SpaceConfig.IDENTITY)
     with _loading:
-        return _cached(key, Settings().encoder_backend)
+        return _cached(key, Settings.current().encoder_backend)

@@ -62,7 +62,7 @@ class Version:
 
 def folder() -> Path:
     """Return the folder that holds all versions (``LLMREC_MODELS``)."""
-    return Settings().models.expanduser()
+    return Settings.current().models.expanduser()
 
 
 def find(model: str) -> tuple[Version, Path] | None:
