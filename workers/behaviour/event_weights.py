@@ -43,7 +43,7 @@ PRIOR_RATINGS = 5
 MAX_BIAS = 0.25
 """How far the mean that ratings are judged against may lie from the middle, as a share of the scale."""
 MIDDLING = 1 / 16
-"""Distance from that mean within which a rating says nothing, as a share of the scale."""
+"""Distance from that mean, and from the middle, within which a rating says nothing; as a share of the scale."""
 
 
 def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
@@ -68,7 +68,8 @@ def event_weight(kind: str, value: float | None, config: SpaceConfig) -> float:
 def interest_weight(kind: str, value: float | None, reference: float, config: SpaceConfig) -> float:
     """Return how much an event speaks for an interest in its topic or, below zero, against it.
 
-    As :func:`event_weight`, but a rating is judged against the user's own ``reference``, and a middling one says nothing.
+    As :func:`event_weight`, but a rating is judged against the user's own ``reference``: it speaks for its topic if it is
+    above that and above the middle of the scale, and against it if below both.
 
     >>> [round(interest_weight("rating", v, 3.0, SpaceConfig(rating_scale=(1, 5))), 2) for v in (5, 4, 3, 2, 1)]
     [2.0, 1.43, 0.0, -0.43, -1.0]
@@ -77,12 +78,12 @@ def interest_weight(kind: str, value: float | None, reference: float, config: Sp
     if value is None or kind not in RATED or base <= 0:
         return base
     low, high = config.rating_scale
-    distance, middling = min(max(value, low), high) - reference, MIDDLING * (high - low)
-    if abs(distance) <= middling:
-        return 0.0
-    if distance > 0:
-        return base * (0.5 + 0.5 * (distance - middling) / (high - reference - middling))
-    return base * 0.5 * (distance + middling) / (reference - low - middling)
+    middle, nothing = (low + high) / 2, MIDDLING * (high - low)
+    liked, disliked = max(reference, middle) + nothing, min(reference, middle) - nothing
+    value = min(max(value, low), high)
+    if value > liked:
+        return base * (0.5 + 0.5 * (value - liked) / (high - liked))
+    return base * 0.5 * (value - disliked) / (disliked - low) if value < disliked else 0.0
 
 
 def rating_reference(values: Sequence[float], config: SpaceConfig) -> float:

@@ -99,9 +99,9 @@ ABOUT_ONE_ITEM = st.lists(
 def test_the_order_of_arrival_does_not_matter(events: list[tuple[str, float | None, int]], chance: Random) -> None:
     mixed = chance.sample(events, len(events))
 
-    def standing_of(some: list[tuple[str, float | None, int]]) -> list[tuple[str, float | None, int]]:
+    def standing_of(some: list[tuple[str, float | None, int]]) -> list[tuple[str, float, int]]:
         places = stand([(kind, value) for kind, value, _ in some], [moment for *_, moment in some])
-        return sorted((some[place] for place in places), key=repr)
+        return sorted((some[k][0], event_weight(some[k][0], some[k][1], FIVE), some[k][2]) for k in places)
 
     assert standing_of(mixed) == standing_of(events)
 
@@ -121,7 +121,9 @@ def test_a_rating_is_judged_against_the_users_own_mean() -> None:
     assert rating_reference([1.0] * 1_000, FIVE) == 2.0
     assert interest_weight("rating", 4.0, 3.8, FIVE) == 0.0
     assert interest_weight("rating", 5.0, 3.8, FIVE) == pytest.approx(2.0)
-    assert interest_weight("rating", 3.0, 2.0, FIVE) == pytest.approx(2 * (0.5 + 0.5 * 0.75 / 2.75))
+    assert interest_weight("rating", 4.0, 2.0, FIVE) == pytest.approx(2 * (0.5 + 0.5 * 0.75 / 1.75))
+    assert interest_weight("rating", 1.0, 2.0, FIVE) == pytest.approx(-1.0)
+    assert [interest_weight("rating", 3.0, mean, FIVE) for mean in (2.0, 3.0, 4.0)] == [0.0, 0.0, 0.0]
     assert interest_weight("view", None, 3.8, FIVE) == 1.0
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts.messages import FitCollab
-from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.operations.clock import timestamp
+from llmrec_qdrant.space.ids import point_id, sparse_index
 from llmrec_qdrant.space.layout import COLLAB, Key
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on, store_of
@@ -150,6 +151,33 @@ def test_an_item_without_events_loses_its_row(rec: Recommender) -> None:
     rec.forget_user("alone")
     collab.fit(store_of(rec), CONFIG)
     assert rows(rec)["i59"] == (0.0, {})
+
+
+def test_an_account_that_floods_is_one_voice(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: i1 follows i0 for six people, at one step; a bot takes i0 and i50 in turn, 300 times."""
+    before = rows(rec)
+    listed = [one.id for one in rec.recommend_from(["i0"], limit=4, weights={"collab": 1})]
+    rec.load_events([view("bot", (0, 50)[k % 2], k) for k in range(600)])
+    rec.reconcile()
+    collab.fit(store_of(rec), CONFIG)
+    after = rows(rec)
+    assert (before["i0"][0], after["i0"][0], after["i50"][0]) == (6, 7, 1)
+    source = sparse_index("i0")
+    assert after["i50"][1][source] == pytest.approx(1 / 7**0.5)
+    assert after["i1"][1][source] == pytest.approx(before["i1"][1][source] * (6 / 7) ** 0.5)
+    assert [one.id for one in rec.recommend_from(["i0"], limit=4, weights={"collab": 1})] == listed
+    assert rec.top(3)[-1].score >= 6
+
+
+def test_of_a_huge_history_a_rebuild_reads_the_latest_events(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collab, "MAX_EVENTS", 50)
+    monkeypatch.setattr(collab, "MAX_EVENTS_TOGETHER", 60)
+    rec.load_events([view("bot", k % 40, 100 + k) for k in range(400)])
+    parts = collab._events_of_takers(store_of(rec), [("", "i3")])
+    read = [event for part in parts for page in part.pages(store_of(rec)) for event in page]
+    of_bot = [event for event in read if event.payload[Key.USER_ID] == "bot"]
+    assert len(of_bot) == 50 and len(read) == sum(part.events for part in parts) == 50 + 6 * 6
+    assert min(timestamp(event.payload[Key.TS]) for event in of_bot) == 1_600_000_100 + 350
 
 
 KINDS = ["view", "view", "view", "like", "dislike", "purchase", "return", "unlike"]
