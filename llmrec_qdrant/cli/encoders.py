@@ -8,6 +8,7 @@ from llmrec_qdrant.contracts.config import Leg, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.queues.inline import inline_available, worker_module
 from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.testing import HASH_MODEL
 
 __all__ = ["dimension_of", "leg_weights"]
 
@@ -17,6 +18,8 @@ def dimension_of(settings: dict[str, Any]) -> int:
 
     Raises :class:`InvalidInput` if the workers, which load it, are not installed.
     """
+    if settings["model"] == HASH_MODEL:
+        return SpaceConfig().size  # it fills any number of dimensions
     if not inline_available():
         raise InvalidInput(
             f"the dimension of {settings['model']!r} cannot be read without the workers: pass it, such as --size 384"
