@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> Figures:
         measured = {name: measure(ENGINES[name], catalogue, options) for name in options.on}
         results["sizes"][str(items)] = {**measured, "seconds": round(time.monotonic() - began, 1)}
     results["growth"] = growth(results["sizes"], options.on)
-    for name, grown in results["growth"].items():
+    for name, grown in results["growth"].items() if len(options.items) > 1 else ():
         out.print(f"growth on {name} from the smallest size to the largest:", grown)
     print(json.dumps(results))
     return results
@@ -125,6 +125,7 @@ def _peers(
     bodies = {
         "raw": list(seen.values()),
         "raw, seen not left out": [rec.request(user) for user in users],
+        "raw, fused in a prefetch": [nested(body) for body in seen.values()],
         "hybrid": [hybrid(rec, user) for user in users],
         "hybrid, seen left out": [hybrid(rec, user, seen[user].get("filter")) for user in users],
     }
@@ -170,6 +171,16 @@ def _lists(rec: Recommender, catalogue: Catalogue, tenant: str, users: Sequence[
         return
     yield from ((name, ask) for name, ask in lists.items() if name != "recommend")
     yield from ((f"{name}, filter", ask) for name, ask in filtered.items())
+
+
+def nested(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The same request, fused one level deeper.
+
+    A server reads the payload of every candidate of a root fusion, but only that of the answer here. The scores are equal on a
+    collection of one shard.
+    """
+    inner = {name: body[name] for name in ("prefetch", "query", "limit")}
+    return {**body, "prefetch": [inner], "query": {"formula": "$score"}}
 
 
 def hybrid(rec: Recommender, user: str, filter: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -220,6 +231,7 @@ def ratios(ms: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]
         "raw / hybrid, seen left out by both": ("raw", "hybrid, seen left out"),
         "raw / hybrid, seen left out by none": ("raw, seen not left out", "hybrid"),
         "recommend / hybrid": ("recommend", "hybrid"),
+        "fused in a prefetch / raw": ("raw, fused in a prefetch", "raw"),
     }
     return {
         name: {q: round(ms[ours][q] / ms[theirs][q], 2) for q in COMPARED} for name, (ours, theirs) in pairs.items()

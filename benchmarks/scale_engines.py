@@ -128,17 +128,18 @@ class Server(Engine):
         """Each client is a process, since threads would share one interpreter."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        start, done = context.Barrier(clients), context.SimpleQueue()
+        start, done = context.Barrier(clients, timeout=120), context.SimpleQueue()
         workers = [
             context.Process(target=_client, args=(self.qdrant.url, seconds, users[n:] + users[:n], body, start, done))
             for n in range(clients)
         ]
         for worker in workers:
             worker.start()
-        counts = [done.get() for _ in workers]
         for worker in workers:
             worker.join()
-        return sum(counts) / seconds
+        if any(worker.exitcode for worker in workers):
+            raise RuntimeError("a client process failed: see its message above")
+        return sum(done.get() for _ in workers) / seconds
 
 
 def _client(url: str, seconds: float, users: list[str], body: Any, start: Any, done: Any) -> None:
@@ -167,9 +168,14 @@ def poster(url: str) -> Callable[[bytes], Any]:
 
     def post(data: bytes) -> Any:
         path = f"/collections/{Space(SPACE).items}/points/query"
-        connection.request("POST", path, data, {"Content-Type": "application/json"})
-        answer = json.loads(connection.getresponse().read())
-        return answer["result"]["points"]
+        try:
+            connection.request("POST", path, data, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+        except (ConnectionError, http.client.HTTPException):  # the server closes connections that wait for seconds
+            connection.close()
+            connection.request("POST", path, data, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+        return json.loads(response.read())["result"]["points"]
 
     return post
 
