@@ -1,4 +1,4 @@
-"""The commands that delete data: ``delete`` and ``forget``."""
+"""The commands that list users and delete data: ``users``, ``delete`` and ``forget``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ from llmrec_qdrant.cli.printing import counted_as, print_json, say, warn
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
+
+
+@app.command(rich_help_panel="Space and data")
+def users(context: Connected) -> None:
+    """List the ids of all users, one per line.
+
+    Example: llmrec users | head
+    """
+    with context.open() as rec:
+        rec.status()  # refuses a space that does not exist
+        if context.json:
+            print_json(list(rec.users()))
+            return
+        for user in rec.users():
+            say(user)
 
 
 @app.command(rich_help_panel="Space and data")

@@ -20,12 +20,14 @@ def edits(stored: Point, source: Mapping[str, Any], passed: Collection[str] | No
     """Return the operations that give a stored point a new source; empty if it has this source already.
 
     ``source`` holds the keys of the flat payload that a write owns; the keys that workers own keep their values. ``passed``:
-    the keys of texts and own fields that are written, the others are left alone (None: the whole source is written). Qdrant applies
+    the keys of texts and own fields that are written, the others are left alone (None: the whole source is written). A field
+    that is set to null is removed, which Qdrant makes of a null anyway. Qdrant applies
     one operation at a time, and a crash in between must not leave a new text with old vectors. So a point whose text changes
     is first marked stale and given a digest that no worker has read, then gets the text, and is marked stale again: a worker
     that has encoded the old text writes nothing.
     """
-    before = {key: value for key, value in stored.payload.items() if key not in WORKERS_OWN}
+    before = {key: value for key, value in stored.payload.items() if key not in WORKERS_OWN and value is not None}
+    source = {key: value for key, value in source.items() if value is not None}
     if before == source:
         return []
     condition = only(stored.id)
@@ -40,7 +42,9 @@ def edits(stored: Point, source: Mapping[str, Any], passed: Collection[str] | No
         operations += set_payload(changed, condition)
     else:
         operations += set_payload({Key.SRC_HASH: uuid.uuid4().hex, Key.STALE: True}, condition)
-        texts_and_fields = source if passed is None else {key: source[key] for key in (*passed, Key.SRC_HASH)}
+        texts_and_fields = (
+            source if passed is None else {key: source[key] for key in (*passed, Key.SRC_HASH) if key in source}
+        )
         operations += set_payload({**texts_and_fields, **FRESH}, condition)
     if gone:
         removal = models.DeletePayload(keys=gone, filter=condition)

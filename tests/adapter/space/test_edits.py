@@ -49,9 +49,17 @@ def test_a_text_of_another_write_under_this_digest_is_another_text() -> None:
     assert (first["stale"], path) == (True, "bookkeeping")
 
 
-def test_a_field_that_begins_or_ends_as_null_is_written() -> None:
-    assert written(edits(STORED, {**SOURCE, "year": None})) == [({"year": None}, None)]
-    assert written(edits(STORED, {**SOURCE, "rating": None})) == [({"rating": None}, None)]
+def test_a_field_that_is_set_to_null_is_removed() -> None:
+    """Qdrant stores the null of a whole point, and removes a key that is set to null."""
+    (removal,) = edits(STORED, {**SOURCE, "year": None})
+    assert removal.delete_payload.keys == ["year"]
+    assert edits(STORED, {**SOURCE, "rating": None}) == []
+    assert edits(Point("p", {**STORED.payload, "rating": None}), SOURCE) == []
+
+
+def test_only_what_is_passed_is_written() -> None:
+    operations = edits(STORED, {**SOURCE, Key.TITLE: "Stalker", Key.SRC_HASH: "b"}, {Key.TITLE})
+    assert [part for part, _ in written(operations)][1] == {"title": "Stalker"}
 
 
 def test_fields_that_are_gone_are_deleted() -> None:
