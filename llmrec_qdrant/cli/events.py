@@ -1,4 +1,4 @@
-"""The commands about events: ``events delete``."""
+"""The commands about events: ``events list`` and ``events delete``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,34 @@ import typer
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
 from llmrec_qdrant.cli.catching_up import catch_up
 from llmrec_qdrant.cli.options import Wait
-from llmrec_qdrant.cli.printing import counted_as, print_json, say, warn
+from llmrec_qdrant.cli.printing import counted_as, out, print_json, say, table_of, warn
 from llmrec_qdrant.errors import InvalidInput
 
-events = CommandSet(cls=ConnectedGroup, no_args_is_help=True, help="Undo events.")
+events = CommandSet(cls=ConnectedGroup, no_args_is_help=True, help="List the events of a user, and undo events.")
 app.add_typer(events, name="events", rich_help_panel="Space and data")
+
+
+@events.command("list")
+def list_events(
+    context: Connected,
+    user: Annotated[str, typer.Argument(help="User id.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Number of events.")] = 20,
+) -> None:
+    """List the latest events of a user, newest first.
+
+    Example: llmrec events list alice -n 100
+    """
+    with context.open() as rec:
+        rec.status()  # refuses a space that does not exist
+        listed = rec.events(user, limit)
+    if context.json:
+        print_json([event.model_dump(mode="json") for event in listed])
+        return
+    table = table_of(f"latest events of {user}", ("time", "type", "item", "value", "text", "id"), right={"value"})
+    for event in listed:
+        time, value = event.ts.isoformat(sep=" ", timespec="seconds"), "" if event.value is None else f"{event.value:g}"
+        table.add_row(time, event.type, event.item or "", value, event.text, event.event_id)
+    out.print(table) if listed else say(f"there are no events of {user}")
 
 
 @events.command("delete")

@@ -23,3 +23,13 @@ def test_deleting_everything_by_accident_is_refused(filled: Any) -> None:
 def test_the_confirmation_says_what_will_be_deleted(filled: Any, selection: list[str]) -> None:
     asked = filled("events", "delete", *selection, stdin="n\n").err
     assert "about item 'm1'" in asked and ("of user 'ann'" in asked) == ("ann" in selection)
+
+
+def test_events_of_a_user_are_listed_newest_first(filled: Any) -> None:
+    listed = filled("events", "list", "bob", "--json").json
+    assert [(event["item"], event["type"], event["ts"]) for event in listed] == [
+        ("m2", "view", "2023-11-14T22:16:40Z"), ("m1", "view", "2023-11-14T22:13:20Z"),
+    ]  # fmt: skip
+    shown = filled("events", "list", "ann", "-n", "1").out
+    assert "astronaut on Mars" in shown and "like" not in shown
+    assert filled("events", "list", "nosuch").out == "there are no events of nosuch\n"
