@@ -73,7 +73,7 @@ def main() -> int:
         )
         rec.track(
             [
-                Event(user=f"u{n}", item=f"i{chance.randrange(options.items)}", type="view", ts=k)
+                Event(user=f"u{n}", item=f"i{chance.randrange(options.items)}", type="view", ts=1_600_000_000 + k)
                 for n in range(USERS)
                 for k in range(5)
             ]

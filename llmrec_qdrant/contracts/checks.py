@@ -148,7 +148,7 @@ def _text(value: object) -> object:
         )
     if isinstance(value, str):  # half a surrogate pair can be neither stored nor encoded
         return value.encode("utf-8", "replace").decode("utf-8")
-    return "" if value is None else value
+    return "" if is_missing(value) else value
 
 
 ExternalId = Annotated[

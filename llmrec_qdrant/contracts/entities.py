@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from llmrec_qdrant.contracts.checks import MAX_PAYLOAD, Contract, ExternalId, OptionalId, Text, check_json
+from llmrec_qdrant.contracts.plain import is_missing
 from llmrec_qdrant.contracts.times import read_time
 from llmrec_qdrant.errors import show
 
@@ -137,11 +138,14 @@ class Event(Contract):
             raise ValueError(f"an event type must be a short lower-case word such as 'view', not {value[:40]!r}")
         return value
 
+    @field_validator("value", mode="before")
+    @classmethod
+    def _none_if_missing(cls, value: object) -> object:
+        return None if is_missing(value) else value
+
     @field_validator("ts", mode="before", json_schema_input_type=datetime | Annotated[float, Field(ge=0)])
     @classmethod
     def _is_a_time(cls, value: object) -> datetime:
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10_000_000:
-            return datetime.fromtimestamp(value, UTC)
         return read_time(value).at
 
     @field_validator("ts")

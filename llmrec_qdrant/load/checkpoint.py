@@ -76,8 +76,13 @@ class Checkpoint:
     def write(self, done: Done) -> None:
         """Replace the checkpoint.
 
-        Raises :class:`InvalidInput` if the folder cannot be written to.
+        Raises :class:`InvalidInput` if the folder cannot be written to, or a file of that name is no checkpoint.
         """
+        if (stored := self._stored()) and not stored.keys() & {"done", "space"}:
+            raise InvalidInput(
+                f"{str(self.path)!r} exists and is no checkpoint of a load, so it is not overwritten: rename it, "
+                "or choose another folder with --rejects FOLDER/FILE"
+            )
         content = {
             **self.target, "done": done.row, "at": done.at, "rejected": done.rejected,
             "rejects_size": done.rejects_size,

@@ -47,7 +47,7 @@ TYPE_WORDS = {
 }  # fmt: skip
 """Chinese words for types of events, which could not be types as they are."""
 
-WHOLE = re.compile(r"(-?[0-9]{1,20})\.0+")
+WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,19}))\.0+")
 """A whole number that a gap in its column made a float."""
 
 ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")
@@ -196,7 +196,7 @@ def clean_id(value: Any, name: str, kind: str, keep_decimals: bool = False) -> A
         raise InvalidInput(
             f"{kind.removesuffix('s').title()}: {name!r}: {text!r} has lost digits of an id: export the column as text or whole numbers"
         )
-    return str(int(whole[1])) if whole else text
+    return whole[1] if whole else text
 
 
 def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:

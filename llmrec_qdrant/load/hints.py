@@ -56,14 +56,12 @@ def options_for(kind: Literal["items", "events"], columns: Sequence[str], fields
     """
     known, taken = set(fields), dict[str, str]()
     spoken = {column: re.sub(r"[\W_]+", "", column).lower() for column in columns if column not in known}
-    for field, names in OTHER_NAMES[kind].items():
-        if field in known or field in columns:
-            continue
-        ranked = sorted(
-            (names.index(word), column) for column, word in spoken.items() if word in names and column not in taken
-        )
-        if ranked:
-            taken[ranked[0][1]] = field
+    for field, others in OTHER_NAMES[kind].items():
+        names = (field, *others)
+        likely = [(names.index(word), column) for column, word in spoken.items() if word in names]
+        free = sorted((rank, column) for rank, column in likely if column not in taken)
+        if free and field not in known | set(columns):
+            taken[free[0][1]] = field
     missing = [field for field in REQUIRED[kind] if field not in known | set(columns) | set(taken.values())]
     options = [_quoted(f"{column}={field}", "--map") for column, field in taken.items()]
     if "type" in missing:

@@ -39,6 +39,14 @@ FORMATS = {
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """Extensions of compressed files; that of their format stands before."""
 
+OBJECTS = re.compile(r"""\s*(\{\s*u?["']|\[\s*[{\[])""")
+"""How JSON begins, whatever the file is called."""
+
+NO_DATA = {
+    "<!doctype html": "a web page", "<html": "a web page", "version https://git-lfs": "a pointer of Git LFS",
+}  # fmt: skip
+"""Beginnings of what is downloaded by mistake."""
+
 SAMPLE_ROWS = 100
 """Rows of objects whose names make up the columns."""
 
@@ -178,7 +186,10 @@ class Source:
         named = self.format or self._format_of_name()
         if not text.strip():
             raise InvalidInput(f"{self.name!r} is empty: there is nothing to load")
-        if named in {"jsonl", "json"} or (named is None and text.lstrip()[:1] in {"{", "["}):
+        for beginning, what in NO_DATA.items():
+            if text.lstrip().lower().startswith(beginning):
+                raise InvalidInput(f"{self.name!r} is {what}, not data: get the file itself")
+        if named in {"jsonl", "json"} or (self.format is None and OBJECTS.match(text)):
             return Written("jsonl" if has_lines(text) else "json", compression, encoding)
         delimiter = self.delimiter or delimiter_of(text, "\t" if named == "tsv" else ",")
         if named is None and len(Table(delimiter).split(text.splitlines(keepends=True)[:1])[0]) < 2:

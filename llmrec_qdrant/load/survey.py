@@ -14,6 +14,7 @@ from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.times import ISO
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.columns import ID_FIELDS, MISSING_WORDS, TYPE_WORDS, WHOLE, LoadKind, Reader
+from llmrec_qdrant.load.hints import options_for
 from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.sources import Row, Source
 from llmrec_qdrant.load.times import Clock, is_day_or_month, order_of
@@ -53,6 +54,8 @@ def survey(
     dotted = frozenset(name for name in ID_FIELDS[kind] if columns.keeps_decimals(name))
     reader = replace(reader, dotted=dotted)
     assumed = [f"the ids in {name!r} keep their decimals, since some are not whole" for name in sorted(dotted)]
+    if kind == "items":
+        assumed += _said_of_titles(columns.names())
     if kind == "events":
         reader = replace(reader, clock=clock.for_column(columns.values("ts"), columns.day_first(clock)))
         assumed += _said_of_times(reader, columns.values("ts"))
@@ -89,6 +92,10 @@ class _Columns:
             return [self._recipe.fields(part) for part in self._recipe.rows(row.data)]
         except InvalidInput:
             return []
+
+    def names(self) -> list[str]:
+        """Return the fields in the sample."""
+        return list(dict.fromkeys(chain.from_iterable(self._sample)))
 
     def values(self, name: str) -> list[Any]:
         """Return the values of a field in the sample."""
@@ -136,6 +143,12 @@ def _has_fraction(value: Any) -> bool:
         return False
     parts = value.strip().split(".")
     return len(parts) > 1 and all(part.isascii() and part.isdigit() for part in parts)
+
+
+def _said_of_titles(names: Sequence[str]) -> Iterator[str]:
+    """Say that columns of other names look like title and text, if there are neither."""
+    if not {"title", "text"} & set(names) and (options := options_for("items", names, ["id"])):
+        yield f"there is neither title nor text; perhaps add {options}"
 
 
 def _said_of_times(reader: Reader, values: Sequence[Any]) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
@@ -30,6 +31,36 @@ NULLS = frozenset({"", "\\N"})
 """Cells that stand for nothing, in any column; ``\\N`` is how MySQL and Hive write it."""
 
 
+class _Lines:
+    """The lines of a table, some of which can be read again after a quote has swallowed them."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines, self._again = iter(lines), deque[str]()
+        self._taken: list[str] = []
+        self.number = 0
+        """Lines that have been read."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._taken.append(line)
+        self.number += 1
+        return line
+
+    def begin(self) -> None:
+        """Begin a row."""
+        self._taken = []
+
+    def give_back(self) -> str:
+        """Return the first line of the row; the others are read again."""
+        first, *others = self._taken or [""]
+        self._again.extendleft(reversed(others))
+        self.number -= len(others)
+        return first.rstrip("\r\n")
+
+
 @dataclass(frozen=True)
 class Table:
     """How a table is written."""
@@ -47,37 +78,40 @@ class Table:
         """
         csv.field_size_limit(MAX_CELL_CHARACTERS)
         text = io.TextIOWrapper(handle, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        reader = self._reader(text)
+        lines = _Lines(text)
+        reader = self._reader(lines)
         try:
             header = self.names or _header(reader)
             while True:
-                number = reader.line_num + 1
+                lines.begin()
+                number = lines.number + 1
                 try:
                     cells = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    reason = f"a cell cannot be read: {error}; is a quote never closed?"
-                    yield Row(number, error=reason, at=_position(handle), columns=header)
+                    reason = f"a cell cannot be read: {error}; is a quote never closed, or not doubled?"
+                    raw = lines.give_back().encode("utf-8", "replace").decode()
+                    yield Row(number, error=reason, raw=raw, at=_position(handle), columns=header)
                     continue
                 if cells:
                     yield _row(number, header, cells, _position(handle))
         finally:
             text.detach()
 
-    def _reader(self, lines: Iterator[str]) -> Any:
+    def _reader(self, lines: Iterable[str]) -> Any:
         if len(self.delimiter) > 1:
             lines = (line.replace(self.delimiter, SEPARATOR) for line in lines)
         delimiter = SEPARATOR if len(self.delimiter) > 1 else self.delimiter
         if self.quoted and len(self.delimiter) == 1:
-            return csv.reader(lines, delimiter=delimiter)
+            return csv.reader(lines, delimiter=delimiter, strict=True)
         return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
 
     def split(self, lines: Sequence[str]) -> list[list[str]]:
         """Return the cells of some lines, up to the first that cannot be read."""
         rows: list[list[str]] = []
         with suppress(csv.Error):
-            rows.extend(cells for cells in self._reader(iter(lines)) if cells)
+            rows.extend(cells for cells in self._reader(lines) if cells)
         return rows
 
 

@@ -14,7 +14,7 @@ ITEMS = [
     Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} {'x' * k} {k}", payload={"year": 2000 + k})
     for k in range(12)
 ]
-EVENTS = [Event(user="ann", item=f"i{k}", type="view", ts=k) for k in (1, 3)]
+EVENTS = [Event(user="ann", item=f"i{k}", type="view", ts=1_600_000_000 + k) for k in (1, 3)]
 
 
 @pytest.mark.qdrant

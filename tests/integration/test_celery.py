@@ -28,7 +28,11 @@ TEXTS = [
     "a rat cooks in Paris",
 ]
 ITEMS = [Item(id=f"i{k}", title=f"film {k}", text=TEXTS[k % 4]) for k in range(200)]
-EVENTS = [Event(user=f"u{n}", item=f"i{(n + 4 * k) % 200}", type="view", ts=k) for n in range(20) for k in range(6)]
+EVENTS = [
+    Event(user=f"u{n}", item=f"i{(n + 4 * k) % 200}", type="view", ts=1_600_000_000 + k)
+    for n in range(20)
+    for k in range(6)
+]
 
 
 @pytest.fixture(scope="module")

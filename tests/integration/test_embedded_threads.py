@@ -97,7 +97,9 @@ def test_tasks_share_an_asynchronous_recommender_on_a_folder(tmp_path: Path) -> 
     async def visitor(rec: AsyncRecommender, number: int) -> None:
         own = [f"a{number}-{k}" for k in range(6)]
         await rec.upsert_items([Item(id=name, title=f"space war {name}") for name in own])
-        await rec.track([Event(user=f"a{number}", item=name, type="view", ts=k) for k, name in enumerate(own[:3])])
+        await rec.track(
+            [Event(user=f"a{number}", item=name, type="view", ts=1_600_000_000 + k) for k, name in enumerate(own[:3])]
+        )
         await rec.delete_items(own[-2:])
         listed = {one.id for one in await rec.recommend(f"a{number}", 60)}
         assert not listed & {*own[-2:], *own[:3]}, "deleted or seen"

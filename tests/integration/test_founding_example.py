@@ -19,7 +19,9 @@ def test_who_wants_science_fiction_gets_interstellar(config: dict[str, Any], beh
     with Recommender.connect(path=":memory:", space="founding") as rec:
         rec.create(SpaceConfig(**config))
         rec.upsert_items([Item(id=title, title=title) for title in FILMS])
-        rec.track([Event(user="u", type="search", text=text, ts=k) for k, text in enumerate(behaviours)])
+        rec.track(
+            [Event(user="u", type="search", text=text, ts=1_600_000_000 + k) for k, text in enumerate(behaviours)]
+        )
         listed = rec.recommend("u", explain=True)
         assert listed[0].id == "科幻电影《星际穿越》"
         assert "科幻" in listed[0].reason

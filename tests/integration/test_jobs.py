@@ -31,7 +31,13 @@ def rec() -> Iterator[Recommender]:
     with Recommender.connect(path=":memory:", space="t") as rec:
         rec.create(CONFIG)
         rec.upsert_items([Item(id=f"i{k}", title=f"space war {k}") for k in range(6)])
-        rec.track([Event(user=user, item=f"i{k}", type="view", ts=k) for user in ("ann", "bob") for k in range(3)])
+        rec.track(
+            [
+                Event(user=user, item=f"i{k}", type="view", ts=1_600_000_000 + k)
+                for user in ("ann", "bob")
+                for k in range(3)
+            ]
+        )
         rec.reconcile()
         yield rec
 

@@ -24,8 +24,12 @@ from workers.storage import lease
 
 CONFIG = SpaceConfig(model="hash", size=32)
 ITEMS = [Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} number {k}") for k in range(30)]
-EVENTS = [Event(user=f"u{n}", item=f"i{(n + 2 * k) % 30}", type="view", ts=k) for n in range(6) for k in range(4)]
-EVENTS += [Event(user="u0", type="search", text="space war", ts=9)]
+EVENTS = [
+    Event(user=f"u{n}", item=f"i{(n + 2 * k) % 30}", type="view", ts=1_600_000_000 + k)
+    for n in range(6)
+    for k in range(4)
+]
+EVENTS += [Event(user="u0", type="search", text="space war", ts=1_600_000_000 + 9)]
 
 
 @pytest.fixture(params=["local", pytest.param("server", marks=pytest.mark.qdrant)])
@@ -101,7 +105,12 @@ def test_writes_during_the_filling_reach_both_sides(rec: Recommender) -> None:
     take_up(rec, job)
     rec.upsert_items([Item(id="i1", title="edited while moving"), Item(id="new", title="new while moving")])
     rec.delete_items(["i2"])
-    rec.track([Event(user="late", item="i3", type="view", ts=5), Event(user="late", type="search", text="war", ts=6)])
+    rec.track(
+        [
+            Event(user="late", item="i3", type="view", ts=1_600_000_000 + 5),
+            Event(user="late", type="search", text="war", ts=1_600_000_000 + 6),
+        ]
+    )
     rec.forget_user("u0")
     for _ in range(10):
         if job.progress().state == "done":

@@ -51,7 +51,7 @@ def written() -> Iterator[Recommender]:
                 for k in range(40)
             ]
         )
-        rec.track([Event(user="u", item=f"i{k}", type="rating", value=4, ts=k) for k in range(3)])
+        rec.track([Event(user="u", item=f"i{k}", type="rating", value=4, ts=1_600_000_000 + k) for k in range(3)])
         rec.fit_topics(2).wait()
         rec.reconcile()
         yield rec

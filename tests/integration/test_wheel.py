@@ -229,7 +229,7 @@ def test_recommends_and_writes_where_the_heavy_packages_are_blocked(
     rec = Recommender.connect(qdrant_url, space=fresh_name())
     rec.create(SpaceConfig(model="hash", size=32))
     rec.upsert_items([Item(id=f"i{k}", title=f"{'space war' if k % 2 else 'garden love'} {k}") for k in range(8)])
-    rec.track([Event(user="ann", item="i1", type="view", ts=1)])
+    rec.track([Event(user="ann", item="i1", type="view", ts=1_600_000_000 + 1)])
     code = f"""
     import sys, warnings
     from llmrec_qdrant import Item, Recommender, WorkPendingWarning
@@ -325,7 +325,7 @@ def test_embedded_use_from_the_wheel(whole: Whole) -> None:
         with Recommender.connect(path="data", space="s") as rec:
             rec.create(SpaceConfig(model="hash", size=32))
             rec.upsert_items([Item(id=f"i{k}", title="space war" if k % 2 else "garden love") for k in range(8)])
-            rec.track([Event(user="ann", item="i1", type="view", ts=1)])
+            rec.track([Event(user="ann", item="i1", type="view", ts=1_600_000_000 + 1)])
             print([item.id for item in rec.recommend("ann", 3)])
         """
     )

@@ -32,7 +32,7 @@ def refusal(model: Any, /, **fields: Any) -> str:
         ("1700000000", MOMENT),
         (" 1700000000.5 ", MOMENT + timedelta(microseconds=500_000)),
         (1_700_000_000_000, MOMENT),
-        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (20231114, datetime(2023, 11, 14, tzinfo=UTC)),
         ("2023-11-14T22:13:20Z", MOMENT),
         ("2023-11-14T22:13:20+00:00", MOMENT),
         ("2023-11-15T06:13:20+08:00", MOMENT),
@@ -54,7 +54,7 @@ def test_time_is_unix_seconds_or_iso_8601_and_without_a_zone_utc(given: object, 
 
 @pytest.mark.parametrize(
     "given",
-    [1e11, -1, "-1", -0.5, math.inf, 10**400, "9" * 400, "5", "45413", "202405"],
+    [1e11, -1, "-1", -0.5, math.inf, 10**400, "9" * 400, "5", 5, 0, 86_400, 45413, 202405],
     ids=lambda value: repr(value)[:20],
 )
 def test_a_number_that_is_no_time_is_refused(given: object) -> None:
@@ -139,7 +139,13 @@ def test_a_rating_needs_a_value() -> None:
     assert event(type="view", value=3).value == 3.0
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf], ids=str)
+def test_a_value_that_pandas_left_out_is_missing() -> None:
+    assert event(value=math.nan).value is None
+    assert event(text=math.nan).text == ""
+    assert refusal(event, type="rating", value=math.nan) == "Event: 'input': a rating needs a value"
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf], ids=str)
 def test_a_value_is_finite(value: float) -> None:
     assert (
         refusal(event, type="rating", value=value) == f"Event: 'value': input should be a finite number (got {value})"

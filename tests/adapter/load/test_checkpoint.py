@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import Item, Receipt, Recommender
+from llmrec_qdrant import InvalidInput, Item, Receipt, Recommender
 from llmrec_qdrant.load.checkpoint import Checkpoint
 from llmrec_qdrant.load.loader import load
 from llmrec_qdrant.load.sources import Source
@@ -118,3 +118,12 @@ def test_a_damaged_checkpoint_is_ignored(
     made = checkpoint(rec, source, tmp_path / "r")
     made.path.write_text(damage)
     assert load(rec, source, "items", checkpoint=made).written == 3
+
+
+def test_a_foreign_file_of_that_name_is_kept(rec: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = jsonl(tmp_path, FILMS, monkeypatch)
+    made = checkpoint(rec, source, tmp_path / "r")
+    made.path.write_text('{"mine": 1}')
+    with pytest.raises(InvalidInput, match="is no checkpoint"):
+        load(rec, source, "items", checkpoint=made)
+    assert made.path.read_text() == '{"mine": 1}'

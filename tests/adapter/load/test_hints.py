@@ -19,6 +19,7 @@ TABLES = {
     "chinese": ("events", "用户ID,商品ID,行为,时间,备注\nu1,p1,view,2024年5月1日,无\n"),
     "already right but for one": ("events", "user,type,item,timestamp\nu,view,i,2024-05-01\n"),
     "spaces and quotes": ("events", "User ID,Item ID,Rating,It's odd; very\n1,2,3,x\n"),
+    "capital letters": ("events", "User,ITEM,Type,Time\nu,i,View,2024-05-01\n"),
     "movies": ("items", "movieId,title,genres\n1,Heat,Crime|Drama\n"),
     "products": ("items", "商品ID,商品名称,简介,价格\n1,手机,轻薄,1999\n"),
 }  # fmt: skip
@@ -52,3 +53,10 @@ def test_a_known_layout_is_named(tmp_path: Path) -> None:
 
 def test_what_cannot_be_guessed_is_left_to_fill_in() -> None:
     assert options_for("items", ("a", "b"), ()) == "--map COLUMN=id"
+
+
+def test_items_without_title_and_text_are_told_what_looks_like_them(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", "id,Title,Overview\n1,Heat,A heist\n")
+    assert entities(path, "items")[2] == (
+        "there is neither title nor text; perhaps add --map Title=title --map Overview=text",
+    )

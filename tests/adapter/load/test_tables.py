@@ -86,3 +86,29 @@ def test_a_table_of_any_name(tmp_path: Path, name: str) -> None:
     assert entities(written(tmp_path / name, "id\ttitle\n1\tHeat\n"), "items")[0][0].title == "Heat"
     with pytest.raises(InvalidInput, match="--format"):
         entities(written(tmp_path / name, "just a sentence\n"), "items")
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path: Path, delimiter: str) -> None:
+    text = 'id,title\n1,He said "no"\n2,"Broken start\n3,ok\n4,"a ""quoted"" word"\n5,"closed" late\n6,"two\nlines"\n'
+    items, reasons, _ = entities(written(tmp_path / "x.csv", text.replace(",", delimiter)), "items")
+    assert [(one.id, one.title) for one in items] == [
+        ("1", 'He said "no"'), ("3", "ok"), ("4", 'a "quoted" word'), ("6", "two\nlines"),
+    ]  # fmt: skip
+    assert len(reasons) == 2 and all("quote" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("<!DOCTYPE html><html><body>Sign in", "is a web page"),
+        ("version https://git-lfs.github.com/spec/v1\noid x\n", "Git LFS"),
+    ],
+)
+def test_what_is_downloaded_by_mistake(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        entities(written(tmp_path / "x.csv", text), "items")
+
+
+def test_objects_in_a_file_that_is_called_csv(tmp_path: Path) -> None:
+    assert [one.id for one in entities(written(tmp_path / "x.csv", '{"id": 1}\n{"id": 2}\n'), "items")[0]] == ["1", "2"]

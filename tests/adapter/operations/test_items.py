@@ -164,7 +164,7 @@ def test_good_items_go_in_beside_bad_ones(rec: Recommender) -> None:
 def test_a_batch_larger_than_a_request_may_be_goes_in(rec: Recommender) -> None:
     big = [Item(id=f"b{k}", title="big", text="字" * 900_000) for k in range(40)]  # 108 MB as UTF-8
     assert rec.upsert_items(big).written == 40
-    texts = [Event(user="u", type="review", item="b1", text="字" * 900_000, ts=k) for k in range(40)]
+    texts = [Event(user="u", type="review", item="b1", text="字" * 900_000, ts=1_600_000_000 + k) for k in range(40)]
     assert rec.track(texts).written == 40
     assert (rec.status().items, rec.status().events, rec.status().texts_stale) == (48, 40, 0)
 

@@ -114,7 +114,7 @@ def test_progress_counts_on_over_the_whole_block(rec: Recommender) -> None:
 
 
 def test_users_are_refreshed_after_the_items_they_took(rec: Recommender) -> None:
-    rec.load_events([Event(user="u", item="5", type="view", ts=1)])
+    rec.load_events([Event(user="u", item="5", type="view", ts=1_600_000_000 + 1)])
     with ahead(rec._queue):
         for first in range(0, 20, 10):
             rec.upsert_items(items(first, 10))

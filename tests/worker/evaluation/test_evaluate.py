@@ -23,7 +23,11 @@ def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
 def test_a_common_sequence_is_found_and_the_space_stays_unchanged(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"title {chr(97 + k)}{chr(99 + k)} number {k}") for k in range(20)])
     rec.track(
-        [Event(user=f"u{n}", item=f"i{(n + k) % 20}", type="view", ts=k * 86_400) for n in range(40) for k in range(4)]
+        [
+            Event(user=f"u{n}", item=f"i{(n + k) % 20}", type="view", ts=1_600_000_000 + k * 86_400)
+            for n in range(40)
+            for k in range(4)
+        ]
     )
     rec.reconcile()
     before = (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
@@ -43,7 +47,12 @@ def test_a_common_sequence_is_found_and_the_space_stays_unchanged(rec: Recommend
 def test_nothing_is_learned_from_held_out_events(rec: Recommender) -> None:
     """One user, one pair: with the future hidden only the dense leg could know the target, and it has no text."""
     rec.upsert_items([Item(id="a", title="alpha"), Item(id="b")])
-    rec.track([Event(user="u", item="a", type="view", ts=0), Event(user="u", item="b", type="view", ts=86_400)])
+    rec.track(
+        [
+            Event(user="u", item="a", type="view", ts=1_600_000_000),
+            Event(user="u", item="b", type="view", ts=1_600_000_000 + 86_400),
+        ]
+    )
     rec.reconcile()
     found = evaluate(store_of(rec), CONFIG)
     rows = {row.name: row for row in found.rows}
@@ -61,7 +70,11 @@ def test_evaluation_of_one_tenant_covers_its_users_only(rec: Recommender) -> Non
         bound = Recommender(rec.client, rec._queue, rec.space, tenant)
         bound.upsert_items([Item(id=f"i{k}", title=f"{tenant} {k}") for k in range(6)])
         bound.track(
-            [Event(user=f"u{n}", item=f"i{(n + k) % 6}", type="view", ts=k) for n in range(3) for k in range(3)]
+            [
+                Event(user=f"u{n}", item=f"i{(n + k) % 6}", type="view", ts=1_600_000_000 + k)
+                for n in range(3)
+                for k in range(3)
+            ]
         )
     rec.reconcile()
     assert evaluate(store_of(rec), CONFIG).users == 6

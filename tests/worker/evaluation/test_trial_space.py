@@ -32,7 +32,9 @@ def test_recent_events_are_in_histories_but_not_in_fits(rec: Recommender) -> Non
     rec.upsert_items([Item(id=one, title=one * 3) for one in "abcd"])
     events = [("u", "a", 1), ("v", "a", 1), ("v", "c", 2), ("x", "d", 3), ("x", "b", 4), ("x", "a", 5)]
     late = [("u", "b", 9), ("u", "d", 10), ("v", "b", 10), ("v", "d", 11)]
-    rec.track([Event(user=who, item=item, type="view", ts=day * 86_400) for who, item, day in events + late])
+    rec.track(
+        [Event(user=who, item=item, type="view", ts=1_600_000_000 + day * 86_400) for who, item, day in events + late]
+    )
     rec.reconcile()
     splits = (hide_next(event_payloads(store_of(rec)), CONFIG, 10, seed, share=0.4) for seed in range(99))
     split = next(one for one in splits if {target.items for target in one.targets} == {("d",)})
@@ -46,7 +48,9 @@ def test_recent_events_are_in_histories_but_not_in_fits(rec: Recommender) -> Non
 
 def test_a_space_named_like_a_trial_is_not_touched(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
-    rec.track([Event(user=f"u{n}", item=f"i{k}", type="view", ts=k) for n in range(3) for k in range(3)])
+    rec.track(
+        [Event(user=f"u{n}", item=f"i{k}", type="view", ts=1_600_000_000 + k) for n in range(3) for k in range(3)]
+    )
     rec.reconcile()
     own = Recommender(rec.client, rec._queue, f"{rec.space}-trial")
     own.create(CONFIG)
@@ -87,11 +91,18 @@ def test_a_trial_equals_a_space_without_the_held_out_events(rec: Recommender, sp
     """Compared with a space that never had them: popularity, co-occurrence, and everything about the users."""
     items = [Item(id=f"i{k}", title=f"title {chr(97 + k)}{chr(99 + k)} number {k}") for k in range(12)]
     events = [
-        Event(user=f"u{n}", item=f"i{(n * 5 + k * k) % 11}", type="like" if k % 2 else "view", ts=k * 86_400 + n)
+        Event(
+            user=f"u{n}",
+            item=f"i{(n * 5 + k * k) % 11}",
+            type="like" if k % 2 else "view",
+            ts=1_600_000_000 + k * 86_400 + n,
+        )
         for n in range(9)
         for k in range(5)
     ]
-    events += [Event(user=f"u{n}", type="review", text=f"number {n}", ts=2.5 * 86_400) for n in range(9)]
+    events += [
+        Event(user=f"u{n}", type="review", text=f"number {n}", ts=1_600_000_000 + 2.5 * 86_400) for n in range(9)
+    ]
     rec.upsert_items(items)
     rec.track(events)
     rec.reconcile()
@@ -118,8 +129,8 @@ def test_a_trial_equals_a_space_without_the_held_out_events(rec: Recommender, sp
 
 def test_deleted_items_are_no_targets(rec: Recommender) -> None:
     rec.upsert_items([Item(id=one, title=one * 5) for one in "abcd"])
-    rec.track([Event(user="u", item=one, type="view", ts=k * 86_400) for k, one in enumerate("abcd")])
-    rec.track([Event(user="v", item=one, type="view", ts=k * 86_400) for k, one in enumerate("ad")])
+    rec.track([Event(user="u", item=one, type="view", ts=1_600_000_000 + k * 86_400) for k, one in enumerate("abcd")])
+    rec.track([Event(user="v", item=one, type="view", ts=1_600_000_000 + k * 86_400) for k, one in enumerate("ad")])
     rec.delete_items(["d"])
     for split in (hide_last, hide_latest):
         found = split(event_payloads(store_of(rec)), CONFIG, 10, **({} if split is hide_last else {"share": 0.3}))
@@ -128,7 +139,7 @@ def test_deleted_items_are_no_targets(rec: Recommender) -> None:
 
 def test_only_abandoned_trials_are_deleted(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
-    rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(3)])
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=1_600_000_000 + k) for k in range(3)])
     own = Recommender(rec.client, rec._queue, f"{rec.space}-trial-deadbeef")
     own.create(CONFIG)  # somebody's space, in spite of its name
 
@@ -151,7 +162,7 @@ def test_only_abandoned_trials_are_deleted(rec: Recommender, monkeypatch: pytest
 
 def test_the_heartbeat_is_renewed_at_every_step(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
-    rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(3)])
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=1_600_000_000 + k) for k in range(3)])
     seen: list[str] = []
     monkeypatch.setattr(heartbeat, "now", lambda: f"2100-01-01T00:00:{len(seen):02d}.000000Z")
 
@@ -170,14 +181,18 @@ def test_the_heartbeat_is_renewed_at_every_step(rec: Recommender, monkeypatch: p
 @pytest.mark.qdrant
 def test_long_texts_fit_into_requests(rec: Recommender) -> None:
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}", text="x" * 900_000) for k in range(40)])
-    rec.track([Event(user="u", item=f"i{k}", type="review", text="y" * 900_000, ts=k) for k in range(40)])
+    rec.track(
+        [Event(user="u", item=f"i{k}", type="review", text="y" * 900_000, ts=1_600_000_000 + k) for k in range(40)]
+    )
     assert evaluate(store_of(rec), CONFIG).users == 1
 
 
 def test_a_roll_out_during_a_trial_does_no_harm(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """The copy is of one version, although the aliases switch to vectors of another size meanwhile."""
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(20)])
-    rec.track([Event(user=f"u{n}", item=f"i{n + k}", type="view", ts=k) for n in range(3) for k in range(4)])
+    rec.track(
+        [Event(user=f"u{n}", item=f"i{n + k}", type="view", ts=1_600_000_000 + k) for n in range(3) for k in range(4)]
+    )
     rec.reconcile()
     monkeypatch.setattr("workers.storage.store.POINTS_PER_PAGE", 8)
     reports: list[str] = []

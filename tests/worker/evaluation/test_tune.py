@@ -31,8 +31,12 @@ def chained(rec: Recommender) -> None:
     events = []
     for n in range(80):
         for step in range(4):
-            events.append(Event(user=f"u{n}", item=f"i{(n + step) % 30}", type="view", ts=step * 86_400))
-        events.append(Event(user=f"u{n}", item=f"i{(n * n * 7 + 11) % 30}", type="like", ts=2.5 * 86_400))
+            events.append(
+                Event(user=f"u{n}", item=f"i{(n + step) % 30}", type="view", ts=1_600_000_000 + step * 86_400)
+            )
+        events.append(
+            Event(user=f"u{n}", item=f"i{(n * n * 7 + 11) % 30}", type="like", ts=1_600_000_000 + 2.5 * 86_400)
+        )
     rec.track(events)
     rec.reconcile()
 
@@ -52,7 +56,7 @@ def test_tuning_only_reads_the_space(rec: Recommender) -> None:
 
 def test_too_few_users_are_refused(rec: Recommender) -> None:
     rec.upsert_items([Item(id="a", title="a"), Item(id="b", title="b")])
-    rec.track([Event(user="u", item=item, type="view", ts=k) for k, item in enumerate("ab")])
+    rec.track([Event(user="u", item=item, type="view", ts=1_600_000_000 + k) for k, item in enumerate("ab")])
     with pytest.raises(InvalidInput, match="has 1 user who took two items"):
         tune(store_of(rec), CONFIG)
 

@@ -33,7 +33,12 @@ def refresh(rec: Recommender, *names: str) -> None:
 
 
 def test_a_user_waits_for_an_item_and_is_refreshed_when_it_comes(rec: Recommender) -> None:
-    rec.track([Event(user=name, item=item, type="view", ts=1) for name, item in (("ann", "late"), ("bob", "other"))])
+    rec.track(
+        [
+            Event(user=name, item=item, type="view", ts=1_600_000_000 + 1)
+            for name, item in (("ann", "late"), ("bob", "other"))
+        ]
+    )
     refresh(rec, "ann", "bob")
     assert user(rec, "ann").payload[Key.WAITING] == ["late"] and user(rec, "ann").payload[Key.LEGS] == ["collab"]
     rec.upsert_items([Item(id="late", title="worth waiting for")])
@@ -47,7 +52,7 @@ def test_a_user_waits_for_an_item_and_is_refreshed_when_it_comes(rec: Recommende
 def test_an_edited_item_wakes_nobody(rec: Recommender) -> None:
     rec.upsert_items([Item(id="a", title="first")])
     Worker(rec.client).drain([EmbedItems(space=rec.space, ids=[point_id("item", "a")])])
-    rec.track([Event(user="ann", item="a", type="view", ts=1)])
+    rec.track([Event(user="ann", item="a", type="view", ts=1_600_000_000 + 1)])
     refresh(rec, "ann")
     revision = user(rec, "ann").payload[Key.REVISION]
     rec.upsert_items([Item(id="a", title="second")])
@@ -56,7 +61,7 @@ def test_an_edited_item_wakes_nobody(rec: Recommender) -> None:
 
 
 def test_authors_are_refreshed_after_their_texts(rec: Recommender) -> None:
-    event = Event(user="ann", type="review", item="a", text="very good", ts=1)
+    event = Event(user="ann", type="review", item="a", text="very good", ts=1_600_000_000 + 1)
     rec.track([event])
     message = EmbedTexts(space=rec.space, ids=[point_id("event", event.event_id)])
     (following,) = Worker(rec.client).run(message)

@@ -46,8 +46,8 @@ def known(rec: Recommender, name: str) -> dict[str, Any]:
 
 
 def test_an_event_during_a_refresh_leaves_the_user_stale(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    rec.track([Event(user="u", type="search", text="robots", ts=1)])
-    more = [Event(user="u", type="search", text="gardens", ts=2)]
+    rec.track([Event(user="u", type="search", text="robots", ts=1_600_000_000 + 1)])
+    more = [Event(user="u", type="search", text="gardens", ts=1_600_000_000 + 2)]
     interrupt(monkeypatch, lambda: rec.track(more))
     refresh(rec, "u")
     assert known(rec, "u")[Key.STALE] is True and known(rec, "u")[Key.N_EVENTS] == 0
@@ -57,7 +57,7 @@ def test_an_event_during_a_refresh_leaves_the_user_stale(rec: Recommender, monke
 
 
 def test_a_forgotten_user_does_not_come_back(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    rec.track([Event(user="u", type="search", text="robots", ts=1)])
+    rec.track([Event(user="u", type="search", text="robots", ts=1_600_000_000 + 1)])
     interrupt(monkeypatch, lambda: rec.forget_user("u"))
     refresh(rec, "u")
     assert user(rec, "u") is None
@@ -66,7 +66,7 @@ def test_a_forgotten_user_does_not_come_back(rec: Recommender, monkeypatch: pyte
 
 
 def test_a_user_whose_events_are_all_gone_goes_too(rec: Recommender) -> None:
-    rec.track([Event(user="u", type="search", text="robots", ts=1)])
+    rec.track([Event(user="u", type="search", text="robots", ts=1_600_000_000 + 1)])
     rec.client.delete_collection(store_of(rec).events.collection)
     rec.create(CONFIG)
     refresh(rec, "u")
@@ -74,12 +74,12 @@ def test_a_user_whose_events_are_all_gone_goes_too(rec: Recommender) -> None:
 
 
 def test_an_event_whose_writer_died_before_marking_the_user_is_found(rec: Recommender) -> None:
-    event = Event(user="u", type="search", text="robots", ts=1)
+    event = Event(user="u", type="search", text="robots", ts=1_600_000_000 + 1)
     rec.track([event])
     refresh(rec, "u")
     store_of(rec).events.set_payload({Key.FOLDED: False}, conditions.only(point_id("event", event.event_id)))
     store_of(rec).users.delete(conditions.only(point_id("user", "u")))
-    rec.track([Event(user="v", type="search", text="roses", ts=1)])
+    rec.track([Event(user="v", type="search", text="roses", ts=1_600_000_000 + 1)])
     Worker(rec.client).drain(reconcile(store_of(rec)))
     assert known(rec, "u")[Key.N_EVENTS] == 1 and known(rec, "u")[Key.STALE] is False
     assert rec.status().events_unfolded == 0
@@ -87,7 +87,7 @@ def test_an_event_whose_writer_died_before_marking_the_user_is_found(rec: Recomm
 
 def test_more_events_than_are_ever_read_are_all_folded(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MAX_EVENTS_READ", 5)
-    rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(12)])
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=1_600_000_000 + k) for k in range(12)])
     refresh(rec, "u")
     assert rec.status().events_unfolded == 0
     assert known(rec, "u")[Key.N_EVENTS] == 12 and known(rec, "u")[Key.SEEN] == ["i11", "i10", "i9", "i8", "i7"]
@@ -97,14 +97,14 @@ def test_events_of_one_moment_at_the_edge_of_what_is_read_are_folded(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "MAX_EVENTS_READ", 5)
-    rec.track([Event(user="u", item=f"i{k}", type="view", ts=7) for k in range(12)])
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=1_600_000_000 + 7) for k in range(12)])
     refresh(rec, "u")
     assert rec.status().events_unfolded == 0
 
 
 def test_the_last_ten_events_are_shown_with_titles_and_times(rec: Recommender) -> None:
     rec.upsert_items([Item(id="heat", title="Heat\n(1995)"), Item(id="long", title="long " * 100)])
-    rec.track([Event(user="u", item="gone", type="view", ts=k) for k in range(10)])
+    rec.track([Event(user="u", item="gone", type="view", ts=1_500_000_000 + k) for k in range(10)])
     rec.track(
         [
             Event(user="u", item="heat", type="rating", value=4.0, ts=1_600_000_000),
@@ -122,13 +122,13 @@ def test_the_last_ten_events_are_shown_with_titles_and_times(rec: Recommender) -
     assert recent[2] == {
         "ts": "2020-09-13T12:26:40Z", "type": "rating", "item": "heat", "title": "Heat (1995)", "value": 4.0,
     }  # fmt: skip
-    assert recent[3] == {"ts": "1970-01-01T00:00:09Z", "type": "view", "item": "gone"}, "no item, no title"
+    assert recent[3] == {"ts": "2017-07-14T02:40:09Z", "type": "view", "item": "gone"}, "no item, no title"
 
 
 def test_a_short_history_still_shows_ten_titles(rec: Recommender) -> None:
     rec.create(CONFIG.model_copy(update={"history": 2}))
     rec.upsert_items([Item(id=f"i{k}", title=f"number {k}") for k in range(5)])
-    rec.track([Event(user="u", item=f"i{k}", type="view", ts=k) for k in range(5)])
+    rec.track([Event(user="u", item=f"i{k}", type="view", ts=1_600_000_000 + k) for k in range(5)])
     refresh(rec, "u")
     assert [event["title"] for event in known(rec, "u")[Key.RECENT]] == [f"number {k}" for k in (4, 3, 2, 1, 0)]
 
@@ -138,7 +138,7 @@ def test_interests_are_shown_first_and_with_the_titles_of_their_evidence(rec: Re
     rec.upsert_items(
         Item(id=f"{kind}{k}", title=f"{said} {k}") for kind, said in words.items() for k in range(40)
     )  # fmt: skip
-    rec.track([Event(user="u", item=f"space{k}", type="view", ts=k) for k in range(3)])
+    rec.track([Event(user="u", item=f"space{k}", type="view", ts=1_600_000_000 + k) for k in range(3)])
     Worker(rec.client).drain(rec._queue.sent)  # type: ignore[attr-defined]
     rec._queue.sent.clear()  # type: ignore[attr-defined]
     rec.fit_topics(2)
@@ -153,10 +153,10 @@ def test_interests_are_shown_first_and_with_the_titles_of_their_evidence(rec: Re
 
 def test_users_are_written_together_but_guarded_each(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("kept", "changed", "gone"):
-        rec.track([Event(user=name, type="search", text=f"robots of {name}", ts=1)])
+        rec.track([Event(user=name, type="search", text=f"robots of {name}", ts=1_600_000_000 + 1)])
 
     def meanwhile() -> None:
-        rec.track([Event(user="changed", type="search", text="gardens", ts=2)])
+        rec.track([Event(user="changed", type="search", text="gardens", ts=1_600_000_000 + 2)])
         rec.forget_user("gone")
 
     interrupt(monkeypatch, meanwhile)
