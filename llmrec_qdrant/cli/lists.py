@@ -21,7 +21,10 @@ from llmrec_qdrant.space.layout import Key
 Filter = Annotated[
     list[str] | None,
     typer.Option(
-        "--filter", "-f", help="Condition such as year>=2000, lang=zh or genre=a,b (repeatable), or one JSON object."
+        "--filter",
+        "-f",
+        help="Condition on a field (repeatable; all must hold): year>=2000, price<9.99, released>=2024-05, adult=no, genre=a,b "
+        "(either), lang!=zh, 'name=\"a, b\"', title~word, !sequel (has none), or one JSON object.",
     ),
 ]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Id of an item to leave out (repeatable).")]

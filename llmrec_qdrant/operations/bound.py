@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from qdrant_client import models
@@ -26,6 +26,8 @@ class Bound:
     tenant: str | None = None
     memory: Memory | None = None
     """What lists have read before; None where a round trip costs nothing."""
+    present: set[str] = field(default_factory=set, compare=False)
+    """Payload keys that an item was seen to have, shared by all operations of a connection."""
 
     def at(self, version: int) -> Bound:
         """Return the same, for one version of the space."""

@@ -10,6 +10,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, plan_list, run_plan
 from llmrec_qdrant.operations.remember import remembered
@@ -24,6 +25,7 @@ from llmrec_qdrant.space.layout import Key
 __all__ = ["plan_request", "recommend", "request"]
 
 
+@say_absent
 def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
     """Return items for a user; a user without vectors gets the popular items, and ``reason`` says so."""
     check_seen(exclude_seen)

@@ -8,6 +8,7 @@ from functools import partial
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.errors import InvalidInput, WorkPending, show
 from llmrec_qdrant.operations import calls, texts
+from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import Plan, item_filter, leg_weights, plan_list, run_plan
 from llmrec_qdrant.operations.remember import remembered
@@ -27,6 +28,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 """Seconds between two checks during the wait."""
 
 
+@say_absent
 def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> Steps[list[Recommendation]]:
     """Return items for a text; with ``user``, ranked for that user.
 

@@ -10,6 +10,7 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import item_filter, plan_list, run_plan
 from llmrec_qdrant.operations.remember import remembered
@@ -24,6 +25,7 @@ from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF, Key
 __all__ = ["recommend_from", "similar_items", "similar_users"]
 
 
+@say_absent
 def similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[Recommendation]]:
     """Return items similar to an item, and items that people take after it.
 
@@ -42,6 +44,7 @@ def _similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[
     return (yield from run_plan(bound, options, plan)) if plan else []
 
 
+@say_absent
 def recommend_from(
     bound: Bound, positive: Sequence[str], negative: Sequence[str], options: ListOptions
 ) -> Steps[list[Recommendation]]:

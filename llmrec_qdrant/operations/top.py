@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import item_filter
 from llmrec_qdrant.operations.steps import Steps
@@ -18,6 +19,7 @@ ORDERED_KINDS = frozenset({"integer", "float", "datetime"})
 """Kinds of fields that items can be ordered by."""
 
 
+@say_absent
 def top(bound: Bound, by: str, options: ListOptions) -> Steps[list[Recommendation]]:
     """Return items ordered by a field, highest or latest first.
 

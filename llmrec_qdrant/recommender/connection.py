@@ -40,6 +40,7 @@ class Connection:
         self._config: SpaceConfig | None = None
         self._config_at = 0.0
         self._memory = Memory() if on_server(client) else None
+        self._present: set[str] = set()
         self._threads = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="llmrec")
 
     @classmethod
@@ -84,7 +85,7 @@ class Connection:
         if self._config is None or time.monotonic() - self._config_at > operations.spaces.CONFIG_AGE:
             self._config = self._drive(operations.spaces.load_config(self._space))
             self._config_at = time.monotonic()
-        return Bound(self._space, self._config, self._tenant, self._memory)
+        return Bound(self._space, self._config, self._tenant, self._memory, self._present)
 
     def _inline(self) -> bool:
         return isinstance(self._queue, InlineQueue)

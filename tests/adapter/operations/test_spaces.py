@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmrec_qdrant import (
+    FieldWarning,
     InvalidFilter,
     Recommender,
     SpaceMismatch,
@@ -24,7 +25,8 @@ def test_create_may_add_fields_but_not_change_vectors(rec: Recommender) -> None:
     with pytest.raises(InvalidFilter, match=r"'kind'.*llmrec init --field kind:keyword"):
         rec.recommend("ann", filter={"kind": "film"})
     rec.create(CONFIG.model_copy(update={"fields": {**CONFIG.fields, "kind": "keyword"}}))
-    assert rec.recommend("ann", filter={"kind": "film"}) == []
+    with pytest.warns(FieldWarning, match="has a value in 'kind'"):
+        assert rec.recommend("ann", filter={"kind": "film"}) == []
     with pytest.raises(SpaceMismatch, match="size 64 ≠ 128"):
         rec.create(CONFIG.model_copy(update={"size": 128}))
 

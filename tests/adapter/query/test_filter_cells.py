@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,6 +30,7 @@ from tests.filter_cells import (
     listed,
     values_at,
 )
+from tests.services import ROOT
 from tests.spaces import EITHER, drop
 
 
@@ -143,3 +146,43 @@ def test_qdrants_own_conditions_equal_brute_force(space: Recommender) -> None:
     for condition, holds in conditions:
         assert listed(space, models.Filter(must=[condition])) == {n for n, yes in enumerate(holds) if yes}, condition
         assert listed(space, {"must_not": [condition]}) == {n for n, yes in enumerate(holds) if not yes}, condition
+
+
+COLUMNS = (("value",), ("list", "any"), ("not", "not, list"), ("gt", "gte", "lt", "lte", "gt and lte"))
+
+
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_the_table_in_the_documents_is_the_one_tested(kind: str) -> None:
+    refused = NO_ANSWER.get(kind, ())
+    assert all(len({name in refused for name in names}) == 1 for names in COLUMNS)
+    cells_of_kind = ["refused" if names[0] in refused else "yes" for names in COLUMNS]
+    row = [f"`{kind}`", *cells_of_kind, "yes" if kind == "text" else "refused", "yes"]
+    assert f"| {' | '.join(row)} |\n" in (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
+    if kind != "text":
+        with pytest.raises(InvalidFilter, match="only fields of kind text"):
+            parse_filter({f"my_{kind}": {"text": "x"}}, CONFIG)
+
+
+@pytest.mark.qdrant
+def test_the_body_of_a_request_filters_natively_as_the_list_does(qdrant_url: str) -> None:
+    rec = filled(url=qdrant_url)
+    filters: list[Any] = [
+        {"my_float": [9.99, 2.5]}, {"my_datetime": {"gte": "2024-05"}}, {"my_bool": "no"}, {"my_text": {"text": "映画"}},
+        {"should": [{"my_integer": "2014"}, {"objects[].my_keyword": {"not": "zh"}}]},
+    ]  # fmt: skip
+    try:
+        for filter in filters:
+            body = json.dumps(rec.request("nobody", 100, filter=filter)).encode()
+            url, headers = (
+                f"{qdrant_url}/collections/{rec.space}_items/points/query",
+                {"Content-Type": "application/json"},
+            )
+            with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answered:
+                points = json.load(answered)["result"]["points"]
+            native = {int(point["payload"]["item_id"]) for point in points}
+            assert (
+                native == {int(item.id) for item in rec.recommend("nobody", 100, filter=filter)} == listed(rec, filter)
+            )
+            assert native
+    finally:
+        drop(rec)

@@ -1,0 +1,62 @@
+"""A filter on a field that no item has says so, and asks no more than once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmrec_qdrant import FieldWarning, Recommender
+from tests.films import CONFIG, items
+from tests.spaces import EITHER, drop, fresh_name
+
+
+@pytest.fixture(params=EITHER)
+def space(request: pytest.FixtureRequest) -> Iterator[Recommender]:
+    where = {"path": ":memory:"} if request.param == "local" else {"url": request.getfixturevalue("qdrant_url")}
+    rec = Recommender.connect(**where, space=fresh_name())
+    rec.create(CONFIG.with_fields({"genre": "keyword", "plot": "text"}))
+    rec.upsert_items(items())
+    yield rec
+    drop(rec)
+
+
+def said(rec: Recommender, filter: Any, *, empty: bool) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert (rec.recommend("nobody", filter=filter) == []) == empty
+    assert {warning.category for warning in caught} <= {FieldWarning}
+    return [str(warning.message) for warning in caught]
+
+
+def test_a_field_that_no_item_has_is_named(space: Recommender) -> None:
+    sentence = (
+        f"no item of space {space.space!r} has a value in 'genre', which the filter uses: load items with this field, or correct "
+        "its name"
+    )
+    assert said(space, {"genre": "drama"}, empty=True) == [sentence]
+    assert said(space, {"genre": {"not": "drama"}}, empty=False) == [sentence]
+    assert said(space, {"genre": {"exists": False}}, empty=False) == [sentence]
+    assert "in 'plot', which" in said(space, {"plot": {"text": "drama"}}, empty=True)[0]
+    assert "`llmrec topics fit`" in said(space, {"topics": "drama"}, empty=True)[0]
+    assert said(space, {"year": 1900}, empty=True) == []
+    assert said(space, {"year": {"not": 2014}}, empty=False) == []
+    space.update_items([{"id": "m1", "payload": {"genre": "drama"}}])
+    assert said(space, {"genre": {"not": "drama"}}, empty=False) == []
+
+
+def test_a_list_with_items_costs_no_request_more(space: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    said(space, {"year": {"not": 2014}}, empty=False)
+    asked: list[str] = []
+    scroll = space.client.scroll
+    monkeypatch.setattr(
+        space.client, "scroll", lambda *args, **kwargs: (asked.append("scroll"), scroll(*args, **kwargs))[1]
+    )
+    for filter in ({"year": 2014}, {"year": {"not": 2014}, "lang": "en"}, {"year": 1900}):
+        space.recommend("nobody", filter=filter)
+    assert asked == []
+    with pytest.warns(FieldWarning):
+        space.recommend("nobody", filter={"genre": "drama"})
+    assert asked == ["scroll"]
