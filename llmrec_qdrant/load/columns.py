@@ -50,6 +50,8 @@ TYPE_WORDS = {
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,19}))\.0+")
 """A whole number that a gap in its column made a float."""
 
+DECIMAL_COMMA = re.compile(r"-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+")
+
 ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")
 """A number that a spreadsheet or a float has rounded."""
 
@@ -64,6 +66,8 @@ class Reader:
     clock: Clock = field(default_factory=Clock)
     dotted: frozenset[str] = frozenset()
     """Fields whose ids keep their decimals, since some are not whole: 1.0 beside 1.5."""
+    commas: frozenset[str] = frozenset()
+    """Columns whose numbers have a decimal comma."""
     mark: int = 0
     """Mark of the source, in microseconds: part of the times of events that have none."""
     keep_html: bool = False
@@ -87,6 +91,8 @@ class Reader:
         Raises :class:`InvalidInput` if it is refused.
         """
         fields = self._plain(self.recipe.fields(data))
+        for name in self.commas & fields.keys():
+            fields[name] = with_point(fields[name])
         if self.kind == "items":
             return item_of(fields, self.indexed)
         if self.recipe.drop_others:
@@ -199,6 +205,17 @@ def clean_id(value: Any, name: str, kind: str, keep_decimals: bool = False) -> A
     return whole[1] if whole else text
 
 
+def with_point(value: Any) -> Any:
+    """Return a number with a decimal comma, as spreadsheets in much of Europe write it, with a point; other values as they are.
+
+    >>> with_point(Cell("3,5")), with_point(Cell("1.299,50")), with_point("3,5")
+    ('3.5', '1299.50', '3,5')
+    """
+    if isinstance(value, Cell) and DECIMAL_COMMA.fullmatch(value.strip()):
+        return Cell(value.strip().replace(".", "").replace(",", "."))
+    return value
+
+
 def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
     """Build an item from a row; columns that are not fields of an item go into the payload.
 
@@ -244,8 +261,8 @@ def event_of(data: Mapping[str, Any]) -> Event:
     fields = dict(data)
     if isinstance(kind := fields.get("type"), str):
         fields["type"] = TYPE_WORDS.get(kind.strip()) or _word(kind)
-    if isinstance(value := fields.get("value"), Cell) and re.fullmatch(r"\s*-?[0-9]+,[0-9]+\s*", value):
-        fields["value"] = value.replace(",", ".")  # as spreadsheets write numbers in much of Europe
+    if "value" in fields:
+        fields["value"] = with_point(fields["value"])
     return Event(**{"user": None, **fields})
 
 

@@ -13,10 +13,19 @@ from typing import Any
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.times import ISO
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.load.columns import ID_FIELDS, MISSING_WORDS, TYPE_WORDS, WHOLE, LoadKind, Reader
+from llmrec_qdrant.load.columns import (
+    DECIMAL_COMMA,
+    FIELDS,
+    ID_FIELDS,
+    MISSING_WORDS,
+    TYPE_WORDS,
+    WHOLE,
+    LoadKind,
+    Reader,
+)
 from llmrec_qdrant.load.hints import options_for
 from llmrec_qdrant.load.recipe import Recipe
-from llmrec_qdrant.load.sources import Row, Source
+from llmrec_qdrant.load.sources import Cell, Row, Source
 from llmrec_qdrant.load.times import Clock, is_day_or_month, order_of
 
 __all__ = ["Survey", "survey"]
@@ -56,6 +65,8 @@ def survey(
     assumed = [f"the ids in {name!r} keep their decimals, since some are not whole" for name in sorted(dotted)]
     if kind == "items":
         assumed += _said_of_titles(columns.names())
+        reader = replace(reader, commas=frozenset(filter(columns.has_commas, columns.names())))
+        assumed += [f"{name!r} has decimal commas" for name in sorted(reader.commas)]
     if kind == "events":
         reader = replace(reader, clock=clock.for_column(columns.values("ts"), columns.day_first(clock)))
         assumed += _said_of_times(reader, columns.values("ts"))
@@ -111,6 +122,14 @@ class _Columns:
             for fields in self._fields(row):
                 if fields.get(name) is not None:
                     yield fields[name]
+
+    def has_commas(self, name: str) -> bool:
+        """Whether the cells of a column are numbers with a decimal comma: of groups of three, 1,999 may be a thousand."""
+        texts = [value.strip() for value in self.values(name) if isinstance(value, Cell)]
+        decimals = [text for text in texts if DECIMAL_COMMA.fullmatch(text)]
+        if not decimals or not all(DECIMAL_COMMA.fullmatch(text) or text.lstrip("-").isdigit() for text in texts):
+            return False
+        return name not in FIELDS["items"] and any("." in text or len(text.partition(",")[2]) != 3 for text in decimals)
 
     def keeps_decimals(self, name: str) -> bool:
         """Whether the texts of a field are decimals, such as versions, rather than whole numbers that became floats."""

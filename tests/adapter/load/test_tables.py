@@ -112,3 +112,12 @@ def test_what_is_downloaded_by_mistake(tmp_path: Path, text: str, reason: str) -
 
 def test_objects_in_a_file_that_is_called_csv(tmp_path: Path) -> None:
     assert [one.id for one in entities(written(tmp_path / "x.csv", '{"id": 1}\n{"id": 2}\n'), "items")[0]] == ["1", "2"]
+
+
+def test_decimal_commas_of_a_column(tmp_path: Path) -> None:
+    """All cells of a column tell; 1,999 alone may be a thousand, and stays text."""
+    text = "id;price;weight;code;title\n1;3,50;1,999;7,5;1,5\n2;1.299,00;2,500;A1;x\n3;4;3,100;8,5;y\n"
+    items, _, assumed = entities(written(tmp_path / "x.csv", text), "items")
+    assert [one.payload["price"] for one in items] == [3.5, 1299.0, 4]
+    assert (items[0].payload["weight"], items[0].payload["code"], items[0].title) == ("1,999", "7,5", "1,5")
+    assert "'price' has decimal commas" in assumed
