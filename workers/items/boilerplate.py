@@ -25,9 +25,9 @@ log = logging.getLogger("llmrec.worker")
 
 MIN_ITEMS = 40
 """Items below which nothing is called boilerplate."""
-GROWTH = 1.5
+GROWTH = 4
 """Detection is repeated when the catalogue has grown, or shrunk, by this factor."""
-MAX_SAMPLE = 3_000
+MAX_SAMPLE = 2_000
 """Items that detection reads."""
 
 

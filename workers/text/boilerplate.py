@@ -175,6 +175,8 @@ def detect(titles: Sequence[str], texts: Sequence[str]) -> Boilerplate:
     parsed = [_Text.of(text) for text in texts]
     least = max(MIN_ITEMS, math.ceil(MIN_SHARE * len(parsed)))
     shared = _frequent(parsed, least)
+    if not shared:
+        return Boilerplate()
     covered = [text.covered(shared) for text in parsed]
     names = [_Text.of(title).tokens for title in titles]
     rest = _Rest([[*name, *text.outside(marks)] for name, text, marks in zip(names, parsed, covered, strict=True)])
