@@ -11,6 +11,7 @@ from qdrant_client.http.models import QueryResponse
 
 from llmrec_qdrant import (
     Event,
+    FieldWarning,
     InvalidInput,
     Item,
     PartlyRejected,
@@ -56,6 +57,8 @@ class FakeQdrant:
             bookkeeping = {"legs": ["dense", "tfidf", "collab"], "seen": ["tt9"], "stale": False}
             payload = {"terms": ["space"], "bookkeeping": bookkeeping}
             return [models.Record(id=one, payload=payload) for one in effect.arguments["ids"]]
+        if effect.method == "scroll" and self.empty:  # whether any item has the field of the filter
+            return [], None
         assert effect.method == "query_batch_points"
         scored = models.ScoredPoint(id="1", version=0, score=0.0)
         return [QueryResponse(points=[] if self.empty else [scored]) for _ in effect.arguments["requests"]]
@@ -137,7 +140,9 @@ def test_items_have_no_order_by_words(by: Any) -> None:
 
 def test_popular_items_are_the_tenants() -> None:
     qdrant = FakeQdrant(empty=True)
-    assert qdrant.run(recommend.recommend(BOUND, "alice", OPTIONS, True)) == []
+    with pytest.warns(FieldWarning, match="has a value in 'year'"):
+        assert qdrant.run(recommend.recommend(BOUND, "alice", OPTIONS, True)) == []
+    assert ACME in required(qdrant.calls[-1].arguments["scroll_filter"].model_dump(exclude_none=True))
     (request,) = qdrant.requests
     assert request["query"] == {"order_by": {"key": "popularity", "direction": "desc"}}
     assert ACME in required(request["filter"])
