@@ -13,22 +13,22 @@ OTHER_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "events": {
         "user": (
             "userid", "uid", "reviewerid", "customerid", "visitorid", "memberid", "accountid", "customer", "username", "useruuid",
-            "personid", "visitor", "buyerid", "用户", "用户id", "用户编号", "会员", "会员id", "用户名",
+            "personid", "visitor", "buyerid", "kunde", "kundenid", "kundennummer", "benutzer", "nutzer", "client", "clientid", "cliente", "utilisateur", "usuario", "用户", "用户id", "用户编号", "会员", "会员id", "用户名",
         ),
         "item": (
             "itemid", "movieid", "productid", "asin", "parentasin", "articleid", "bookid", "isbn", "songid", "trackid", "newsid",
             "businessid", "appid", "sku", "product", "movie", "book", "contentid", "videoid", "gameid", "goodsid", "stockcode",
-            "商品", "商品id", "物品", "物品id", "电影", "电影id", "商品编号", "文章id", "物品编号",
+            "artikel", "artikelnummer", "produkt", "produktid", "produit", "producto", "商品", "商品id", "物品", "物品id", "电影", "电影id", "商品编号", "文章id", "物品编号",
         ),
         "type": (
             "eventtype", "event", "action", "behavior", "behaviour", "behaviortype", "interaction", "kind", "activity",
             "行为", "行为类型", "事件", "类型",
         ),
-        "value": ("rating", "stars", "score", "overall", "reviewscore", "ratingvalue", "bookrating", "评分", "打分", "分数", "星级"),
+        "value": ("rating", "stars", "score", "overall", "reviewscore", "ratingvalue", "bookrating", "bewertung", "sterne", "note", "评分", "打分", "分数", "星级"),
         "text": ("reviewtext", "review", "comment", "query", "searchterm", "tag", "body", "content", "reviewbody", "评论", "评论内容", "搜索词", "内容"),
         "ts": (
             "timestamp", "time", "date", "datetime", "createdat", "eventtime", "unixreviewtime", "reviewdate", "ratedat", "createtime",
-            "eventtimestamp", "invoicedate", "时间", "日期", "时间戳", "评论时间", "创建时间",
+            "eventtimestamp", "invoicedate", "datum", "zeit", "zeitpunkt", "fecha", "时间", "日期", "时间戳", "评论时间", "创建时间",
         ),
         "session": ("sessionid", "visitid", "usersession", "会话", "会话id"),
         "id": ("eventid", "reviewid", "orderid", "ratingid"),
@@ -68,7 +68,7 @@ def options_for(kind: Literal["items", "events"], columns: Sequence[str], fields
         options.append(f"--set type={'rating' if 'value' in taken.values() or 'value' in known else 'view'}")
         missing.remove("type")
     options += [f"--map COLUMN={field}" for field in missing]
-    if kind == "events":
+    if kind == "events" and not missing:  # what is missing may be any of the other columns
         options += [
             _quoted(f"{column}=", "--map")
             for column in spoken

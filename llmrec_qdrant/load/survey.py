@@ -65,7 +65,9 @@ def survey(
     assumed = [f"the ids in {name!r} keep their decimals, since some are not whole" for name in sorted(dotted)]
     if kind == "items":
         assumed += _said_of_titles(columns.names())
-        reader = replace(reader, commas=frozenset(filter(columns.has_commas, columns.names())))
+        reader = replace(
+            reader, commas=frozenset(name for name in columns.names() if columns.has_commas(name, indexed.get(name)))
+        )
         assumed += [f"{name!r} has decimal commas" for name in sorted(reader.commas)]
     if kind == "events":
         reader = replace(reader, clock=clock.for_column(columns.values("ts"), columns.day_first(clock)))
@@ -123,13 +125,17 @@ class _Columns:
                 if fields.get(name) is not None:
                     yield fields[name]
 
-    def has_commas(self, name: str) -> bool:
-        """Whether the cells of a column are numbers with a decimal comma: of groups of three, 1,999 may be a thousand."""
+    def has_commas(self, name: str, kind: str | None) -> bool:
+        """Whether the cells of a column are numbers with a decimal comma: in groups of three, 1,999 may be a thousand.
+
+        All cells must be numbers, unless the space declares the column to hold them.
+        """
         texts = [value.strip() for value in self.values(name) if isinstance(value, Cell)]
         decimals = [text for text in texts if DECIMAL_COMMA.fullmatch(text)]
-        if not decimals or not all(DECIMAL_COMMA.fullmatch(text) or text.lstrip("-").isdigit() for text in texts):
+        numbers = len(decimals) + sum(text.lstrip("-").isdigit() for text in texts)
+        if name in FIELDS["items"] or (numbers < len(texts) and kind not in {"integer", "float"}):
             return False
-        return name not in FIELDS["items"] and any("." in text or len(text.partition(",")[2]) != 3 for text in decimals)
+        return any("." in text or len(text.partition(",")[2]) != 3 for text in decimals)
 
     def keeps_decimals(self, name: str) -> bool:
         """Whether the texts of a field are decimals, such as versions, rather than whole numbers that became floats."""

@@ -131,3 +131,9 @@ def test_a_table_with_the_wrong_columns_is_refused_as_a_whole(
     """Ten million identical complaints help nobody."""
     with pytest.raises(InvalidInput, match=reason):
         load_text(rec, tmp_path, header + "\n" + ",".join("x" for _ in header.split(",")) + "\n", "r.csv", kind=kind)
+
+
+def test_a_decimal_comma_in_a_declared_field_survives_a_bad_cell(rec: Recommender, tmp_path: Path) -> None:
+    result, refused = load_text(rec, tmp_path, "id;price\n1;3,50\n2;abc\n3;1.299,95\n", "rows.csv")
+    assert (result.written, [one["line"] for one in refused]) == (2, [3])
+    assert (own_fields(rec, "1"), own_fields(rec, "3")) == ({"price": 3.5}, {"price": 1299.95})

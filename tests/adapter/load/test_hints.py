@@ -20,6 +20,7 @@ TABLES = {
     "already right but for one": ("events", "user,type,item,timestamp\nu,view,i,2024-05-01\n"),
     "spaces and quotes": ("events", "User ID,Item ID,Rating,It's odd; very\n1,2,3,x\n"),
     "capital letters": ("events", "User,ITEM,Type,Time\nu,i,View,2024-05-01\n"),
+    "german": ("events", "Kunde,Artikel,Sterne,Datum\nk1,1,4,05.11.2024 10:30\n"),
     "movies": ("items", "movieId,title,genres\n1,Heat,Crime|Drama\n"),
     "products": ("items", "商品ID,商品名称,简介,价格\n1,手机,轻薄,1999\n"),
 }  # fmt: skip
@@ -53,6 +54,7 @@ def test_a_known_layout_is_named(tmp_path: Path) -> None:
 
 def test_what_cannot_be_guessed_is_left_to_fill_in() -> None:
     assert options_for("items", ("a", "b"), ()) == "--map COLUMN=id"
+    assert options_for("events", ("a", "item", "b"), ("item",)) == "--set type=view --map COLUMN=user"
 
 
 def test_items_without_title_and_text_are_told_what_looks_like_them(tmp_path: Path) -> None:
