@@ -31,7 +31,7 @@ MAX_SOURCES = 200
 """Sources kept per item, strongest first."""
 
 
-MAX_PAIRS = 10_000_000
+MAX_PAIRS = 6_000_000
 """Pairs of events held in memory at once; bounds memory to about a gigabyte."""
 
 
@@ -122,7 +122,8 @@ def source_scale(popularity: np.ndarray) -> np.ndarray:
 def _pairs(interactions: Interactions, distance: float) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Yield (weight, targets, sources): events of one user at each distance, in both directions."""
     for step in range(1, WINDOW + 1):
-        (before,) = np.nonzero(interactions.users[:-step] == interactions.users[step:])
+        (near,) = np.nonzero(interactions.users[:-step] == interactions.users[step:])
+        before = near.astype(np.int32)
         yield step**-distance, before + step, before
         yield BACKWARD_WEIGHT * step**-distance, before, before + step
 
@@ -135,12 +136,12 @@ def _closest(
 ) -> sparse.csr_matrix:
     """Count each pair of items once per user, with its greatest weight; ``repeated`` as from :func:`_pairs`."""
     repeated.sort(key=lambda part: -part[0])
-    weight = np.repeat([part[0] for part in repeated], [len(part[1]) for part in repeated])
-    target = np.concatenate([part[1] for part in repeated])
-    source = np.concatenate([part[2] for part in repeated])
-    slots = interactions.slots
-    _, first = np.unique(slots[target] * (len(slots) + 1) + slots[source], return_index=True)
-    return _counted(interactions, place, target[first], source[first], weight[first], shape)
+    target, source = (np.concatenate([part[side] for part in repeated]) for side in (1, 2))
+    ends = np.cumsum([len(part[1]) for part in repeated])
+    keys = interactions.slots[target] * (len(interactions.slots) + 1) + interactions.slots[source]
+    _, first = np.unique(keys, return_index=True)
+    weight = np.array([part[0] for part in repeated])[np.searchsorted(ends, first, side="right")]
+    return _counted(interactions, place, target[first], source[first], weight, shape)
 
 
 def _counted(
