@@ -19,6 +19,7 @@ from llmrec_qdrant.operations.calls import Offset
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.events import USERS_PER_MESSAGE
 from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.operations.stored import MAX_EVENTS
 from llmrec_qdrant.operations.versions import on_every_version
 from llmrec_qdrant.space.conditions import equals, has_id, only, where
 from llmrec_qdrant.space.ids import point_id
@@ -28,6 +29,8 @@ __all__ = ["forget_user", "remove_events"]
 
 POINTS_PER_CONDITION = 1_000
 """Points in one condition or page."""
+VOICE = 1_000
+"""Latest events of a user that count in the collab leg."""
 MAX_USERS_FOLLOWED = 100
 """Users whose removed events change single items of the collab leg; for more of them, all of it is fitted anew."""
 
@@ -110,15 +113,15 @@ def _follow(bound: Bound, removed: _Removed) -> Steps[None]:
     """Add the items that the users took, whose neighbours change."""
     if not removed.is_widespread:
         for user in removed.users.values():
-            removed.items |= yield from _items_of(bound, user)
+            removed.items |= yield from _items_of(bound, user, len(removed.events))
 
 
-def _items_of(bound: Bound, user: str) -> Steps[set[str]]:
-    """Return the item points of the events of a user that have a voice in the collab leg."""
+def _items_of(bound: Bound, user: str, removed: int = 0) -> Steps[set[str]]:
+    """Return the item points of the events of a user that have a voice in the collab leg, now or once some are removed."""
     theirs = where(equals(Key.USER_ID, user), equals(Key.TENANT, bound.owner))
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
     page, _ = yield from calls.scroll(
-        bound.space.events, theirs, limit=POINTS_PER_CONDITION, payload=[Key.ITEM_ID], order_by=newest
+        bound.space.events, theirs, limit=min(VOICE + removed, MAX_EVENTS), payload=[Key.ITEM_ID], order_by=newest
     )
     return {bound.item_point(event.payload[Key.ITEM_ID]) for event in page if event.get(Key.ITEM_ID)}
 

@@ -44,9 +44,10 @@ def read_dropped(space: SpaceStore, user: Point, events: Sequence[Point]) -> lis
     if len(events) < MAX_EVENTS_READ or not unfolded:
         return []
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
+    same_moment = sum(event.payload[Key.TS] == events[-1].payload[Key.TS] for event in events)
     older = models.FieldCondition(key=Key.TS, range=models.DatetimeRange(lte=events[-1].payload[Key.TS]))
     which = conditions.where(*_of(user), older, conditions.equals(Key.FOLDED, True))
-    candidates, _ = space.events.scroll(which, order_by=newest, limit=2 * MAX_EVENTS_READ, payload=_READ)
+    candidates, _ = space.events.scroll(which, order_by=newest, limit=unfolded + same_moment, payload=_READ)
     read = {event.id for event in events}
     return _newest_first(event for event in candidates if event.id not in read)
 

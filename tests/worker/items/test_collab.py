@@ -183,18 +183,20 @@ def test_of_a_huge_history_a_rebuild_reads_the_latest_events(rec: Recommender, m
 KINDS = ["view", "view", "view", "like", "dislike", "purchase", "return", "unlike"]
 STEP = st.tuples(st.sampled_from("abcd"), st.integers(0, 8), st.integers(0, 30), st.sampled_from(KINDS))
 
+UNDO = st.tuples(st.sampled_from("abcd"), st.integers(0, 8))
+
 
 @pytest.mark.parametrize("rec", ["local"], indirect=True)
 @pytest.mark.parametrize("voice", [1_000, 6])
 @hypothesis.settings(
     max_examples=10, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(st.one_of(st.lists(STEP, min_size=1, max_size=8), st.integers(0, 8)), max_size=6))
+@given(st.lists(st.one_of(st.lists(STEP, min_size=1, max_size=8), UNDO, st.integers(0, 8)), max_size=6))
 @pytest.mark.slow
 def test_rows_that_follow_every_event_are_those_of_a_whole_fit(
     rec: Recommender, monkeypatch: pytest.MonkeyPatch, voice: int, acts: list[Any]
 ) -> None:
-    """Whatever comes in whatever order, opinions that change and items deleted and loaded again among it.
+    """Whatever comes in whatever order: opinions that change, events undone, items deleted and loaded again.
 
     Rows that did not change otherwise may have an old scale of their sources, so there is none here. With a voice of six
     events, old ones lose theirs.
@@ -212,7 +214,9 @@ def test_rows_that_follow_every_event_are_those_of_a_whole_fit(
             rec.upsert_items([Item(id=f"i{act}", title=f"again {act}")])
             Worker(rec.client).run(FitCollab(space=rec.space))  # as the growth of the space would
             continue
-        for who, item, at, kind in act:
+        if isinstance(act, tuple):
+            rec.remove_events(user=f"{act[0]}{tail}", item=f"i{act[1]}")
+        for who, item, at, kind in act if isinstance(act, list) else ():
             number += 1  # no two events at one moment
             moment = 1_600_000_000 + at + number / 1_000
             rec.track([Event(user=f"{who}{tail}", item=f"i{item}", type=kind, ts=moment)])
