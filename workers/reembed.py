@@ -94,6 +94,8 @@ def reembed(lease: Lease, store: SpaceStore) -> Outcome:
         )
     if number is None and changes:
         number = _make(lease, store, changes)
+    elif number is not None and VERSION not in lease.cursor:  # whoever created it may not have come to the end
+        store.run(operations.complete_version(store.space, number))
     live = store.run(versions(store.space)).live
     if number is None:
         return Done(store.run(operations.result_of(store.space, live)))

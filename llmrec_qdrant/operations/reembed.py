@@ -22,7 +22,7 @@ from llmrec_qdrant.space.conditions import equals, set_aside, where
 from llmrec_qdrant.space.layout import MIGRATION, Key, Space
 
 __all__ = [
-    "VERSION", "VersionState", "clean_up", "drop_orphans", "make_version", "measure", "read_state", "result_of", "rollback", "start",
+    "VERSION", "VersionState", "clean_up", "complete_version", "drop_orphans", "make_version", "measure", "read_state", "result_of", "rollback", "start",
     "version_of", "write_state",
 ]  # fmt: skip
 
@@ -87,6 +87,13 @@ def make_version(space: Space, number: int, config: SpaceConfig, state: VersionS
             yield from calls.delete_collection(name)  # left behind by a worker that died at this point
         metadata = {MIGRATION: asdict(state)} if kind == "items" else {}
         yield from build_collection(kind, name, config, metadata)
+
+
+def complete_version(space: Space, number: int) -> Steps[None]:
+    """Create the indexes that a version lacks, since whoever created it died before the last of them."""
+    config = yield from load_config(space.at(number))
+    for kind in VERSIONED:
+        yield from build_collection(kind, space.versioned(kind, number), config)
 
 
 def version_of(space: Space, job: str) -> Steps[int | None]:

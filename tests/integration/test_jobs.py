@@ -12,6 +12,7 @@ from llmrec_qdrant import Event, Item, Recommender, SpaceConfig
 from llmrec_qdrant.operations.steps import drive
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
+from llmrec_qdrant.space.schema import indexes
 from workers.evaluation import job as tuning
 from workers.evaluation.tune import Tuning
 
@@ -97,6 +98,27 @@ def test_a_reembedding_killed_at_any_write_is_finished_by_the_reconciler(
     else:
         pytest.fail("a re-embedding does not end")
     assert write > 20
+
+
+def test_a_version_killed_between_its_indexes_gets_the_rest(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = rec.client.create_payload_index
+    left = 3
+
+    def mortal(collection_name: str, **more: Any) -> Any:
+        nonlocal left
+        left -= collection_name == "t_items_v2"
+        if not left:
+            raise Killed
+        return whole(collection_name=collection_name, **more)
+
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(rec.client, "create_payload_index", mortal)
+        rec.reembed(size=16)
+    assert rec.client.collection_exists("t_items_v2")
+    recover(rec, monkeypatch)
+    assert rec.config.size == 16
+    for kind in ("items", "users", "texts", "topics"):
+        assert rec.client.get_collection(f"t_{kind}_v2").payload_schema.keys() == indexes(kind, rec.config).keys()
 
 
 def test_tuning_killed_at_any_write_measures_once_what_was_kept_and_stores_it(
