@@ -12,6 +12,7 @@ from typing import Any
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse  # `models` has another class of that name
 
+from llmrec_qdrant.contracts.paths import canonical_path
 from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.space.points import Point, set_payload
 
@@ -274,9 +275,11 @@ def update_metadata(collection: str, values: Mapping[str, Any]) -> Steps[None]:
 
 
 def index_kinds(collection: str) -> Steps[dict[str, str]]:
-    """Return payload key → kind of its index."""
+    """Return payload key, by its canonical path, → kind of its index."""
     info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
-    kinds = {key: getattr(index, "data_type", index) for key, index in (info.payload_schema or {}).items()}
+    kinds = {
+        canonical_path(key): getattr(index, "data_type", index) for key, index in (info.payload_schema or {}).items()
+    }
     return {key: str(getattr(kind, "value", kind)) for key, kind in kinds.items()}
 
 

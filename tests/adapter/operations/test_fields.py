@@ -89,3 +89,25 @@ def test_words_of_a_text_that_changed_meanwhile_are_not_found(space: Recommender
     declared(space, {"plot": "text"})
     assert listed(space, {"plot": {"text": "wormhole"}}) == set()
     assert listed(space, {"plot": {"text": "black"}}) == {0}
+
+
+def test_items_are_read_once_however_qdrant_spells_the_field(
+    space: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields: dict[str, FieldKind] = {
+        "ชื่อ": "keyword",
+        "语言": "keyword",
+        "odd key": "keyword",
+        '"a.b"[].c': "integer",
+        "plot": "text",
+    }
+    declared(space, fields)
+    asked: list[Any] = []
+    scroll = space.client.scroll
+    monkeypatch.setattr(
+        space.client, "scroll", lambda *args, **kwargs: (asked.append(args), scroll(*args, **kwargs))[1]
+    )
+    declared(space, fields)
+    assert asked == []
+    declared(space, {"year": "float"})
+    assert asked.count(["item_id", '"year"']) == 1
