@@ -105,7 +105,9 @@ def test_items_are_read_once_however_qdrant_spells_the_field(
     asked: list[Any] = []
     scroll = space.client.scroll
     monkeypatch.setattr(
-        space.client, "scroll", lambda *args, **kwargs: (asked.append(args), scroll(*args, **kwargs))[1]
+        space.client,
+        "scroll",
+        lambda *args, **kwargs: (asked.append(kwargs.get("with_payload")), scroll(*args, **kwargs))[1],
     )
     declared(space, fields)
     assert asked == []
