@@ -161,6 +161,8 @@ class Reader:
         Raises :class:`InvalidInput` with the options that rename or drop the others.
         """
         names = self.recipe.renamed(columns)
+        if self.kind == "events" and (odd := [name for name in self.recipe.constants if name not in FIELDS["events"]]):
+            raise InvalidInput(f"--set {odd[0]}: events have no such field (but {', '.join(Event.model_fields)})")
         if self.kind == "events" and not self.recipe.drop_others:
             unknown = [name for name in names if name not in FIELDS["events"]]
             if unknown:

@@ -125,6 +125,12 @@ class Recipe:
         """
         known = dict.fromkeys(columns)
         fields = self.renamed(known)
+        targets = [self.rename.get(name, name) for name in known]
+        if twice := next((name for name in targets if name and targets.count(name) > 1), None):
+            both = [name for name in known if self.rename.get(name, name) == twice]
+            raise InvalidInput(
+                f"the columns {' and '.join(map(repr, both))} would both be {twice!r}: drop one with --map {both[0]}="
+            )
         wanted = [("--map", name) for name in self.rename] + [("--split", name) for name in self.split]
         wanted += [("--text", name) for name in (Template(self.text).columns if self.text else ())]
         for option, name in wanted:

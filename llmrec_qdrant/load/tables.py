@@ -139,7 +139,7 @@ def delimiter_of(head: str, expected: str = ",") -> str:
 
 def _header(reader: Iterator[list[str]]) -> tuple[str, ...]:
     try:
-        header = tuple(name.strip() for name in next(reader, []))
+        header = tuple(name.strip() for name in next(filter(None, reader), []))
         if header[:1] and header[0].lower().startswith("sep=") and len("".join(header)) <= 5:  # as Excel writes it
             header = tuple(name.strip() for name in next(reader, []))
     except csv.Error as error:

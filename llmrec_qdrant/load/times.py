@@ -60,6 +60,11 @@ class Clock:
             raise InvalidInput(
                 f"--time-format {self.format!r} is neither a pattern such as '%d.%m.%Y %H:%M' nor one of {', '.join(FORMATS)}"
             )
+        try:
+            datetime.strptime("", self.format if "%" in self.format else "")
+        except ValueError as error:
+            if "directive" in str(error) or "stray" in str(error):
+                raise InvalidInput(f"--time-format {self.format!r} cannot be used: {error}") from None
 
     def read(self, value: Any) -> Moment:
         """Read a time.

@@ -53,6 +53,7 @@ def test_columns_are_set_split_and_composed(tmp_path: Path) -> None:
     ("recipe", "reason"),
     [
         (Recipe({"movieID": "id"}), "--map names the column 'movieID', which is not there: there are id, title"),
+        (Recipe({"title": "id"}), "the columns 'id' and 'title' would both be 'id': drop one with --map id="),
         (Recipe(split={"genre": "|"}), "--split names the column 'genre'"),
         (Recipe(text="{title} {plot}"), "--text names the column 'plot'"),
     ],
@@ -60,3 +61,9 @@ def test_columns_are_set_split_and_composed(tmp_path: Path) -> None:
 def test_a_column_that_is_not_there(tmp_path: Path, recipe: Recipe, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         entities(written(tmp_path / "x.csv", "id,title\n1,Heat\n"), "items", recipe=recipe)
+
+
+def test_events_take_values_of_their_fields_only(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="--set device: events have no such field"):
+        path = written(tmp_path / "x.csv", "user,item\nu,i\n")
+        entities(path, "events", recipe=Recipe(constants={"type": "view", "device": "x"}))

@@ -131,6 +131,8 @@ def test_a_format_that_is_named(tmp_path: Path, format: str, value: str, expecte
 def test_names_of_formats_and_zones_are_checked() -> None:
     with pytest.raises(InvalidInput, match="--time-format"):
         Clock("day first")
+    with pytest.raises(InvalidInput, match="cannot be used"):
+        Clock("%Q")
     with pytest.raises(InvalidInput, match="--time-zone"):
         zone_named("Mars/Olympus")
 

@@ -121,3 +121,10 @@ def test_decimal_commas_of_a_column(tmp_path: Path) -> None:
     assert [one.payload["price"] for one in items] == [3.5, 1299.0, 4]
     assert (items[0].payload["weight"], items[0].payload["code"], items[0].title) == ("1,999", "7,5", "1,5")
     assert "'price' has decimal commas" in assumed
+
+
+def test_empty_lines_are_no_header(tmp_path: Path) -> None:
+    assert [one.id for one in entities(written(tmp_path / "x.csv", "\n\nid,title\n1,A\n\n2,B\n"), "items")[0]] == [
+        "1",
+        "2",
+    ]
