@@ -76,7 +76,7 @@ def load(
             progress(batch[-1])
             if checkpoint:
                 checkpoint.write(Done(batch[-1].number, batch[-1].at, refused.count, refused.size))
-        refused.remove_outdated()
+        refused.finish()
     if checkpoint:
         checkpoint.remove()
     result.rejected, result.rejects = refused.count, str(rejects) if refused.count and rejects else None

@@ -92,6 +92,8 @@ class Rejects:
         """Open the file and cut it back to the size in the checkpoint: later rows are read, and refused, again."""
         follow = getattr(os, "O_NOFOLLOW", 0)
         try:
+            if not self._before.rejects_size:
+                self._set_aside(path)
             handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | follow, 0o644), "r+b")
             handle.truncate(min(self._before.rejects_size, os.fstat(handle.fileno()).st_size))
             handle.seek(0, os.SEEK_END)
@@ -103,10 +105,19 @@ class Rejects:
         self.size = handle.tell()
         return handle
 
-    def remove_outdated(self) -> None:
-        """Delete the list of an earlier load if this one, from the beginning, refused nothing."""
-        if self._path is not None and not self.count and _is_ours(self._path):
-            self._path.unlink()
+    def finish(self) -> None:
+        """Set the list of an earlier load aside if this one, from the beginning, refused nothing."""
+        if self._path is not None and not self.count:
+            self._set_aside(self._path)
+
+    def _set_aside(self, path: Path) -> None:
+        """Rename the list of an earlier load, which may have been mended since."""
+        if path.exists() and _is_ours(path):
+            os.replace(path, _aside(path))
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.bak")
 
 
 def _check_target(path: Path, source: Path | None) -> None:
@@ -119,10 +130,14 @@ def _check_target(path: Path, source: Path | None) -> None:
         raise InvalidInput(
             f"the list of refused rows {str(path)!r} is a symbolic link, which is not followed: {advice}"
         )
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
+    same = [target for target in (path, _aside(path)) if source and target.exists() and target.samefile(source)]
+    if same:
         raise InvalidInput(f"the list of refused rows {str(path)!r} is the file that is loaded: {advice}")
-    if path.exists() and not _is_ours(path):
-        raise InvalidInput(f"{str(path)!r} exists and is no list of refused rows, so it is not overwritten: {advice}")
+    for target in (path, _aside(path)):
+        if target.is_symlink() or (target.exists() and not _is_ours(target)):
+            raise InvalidInput(
+                f"{str(target)!r} exists and is no list of refused rows, so it is not overwritten: {advice}"
+            )
 
 
 def _is_ours(path: Path) -> bool:

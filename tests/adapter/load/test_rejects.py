@@ -94,13 +94,19 @@ def test_the_source_is_never_overwritten_nor_what_a_link_points_to(rec: Recommen
         load(rec, Source(str(path)), "items", rejects=tmp_path)
 
 
-def test_a_list_of_an_earlier_load_is_replaced_and_removed_when_nothing_is_refused(
-    rec: Recommender, tmp_path: Path
-) -> None:
+def test_a_list_of_an_earlier_load_is_set_aside(rec: Recommender, tmp_path: Path) -> None:
+    """It may have been mended since."""
+    path, aside = tmp_path / "refused.jsonl", tmp_path / "refused.jsonl.bak"
     for text, lines in (("bad\nworse\n", [1, 2]), ('{"id": 1}\nbad\n', [2])):
         assert [one["line"] for one in load_text(rec, tmp_path, text)[1]] == lines
+    assert [one["line"] for one in rejects(aside)] == [1, 2]
     load_text(rec, tmp_path, '{"id": 1}\n')
-    assert not (tmp_path / "refused.jsonl").exists()
+    assert not path.exists()
+    assert [one["line"] for one in rejects(aside)] == [2]
+    aside.write_text("mine\n")
+    with pytest.raises(InvalidInput, match="not overwritten"):
+        load_text(rec, tmp_path, "bad\n")
+    assert aside.read_text() == "mine\n"
 
 
 def test_reasons_are_grouped(rec: Recommender, tmp_path: Path) -> None:
