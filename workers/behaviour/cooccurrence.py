@@ -72,7 +72,7 @@ class Interactions:
     def _distinct(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         keys = self.users.astype(np.int64) * max(len(self.names), 1) + self.items
         distinct, slots, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        return distinct, slots.reshape(-1), counts
+        return distinct, slots.reshape(-1).astype(np.int32), counts
 
 
 def cooccurrence(
@@ -138,7 +138,8 @@ def _closest(
     repeated.sort(key=lambda part: -part[0])
     target, source = (np.concatenate([part[side] for part in repeated]) for side in (1, 2))
     ends = np.cumsum([len(part[1]) for part in repeated])
-    keys = interactions.slots[target] * (len(interactions.slots) + 1) + interactions.slots[source]
+    slots = interactions.slots
+    keys = slots[target].astype(np.int64) * (len(slots) + 1) + slots[source]
     _, first = np.unique(keys, return_index=True)
     weight = np.array([part[0] for part in repeated])[np.searchsorted(ends, first, side="right")]
     return _counted(interactions, place, target[first], source[first], weight, shape)

@@ -91,7 +91,11 @@ def _interactions(
     """Number the items that were taken anew, and leave out the others."""
     numbers, items = np.unique(table["item"], return_inverse=True)
     return Interactions(
-        table["user"].copy(), items.reshape(-1), [names[number] for number in numbers], n_events, owners
+        table["user"].copy(),
+        items.reshape(-1).astype(np.int32),
+        [names[number] for number in numbers],
+        n_events,
+        owners,
     )
 
 
