@@ -162,7 +162,7 @@ def mistakes(rec: Recommender) -> None:
     rec.recommend(5)  # type: ignore[arg-type]
     rec.recommend("alice", limit="10")  # type: ignore[arg-type]
     rec.recommend("alice", weights={"bm25": 1.0})  # type: ignore[dict-item]
-    rec.recommend("alice", 10, {"year": 2000})  # type: ignore[call-arg]
+    rec.recommend("alice", 10, {"year": 2000})  # type: ignore[call-arg, arg-type]
     rec.recommend_from("alice", limit="x")  # type: ignore[arg-type]
     rec.upsert_items(Item(id="tt1"))  # type: ignore[arg-type]
     rec.search("dream", users="alice")  # type: ignore[call-arg]

@@ -24,55 +24,57 @@ class AsyncLists(AsyncConnection):
     """Methods that return lists of items or users."""
 
     async def recommend(
-        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False, interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.recommend`."""
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
         return await self._drive(operations.recommend.recommend(await self._bound(), user, options, exclude_seen))
 
     async def request(
-        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
-        exclude_seen: Seen = False, weights: Mapping[Leg, float] | None = None,
+        self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, weights: Mapping[Leg, float] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """As :meth:`Recommender.request`."""
-        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        options = ListOptions(limit, filter, exclude, 0.0, weights, offset=offset)
         return await self._drive(operations.recommend.request(await self._bound(), user, options, exclude_seen))
 
     async def top(
-        self, limit: int = 10, *, by: str = Key.POPULARITY, filter: FilterLike | None = None,
+        self, limit: int = 10, *, offset: int = 0, by: str = Key.POPULARITY, filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.top`."""
-        return await self._drive(operations.top.top(await self._bound(), by, ListOptions(limit, filter, exclude)))
+        return await self._drive(
+            operations.top.top(await self._bound(), by, ListOptions(limit, filter, exclude, offset=offset))
+        )
 
     async def recommend_from(
-        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *,
+        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *, offset: int = 0,
         filter: FilterLike | None = None, exclude: Sequence[str] = (), diversity: float = 0.0,
         weights: Mapping[Leg, float] | None = None, explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.recommend_from`."""
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return await self._drive(operations.similar.recommend_from(await self._bound(), positive, negative, options))
 
     async def similar_items(
-        self, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        self, item: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.similar_items`."""
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return await self._drive(operations.similar.similar_items(await self._bound(), item, options))
 
-    async def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
+    async def similar_users(self, user: str, limit: int = 10, *, offset: int = 0) -> list[SimilarUser]:
         """As :meth:`Recommender.similar_users`."""
-        return await self._drive(operations.similar.similar_users(await self._bound(), user, limit))
+        return await self._drive(operations.similar.similar_users(await self._bound(), user, limit, offset))
 
     async def search(
-        self, text: str, user: str | None = None, limit: int = 10, *, filter: FilterLike | None = None,
+        self, text: str, user: str | None = None, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None,
         exclude: Sequence[str] = (), diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.search`."""
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return await self._drive(operations.search.search(await self._bound(), text, user, options))

@@ -33,6 +33,10 @@ class AsyncTopics(AsyncConnection):
         """As :meth:`Recommender.steer`."""
         return await self._drive(operations.steering.steer(await self._bound(), user, topic, weight))
 
-    async def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
+    async def shelves(
+        self, user: str, rows: int = 5, limit: int = 10, *, offset: int = 0, exclude_seen: Seen = True
+    ) -> list[Shelf]:
         """As :meth:`Recommender.shelves`."""
-        return await self._drive(operations.shelves.shelves(await self._bound(), user, rows, limit, exclude_seen))
+        return await self._drive(
+            operations.shelves.shelves(await self._bound(), user, rows, limit, exclude_seen, offset)
+        )

@@ -10,7 +10,7 @@ import typer
 
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.filters import parse_filter, parse_weights
-from llmrec_qdrant.cli.options import Limit
+from llmrec_qdrant.cli.options import Limit, Offset
 from llmrec_qdrant.cli.printing import print_items, print_json, print_users
 from llmrec_qdrant.cli.watching import nobody_works
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
@@ -49,6 +49,7 @@ def recommend(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],
     limit: Limit = 10,
+    offset: Offset = 0,
     filter: Filter = None,
     exclude: Exclude = None,
     include_seen: IncludeSeen = False,
@@ -62,10 +63,10 @@ def recommend(
 
     Example: llmrec recommend alice --limit 5 --filter "year>=2000" --explain
     """
-    seen: Seen = False if include_seen else "but_last" if include_last else True
     with context.open() as rec:
         listed = rec.recommend(
-            user, limit, filter=parse_filter(filter), exclude=exclude or [], exclude_seen=seen,
+            user, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [],
+            exclude_seen=_exclude_seen(include_seen, include_last),
             diversity=diversity, weights=parse_weights(weights), explain=explain,
             interests="auto" if interests else None,
         )  # fmt: skip
@@ -79,6 +80,7 @@ def top(
         str, typer.Option(help="Field to order by: popularity, or a number or date among the fields of the space.")
     ] = Key.POPULARITY,
     limit: Limit = 10,
+    offset: Offset = 0,
     filter: Filter = None,
     exclude: Exclude = None,
 ) -> None:
@@ -87,7 +89,7 @@ def top(
     Example: llmrec top --by year --filter lang=zh
     """
     with context.open() as rec:
-        listed = rec.top(limit, by=by, filter=parse_filter(filter), exclude=exclude or [])
+        listed = rec.top(limit, offset=offset, by=by, filter=parse_filter(filter), exclude=exclude or [])
     _show(context, listed, f"top by {by}", Key.POPULARITY)
 
 
@@ -96,6 +98,7 @@ def similar(
     context: Connected,
     item: Annotated[str, typer.Argument(help="Item id.")],
     limit: Limit = 10,
+    offset: Offset = 0,
     filter: Filter = None,
     exclude: Exclude = None,
     diversity: Diversity = 0.0,
@@ -108,20 +111,22 @@ def similar(
     """
     with context.open() as rec:
         listed = rec.similar_items(
-            item, limit, filter=parse_filter(filter), exclude=exclude or [], diversity=diversity,
+            item, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [], diversity=diversity,
             weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
     _show(context, listed, f"like {item}")
 
 
 @app.command("similar-users", rich_help_panel="Lists")
-def similar_users(context: Connected, user: Annotated[str, typer.Argument(help="User id.")], limit: Limit = 10) -> None:
+def similar_users(
+    context: Connected, user: Annotated[str, typer.Argument(help="User id.")], limit: Limit = 10, offset: Offset = 0
+) -> None:
     """List the users most similar to a user, with their strongest words.
 
     Example: llmrec similar-users alice
     """
     with context.open() as rec:
-        listed = rec.similar_users(user, limit)
+        listed = rec.similar_users(user, limit, offset=offset)
     if context.json:
         print_json([neighbour.model_dump(mode="json") for neighbour in listed])
     else:
@@ -145,6 +150,7 @@ def search(
     text: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
     user: Annotated[str | None, typer.Option(help="Order the items for this user.")] = None,
     limit: Limit = 10,
+    offset: Offset = 0,
     filter: Filter = None,
     exclude: Exclude = None,
     diversity: Diversity = 0.0,
@@ -157,7 +163,7 @@ def search(
     """
     with context.open() as rec, _missing_workers_named(context):
         listed = rec.search(
-            text, user, limit, filter=parse_filter(filter), exclude=exclude or [],
+            text, user, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [],
             diversity=diversity, weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
     _show(context, listed, f"“{text}”")
@@ -168,7 +174,11 @@ def request(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],
     limit: Limit = 10,
+    offset: Offset = 0,
     filter: Filter = None,
+    exclude: Exclude = None,
+    include_seen: IncludeSeen = False,
+    include_last: IncludeLast = False,
     weights: Weights = None,
 ) -> None:
     """Print the Qdrant query behind `recommend`: send it from any language, without this package.
@@ -177,8 +187,15 @@ def request(
     curl localhost:6333/collections/main_items/points/query --json @body.json
     """
     with context.open() as rec:
-        body = rec.request(user, limit, filter=parse_filter(filter), weights=parse_weights(weights))
+        body = rec.request(
+            user, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [],
+            exclude_seen=_exclude_seen(include_seen, include_last), weights=parse_weights(weights),
+        )  # fmt: skip
     print_json(body)
+
+
+def _exclude_seen(include_seen: bool, include_last: bool) -> Seen:
+    return False if include_seen else "but_last" if include_last else True
 
 
 def _show(context: Connected, listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:

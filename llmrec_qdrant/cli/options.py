@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Limit", "Model", "Pooling", "Seed", "Similarity", "Size", "SplitBy", "Wait"]
+__all__ = ["Limit", "Model", "Offset", "Pooling", "Seed", "Similarity", "Size", "SplitBy", "Wait"]
 
 
 class SplitBy(StrEnum):
@@ -18,6 +18,8 @@ class SplitBy(StrEnum):
 
 
 Limit = Annotated[int, typer.Option("--limit", "-n", help="Length of the list.")]
+
+Offset = Annotated[int, typer.Option("--offset", help="Items to skip: --offset 10 continues a list of ten.")]
 
 Seed = Annotated[int, typer.Option(help="Seed of the random choices; the same seed gives the same figures.", min=0)]
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
-from llmrec_qdrant.cli.options import Limit, Wait
+from llmrec_qdrant.cli.options import Limit, Offset, Wait
 from llmrec_qdrant.cli.printing import print_interests, print_items, print_json, print_topics, say
 from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS, Interest, Topic
@@ -154,6 +154,7 @@ def show_shelves(
     context: Connected,
     user: User,
     limit: Limit = 5,
+    offset: Offset = 0,
     rows: Annotated[int, typer.Option("--rows", help="Number of interests.")] = 5,
 ) -> None:
     """Recommend one row of items per interest, strongest interest first.
@@ -161,7 +162,7 @@ def show_shelves(
     Example: llmrec shelves alice --rows 3
     """
     with context.open() as rec:
-        shelves = rec.shelves(user, rows, limit)
+        shelves = rec.shelves(user, rows, limit, offset=offset)
         listed = [] if shelves else rec.interests(user)
         hint = "" if shelves or listed or context.json else _why_none(rec, user)
     if context.json:

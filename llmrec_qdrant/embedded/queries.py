@@ -159,6 +159,9 @@ def _expression(expression: Any) -> edge.Expression:
             return edge.Expression.Sum([_expression(part) for part in expression.sum])
         case models.MultExpression():
             return edge.Expression.Mult([_expression(part) for part in expression.mult])
+        case models.GaussDecayExpression(gauss_decay=decay):
+            x, target = _expression(decay.x), _expression(decay.target)
+            return edge.Expression.Decay(edge.DecayKind.Gauss, x, target, decay.midpoint, decay.scale)
         case models.NegExpression():
             return edge.Expression.Neg(_expression(expression.neg))
         case models.FieldCondition() | models.Filter() | models.HasIdCondition():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qdrant_client import models
@@ -12,35 +12,31 @@ from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.query import requests, rerank, results
+from llmrec_qdrant.query import pages, requests, rerank, results
 from llmrec_qdrant.query.filters import parse_filter
 from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["Plan", "item_filter", "leg_weights", "plan_list", "run_plan"]
+__all__ = ["Plan", "item_filter", "leg_weights", "plan_list", "read_pages", "run_plan"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request, and the legs that it fuses."""
+    """A list, and the legs that it fuses."""
 
-    request: models.QueryRequest
+    at: Callable[[int], models.QueryRequest]
+    """Candidates per leg → the request that fuses them."""
+    depth: int
+    """Candidates per leg of a short list."""
     legs: Sequence[LegQuery] = ()
     filter: models.Filter | None = None
     reason: str = ""
     """Why the list is a fallback, in words; empty if it is not one."""
 
-    @property
-    def prefetches(self) -> list[models.Prefetch]:
-        """Prefetches that the request fuses."""
-        prefetch = self.request.prefetch
-        return list(prefetch) if isinstance(prefetch, list) else []
-
-    @property
-    def depth(self) -> int:
-        """Candidates per leg."""
-        return max((prefetch.limit or 0 for prefetch in self.prefetches), default=0)
+    def page(self, offset: int, limit: int) -> models.QueryRequest:
+        """Return the request for ``limit`` items from ``offset``."""
+        return pages.page(self.at, self.depth, offset, limit)
 
 
 def leg_weights(bound: Bound, options: ListOptions) -> Mapping[Leg, float]:
@@ -62,16 +58,13 @@ def plan_list(
     used = [query for query in legs if weights.get(query.leg, 0) > 0]
     if not used:
         return None
-    pool = rerank.CALIBRATION_POOL if options.interests else rerank.MMR_POOL if options.diversity else 1
-    request = requests.fused(
-        used,
-        weights=weights,
-        filter=filter,
-        limit=max(options.limit, min(options.limit * pool, MAX_LIMIT)),
-        depth=bound.config.prefetch,
-        with_vector=options.diversity > 0,
-    )
-    return Plan(request, used, filter)
+
+    def at(depth: int) -> models.QueryRequest:
+        return requests.fused(
+            used, weights=weights, filter=filter, limit=options.limit, depth=depth, with_vector=options.diversity > 0
+        )
+
+    return Plan(at, bound.config.prefetch, used, filter)
 
 
 @dataclass(frozen=True)
@@ -84,32 +77,46 @@ class Taste:
 
 
 def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Taste()) -> Steps[list[Recommendation]]:
-    """Send the request of a plan and return the list; ``explain`` fetches each leg's own list in the same round trip."""
+    """Read the page of a plan and return the list; ``explain`` fetches each leg's own list in the same round trip."""
+    pool = rerank.CALIBRATION_POOL if options.interests else rerank.MMR_POOL if options.diversity else 0
+    end = options.offset + options.limit
+    offset, limit = (0, min(rerank.candidates(end, pool), MAX_LIMIT)) if pool else (options.offset, options.limit)
     explained = plan.legs if options.explain else []
-    alone = [requests.alone(query, filter=plan.filter, limit=plan.depth) for query in explained]
-    candidates, *per_leg = yield from calls.query(bound.space.items, [plan.request, *alone])
-    points = _reordered(candidates, options, taste.shares)
+    reach = pages.reach(plan.depth, offset + limit)
+    alone = [requests.alone(query, filter=plan.filter, limit=reach) for query in explained]
+    points, *per_leg = yield from read_pages(bound.space.items, [plan.page(offset, limit)], alone)
+    if pool:
+        shares = taste.shares if options.interests else None
+        points = rerank.reranked(points, end, pool, options.diversity, shares)[options.offset :]
     recommendations = results.recommendations(points, plan.reason)
     if not explained:
         return recommendations
-    lists = {query.leg: points for query, points in zip(explained, per_leg, strict=True)}
+    lists = {query.leg: listed for query, listed in zip(explained, per_leg, strict=True)}
+    short = {leg: listed[: plan.depth] for leg, listed in lists.items()}
     return [
-        _explained(recommendation, point, lists, taste.terms)
+        _explained(recommendation, point, [short, lists], taste.terms)
         for recommendation, point in zip(recommendations, points, strict=True)
     ]
 
 
+def read_pages(
+    collection: str, requests: Sequence[models.QueryRequest], beside: Sequence[models.QueryRequest] = ()
+) -> Steps[list[list[Point]]]:
+    """Return the points of pages in a stable order, and those of the requests ``beside``; nearly always in one round trip."""
+    asked = [pages.Page(request) for request in requests]
+    answers = yield from calls.query(collection, [*(page.with_neighbours for page in asked), *beside])
+    torn = [position for position, page in enumerate(asked) if page.is_torn(answers[position])]
+    cut = [page.cut(points) for page, points in zip(asked, answers, strict=False)]
+    if torn:
+        whole = yield from calls.query(collection, [asked[position].whole for position in torn])
+        for position, points in zip(torn, whole, strict=True):
+            cut[position] = asked[position].cut(points, whole=True)
+    return [*cut, *answers[len(asked) :]]
+
+
 def _explained(
-    recommendation: Recommendation, point: Point, lists: Mapping[Leg, Sequence[Point]], terms: Sequence[str]
+    recommendation: Recommendation, point: Point, lists: Sequence[Mapping[Leg, Sequence[Point]]], terms: Sequence[str]
 ) -> Recommendation:
-    scores = results.leg_scores(lists, point.id)
+    """Explain by the first lists in which a leg proposes the item."""
+    scores = next(filter(None, (results.leg_scores(legs, point.id) for legs in lists)), {})
     return recommendation.model_copy(update={"legs": scores, "reason": results.reason(scores, point, terms)})
-
-
-def _reordered(candidates: Sequence[Point], options: ListOptions, shares: Mapping[str, float]) -> Sequence[Point]:
-    points = candidates
-    if options.diversity:
-        points = rerank.diversify(points, options.diversity, len(points) if options.interests else options.limit)
-    if options.interests:
-        points = rerank.calibrate(points, shares, options.limit)
-    return points

@@ -17,7 +17,7 @@ from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import requests, results
-from llmrec_qdrant.query.options import ListOptions, check_seen, left_out
+from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions, check_seen, left_out
 from llmrec_qdrant.query.steering import steered, unmuted
 from llmrec_qdrant.space.conditions import all_of
 from llmrec_qdrant.space.layout import Key
@@ -40,21 +40,23 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
         recommendations = yield from run_plan(bound, options, plan, taste)
         if recommendations:
             return recommendations
-        plan = _popular(plan.filter, options, f"no item matches what is known about {user!r}")
-    points = yield from calls.query(bound.space.items, [plan.request])
+        if options.offset and any((yield from calls.query(bound.space.items, [plan.page(0, 1)]))):
+            return []  # the page lies behind the end of the list
+        plan = _popular(plan.filter, f"no item matches what is known about {user!r}")
+    points = yield from calls.query(bound.space.items, [plan.page(options.offset, options.limit)])
     return results.by_popularity(points[0], plan.reason)
 
 
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
-    """Return the exact body that :func:`recommend` sends."""
+    """Return the body whose answer is the list of :func:`recommend`."""
     return requests.as_json((yield from plan_request(bound, user, options, exclude_seen)))
 
 
 def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[models.QueryRequest]:
-    """Return the request that :func:`recommend` sends."""
+    """Return the request whose answer is the list of :func:`recommend`."""
     check_seen(exclude_seen)
     stored = yield from read_user(bound, user, _keys(options, exclude_seen))
-    return _plan(bound, user, stored, options, exclude_seen).request
+    return _plan(bound, user, stored, options, exclude_seen).page(options.offset, options.limit)
 
 
 def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
@@ -73,15 +75,14 @@ def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, exc
     filter = all_of(item_filter(bound, options, excluded), unmuted(stored.steering))
     plan = plan_list(bound, options, stored.queries(bound), filter)
     if plan is None:
-        return _popular(filter, options, _why_not_personal(user, stored))
+        return _popular(filter, _why_not_personal(user, stored))
     if any(weight not in {0, 1} for weight in stored.steering.values()):
-        depth = max(bound.config.prefetch, options.limit)
-        return replace(plan, request=steered(plan.request, plan.legs, stored.steering, depth))
+        return replace(plan, at=lambda depth: steered(plan.at(depth), plan.legs, stored.steering, depth))
     return plan
 
 
-def _popular(filter: models.Filter | None, options: ListOptions, why: str) -> Plan:
-    return Plan(requests.top(filter, options.limit), filter=filter, reason=f"popular: {why}")
+def _popular(filter: models.Filter | None, why: str) -> Plan:
+    return Plan(lambda depth: requests.top(filter, depth), MAX_LIMIT, filter=filter, reason=f"popular: {why}")
 
 
 def _why_not_personal(user: str, stored: StoredUser) -> str:

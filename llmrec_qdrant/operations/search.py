@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+
+from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.errors import InvalidInput, WorkPending, show
@@ -15,6 +18,7 @@ from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Sleep, Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query.options import ListOptions
+from llmrec_qdrant.query.pages import everything
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
 
@@ -56,10 +60,16 @@ def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> 
 
 def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) -> Plan:
     """Rank the candidates by the text and by the user; the user's legs add no candidates of their own."""
-    candidates = plan.prefetches
     weights = leg_weights(bound, options)
-    taste = [query.prefetch(plan.depth, candidates) for query in user.queries(bound) if weights.get(query.leg, 0) > 0]
-    return Plan(plan.request.model_copy(update={"prefetch": candidates * 2 + taste}), plan.legs, plan.filter)
+    taste = [query for query in user.queries(bound) if weights.get(query.leg, 0) > 0]
+
+    def at(depth: int) -> models.QueryRequest:
+        request = plan.at(depth)
+        candidates = list(request.prefetch) if isinstance(request.prefetch, list) else []
+        ranked = [query.prefetch(everything(candidates), candidates) for query in taste]
+        return request.model_copy(update={"prefetch": candidates * 2 + ranked})
+
+    return replace(plan, at=at)
 
 
 def _encoded(bound: Bound, text: str) -> Steps[tuple[str, Sequence[str]]]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Interest, Seen, Shelf
-from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.interests import current_interests
+from llmrec_qdrant.operations.plan import read_pages
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_interest_vectors, read_user
-from llmrec_qdrant.query import requests, results
-from llmrec_qdrant.query.options import check_limit, check_seen, left_out
+from llmrec_qdrant.query import pages, requests, results
+from llmrec_qdrant.query.options import check_limit, check_page, check_seen, left_out
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.conditions import all_of, equals, where
 from llmrec_qdrant.space.layout import DENSE, Key
@@ -24,18 +24,18 @@ from llmrec_qdrant.space.points import Point
 __all__ = ["shelves"]
 
 
-def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) -> Steps[list[Shelf]]:
-    """Return one row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
+def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen, offset: int = 0) -> Steps[list[Shelf]]:
+    """Return one row per interest that is not muted, from ``offset`` on: the user's legs within the topic, all rows in one batched request.
 
     The dense leg uses the vector of the interest instead of the mean of all interests. No item appears in two rows.
     """
-    check_limit(limit)
+    check_page(offset, limit)
     check_limit(rows)
     check_seen(exclude_seen)
-    return (yield from remembered(bound.memory, partial(_shelves, bound, user, rows, limit, exclude_seen)))
+    return (yield from remembered(bound.memory, partial(_shelves, bound, user, rows, limit, exclude_seen, offset)))
 
 
-def _shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen) -> Steps[list[Shelf]]:
+def _shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen, offset: int) -> Steps[list[Shelf]]:
     stored = yield from read_user(bound, user)
     interests = yield from current_interests(bound, stored)
     strongest = _strongest(interests, rows)
@@ -43,8 +43,13 @@ def _shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen)
         return []
     seen = bound.item_points(left_out(stored.seen, stored.last, exclude_seen))
     vectors = yield from read_interest_vectors(bound, stored)
-    batch = [_request(bound, stored, interest, vectors, limit, seen) for interest in strongest]
-    lists = yield from calls.query(bound.space.items, batch)
+    lists = yield from read_pages(
+        bound.space.items,
+        [
+            pages.page(_list(bound, stored, interest, vectors, seen), bound.config.prefetch, offset, limit)
+            for interest in strongest
+        ],
+    )
     return [_shelf(interest, points) for interest, points in zip(strongest, lists, strict=True) if points]
 
 
@@ -58,21 +63,15 @@ def _shelf(interest: Interest, points: Sequence[Point]) -> Shelf:
     return Shelf(interest=interest, title=title, items=results.recommendations(points))
 
 
-def _request(
-    bound: Bound,
-    user: StoredUser,
-    interest: Interest,
-    vectors: Mapping[str, Sequence[float]],
-    limit: int,
-    seen: Sequence[str],
-) -> models.QueryRequest:
+def _list(
+    bound: Bound, user: StoredUser, interest: Interest, vectors: Mapping[str, Sequence[float]], seen: Sequence[str]
+) -> Callable[[int], models.QueryRequest]:
+    """Return the items of an interest: candidates per leg → request."""
     inside = all_of(requests.combined(bound.tenant, None, seen), where(equals(Key.TOPIC_IDS, interest.topic)))
     queries = [query for query in user.queries(bound) if bound.config.weights.get(query.leg, 0) > 0]
     if not queries:
-        return requests.top(inside, limit)
+        return partial(requests.top, inside)
     if interest.topic in vectors:
         own = LegQuery(DENSE, models.NearestQuery(nearest=list(vectors[interest.topic])))
         queries = [own if query.leg == DENSE else query for query in queries]
-    return requests.fused(
-        queries, weights=bound.config.weights, filter=inside, limit=limit, depth=bound.config.prefetch
-    )
+    return lambda depth: requests.fused(queries, weights=bound.config.weights, filter=inside, limit=depth, depth=depth)

@@ -12,12 +12,12 @@ from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.plan import item_filter, plan_list, run_plan
+from llmrec_qdrant.operations.plan import item_filter, plan_list, read_pages, run_plan
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import read_user
-from llmrec_qdrant.query import requests, results
-from llmrec_qdrant.query.options import ListOptions, check_limit
+from llmrec_qdrant.query import pages, requests, results
+from llmrec_qdrant.query.options import ListOptions, check_page
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.ids import sparse_index
 from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF, Key
@@ -80,16 +80,16 @@ def _recommend_from(
     return (yield from run_plan(bound, options, plan)) if plan else []
 
 
-def similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser]]:
+def similar_users(bound: Bound, user: str, limit: int, offset: int = 0) -> Steps[list[SimilarUser]]:
     """Return users with similar interests and histories.
 
     Raises :class:`NotFound` for a user without events.
     """
-    check_limit(limit)
-    return (yield from remembered(bound.memory, partial(_similar_users, bound, user, limit)))
+    check_page(offset, limit)
+    return (yield from remembered(bound.memory, partial(_similar_users, bound, user, limit, offset)))
 
 
-def _similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUser]]:
+def _similar_users(bound: Bound, user: str, limit: int, offset: int) -> Steps[list[SimilarUser]]:
     stored = yield from read_user(bound, user, [Key.LEGS])
     if not stored.known:
         raise NotFound(
@@ -97,14 +97,14 @@ def _similar_users(bound: Bound, user: str, limit: int) -> Steps[list[SimilarUse
         )
     if not stored.legs:
         return []
-    request = requests.fused(
-        [LegQuery(leg, stored.point) for leg in stored.legs],
-        weights=bound.config.weights,
-        filter=requests.combined(bound.tenant, None, [stored.point]),
-        limit=limit,
-        depth=bound.config.prefetch,
-    )
-    points = yield from calls.query(bound.space.users, [request])
+    legs = [LegQuery(leg, stored.point) for leg in stored.legs]
+    others = requests.combined(bound.tenant, None, [stored.point])
+
+    def at(depth: int) -> models.QueryRequest:
+        return requests.fused(legs, weights=bound.config.weights, filter=others, limit=limit, depth=depth)
+
+    request = pages.page(at, bound.config.prefetch, offset, limit)
+    points = yield from read_pages(bound.space.users, [request])
     return results.users(points[0])
 
 

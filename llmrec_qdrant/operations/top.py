@@ -9,8 +9,8 @@ from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import item_filter
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.query import requests, results
-from llmrec_qdrant.query.options import ListOptions
+from llmrec_qdrant.query import pages, requests, results
+from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions
 from llmrec_qdrant.space.layout import Key
 
 __all__ = ["top"]
@@ -31,6 +31,7 @@ def top(bound: Bound, by: str, options: ListOptions) -> Steps[list[Recommendatio
             f"items can be ordered by {', '.join(fields)}, not by {show(by)}: add a number or date to the fields of the "
             "space to order by it"
         )
-    request = requests.top(item_filter(bound, options), options.limit, by)
+    listed = requests.top(item_filter(bound, options), options.limit, by)
+    request = pages.page(lambda _: listed, MAX_LIMIT, options.offset, options.limit)
     points = yield from calls.query(bound.space.items, [request])
     return results.by_popularity(points[0], f"by {by}")

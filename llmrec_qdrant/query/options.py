@@ -14,7 +14,7 @@ from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.weights import multiplicities
 
-__all__ = ["MAX_LIMIT", "ListOptions", "check_limit", "check_seen", "left_out"]
+__all__ = ["MAX_LIMIT", "ListOptions", "check_limit", "check_page", "check_seen", "left_out"]
 
 MAX_LIMIT = 1_000
 """Items in one list."""
@@ -34,9 +34,10 @@ class ListOptions:
     weights: Mapping[Leg, float] | None = None
     explain: bool = False
     interests: Literal["auto"] | None = None
+    offset: int = 0
 
     def __post_init__(self) -> None:
-        check_limit(self.limit)
+        check_page(self.offset, self.limit)
         diversity: object = self.diversity
         if not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
             raise InvalidInput(f"diversity must lie between 0 and 1, not {show(diversity)}")
@@ -58,6 +59,21 @@ def check_limit(limit: int) -> int:
     if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r}")
     return limit
+
+
+def check_page(offset: int, limit: int) -> None:
+    """Check that a page is a whole number of items within the first 1,000 of a list.
+
+    Raises :class:`InvalidInput` otherwise.
+    """
+    check_limit(limit)
+    if type(offset) is not int or offset < 0:
+        raise InvalidInput(f"offset must be a whole number of at least 0, not {show(offset)}")
+    if offset + limit > MAX_LIMIT:
+        raise InvalidInput(
+            f"a list has {MAX_LIMIT:,} items at most, and offset {offset} plus limit {limit} is more: ask for an earlier or "
+            "shorter page"
+        )
 
 
 def check_seen(exclude_seen: Seen) -> Seen:

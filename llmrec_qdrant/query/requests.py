@@ -63,13 +63,13 @@ def fused(
     with_vector: bool = False,
     inner: Sequence[models.Prefetch] = (),
 ) -> models.QueryRequest:
-    """Return a request that takes ``depth`` candidates per leg (at least ``limit``) and fuses them into ``limit`` items.
+    """Return a request that takes ``depth`` candidates per leg and fuses them into ``limit`` items.
 
     The filter is written once, at the root: Qdrant passes it down to the prefetches.
     """
     present = [query for query in legs if weights.get(query.leg, 0) > 0]
     times = multiplicities({query.leg: weights[query.leg] for query in present}) if present else {}
-    prefetch = [query.prefetch(max(depth, limit), inner) for query in present for _ in range(times[query.leg])]
+    prefetch = [query.prefetch(depth, inner) for query in present for _ in range(times[query.leg])]
     return _Request(
         prefetch=prefetch,
         query=models.FusionQuery(fusion=models.Fusion.DBSF),

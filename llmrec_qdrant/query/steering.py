@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from qdrant_client import models
 
+from llmrec_qdrant.query.pages import everything
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.conditions import equals, none_of, one_of, where
 from llmrec_qdrant.space.layout import Key
@@ -32,7 +33,7 @@ def steered(
     lowered = {topic: weight for topic, weight in steering.items() if 0 < weight < 1}
     if not lowered:
         return request.model_copy(update={"prefetch": prefetch})
-    inner = models.Prefetch(prefetch=prefetch, query=request.query, limit=max(depth, request.limit or 0))
+    inner = models.Prefetch(prefetch=prefetch, query=request.query, limit=everything(prefetch))
     return request.model_copy(update={"prefetch": [inner], "query": models.FormulaQuery(formula=_lowered(lowered))})
 
 

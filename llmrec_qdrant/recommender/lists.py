@@ -24,7 +24,7 @@ class Lists(Connection):
     """Methods that return lists of items or users."""
 
     def recommend(
-        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False, interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:  # fmt: skip
@@ -32,22 +32,26 @@ class Lists(Connection):
 
         A user without vectors gets the popular items, and ``reason`` begins with "popular:". ``exclude_seen`` leaves out the
         items that the user has seen; ``"but_last"`` keeps the latest of them, for items that people take again.
+        ``offset`` continues a list: ``recommend(user, 10, offset=10)`` is its second page; a list has 1,000 items at most.
         ``diversity`` goes from 0 (none) to 1; ``weights`` per leg replace those of the space; ``explain`` fills ``legs`` and
         ``reason`` in the same round trip; ``interests="auto"`` gives each of the user's topics its share of the list.
         """
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
         return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))
 
     def request(
-        self, user: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
-        exclude_seen: Seen = False, weights: Mapping[Leg, float] | None = None,
+        self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, weights: Mapping[Leg, float] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Return the body that :meth:`recommend` sends, for ``POST /collections/{space}_items/points/query``."""
-        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        """Return the body whose answer is the list of :meth:`recommend`, for ``POST /collections/{space}_items/points/query``.
+
+        Qdrant returns items of equal scores in any order; ``recommend`` sorts them by the ids of their points.
+        """
+        options = ListOptions(limit, filter, exclude, 0.0, weights, offset=offset)
         return self._drive(operations.recommend.request(self._bound(), user, options, exclude_seen))
 
     def top(
-        self, limit: int = 10, *, by: str = Key.POPULARITY, filter: FilterLike | None = None,
+        self, limit: int = 10, *, offset: int = 0, by: str = Key.POPULARITY, filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
     ) -> list[Recommendation]:  # fmt: skip
         """List the same items for every user: the most popular, or those with the highest number or latest date in field ``by``.
@@ -55,34 +59,34 @@ class Lists(Connection):
         Items without the field are left out; ``score`` is the popularity. Raises :class:`InvalidInput` unless ``by`` is
         ``"popularity"`` or a number or date among the fields of the space.
         """
-        return self._drive(operations.top.top(self._bound(), by, ListOptions(limit, filter, exclude)))
+        return self._drive(operations.top.top(self._bound(), by, ListOptions(limit, filter, exclude, offset=offset)))
 
     def recommend_from(
-        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *,
+        self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *, offset: int = 0,
         filter: FilterLike | None = None, exclude: Sequence[str] = (), diversity: float = 0.0,
         weights: Mapping[Leg, float] | None = None, explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
         """Recommend items for an anonymous session, from example items. Raises :class:`NotFound` if no positive one is known."""
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return self._drive(operations.similar.recommend_from(self._bound(), positive, negative, options))
 
     def similar_items(
-        self, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        self, item: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
         """List items that are similar to an item. Raises :class:`NotFound` for an unknown item."""
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return self._drive(operations.similar.similar_items(self._bound(), item, options))
 
-    def similar_users(self, user: str, limit: int = 10) -> list[SimilarUser]:
+    def similar_users(self, user: str, limit: int = 10, *, offset: int = 0) -> list[SimilarUser]:
         """List users that are similar to a user. Raises :class:`NotFound` for a user without events."""
-        return self._drive(operations.similar.similar_users(self._bound(), user, limit))
+        return self._drive(operations.similar.similar_users(self._bound(), user, limit, offset))
 
     def search(
-        self, text: str, user: str | None = None, limit: int = 10, *, filter: FilterLike | None = None,
+        self, text: str, user: str | None = None, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None,
         exclude: Sequence[str] = (), diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
         explain: bool = False,
     ) -> list[Recommendation]:  # fmt: skip
         """Search items by a text; ``user``: rank them for that user. Raises :class:`WorkPending` if no worker answers in time."""
-        options = ListOptions(limit, filter, exclude, diversity, weights, explain)
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return self._drive(operations.search.search(self._bound(), text, user, options))

@@ -33,6 +33,8 @@ class Topics(Connection):
         """Mute a topic for a user (weight 0), recommend less (below 1) or more of it (up to 4); 1 resets it."""
         return self._drive(operations.steering.steer(self._bound(), user, topic, weight))
 
-    def shelves(self, user: str, rows: int = 5, limit: int = 10, *, exclude_seen: Seen = True) -> list[Shelf]:
-        """Recommend one row of items per interest, strongest interest first, in one batched request."""
-        return self._drive(operations.shelves.shelves(self._bound(), user, rows, limit, exclude_seen))
+    def shelves(
+        self, user: str, rows: int = 5, limit: int = 10, *, offset: int = 0, exclude_seen: Seen = True
+    ) -> list[Shelf]:
+        """Recommend one row of items per interest, strongest interest first; ``offset`` continues the rows."""
+        return self._drive(operations.shelves.shelves(self._bound(), user, rows, limit, exclude_seen, offset))

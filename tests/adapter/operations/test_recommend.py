@@ -115,7 +115,7 @@ def test_request_is_what_recommend_sends(rec: Recommender, where: dict[str, str]
     watched(rec)
     body = json.loads(json.dumps(rec.request("ann", 5)))
     assert {one["using"] for one in body["prefetch"]} == {"dense", "tfidf", "collab"}
-    listed = rec.recommend("ann", 5, exclude_seen=False)
+    listed = rec.recommend("ann", 5)
     if "url" not in where:
         return
     url = f"{where['url']}/collections/{rec._space.items}/points/query"
