@@ -36,8 +36,8 @@ MAX_VISIT_PART = 0.6
 """Part of the attention that the present visit approaches."""
 HALF_SQUARE = 2.0
 """Square of the number of items at which a visit has half of that part."""
-RECENT_HALF_LIVES = 6
-"""How many times faster the recent share decays than the long-term share; a trend compares both."""
+RECENT_HALF_LIVES = 36
+"""How many times faster the recent share decays than the long-term share (five days by default); a trend compares both."""
 MAX_INTERESTS = 8
 MAX_VISIT_INTERESTS = 3
 """Interests that may come from the visit alone."""
