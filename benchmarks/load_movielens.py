@@ -211,7 +211,7 @@ def _same_by_hand(rec: Recommender, user: str, url: str) -> bool:
     )
     with urllib.request.urlopen(post) as answer:
         points = json.load(answer)["result"]["points"]
-    listed = rec.recommend(user, exclude_seen=False)
+    listed = rec.recommend(user)
     return [(point["payload"]["item_id"], round(point["score"], 5)) for point in points] == [
         (one.id, round(one.score, 5)) for one in listed
     ]

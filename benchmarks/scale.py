@@ -109,7 +109,7 @@ def series(engine: Engine, rec: Recommender, catalogue: Catalogue, users: list[s
 
     user = of(users)
     some = users[:200]
-    seen = {name: rec.request(name, exclude_seen=True) for name in some}
+    seen = {name: rec.request(name) for name in some}
     yield "recommend", lambda k: rec.recommend(user(k))
     yield from _peers(engine, rec, some, seen)
     yield from _lists(rec, catalogue, "", users)
@@ -124,7 +124,7 @@ def _peers(
     """The same request without our adapter, and plain hybrid search."""
     bodies = {
         "raw": list(seen.values()),
-        "raw, seen not left out": [rec.request(user) for user in users],
+        "raw, seen not left out": [rec.request(user, exclude_seen=False) for user in users],
         "raw, fused in a prefetch": [nested(body) for body in seen.values()],
         "hybrid": [hybrid(rec, user) for user in users],
         "hybrid, seen left out": [hybrid(rec, user, seen[user].get("filter")) for user in users],

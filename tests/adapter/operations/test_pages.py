@@ -15,7 +15,7 @@ from llmrec_qdrant import InvalidInput, Recommender, SpaceConfig
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import COLLAB, DENSE, INTERESTS, TFIDF, Key
 from llmrec_qdrant.space.points import new_point
-from tests.spaces import EITHER, space_on
+from tests.spaces import EITHER, merged, space_on
 
 SIZE, ITEMS, TOPICS, USERS, DEPTH = 4, 160, 3, 30, 15
 
@@ -144,6 +144,21 @@ def test_a_long_list_falls_and_holds_every_item(tied: Recommender) -> None:
         scores = [item.score for item in tied.recommend(user, 1000, exclude_seen=False)]
         assert scores == sorted(scores, reverse=True)
     assert len(tied.recommend("u0", 1000, exclude_seen=False, weights={"dense": 1.0})) > DEPTH
+
+
+@pytest.mark.parametrize("user", [f"u{number}" for number in range(8)] + ["nobody"])
+def test_the_body_of_every_page_asks_for_the_items_of_that_page(tied: Recommender, user: str) -> None:
+    """Of equal scores, which Qdrant returns in any order, any may be on a page; their scores are those of the list."""
+    for offset, limit in ((0, 10), (7, 8), (10, 30), (60, 20)):
+        body = models.QueryRequest.model_validate(tied.request(user, limit, offset=offset))
+        points = tied.client.query_batch_points(tied._space.items, [body])[0].points
+        listed = tied.recommend(user, limit, offset=offset)
+        if user == "nobody":
+            assert [merged(point.payload)["item_id"] for point in points] == [item.id for item in listed]
+            continue
+        scores = {item.id: item.score for item in tied.recommend(user, 200)}
+        assert [point.score for point in points] == [item.score for item in listed]
+        assert [scores[merged(point.payload)["item_id"]] for point in points] == [item.score for item in listed]
 
 
 def test_a_list_is_the_same_each_time(tied: Recommender) -> None:

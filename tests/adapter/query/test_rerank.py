@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec_qdrant.query.rerank import calibrate, calibrated, divergence, diversify
+from llmrec_qdrant.query.rerank import calibrate, calibrated, candidates, divergence, diversify, reranked
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
@@ -87,6 +88,12 @@ def test_diversify_picks_each_point_once_up_to_the_limit(
         assert [ranked[int(one)][0] for one in chosen] == [score for score, _ in ranked[:limit]]
 
 
+def test_what_was_chosen_before_counts_as_picked() -> None:
+    """At 1, all that counts is the cosine to the chosen one: 3 (0), 4 (0.71), 1 and 2 (1)."""
+    ids = [point.id for point in diversify(FOUR, 1.0, 4, [at(9, 0, 5, 0)])]
+    assert ids[:2] == ["3", "4"] and diversify(FOUR, 1.0, 0, FOUR) == []
+
+
 # --- calibration ---------------------------------------------------------------------------------
 
 
@@ -150,3 +157,43 @@ def test_picks_are_distinct_and_as_many_as_there_are(
     picked = calibrated(scores, topics, {"a": 0.6, "b": 0.4}, limit, trade_off)
     assert picked == sorted(set(picked))
     assert len(picked) == min(limit, len(candidates))
+
+
+def test_topics_listed_before_count() -> None:
+    """Two of a are listed, the interests are halves: b comes next, although a scores higher."""
+    halves = {"a": 1.0, "b": 1.0}
+    assert calibrated([5, 4, 0], ["a", "a", "b"], halves, 1, trade_off=0.4) == [0]
+    assert calibrated([5, 4, 0], ["a", "a", "b"], halves, 1, trade_off=0.4, before=["a", "a"]) == [2]
+
+
+# --- in blocks -----------------------------------------------------------------------------------
+
+
+def many(number: int, seed: int) -> list[Point]:
+    rng = np.random.default_rng(seed)
+    scores = np.sort(rng.normal(size=number))[::-1]
+    return [
+        Point(str(n), {Key.TOPIC_IDS: [str(rng.integers(3))]}, {"dense": rng.normal(size=4).tolist()}, float(score))
+        for n, score in enumerate(scores)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("diversity", "shares"), [(0.4, None), (0.0, {"0": 0.7, "1": 0.3}), (0.4, {"0": 0.7, "1": 0.3})]
+)
+@pytest.mark.parametrize("size", [1, 10, 11, 25, 60])
+def test_a_longer_list_begins_like_a_shorter_one(diversity: float, shares: dict[str, float] | None, size: int) -> None:
+    points = many(200, size)
+    whole = reranked(points, 70, 5, diversity, shares)
+    short = reranked(points[: candidates(size, 5)], size, 5, diversity, shares)
+    assert short == whole[:size] and len({point.id for point in whole}) == 70
+
+
+def test_ten_items_are_picked_from_the_pool() -> None:
+    points = many(80, 3)
+    shares = {"0": 0.5, "2": 0.5}
+    assert reranked(points, 10, 5, 0.3, None) == diversify(points[:50], 0.3, 10)
+    assert reranked(points, 10, 5, 0.0, shares) == calibrate(points[:50], shares, 10)
+    assert reranked(points, 10, 5, 0.3, shares) == calibrate(diversify(points[:50], 0.3, 50), shares, 10)
+    assert reranked(points[:7], 10, 5, 0.3, None) == diversify(points[:7], 0.3, 10)
+    assert reranked([], 10, 5, 0.3, shares) == []
