@@ -85,7 +85,9 @@ class Interest(Contract):
     topic: str = Field(description="Id of the topic.")
     label: str
     keywords: list[str] = Field(default_factory=list)
-    weight: float = Field(ge=0, le=1, description="Share of the user's attention; all interests add up to 1.")
+    weight: float = Field(
+        ge=0, le=1, description="Share of the user's attention; interests add up to 1, a muted one has 0."
+    )
     trend: Literal["rising", "steady", "fading"] = "steady"
     items: list[str] = Field(
         default_factory=list, description="Ids of the items that are evidence of it, strongest first."

@@ -29,6 +29,9 @@ EVENT_WEIGHTS = {
 }  # fmt: skip
 """Default weight per event type. A configuration that sets some of them keeps the others."""
 
+FOLD_REVISION = 2
+"""Changes with the rules by which events become vectors; users with vectors by earlier rules are refreshed."""
+
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -175,7 +178,7 @@ class SpaceConfig(Contract):
         return _digest(
             self.half_life_days, self.position_decay, self.collab_decay, self.history,
             sorted(self.event_weights.items()), self.rating_scale,
-            self.interest_half_life_days, self.session_half_life_hours,
+            self.interest_half_life_days, self.session_half_life_hours, FOLD_REVISION,
         )  # fmt: skip
 
     @property

@@ -16,11 +16,14 @@ from llmrec_qdrant.contracts.plain import is_missing
 from llmrec_qdrant.contracts.times import read_time
 from llmrec_qdrant.errors import show
 
-__all__ = ["RATED", "Event", "Item"]
+__all__ = ["GIVEN_BACK", "RATED", "Event", "Item"]
 
 
 MAX_SKEW = timedelta(days=1)
 """How far in the future an event may lie: clocks differ, and time zones get confused."""
+
+GIVEN_BACK = frozenset({"return", "refund"})
+"""Types of events that take a purchase back."""
 
 RATED = frozenset({"rating", "review"})
 """Types of events whose value is a rating."""

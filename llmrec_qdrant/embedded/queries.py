@@ -162,6 +162,10 @@ def _expression(expression: Any) -> edge.Expression:
         case models.GaussDecayExpression(gauss_decay=decay):
             x, target = _expression(decay.x), _expression(decay.target)
             return edge.Expression.Decay(edge.DecayKind.Gauss, x, target, decay.midpoint, decay.scale)
+        case models.AbsExpression():
+            return edge.Expression.Abs(_expression(expression.abs))
+        case models.ExpExpression():
+            return edge.Expression.Exp(_expression(expression.exp))
         case models.NegExpression():
             return edge.Expression.Neg(_expression(expression.neg))
         case models.FieldCondition() | models.Filter() | models.HasIdCondition():

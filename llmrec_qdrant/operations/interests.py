@@ -20,15 +20,24 @@ def interests_of(bound: Bound, user: str) -> Steps[list[Interest]]:
 
 
 def current_interests(bound: Bound, user: StoredUser) -> Steps[list[Interest]]:
-    """Return the stored interests in topics that still exist, with current labels and the user's steering."""
+    """Return the stored interests in topics that still exist, with current labels and the user's steering.
+
+    The weights of those that are not muted add up to 1.
+    """
     points = [point_id("topic", interest.topic) for interest in user.interests]
     topics = yield from calls.retrieve(bound.space.topics, points, [Key.TOPIC_ID, Key.LABEL], remember=True)
     labels = {topic.payload[Key.TOPIC_ID]: topic.payload[Key.LABEL] for topic in topics}
+    steers = {interest.topic: float(user.steering.get(interest.topic, 1.0)) for interest in user.interests}
+    known = [interest for interest in user.interests if interest.topic in labels]
+    whole = sum(interest.weight for interest in known if steers[interest.topic] > 0)
     current = [
         interest.model_copy(
-            update={"label": labels[interest.topic], "steer": float(user.steering.get(interest.topic, 1.0))}
+            update={
+                "label": labels[interest.topic],
+                "steer": steers[interest.topic],
+                "weight": min(interest.weight / whole, 1.0) if whole and steers[interest.topic] > 0 else 0.0,
+            }
         )
-        for interest in user.interests
-        if interest.topic in labels
+        for interest in known
     ]
     return sorted(current, key=lambda interest: interest.steer == 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qdrant_client import models
 
@@ -16,9 +16,13 @@ from llmrec_qdrant.query import pages, requests, rerank, results
 from llmrec_qdrant.query.filters import parse_filter
 from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions
 from llmrec_qdrant.query.requests import LegQuery
+from llmrec_qdrant.space.layout import DENSE
 from llmrec_qdrant.space.points import Point
 
 __all__ = ["Plan", "item_filter", "leg_weights", "plan_list", "read_pages", "run_plan"]
+
+FLOORS: Mapping[Leg, float] = {DENSE: 0.1}
+"""Score per leg up to which nothing speaks for an item: unrelated texts reach such a cosine. Sparse legs list overlap only."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def plan_list(
 ) -> Plan | None:
     """Plan a fused request over the legs with a weight above zero; None if there are none."""
     weights = leg_weights(bound, options)
-    used = [query for query in legs if weights.get(query.leg, 0) > 0]
+    used = [replace(query, floor=FLOORS.get(query.leg)) for query in legs if weights.get(query.leg, 0) > 0]
     if not used:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,12 +13,14 @@ from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, plan_list, run_plan
+from llmrec_qdrant.operations.left_out import LeftOut, read_left_out
+from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, plan_list, read_pages, run_plan
+from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import requests, results
-from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions, check_seen, left_out
+from llmrec_qdrant.query.options import ListOptions, check_seen
 from llmrec_qdrant.query.steering import steered, unmuted
 from llmrec_qdrant.space.conditions import all_of
 from llmrec_qdrant.space.layout import Key
@@ -34,7 +37,8 @@ def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen)
 
 def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
     stored = yield from read_user(bound, user, _keys(options, exclude_seen))
-    plan = _plan(bound, user, stored, options, exclude_seen)
+    left_out = yield from read_left_out(bound, user, stored, exclude_seen)
+    plan = yield from _plan(bound, user, stored, options, left_out)
     if not plan.reason:
         taste = Taste(stored.terms, stored.shares)
         recommendations = yield from run_plan(bound, options, plan, taste)
@@ -42,9 +46,13 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
             return recommendations
         if options.offset and any((yield from calls.query(bound.space.items, [plan.page(0, 1)]))):
             return []  # the page lies behind the end of the list
-        plan = _popular(plan.filter, f"no item matches what is known about {user!r}")
-    points = yield from calls.query(bound.space.items, [plan.page(options.offset, options.limit)])
-    return results.by_popularity(points[0], plan.reason)
+        why = f"no item matches what is known about {user!r}"
+        plan = yield from plan_popular(bound, plan.filter, left_out.disliked, why, only=False)
+    request = plan.page(options.offset, options.limit)
+    (points,) = yield from read_pages(bound.space.items, [request])
+    if isinstance(request.query, models.FormulaQuery):
+        return results.recommendations(points, plan.reason)
+    return results.by_popularity(points, plan.reason)
 
 
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
@@ -56,7 +64,9 @@ def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Se
     """Return the request whose answer is the list of :func:`recommend`."""
     check_seen(exclude_seen)
     stored = yield from read_user(bound, user, _keys(options, exclude_seen))
-    return _plan(bound, user, stored, options, exclude_seen).page(options.offset, options.limit)
+    left_out = yield from read_left_out(bound, user, stored, exclude_seen)
+    plan = yield from _plan(bound, user, stored, options, left_out)
+    return plan.page(options.offset, options.limit)
 
 
 def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
@@ -67,27 +77,25 @@ def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
         Key.TERMS: options.explain,
         Key.INTERESTS: options.interests,
     }
-    return [Key.LEGS, Key.STEER, *(key for key, needed in optional.items() if needed)]
+    return [Key.LEGS, Key.STEER, Key.STALE, Key.DISLIKED, *(key for key, needed in optional.items() if needed)]
 
 
-def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, exclude_seen: Seen) -> Plan:
-    excluded = left_out(stored.seen, stored.last, exclude_seen)
-    filter = all_of(item_filter(bound, options, excluded), unmuted(stored.steering))
+def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, left_out: LeftOut) -> Steps[Plan]:
+    filter = all_of(item_filter(bound, options, left_out.items), unmuted(stored.steering))
     plan = plan_list(bound, options, stored.queries(bound), filter)
     if plan is None:
-        return _popular(filter, _why_not_personal(user, stored))
+        why = _why_not_personal(user, stored, left_out.disliked)
+        return (yield from plan_popular(bound, filter, left_out.disliked, why, only=not stored.legs))
     if any(weight not in {0, 1} for weight in stored.steering.values()):
         return replace(plan, at=lambda depth: steered(plan.at(depth), plan.legs, stored.steering, depth))
     return plan
 
 
-def _popular(filter: models.Filter | None, why: str) -> Plan:
-    return Plan(lambda depth: requests.top(filter, depth), MAX_LIMIT, filter=filter, reason=f"popular: {why}")
-
-
-def _why_not_personal(user: str, stored: StoredUser) -> str:
+def _why_not_personal(user: str, stored: StoredUser, disliked: Sequence[str]) -> str:
     if not stored.known:
         return f"there are no events of {user!r} yet"
+    if not stored.legs and not stored.stale and disliked:
+        return f"{user!r} has only said what to leave out"
     if not stored.legs:
         return f"the events of {user!r} are not encoded yet"
     return f"{user!r} has no vector for the legs of this list"

@@ -151,4 +151,5 @@ def _run(attempt: _Attempt, steps: Steps[T]) -> Steps[T]:
 
 def _key(call: Call) -> Hashable:
     arguments = call.arguments
-    return arguments["collection_name"], tuple(arguments["ids"]), tuple(arguments["with_payload"])
+    vectors = arguments.get("with_vectors") or ()
+    return arguments["collection_name"], tuple(arguments["ids"]), tuple(arguments["with_payload"]), tuple(vectors)

@@ -10,12 +10,13 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.answers import Interest, Seen, Shelf
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.interests import current_interests
+from llmrec_qdrant.operations.left_out import read_left_out
 from llmrec_qdrant.operations.plan import read_pages
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_interest_vectors, read_user
 from llmrec_qdrant.query import pages, requests, results
-from llmrec_qdrant.query.options import check_limit, check_page, check_seen, left_out
+from llmrec_qdrant.query.options import check_limit, check_page, check_seen
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.conditions import all_of, equals, where
 from llmrec_qdrant.space.layout import DENSE, Key
@@ -41,7 +42,8 @@ def _shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen,
     strongest = _strongest(interests, rows)
     if not strongest:
         return []
-    seen = bound.item_points(left_out(stored.seen, stored.last, exclude_seen))
+    left_out = yield from read_left_out(bound, user, stored, exclude_seen)
+    seen = bound.item_points(left_out.items)
     vectors = yield from read_interest_vectors(bound, stored)
     lists = yield from read_pages(
         bound.space.items,

@@ -8,6 +8,7 @@ from functools import partial
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
+from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
@@ -21,8 +22,12 @@ from llmrec_qdrant.query.options import ListOptions, check_page
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.ids import sparse_index
 from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF, Key
+from llmrec_qdrant.space.points import Point
 
 __all__ = ["recommend_from", "similar_items", "similar_users"]
+
+MIN_WORD = 1e-6
+"""Weight of a word, after subtracting the disliked examples, that is no more than rounding."""
 
 
 @say_absent
@@ -35,10 +40,12 @@ def similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[R
 
 
 def _similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[Recommendation]]:
-    legs = yield from _legs_of(bound, [item])
-    if item not in legs:
+    examples = yield from _examples(bound, [item])
+    if item not in examples:
         raise NotFound(f"item {item!r} is not in space {bound.space.name!r}: check the id, or load the item first")
-    queries = [LegQuery(leg, bound.item_point(item)) for leg in (DENSE, TFIDF) if leg in legs[item]]
+    queries = [
+        LegQuery(leg, bound.item_point(item)) for leg in (DENSE, TFIDF) if leg in examples[item].get(Key.LEGS, [])
+    ]
     queries.append(LegQuery(COLLAB, _history(bound, {item: 1.0})))
     plan = plan_list(bound, options, queries, item_filter(bound, options, [item]))
     return (yield from run_plan(bound, options, plan)) if plan else []
@@ -64,20 +71,41 @@ def recommend_from(
 def _recommend_from(
     bound: Bound, liked: Sequence[str], disliked: Sequence[str], options: ListOptions
 ) -> Steps[list[Recommendation]]:
-    legs = yield from _legs_of(bound, [*liked, *disliked])
-    if not any(item in legs for item in liked):
+    """Negative examples subtract in the dense leg. A sparse leg lists overlapping points only, so there they take words away."""
+    stored = yield from _examples(bound, [*liked, *disliked], [TFIDF] if disliked else ())
+    if not any(item in stored for item in liked):
         raise NotFound(f"none of the items {liked[:5]!r} is in space {bound.space.name!r}: load them first")
-    queries: list[LegQuery] = []
-    for leg in (DENSE, TFIDF):
-        likes, dislikes = (
-            [bound.item_point(item) for item in ids if leg in legs.get(item, [])] for ids in (liked, disliked)
-        )
-        if likes:
-            examples = models.RecommendInput(positive=list(likes), negative=list(dislikes))
-            queries.append(LegQuery(leg, models.RecommendQuery(recommend=examples)))
-    queries.append(LegQuery(COLLAB, _history(bound, dict.fromkeys(liked, 1.0) | dict.fromkeys(disliked, -1.0))))
+    likes, dislikes = ([stored[item] for item in ids if item in stored] for ids in (liked, disliked))
+    queries = [
+        query
+        for leg in (DENSE, TFIDF)
+        if (query := (_words if leg == TFIDF and dislikes else _average)(leg, likes, dislikes)) is not None
+    ]
+    queries.append(LegQuery(COLLAB, _history(bound, dict.fromkeys(liked, 1.0))))
     plan = plan_list(bound, options, queries, item_filter(bound, options, [*liked, *disliked]))
     return (yield from run_plan(bound, options, plan)) if plan else []
+
+
+def _average(leg: Leg, likes: Sequence[Point], dislikes: Sequence[Point]) -> LegQuery | None:
+    """Return a query by the mean of the examples; None if no liked one has the leg."""
+    positive, negative = (
+        [point.id for point in points if leg in point.get(Key.LEGS, [])] for points in (likes, dislikes)
+    )
+    examples = models.RecommendInput(positive=list(positive), negative=list(negative))
+    return LegQuery(leg, models.RecommendQuery(recommend=examples)) if positive else None
+
+
+def _words(leg: Leg, likes: Sequence[Point], dislikes: Sequence[Point]) -> LegQuery | None:
+    """Return a query by the words that are stronger in the liked examples than in the disliked ones; None without any."""
+    total: dict[int, float] = {}
+    for points, sign in ((likes, 1.0), (dislikes, -1.0)):
+        bags = [bag for point in points if (bag := point.sparse(leg)) is not None]
+        for bag in bags:
+            for index, value in zip(bag.indices, bag.values, strict=True):
+                total[index] = total.get(index, 0.0) + sign * value / len(bags)
+    words = {index: value for index, value in sorted(total.items()) if value > MIN_WORD}
+    vector = models.SparseVector(indices=list(words), values=list(words.values()))
+    return LegQuery(leg, models.NearestQuery(nearest=vector)) if words else None
 
 
 def similar_users(bound: Bound, user: str, limit: int, offset: int = 0) -> Steps[list[SimilarUser]]:
@@ -108,11 +136,11 @@ def _similar_users(bound: Bound, user: str, limit: int, offset: int) -> Steps[li
     return results.users(points[0])
 
 
-def _legs_of(bound: Bound, items: Sequence[str]) -> Steps[dict[str, Sequence[str]]]:
-    """Return item id → names of its legs, for the items that exist."""
+def _examples(bound: Bound, items: Sequence[str], vectors: Sequence[str] = ()) -> Steps[dict[str, Point]]:
+    """Return item id → its point with the names of its legs and these vectors, for the items that exist."""
     points = {bound.item_point(item): item for item in items}
-    stored = yield from calls.retrieve(bound.space.items, points, [Key.LEGS], remember=True)
-    return {points[point.id]: point.get(Key.LEGS, []) for point in stored}
+    stored = yield from calls.retrieve(bound.space.items, points, [Key.LEGS], vectors or False, remember=True)
+    return {points[point.id]: point for point in stored}
 
 
 def _history(bound: Bound, weights: Mapping[str, float]) -> models.NearestQuery:

@@ -19,7 +19,7 @@ __all__ = ["ALL_KEYS", "StoredUser", "read_interest_vectors", "read_user"]
 
 BOOSTED_SHARE = 0.05
 """Share, before the boost, of a boosted topic that the user has no events about."""
-ALL_KEYS = (Key.LEGS, Key.SEEN, Key.LAST, Key.TERMS, Key.INTERESTS, Key.STEER)
+ALL_KEYS = (Key.LEGS, Key.SEEN, Key.DISLIKED, Key.STALE, Key.LAST, Key.TERMS, Key.INTERESTS, Key.STEER)
 """What is known of a user for lists."""
 
 
@@ -32,6 +32,10 @@ class StoredUser:
     legs: tuple[Leg, ...] = ()
     seen: tuple[str, ...] = ()
     """Ids of seen items, latest first."""
+    disliked: tuple[str, ...] = ()
+    """Ids of items that no list may have, latest first."""
+    stale: bool = False
+    """Whether there are events that the rest does not include."""
     last: str | None = None
     """Item of the latest event with a positive weight."""
     terms: tuple[str, ...] = ()
@@ -41,10 +45,12 @@ class StoredUser:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Topic → share of the user's attention, from events and steering."""
+        """Topic → share of the user's attention, from events and steering; adds up to 1, without muted topics."""
         boosted = {topic: BOOSTED_SHARE for topic, weight in self.steering.items() if weight > 1}
         shares = boosted | {interest.topic: interest.weight for interest in self.interests}
-        return {topic: share * self.steering.get(topic, 1.0) for topic, share in shares.items()}
+        steered = {topic: share * self.steering.get(topic, 1.0) for topic, share in shares.items()}
+        whole = sum(steered.values())
+        return {topic: share / whole for topic, share in steered.items() if share > 0}
 
     def queries(self, bound: Bound) -> list[LegQuery]:
         """The user's vectors as queries."""
@@ -74,6 +80,8 @@ def _user(point: Point) -> StoredUser:
         known=True,
         legs=tuple(leg for leg in LEGS if leg in point.get(Key.LEGS, [])),
         seen=tuple(point.get(Key.SEEN, [])),
+        disliked=tuple(point.get(Key.DISLIKED, [])),
+        stale=bool(point.get(Key.STALE)),
         last=point.get(Key.LAST),
         terms=tuple(point.get(Key.TERMS, [])),
         interests=interests,

@@ -18,7 +18,13 @@ from llmrec_qdrant.query.weights import multiplicities
 from llmrec_qdrant.space.conditions import all_of, has_id, none_of, tenant_filter
 from llmrec_qdrant.space.layout import DENSE, ITEM_HEAVY, Key
 
-__all__ = ["LegQuery", "alone", "as_json", "combined", "exclusion", "fused", "top"]
+__all__ = ["LegQuery", "alone", "as_json", "combined", "exclusion", "fused", "top", "top_unlike"]
+
+
+CLOSE = 0.42
+"""Scaled distance (mean 0.5, deviation 1/6) below which an item counts as close: half a deviation below the mean."""
+STEEPNESS = 40.0
+"""How fast the score falls from there: to a thousandth within half a deviation."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class LegQuery:
     leg: Leg
     query: Any
     lookup: str | None = None
+    floor: float | None = None
+    """Score below which the leg proposes nothing."""
 
     def prefetch(
         self, limit: int, inner: Sequence[models.Prefetch] = (), filter: models.Filter | None = None
@@ -35,6 +43,7 @@ class LegQuery:
         """Return this leg as a prefetch, over the whole collection or over the candidates of ``inner``.
 
         ``filter`` narrows this prefetch alone: Qdrant applies the filter of a request to every prefetch in it, at any depth.
+        The floor holds over the whole collection only: within a filter or candidates, something else speaks for the items.
         """
         return models.Prefetch(
             query=self.query if not isinstance(self.query, str) else models.NearestQuery(nearest=self.query),
@@ -43,6 +52,7 @@ class LegQuery:
             filter=filter,
             limit=limit,
             prefetch=list(inner) if inner else None,
+            score_threshold=None if inner or filter else self.floor,
         )
 
 
@@ -87,6 +97,7 @@ def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> model
         query=prefetch.query,
         using=prefetch.using,
         lookup_from=prefetch.lookup_from,
+        score_threshold=prefetch.score_threshold,
         filter=filter,
         limit=limit,
         with_payload=False,
@@ -95,10 +106,41 @@ def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> model
 
 def top(filter: models.Filter | None, limit: int, by: str = Key.POPULARITY) -> models.QueryRequest:
     """Return a request for the items with the highest values of a field; items without the field are left out."""
-    order = models.OrderBy(key=by, direction=models.Direction.DESC)
+    return _Request(query=_descending(by), filter=filter, limit=limit, with_payload=_light_payload())
+
+
+def top_unlike(unwanted: Sequence[float], filter: models.Filter | None, depth: int) -> models.QueryRequest:
+    """Return a request for the most popular ``depth`` items, those close to the dense vector ``unwanted`` last.
+
+    The similarities are scaled by their mean and deviation, as in a fused list, so that the encoder does not matter. The
+    score is the popularity unless an item is clearly closer than the mean: ``(popularity + 1) · exp(-2 k x) - 1`` for an
+    item that is ``x`` closer than ``CLOSE`` allows.
+    """
+    popular = models.Prefetch(query=_descending(Key.POPULARITY), limit=depth)
+    away = models.NearestQuery(nearest=[-x for x in unwanted])
+    compared = models.Prefetch(prefetch=[popular], query=away, using=DENSE, limit=depth)
+    scaled = models.Prefetch(prefetch=[compared], query=models.FusionQuery(fusion=models.Fusion.DBSF), limit=depth)
     return _Request(
-        query=models.OrderByQuery(order_by=order), filter=filter, limit=limit, with_payload=_light_payload()
+        prefetch=[scaled],
+        query=models.FormulaQuery(formula=_lowered_popularity()),
+        filter=filter,
+        limit=depth,
+        with_payload=_light_payload(),
     )
+
+
+def _lowered_popularity() -> models.SumExpression:
+    above = models.SumExpression(sum=["$score", -CLOSE])
+    below = models.SumExpression(
+        sum=[above, models.NegExpression(neg=models.AbsExpression(abs=above))]
+    )  # 0 if not close
+    lowered = models.ExpExpression(exp=models.MultExpression(mult=[STEEPNESS, below]))
+    popularity = models.SumExpression(sum=[Key.POPULARITY, 1.0])
+    return models.SumExpression(sum=[models.MultExpression(mult=[popularity, lowered]), -1.0])
+
+
+def _descending(key: str) -> models.OrderByQuery:
+    return models.OrderByQuery(order_by=models.OrderBy(key=key, direction=models.Direction.DESC))
 
 
 def combined(tenant: str | None, filter: models.Filter | None, excluded: Sequence[str] = ()) -> models.Filter | None:

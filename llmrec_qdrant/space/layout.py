@@ -122,6 +122,8 @@ class Key:
     """Users: digest of the settings behind the vectors, and the topic fit behind the interests."""
     SEEN = _bookkeeping("seen")
     """Users: ids of seen items, latest first."""
+    DISLIKED = _bookkeeping("disliked")
+    """Users: ids of items that the user disliked, rated low or returned, latest first; no list has them."""
     LAST = _bookkeeping("last_taken")
     """Users: the item of the latest event with a positive weight."""
     WAITING = _bookkeeping("waiting")
@@ -325,7 +327,7 @@ def new_text(source: Mapping[str, Any]) -> dict[str, Any]:
 def new_user(user: str, tenant: str, revision: str) -> dict[str, Any]:
     """Return the first payload of a user."""
     source = {Key.USER_ID: user, Key.TENANT: tenant, Key.REVISION: revision}
-    return {**_first_payload(source, _NEW_USER), Key.SEEN: []}
+    return {**_first_payload(source, _NEW_USER), Key.SEEN: [], Key.DISLIKED: []}
 
 
 def _first_payload(source: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str, Any]:

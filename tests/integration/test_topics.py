@@ -148,7 +148,7 @@ def test_steering_acts_at_once_and_lasts(rec: Recommender) -> None:
     cooking, space, tennis = (kind_of(rec, kind) for kind in "cst")
     assert {one.id[0] for one in rec.recommend("ann", 40)} >= {"c", "s"}
     muted = rec.steer("ann", space, 0)
-    assert [(one.topic, one.steer) for one in muted] == [(cooking, 1.0), (space, 0.0)]
+    assert [(one.topic, one.steer, one.weight) for one in muted] == [(cooking, 1.0, 1.0), (space, 0.0, 0.0)]
     assert "s" not in {one.id[0] for one in rec.recommend("ann", 40)}
     assert "s" not in {one.id[0] for one in rec.recommend("ann", 10, interests="auto")}
     assert [one.interest.topic for one in rec.shelves("ann")] == [cooking]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.contracts.entities import RATED
+from llmrec_qdrant.contracts.entities import GIVEN_BACK, RATED
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
@@ -35,7 +35,7 @@ DAY = 86_400.0
 OPINIONS = frozenset({"like", "dislike", "rating", "review"})
 """Types of events that are opinions; a review without a value is an act."""
 
-UNDOES = {"unlike": "like", "undislike": "dislike", "return": "purchase", "refund": "purchase"}
+UNDOES = {"unlike": "like", "undislike": "dislike"} | dict.fromkeys(sorted(GIVEN_BACK, reverse=True), "purchase")
 """Type of event → the type that it takes back."""
 
 PRIOR_RATINGS = 5
@@ -122,7 +122,7 @@ def standing(
     opinions: list[int] = []
     last: dict[str, int] = {}
     silent: set[int] = set()
-    for place in sorted(range(len(kinds)), key=lambda k: (moments[k], kinds[k] in UNDOES, -weights[k])):
+    for place in sorted(range(len(kinds)), key=lambda k: (moments[k], kinds[k] in UNDOES, -weights[k], kinds[k])):
         kind = kinds[place]
         undone = UNDOES.get(kind)
         if undone is not None:
@@ -140,16 +140,17 @@ def standing(
     return [place not in silent for place in range(len(kinds))]
 
 
-def decayed(moments: Sequence[float], half_life: float, per_step: float) -> np.ndarray:
-    """Return ``per_step^k · 0.5^(age / half-life)`` for the k-th newest event, float array (events,).
+def decayed(moments: Sequence[float], half_life: float, per_step: float, steps: np.ndarray | None = None) -> np.ndarray:
+    """Return ``per_step^k · 0.5^(age / half-life)`` per event, float array (events,).
 
-    ``moments`` are in seconds, newest first; ``half_life`` is in days. Age counts from the newest event, so the profile
-    of an absent user does not change, and folding twice gives the same vectors.
+    ``moments`` are in seconds, newest first; ``half_life`` is in days. *k* is the event's entry in ``steps``, by default its
+    position. Age counts from the newest event, so the profile of an absent user does not change, and folding twice gives
+    the same vectors.
     """
     if not len(moments):
         return np.zeros(0)
     ages = (moments[0] - np.asarray(moments, dtype=np.float64)) / DAY
-    weights: np.ndarray = per_step ** np.arange(len(moments)) * 0.5 ** (ages / half_life)
+    weights: np.ndarray = per_step ** (np.arange(len(moments)) if steps is None else steps) * 0.5 ** (ages / half_life)
     return weights
 
 

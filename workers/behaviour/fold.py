@@ -18,7 +18,7 @@ from ..text.idf import Vocabulary
 from .event_weights import decayed
 from .vectors import centred, normalised
 
-__all__ = ["Past", "Profile", "UserTower", "decayed_weights", "fold", "recency"]
+__all__ = ["Past", "Profile", "UserTower", "decayed_weights", "fold"]
 
 
 MAX_TFIDF_ENTRIES = 512
@@ -33,6 +33,10 @@ they propose items that nothing else proposes."""
 
 MAX_PROFILE_WORDS = 24
 """Readable words kept per user."""
+
+
+MIN_MASS = 1e-9
+"""Weight of a word or item, after subtracting the dislikes, that is no more than rounding."""
 
 
 MAX_DISLIKE_RATIO = 1.0
@@ -76,11 +80,6 @@ class Profile:
         return {leg: named[leg] for leg in LEGS if named[leg] is not None}
 
 
-def recency(moments: Sequence[float], config: SpaceConfig, decay: float | None = None) -> np.ndarray:
-    """Return the recency weight of each event, newest first; ``decay`` per step defaults to ``position_decay``."""
-    return decayed(moments, config.half_life_days, config.position_decay if decay is None else decay)
-
-
 def fold(
     past: Sequence[Past], config: SpaceConfig, vocabulary: Vocabulary | None = None, tower: UserTower | None = None
 ) -> Profile:
@@ -90,8 +89,12 @@ def fold(
     - tfidf: Σ w·tf, its strongest entries, scaled to norm 1, without negligible ones
     - collab: item → Σ w, with ``collab_decay`` instead of ``position_decay``, scaled to norm 1
 
-    A leg whose sum is empty or cancels out is None.
+    A sparse leg lists overlapping points only, so a negative entry would list what is disliked: words and items keep what
+    the dislikes leave of them, and never less than nothing. A leg whose sum is empty or cancels out is None; a user who
+    likes nothing has no legs.
     """
+    if not any(event.weight > 0 for event in past[: config.history]):
+        return Profile()
     recent = list(past[: config.history])
     moments, weights = [event.ts for event in recent], np.array([event.weight for event in recent])
     pairs = list(zip(recent, decayed_weights(moments, weights, config, config.position_decay).tolist(), strict=True))
@@ -107,8 +110,16 @@ def fold(
 
 
 def decayed_weights(moments: Sequence[float], weights: np.ndarray, config: SpaceConfig, decay: float) -> np.ndarray:
-    """Return the ``weights`` of events, newest first, decayed by age and with dislikes bounded; float array (events,)."""
-    return _bounded(recency(moments, config, decay) * weights)
+    """Return the ``weights`` of events, newest first, decayed and with dislikes bounded; float array (events,).
+
+    The steps of an event are the newer events that speak for something: a dislike makes no like fade.
+
+    >>> config = SpaceConfig(half_life_days=1)
+    >>> decayed_weights([86_400.0, 86_400.0, 0.0], np.array([1.0, -0.5, 1.0]), config, 0.5).tolist()
+    [1.0, -0.25, 0.25]
+    """
+    steps: np.ndarray = np.cumsum(weights > 0) - (weights > 0)
+    return _bounded(decayed(moments, config.half_life_days, decay, steps) * weights)
 
 
 def _bounded(weights: np.ndarray) -> np.ndarray:
@@ -157,12 +168,13 @@ def _summed(bags: Iterable[tuple[Mapping[int, float], float]]) -> dict[int, floa
 
 
 def _as_sparse(total: Mapping[int, float], width: int, smallest: float = 0.0) -> models.SparseVector | None:
-    """Scale the ``width`` strongest entries to norm 1 and drop those below ``smallest``; None if they cancel out."""
-    strongest = sorted(total.items(), key=lambda pair: (-abs(pair[1]), pair[0]))[:width]
-    norm = float(np.linalg.norm([value for _, value in strongest])) if strongest else 0.0
-    if norm < 1e-9:
+    """Scale the ``width`` strongest positive entries to norm 1 and drop those below ``smallest``; None without any."""
+    positive = [(index, value) for index, value in total.items() if value > MIN_MASS]
+    if not positive:
         return None
-    scaled = [(index, value / norm) for index, value in strongest if abs(value / norm) >= smallest]
+    strongest = sorted(positive, key=lambda pair: (-pair[1], pair[0]))[:width]
+    norm = float(np.linalg.norm([value for _, value in strongest]))
+    scaled = [(index, value / norm) for index, value in strongest if value / norm >= smallest]
     return models.SparseVector(indices=[index for index, _ in scaled], values=[value for _, value in scaled])
 
 

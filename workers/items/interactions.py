@@ -10,15 +10,24 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.contracts.entities import GIVEN_BACK
 from llmrec_qdrant.operations.clock import timestamp
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
 from ..behaviour.cooccurrence import Interactions
-from ..behaviour.event_weights import OPINIONS, UNDOES, event_weight, standing
+from ..behaviour.event_weights import OPINIONS, UNDOES, event_weight, is_opinion, standing
 from ..storage.store import SpaceStore
 
-__all__ = ["EVENT_KEYS", "MAX_EVENTS", "collect", "read_interactions", "standing_events", "taken_events"]
+__all__ = [
+    "EVENT_KEYS",
+    "MAX_EVENTS",
+    "collect",
+    "read_interactions",
+    "standing_events",
+    "taken_events",
+    "unwanted_items",
+]
 
 EVENT_KEYS = (Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TS, Key.TYPE, Key.VALUE)
 """Payload keys that an interaction is derived from."""
@@ -68,6 +77,35 @@ def standing_events(events: Sequence[Point], config: SpaceConfig) -> list[Point]
         if len(about) > 1 or about[0].payload[Key.TYPE] in UNDOES:
             silent |= {event.id for event, stands in zip(about, _judged(about, config), strict=True) if not stands}
     return [event for event in events if event.id not in silent]
+
+
+def unwanted_items(events: Sequence[Point], config: SpaceConfig) -> list[str]:
+    """Return the items that a user does not want: those with more said against than for them, and those given back.
+
+    ``events`` are newest first. An item given back is wanted if it was bought again or is liked.
+    """
+    balance: dict[str, float] = {}
+    liked: set[str] = set()
+    for event in standing_events(events, config):
+        item, kind, value = event.get(Key.ITEM_ID), event.payload[Key.TYPE], event.get(Key.VALUE)
+        if item:
+            weight = event_weight(kind, value, config)
+            balance[item] = balance.get(item, 0.0) + weight
+            liked |= {item} if weight > 0 and is_opinion(kind, value) else set()
+    returned = _given_back(events) - liked
+    ids = dict.fromkeys(event.payload[Key.ITEM_ID] for event in events if event.get(Key.ITEM_ID))
+    return [item for item in ids if item in returned or balance.get(item, 0.0) < 0]
+
+
+def _given_back(events: Sequence[Point]) -> set[str]:
+    """Return the items whose latest purchase was taken back."""
+    last: dict[str, tuple[float, bool]] = {}
+    for event in events:
+        kind, item = event.payload[Key.TYPE], event.get(Key.ITEM_ID)
+        if item and (kind in GIVEN_BACK or kind == "purchase"):
+            moment = timestamp(event.payload[Key.TS]), kind in GIVEN_BACK
+            last[item] = max(last.get(item, moment), moment)
+    return {item for item, (_, undone) in last.items() if undone}
 
 
 def _judged(events: Sequence[Point], config: SpaceConfig) -> list[bool]:

@@ -17,7 +17,7 @@ from llmrec_qdrant.space.points import Point
 from ..behaviour.event_weights import event_weight, interest_weight, rating_reference
 from ..behaviour.fold import Past, UserTower, fold, qualified_item
 from ..items.assign import SpaceTopics
-from ..items.interactions import standing_events
+from ..items.interactions import standing_events, unwanted_items
 from ..text.idf import Vocabulary
 from . import interests
 from .history import moment
@@ -85,6 +85,7 @@ def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources
         Key.UPDATED_AT: now(),
         Key.LEGS: list(profile.vectors),
         Key.SEEN: list(dict.fromkeys(event.payload[Key.ITEM_ID] for event in events if event.get(Key.ITEM_ID))),
+        Key.DISLIKED: unwanted_items(events, config),
         Key.LAST: _last_taken(used, past, library),
         Key.WAITING: _waiting(used, library),
     }

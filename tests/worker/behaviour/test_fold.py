@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.space.ids import sparse_index
-from workers.behaviour.fold import Past, fold, qualified_item, recency
+from workers.behaviour.event_weights import decayed
+from workers.behaviour.fold import Past, fold, qualified_item
 from workers.text.idf import Vocabulary
 
 DAY = 86_400.0
@@ -19,14 +20,14 @@ EAST, NORTH, UP = np.eye(3)
 
 def test_recency_multiplies_position_and_age() -> None:
     moments = [100 * DAY, 90 * DAY, 80 * DAY]
-    assert recency(moments, CONFIG) == pytest.approx([1, 0.5 * 0.5, 0.25 * 0.25])
-    assert recency([], CONFIG).tolist() == []
+    assert decayed(moments, 10, 0.5) == pytest.approx([1, 0.5 * 0.5, 0.25 * 0.25])
+    assert decayed([], 10, 0.5).tolist() == []
 
 
 @given(st.floats(0, 1e9))
 def test_recency_does_not_depend_on_today(shift: float) -> None:
     moments = [50 * DAY, 49 * DAY, 12 * DAY]
-    assert recency([m + shift for m in moments], CONFIG) == pytest.approx(recency(moments, CONFIG), rel=1e-6)
+    assert decayed([m + shift for m in moments], 10, 0.5) == pytest.approx(decayed(moments, 10, 0.5), rel=1e-6)
 
 
 def test_dense_is_the_weighted_mean_on_the_unit_sphere() -> None:
@@ -41,8 +42,33 @@ def test_an_event_about_an_item_and_a_text_counts_both() -> None:
 
 
 def test_dislikes_subtract() -> None:
+    """As strong as the like at most; at two steps back for each like since, not for each dislike."""
     profile = fold([Past(0, 1.0, dense=(EAST,)), Past(0, -2.0, dense=(NORTH,))], CONFIG)
     assert profile.dense == pytest.approx([0.5**0.5, -(0.5**0.5), 0])
+    past = [
+        Past(0, 1.0, dense=(EAST,)),
+        Past(0, -0.2, dense=(NORTH,)),
+        Past(0, -0.2, dense=(NORTH,)),
+        Past(0, 1.0, dense=(UP,)),
+    ]
+    expected = np.array([1.0, -0.2, 0.5])
+    assert fold(past, CONFIG).dense == pytest.approx(expected / np.linalg.norm(expected))
+
+
+def test_dislikes_take_words_and_items_away_and_leave_nothing_negative() -> None:
+    a, b, c = (qualified_item(item, "") for item in "abc")
+    past = [
+        Past(0, 1.0, item=a, tfidf=({1: 0.6, 2: 0.8},)),
+        Past(0, -1.0, item=b, tfidf=({2: 0.8, 3: 0.6},)),
+        Past(0, 1.0, item=c, tfidf=({2: 1.0},)),
+    ]
+    profile = fold(past, CONFIG)
+    assert profile.tfidf is not None and profile.collab is not None
+    norm = (0.6**2 + 0.9**2) ** 0.5  # of word 2: 0.8 - 0.5 · 0.8 + 0.5
+    assert dict(zip(profile.tfidf.indices, profile.tfidf.values, strict=True)) == pytest.approx(
+        {1: 0.6 / norm, 2: 0.9 / norm}
+    )
+    assert set(profile.collab.indices) == {sparse_index("a"), sparse_index("c")}
 
 
 def test_what_cancels_out_leaves_no_leg() -> None:
@@ -103,8 +129,10 @@ def test_many_dislikes_do_not_turn_a_user_against_what_they_like() -> None:
     assert fold(past, flat).dense == pytest.approx(expected / np.linalg.norm(expected))
 
 
-def test_dislikes_alone_still_count() -> None:
-    assert fold([Past(0, -1.0, dense=(NORTH,))], CONFIG).dense == pytest.approx([0, -1, 0])
+def test_who_likes_nothing_has_no_legs() -> None:
+    """The opposite of horror is not what they want: popular items are, without horror."""
+    past = [Past(0, -1.0, item=qualified_item("a", ""), dense=(NORTH,), tfidf=({1: 1.0},), words=("war",))]
+    assert fold(past, CONFIG).vectors == {} and fold(past, CONFIG).terms == []
 
 
 def test_collab_forgets_at_its_own_pace() -> None:

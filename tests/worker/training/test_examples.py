@@ -31,7 +31,7 @@ def test_a_history_holds_earlier_events_newest_first_weighted_by_recency() -> No
 def test_events_weigh_as_in_folding() -> None:
     acts = [event(0, "a", "purchase"), event(1, "b", "dislike"), event(2, "c")]
     found = build({("", "u"): acts}, catalogue(), CONFIG, (0.5,))
-    assert histories(found) == [([1, 0], [-1.0, 1.5], 2)]  # a dislike is no target, and pulls away: -1, 3 · 0.5
+    assert histories(found) == [([1, 0], [-1.0, 3.0], 2)]  # a dislike is no target, pulls away, and makes no like fade
 
 
 def test_simultaneous_events_are_not_in_a_history() -> None:
