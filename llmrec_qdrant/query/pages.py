@@ -51,12 +51,12 @@ class Page:
         """The request for the page, the item before and the item after it."""
         if self._ordered:
             return self.request
-        return _part(self.request, self._offset - self._before, self._before + self._limit + 1)
+        return _part(_fused_below(self.request), self._offset - self._before, self._before + self._limit + 1)
 
     @property
     def whole(self) -> models.QueryRequest:
         """The request for the whole list."""
-        return _part(self.request, 0, everything(_prefetches(self.request)))
+        return _part(_fused_below(self.request), 0, everything(_prefetches(self.request)))
 
     def is_torn(self, points: Sequence[Point]) -> bool:
         """Whether an item at the edge and its neighbour have equal scores; ``points`` answer :attr:`with_neighbours`."""
@@ -92,6 +92,15 @@ def everything(prefetches: Iterable[models.Prefetch]) -> int:
 
 def _part(request: models.QueryRequest, offset: int, limit: int) -> models.QueryRequest:
     return request.model_copy(update={"offset": offset or None, "limit": limit})
+
+
+def _fused_below(request: models.QueryRequest) -> models.QueryRequest:
+    """Fuse below the root, with the same answer: a server reads the payload of every item that is fused at the root."""
+    if not isinstance(request.query, models.FusionQuery):
+        return request
+    inner = _prefetches(request)
+    candidates = models.Prefetch(prefetch=inner, query=request.query, limit=everything(inner))
+    return request.model_copy(update={"prefetch": [candidates], "query": models.FormulaQuery(formula="$score")})
 
 
 def _prefetches(part: models.QueryRequest | models.Prefetch) -> list[models.Prefetch]:

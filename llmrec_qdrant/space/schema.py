@@ -12,12 +12,17 @@ from llmrec_qdrant.space.job_record import JOB_INDEXES
 from llmrec_qdrant.space.layout import COLLAB, DENSE, INTERESTS, TFIDF, CollectionKind, Key
 from llmrec_qdrant.space.words import words_key
 
-__all__ = ["FILTERABLE", "collection_spec", "field_indexes", "index_kind", "indexes"]
+__all__ = ["FILTERABLE", "SHARDS", "collection_spec", "field_indexes", "index_kind", "indexes"]
 
 
 SPARSE_SCAN = 10
 """Matching points up to which a filtered sparse query scans them instead of its index. With Qdrant's default of 5,000 it scans
 whole segments that are not indexed yet; the threshold of an existing segment cannot be changed."""
+
+
+SHARDS = 1
+"""Shards of a collection: lists are fused within a shard (qdrant#10640), so all candidates must lie in one. In a cluster, Qdrant
+would otherwise create one per node."""
 
 
 def _sparse_index() -> models.SparseIndexParams:
@@ -48,11 +53,13 @@ def collection_spec(kind: CollectionKind, config: SpaceConfig) -> dict[str, Any]
         TFIDF: models.SparseVectorParams(index=_sparse_index(), modifier=models.Modifier.IDF),
         COLLAB: models.SparseVectorParams(index=_sparse_index()),
     }
+    spec: dict[str, Any]
     match kind:
         case "items":
-            return {"vectors_config": dense, "sparse_vectors_config": sparse}
+            return {"vectors_config": dense, "sparse_vectors_config": sparse, "shard_number": SHARDS}
         case "users":
-            return {"vectors_config": {**dense, INTERESTS: _interests(config)}, "sparse_vectors_config": sparse}
+            spec = {"vectors_config": {**dense, INTERESTS: _interests(config)}, "sparse_vectors_config": sparse}
+            return {**spec, "shard_number": SHARDS}
         case "texts":
             return {"vectors_config": dense, "sparse_vectors_config": {TFIDF: sparse[TFIDF]}}
         case "topics":

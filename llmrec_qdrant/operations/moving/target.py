@@ -23,6 +23,7 @@ from llmrec_qdrant.operations.spaces import load_config
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.versions import VERSIONED
 from llmrec_qdrant.space.layout import MOVE, PLAIN, Space
+from llmrec_qdrant.space.schema import SHARDS
 
 __all__ = ["claim", "prepare", "publish"]
 
@@ -125,7 +126,7 @@ def _create(name: str, planned: Planned, metadata: Mapping[str, Any]) -> Steps[N
         yield from calls.delete_collection(name)
         exists = False
     if not exists:
-        yield from calls.create_collection(name, spec, metadata)
+        yield from calls.create_collection(name, {**spec, "shard_number": SHARDS}, metadata)
     stored = yield from calls.describe(name)
     if stored.metadata != metadata:
         outdated = dict.fromkeys(stored.metadata.keys() - metadata.keys())
