@@ -11,7 +11,7 @@ import itertools
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -31,6 +31,8 @@ ALWAYS_SHARE = 0.4
 """A passage in this share of all items is boilerplate whatever these items are."""
 MAX_LIKENESS = 2.0
 """Greatest similarity among the items that share a passage, as a multiple of the similarity among all items."""
+OWN_SHARE = 0.5
+"""Share, of the texts with one of its words, that a passage must hold."""
 REST_TOKENS = 5
 """Tokens that the other half of the items must keep, so that short texts are never taken apart."""
 MAX_PASSAGES = 100
@@ -44,6 +46,7 @@ _TOKEN = regex.compile(
 )
 _SENTENCE_END = regex.compile(r"[.!?。！？…;；|•·]")
 _CHARACTER = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_NUMBER_TOKEN = "0"
 _NUMBER = regex.compile(r"\p{Nd}+")
 
 Tokens = tuple[str, ...]
@@ -71,7 +74,7 @@ class _Text:
             and _SENTENCE_END.search(text, spans[number - 1][1], spans[number][0])
         ]
         edges = [0, *breaks, len(spans)]
-        tokens = tuple(_NUMBER.sub("0", match[0].casefold()) for match in matches)
+        tokens = tuple(_NUMBER.sub(_NUMBER_TOKEN, match[0].casefold()) for match in matches)
         return cls(text, tokens, spans, [pair for pair in itertools.pairwise(edges) if pair[0] < pair[1]])
 
     def whole_sentences(self) -> Iterator[tuple[int, int]]:
@@ -79,7 +82,7 @@ class _Text:
         least = SENTENCE_CHARACTERS if self.without_spaces else SENTENCE_WORDS
         for start, end in self.sentences:
             ended = end == len(self.tokens) or _SENTENCE_END.match(self.text, self.spans[end - 1][1])
-            if ended and sum(token != "0" for token in self.tokens[start:end]) >= least:
+            if ended and sum(token != _NUMBER_TOKEN for token in self.tokens[start:end]) >= least:
                 yield start, end
 
     def runs(self) -> Iterator[tuple[int, int]]:
@@ -180,7 +183,8 @@ def detect(titles: Sequence[str], texts: Sequence[str]) -> Boilerplate:
     covered = [text.covered(shared) for text in parsed]
     names = [_Text.of(title).tokens for title in titles]
     rest = _Rest([[*name, *text.outside(marks)] for name, text, marks in zip(names, parsed, covered, strict=True)])
-    pieces = _pieces(parsed, covered, least)
+    frequency = Counter(token for text in parsed for token in set(text.tokens))
+    pieces = [piece for piece in _pieces(parsed, covered, least) if piece.has_words_of_its_own(frequency)]
     chosen = [(len(piece.texts), piece.written) for piece in pieces if rest.is_like_any(piece.texts)]
     chosen.sort(key=lambda entry: (-entry[0], entry[1]))
     return Boilerplate(tuple(written for _, written in chosen[:MAX_PASSAGES]))
@@ -198,6 +202,7 @@ def _frequent(parsed: Iterable[_Text], least: int) -> set[Tokens]:
 class _Piece:
     """A passage that texts share."""
 
+    tokens: Tokens
     written: str
     """How the first of the texts writes it."""
     sentence: bool
@@ -207,6 +212,10 @@ class _Piece:
     def is_shared(self, least: int) -> bool:
         """Whether enough texts hold it; ``least`` of them for a sentence."""
         return len(self.texts) >= (least if self.sentence else 3 * least)
+
+    def has_words_of_its_own(self, frequency: Mapping[str, int]) -> bool:
+        """Whether half of the texts that use one of its words hold it; the words of genres and tags stand in many lists."""
+        return any(len(self.texts) >= OWN_SHARE * frequency[token] for token in self.tokens if token != _NUMBER_TOKEN)
 
 
 def _pieces(parsed: Sequence[_Text], covered: Sequence[Sequence[bool]], least: int) -> list[_Piece]:
@@ -231,7 +240,7 @@ def _count(pieces: dict[Tokens, _Piece], text: _Text, start: int, end: int, numb
     first, last = text.spans[start][0], text.spans[end - 1][1]
     stop = _SENTENCE_END.match(text.text, last)
     written = text.text[first : stop.end() if stop else last][:MAX_PASSAGE_LENGTH]
-    piece = pieces.setdefault(text.tokens[start:end], _Piece(written, sentence))
+    piece = pieces.setdefault(text.tokens[start:end], _Piece(text.tokens[start:end], written, sentence))
     if not piece.texts or piece.texts[-1] != number:
         piece.texts.append(number)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -158,6 +159,16 @@ def test_genres_beside_short_titles_stay(ending: str) -> None:
     genres = ["Action, Adventure, Sci-Fi", "Comedy, Drama, Romance", "Crime, Drama, Thriller"]
     titles = [f"The {rng.choice('abcdefgh')}{number}" for number in range(300)]
     assert detect(titles, [f"{rng.choice(genres)}{ending}" for _ in titles]) == Boilerplate()
+
+
+def test_genres_beside_long_texts_stay() -> None:
+    """The words of a list of genres stand in other lists, too."""
+    rng = random.Random(5)
+    titles, plain = catalogue(100)
+    genres = ["Comedy", "Drama", "Romance", "Crime", "Thriller", "Action"]
+    texts = [f"{text} {', '.join(sorted(rng.sample(genres, 3)))}." for text in plain]
+    assert max(Counter(text.split(". ")[-1] for text in texts).values()) > 20
+    assert detect(titles, texts) == Boilerplate()
 
 
 def test_a_rare_sentence_stays() -> None:
