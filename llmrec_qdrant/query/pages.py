@@ -4,7 +4,7 @@ The scores of a fused list depend on how many candidates each leg contributes, s
 a page lies beyond the reach of these candidates, a second list over more of them continues the first.
 
 Qdrant returns items of equal scores in any order, another one with each request. A page is read together with its neighbours:
-if none of them has the score of an item at the edge, sorting by id puts equal scores in order. Otherwise the whole list is read.
+if they show all items that have the scores at its edges, sorting by id puts these in order. Otherwise the whole list is read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from llmrec_qdrant.query.options import MAX_LIMIT
 from llmrec_qdrant.space.points import Point
 
 __all__ = ["Page", "everything", "page", "reach"]
+
+
+NEIGHBOURS = 10
+"""Items that are read before a page and after it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Page:
     @property
     def _before(self) -> int:
         """Neighbours that are read before the page."""
-        return min(self._offset, 1)
+        return min(self._offset, NEIGHBOURS)
 
     @property
     def _ordered(self) -> bool:
@@ -48,10 +52,11 @@ class Page:
 
     @property
     def with_neighbours(self) -> models.QueryRequest:
-        """The request for the page, the item before and the item after it."""
+        """The request for the page, the items before and the items after it."""
         if self._ordered:
             return self.request
-        return _part(_fused_below(self.request), self._offset - self._before, self._before + self._limit + 1)
+        request = _fused_below(self.request)
+        return _part(request, self._offset - self._before, self._before + self._limit + NEIGHBOURS)
 
     @property
     def whole(self) -> models.QueryRequest:
@@ -59,11 +64,14 @@ class Page:
         return _part(_fused_below(self.request), 0, everything(_prefetches(self.request)))
 
     def is_torn(self, points: Sequence[Point]) -> bool:
-        """Whether an item at the edge and its neighbour have equal scores; ``points`` answer :attr:`with_neighbours`."""
+        """Whether more items may have the score at an edge than ``points`` show, the answer to :attr:`with_neighbours`."""
         scores = [point.score for point in points]
         end = self._before + self._limit
-        starts, ends = scores[: self._before + 1], scores[end - 1 : end + 1]
-        return not self._ordered and any(len(edge) == 2 and edge[0] == edge[1] for edge in (starts, ends))
+        if self._ordered or len(scores) <= self._before:
+            return False
+        more_before = self._offset > self._before and scores[0] == scores[self._before]
+        more_after = len(scores) == end + NEIGHBOURS and scores[end - 1] == scores[-1]
+        return more_before or more_after
 
     def cut(self, points: Sequence[Point], whole: bool = False) -> list[Point]:
         """Cut the page out of the answer to :attr:`with_neighbours` or :attr:`whole`."""

@@ -65,28 +65,34 @@ def test_how_deep_a_list_reaches() -> None:
 
 
 def test_a_page_is_read_with_its_neighbours() -> None:
-    first, second = page_of(0, 3).with_neighbours, page_of(3, 3).with_neighbours
-    assert (first.offset or 0, first.limit) == (0, 4)
-    assert (second.offset, second.limit) == (2, 5)
-    whole = page_of(3, 3).whole
+    first, second, third = (page_of(offset, 3).with_neighbours for offset in (0, 3, 30))
+    assert (first.offset or 0, first.limit) == (0, 13)
+    assert (second.offset or 0, second.limit) == (0, 16)
+    assert (third.offset, third.limit) == (20, 23)
+    whole = page_of(30, 3).whole
     assert (whole.offset or 0, whole.limit) == (0, 150)
 
 
-def test_equal_scores_within_a_page_are_sorted_by_id() -> None:
-    page, answer = page_of(3, 3), points(("z", 9), ("c", 5), ("b", 5), ("a", 4), ("y", 3))
+def test_equal_scores_are_sorted_by_id_across_the_edges() -> None:
+    page, answer = page_of(1, 3), points(("c", 9), ("a", 9), ("e", 5), ("d", 4), ("b", 4), ("y", 3))
     assert not page.is_torn(answer)
-    assert [point.id for point in page.cut(answer)] == ["b", "c", "a"]
+    assert [point.id for point in page.cut(answer)] == ["c", "e", "b"]
+
+
+FALLING = [float(-n) for n in range(23)]
 
 
 @pytest.mark.parametrize(
     ("offset", "scores", "torn"),
     [
-        (0, [9, 9, 8, 7], False), (0, [9, 9, 7, 7], True), (0, [9, 8, 7], False), (0, [9, 9], False), (0, [], False),
-        (3, [9, 8, 8, 7, 6], False), (3, [9, 9, 8, 7, 6], True), (3, [9, 8, 7, 6, 6], True), (3, [9, 8, 6, 6], False),
-        (3, [9], False), (3, [9, 9], True),
+        (0, FALLING[:13], False), (0, [1.0] * 12 + [0.0], False), (0, [1.0] * 13, True), (0, [1.0] * 12, False),
+        (0, [2.0, 2.0] + [1.0] * 11, True), (0, [], False),
+        (10, [9.0] * 11 + FALLING[:12], False), (11, [9.0] * 11 + FALLING[:12], True), (30, FALLING, False),
+        (30, [9.0] * 10 + FALLING[:13], False), (30, FALLING[:12] + [-50.0] * 11, True), (30, FALLING[:12] + [-50.0] * 10, False),
+        (30, [9.0] * 10, False), (30, [9.0] * 11, True),
     ],
 )  # fmt: skip
-def test_a_page_is_torn_where_a_neighbour_has_the_score_at_its_edge(
+def test_a_page_is_torn_where_its_neighbours_do_not_show_all_of_a_score(
     offset: int, scores: list[float], torn: bool
 ) -> None:
     assert page_of(offset, 3).is_torn(points(*((str(n), score) for n, score in enumerate(scores)))) == torn
