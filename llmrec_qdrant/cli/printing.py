@@ -207,7 +207,7 @@ def print_interests(interests: Sequence[Interest], user: str) -> None:
     table.columns[2].no_wrap = True
     strongest = max(interest.weight for interest in interests)
     for interest in interests:
-        length = max(1, round(BAR_WIDTH * interest.weight / strongest))
+        length = max(1, round(BAR_WIDTH * interest.weight / strongest)) if interest.weight else 0
         table.add_row(
             interest.topic, Text(interest.label), Text("█" * length, style="dim" if interest.steer == 0 else "cyan"),
             f"{interest.weight:.0%}", _trend(interest),

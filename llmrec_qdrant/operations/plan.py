@@ -21,8 +21,11 @@ from llmrec_qdrant.space.points import Point
 
 __all__ = ["Plan", "item_filter", "leg_weights", "plan_list", "read_pages", "run_plan"]
 
-FLOORS: Mapping[Leg, float] = {DENSE: 0.1}
-"""Score per leg up to which nothing speaks for an item: unrelated texts reach such a cosine. Sparse legs list overlap only."""
+FLOORS: Mapping[Leg, float] = {DENSE: 1e-6}
+"""Score per leg below which nothing speaks for an item. Sparse legs list overlap only.
+
+A cosine that means nothing depends on the encoder, and a higher floor would change the fused scores of what it leaves.
+"""
 
 
 @dataclass(frozen=True)

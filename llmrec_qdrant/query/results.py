@@ -14,6 +14,9 @@ __all__ = ["by_popularity", "leg_scores", "reason", "recommendations", "users"]
 MAX_SHARED_WORDS = 4
 """Shared words that a reason names."""
 
+CLOSE = 0.1
+"""Cosine from which an item is called close in meaning; unrelated texts often reach less."""
+
 
 def recommendations(points: Sequence[Point], reason: str = "") -> list[Recommendation]:
     """Turn item points into recommendations, with the caller's own fields only."""
@@ -56,7 +59,7 @@ def reason(scores: Mapping[str, float], point: Point, terms: Sequence[str]) -> s
     reasons = {
         TFIDF: f"shares words: {', '.join(shared)}" if shared else "",
         COLLAB: "chosen next by people with this history",
-        DENSE: "close in meaning",
+        DENSE: "close in meaning" if scores.get(DENSE, 0) >= CLOSE else "remotely related",
     }
     phrases = [reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if scores.get(leg, 0) > 0 and reasons[leg]]
     return "; ".join(phrases) or "shares words"

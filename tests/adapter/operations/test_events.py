@@ -57,8 +57,13 @@ def test_events_that_came_before_their_items_count_for_collab_too(where: dict[st
 
 def test_dislikes_and_low_ratings_push_away(rec: Recommender) -> None:
     rec.track([*history("eve", "m1", "m4"), Event(user="eve", item="m5", type="dislike", ts=T0 + 9 * DAY)])
-    scores = {one.id: one.legs["dense"] for one in rec.recommend("eve", 8, explain=True, exclude_seen=False)}
-    assert scores["m5"] < 0
+    rec.track(history("twin", "m1", "m4"))
+    eve, twin = (
+        {one.id: one.legs["dense"] for one in rec.recommend(user, 8, explain=True, exclude_seen=False)}
+        for user in ("eve", "twin")
+    )
+    assert twin["m5"] > 0 and "m5" not in eve
+    assert eve.get("m6", 0.0) < twin["m6"], "another film about French recipes"
 
 
 def test_free_text_counts(rec: Recommender) -> None:

@@ -151,7 +151,8 @@ def test_popular_items_are_the_tenants() -> None:
 def test_the_collab_leg_of_a_session_has_the_tenants_indices() -> None:
     qdrant = FakeQdrant()
     qdrant.run(similar.recommend_from(BOUND, ["tt1", "tt1"], ["tt2", "tt1"], ListOptions(3)))
-    collab, _ = [one for one in qdrant.requests[0]["prefetch"] if one["using"] == "collab"]
+    (fused,) = qdrant.requests[0]["prefetch"]
+    collab, _ = [one for one in fused["prefetch"] if one["using"] == "collab"]
     assert collab["query"] == {"nearest": {"indices": [sparse_index("tt1", "acme")], "values": [1.0]}}
 
 

@@ -50,3 +50,9 @@ def test_leg_scores_name_the_legs_that_proposed_a_point() -> None:
 def test_scores_are_plain_floats() -> None:
     (made,) = results.recommendations([Point.of(models.ScoredPoint(id=1, version=0, score=np.float32(0.5)))])
     assert type(made.score) is float
+
+
+def test_an_unrelated_item_is_not_called_close_in_meaning() -> None:
+    point = Point("1", {})
+    assert results.reason({"dense": 0.4}, point, []) == "close in meaning"
+    assert results.reason({"dense": 0.02}, point, []) == "remotely related"
