@@ -89,8 +89,8 @@ def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Tast
     end = options.offset + options.limit
     offset, limit = (0, min(rerank.candidates(end, pool), MAX_LIMIT)) if pool else (options.offset, options.limit)
     explained = plan.legs if options.explain else []
-    reach = pages.reach(plan.depth, offset + limit)
-    alone = [requests.alone(query, filter=plan.filter, limit=reach) for query in explained]
+    depths = sorted({plan.depth, pages.reach(plan.depth, offset + limit)})
+    alone = [requests.alone(query, filter=plan.filter, limit=depth) for depth in depths for query in explained]
     points, *per_leg = yield from read_pages(bound.space.items, [plan.page(offset, limit)], alone)
     if pool:
         shares = taste.shares if options.interests else None
@@ -98,10 +98,10 @@ def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Tast
     recommendations = results.recommendations(points, plan.reason)
     if not explained:
         return recommendations
-    lists = {query.leg: listed for query, listed in zip(explained, per_leg, strict=True)}
-    short = {leg: listed[: plan.depth] for leg, listed in lists.items()}
+    legs = [query.leg for query in explained]
+    lists = [dict(zip(legs, per_leg[start:], strict=False)) for start in range(0, len(per_leg), len(legs))]
     return [
-        _explained(recommendation, point, [short, lists], taste.terms)
+        _explained(recommendation, point, lists, taste.terms)
         for recommendation, point in zip(recommendations, points, strict=True)
     ]
 

@@ -54,6 +54,26 @@ def test_similar_search_request(filled: Llmrec) -> None:
     assert "流浪地球" in filled("search", "科幻电影").out
 
 
+@pytest.mark.parametrize(
+    "command", [["recommend", "ann"], ["top"], ["similar", "m1"], ["search", "astronaut"], ["recommend", "stranger"]]
+)
+def test_pages(filled: Llmrec, command: list[str]) -> None:
+    whole = filled(*command, "--limit", "3", "--json").json
+    pages = [filled(*command, "--limit", "1", "--offset", str(offset), "--json").json for offset in range(3)]
+    assert [one for page in pages for one in page] == whole != []
+    assert "offset" in one_sentence(filled(*command, "--offset", "1000"))
+
+
+def test_the_body_of_a_request_takes_the_options_of_a_list(filled: Llmrec) -> None:
+    excluded = [
+        len(filled("request", "ann", *options).json.get("filter", {}).get("must_not", [{"has_id": []}])[0]["has_id"])
+        for options in ([], ["--include-last"], ["--include-seen"])
+    ]
+    assert excluded[0] == excluded[1] + 1 > excluded[2] == 0
+    body = filled("request", "ann", "--offset", "2", "--filter", "year>=2010", "--exclude", "m3").json
+    assert body["offset"] == 2 and "year" in str(body["filter"])
+
+
 @pytest.mark.parametrize("args", [["similar", "nope"], ["similar-users", "nope"]])
 def test_what_is_not_there(filled: Llmrec, args: list[str]) -> None:
     assert "'nope'" in one_sentence(filled(*args))
