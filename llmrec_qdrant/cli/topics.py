@@ -11,7 +11,8 @@ from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
 from llmrec_qdrant.cli.options import Limit, Offset, Wait
 from llmrec_qdrant.cli.printing import print_interests, print_items, print_json, print_topics, say
 from llmrec_qdrant.cli.watching import report, run_job
-from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS, Interest, Topic
+from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS, POPULAR, Interest, Topic
+from llmrec_qdrant.errors import NotFound
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.layout import INTERESTS
 
@@ -113,12 +114,18 @@ def steer_user(
     weight: Annotated[
         float, typer.Option("--weight", help="0 mutes, below 1 weakens, above 1 strengthens (up to 4), 1 resets.")
     ] = 0.0,
+    new: Annotated[bool, typer.Option("--new", help="Accept a user who has no events yet.")] = False,
 ) -> None:
     """Mute or strengthen a topic for a user, from the next recommendation on.
 
     Example: llmrec steer alice "horror · zombie" --weight 0
     """
     with context.open() as rec:
+        if not new and not rec.events(user, 1):
+            raise NotFound(
+                f"there is no user {user!r} with events in space {context.space!r}: correct the id, or add --new to steer "
+                "somebody who has no events yet"
+            )
         listed = rec.steer(user, topic, weight)
         label = next((known.label for known in rec.topics() if topic in (known.id, known.label)), topic)
     _show(context, user, listed, "")
@@ -140,8 +147,14 @@ def _show(context: Connected, user: str, listed: Sequence[Interest], hint: str) 
 def _why_none(rec: Recommender, user: str) -> str:
     """Say why a user has no interests, and what to do about it."""
     none = f"{user} has no interests yet:"
+    popular = next((item.reason for item in rec.recommend(user, 1)), "")
+    if popular.startswith(POPULAR):
+        return f"{none} {popular.removeprefix(POPULAR)}"
     if rec.topics():
-        return f"{none} there are no events on items of a topic. After new items or events, run llmrec topics fit"
+        return (
+            f"{none} none of the items that {user} likes has a topic. Items loaded since the last fit get one with "
+            "llmrec topics fit"
+        )
     counted = rec.status()
     encoded = counted.items - counted.items_stale
     if encoded < MIN_TOPIC_ITEMS:

@@ -60,6 +60,8 @@ MIN_TOPIC_ITEMS = 10
 MAX_LABEL = 60
 """Characters in the label of a topic."""
 
+POPULAR = "popular: "
+"""How the reason of a list of popular items begins; why the list is not a personal one follows."""
 MAX_BOOST = 4.0
 """Largest weight that steering can give a topic."""
 

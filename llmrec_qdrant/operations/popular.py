@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from qdrant_client import models
 
+from llmrec_qdrant.contracts.answers import POPULAR
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.plan import Plan
@@ -38,4 +39,4 @@ def plan_popular(
     rows = [row for point in known if (row := point.dense(DENSE)) is not None]
     mean = np.mean(rows, axis=0) if rows else np.zeros(1)
     build = partial(requests.top_unlike, [float(x) for x in mean]) if mean.any() else requests.top
-    return Plan(lambda depth: build(filter, depth), MAX_LIMIT, filter=filter, reason=f"popular: {why}")
+    return Plan(lambda depth: build(filter, depth), MAX_LIMIT, filter=filter, reason=f"{POPULAR}{why}")

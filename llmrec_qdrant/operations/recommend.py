@@ -77,7 +77,14 @@ def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
         Key.TERMS: options.explain,
         Key.INTERESTS: options.interests,
     }
-    return [Key.LEGS, Key.STEER, Key.STALE, Key.DISLIKED, *(key for key, needed in optional.items() if needed)]
+    return [
+        Key.LEGS,
+        Key.STEER,
+        Key.STALE,
+        Key.DISLIKED,
+        Key.N_EVENTS,
+        *(key for key, needed in optional.items() if needed),
+    ]
 
 
 def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, left_out: LeftOut) -> Steps[Plan]:
@@ -96,6 +103,8 @@ def _why_not_personal(user: str, stored: StoredUser, disliked: Sequence[str]) ->
         return f"there are no events of {user!r} yet"
     if not stored.legs and not stored.stale and disliked:
         return f"{user!r} has only said what to leave out"
+    if not stored.legs and not stored.n_events and stored.steering:
+        return f"no events of {user!r} are known yet, only muted or boosted topics"
     if not stored.legs:
         return f"the events of {user!r} are not encoded yet"
     return f"{user!r} has no vector for the legs of this list"

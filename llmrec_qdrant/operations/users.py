@@ -40,6 +40,8 @@ class StoredUser:
     """Item of the latest event with a positive weight."""
     terms: tuple[str, ...] = ()
     interests: tuple[Interest, ...] = ()
+    n_events: int = 0
+    """Number of events that the rest includes."""
     steering: Mapping[str, float] = field(default_factory=dict)
     """Topic → weight, as the user set it."""
 
@@ -85,5 +87,6 @@ def _user(point: Point) -> StoredUser:
         last=point.get(Key.LAST),
         terms=tuple(point.get(Key.TERMS, [])),
         interests=interests,
+        n_events=int(point.get(Key.N_EVENTS) or 0),
         steering=point.get(Key.STEER, {}),
     )

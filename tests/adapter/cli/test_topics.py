@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmrec_qdrant.cli.topics import _print_fitted
-from tests.commandline import Llmrec, lines
+from tests.commandline import Llmrec, lines, one_sentence
 
 
 def test_a_fit_of_too_few_items_says_how_many_it_needs(filled: Llmrec) -> None:
@@ -28,15 +28,47 @@ def test_without_topics_shelves_and_interests_say_what_they_take(filled: Llmrec)
     assert filled("shelves", "ann").out == expected
 
 
-def test_a_steered_topic_is_confirmed(llmrec: Llmrec, tmp_path: Path) -> None:
+@pytest.fixture
+def grouped(llmrec: Llmrec, tmp_path: Path) -> Llmrec:
+    """Two topics; ann likes one of them, dora dislikes it."""
     items = [
         {"id": f"{word}{n}", "title": f"{word} {word}", "text": f"{word} {other}"}
         for word, other in (("rocket", "space"), ("noodle", "kitchen")) for n in range(20)
     ]  # fmt: skip
-    events = [{"user": "ann", "item": f"rocket{n}", "type": "like", "ts": 1_700_000_000 + n} for n in range(3)]
+    events = [
+        {"user": user, "item": f"rocket{n}", "type": kind, "ts": 1_700_000_000 + n}
+        for user, kind in (("ann", "like"), ("dora", "dislike")) for n in range(3)
+    ]  # fmt: skip
     assert llmrec("load", "items", lines(tmp_path / "items.jsonl", items)).code == 0
     assert llmrec("topics", "fit").code == 0
     assert llmrec("load", "events", lines(tmp_path / "events.jsonl", events)).code == 0
+    return llmrec
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [("dora", "'dora' has only said what to leave out"), ("nobody", "there are no events of 'nobody' yet")],
+)
+def test_why_a_user_has_no_interests(grouped: Llmrec, user: str, why: str) -> None:
+    for command in ("interests", "shelves"):
+        assert grouped(command, user).out == f"{user} has no interests yet: {why}\n"
+
+
+def test_an_unknown_user_is_steered_only_if_that_is_meant(grouped: Llmrec) -> None:
+    muted = grouped("topics", "--json").json[0]
+    topic = muted["id"]
+    refused = one_sentence(grouped("steer", "anne", topic))
+    assert "there is no user 'anne' with events in space 'main'" in refused and "--new" in refused
+    assert set(grouped("users").out.split()) == {"ann", "dora"}
+    assert grouped("steer", "anne", topic, "--new").code == 0
+    listed = grouped("recommend", "anne", "--json").json
+    reasons = {item["reason"] for item in listed}
+    assert reasons == {"popular: no events of 'anne' are known yet, only muted or boosted topics"}
+    assert listed and muted["label"] not in {own for item in listed for own in item["topics"]}
+
+
+def test_a_steered_topic_is_confirmed(grouped: Llmrec) -> None:
+    llmrec = grouped
     listed = llmrec("topics", "--json").json
     own = {interest["topic"] for interest in llmrec("interests", "ann", "--json").json}
     other = next(topic for topic in listed if topic["id"] not in own)
