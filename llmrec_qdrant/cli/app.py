@@ -216,7 +216,7 @@ def share(
     context: typer.Context,
     url: Annotated[str | None, _connection(help="Qdrant server, such as http://localhost:6333.")] = None,
     path: Annotated[str | None, _connection(help="Folder of an embedded Qdrant, instead of a server.")] = None,
-    space: Annotated[str | None, _connection(help="Name of the space [default: main].")] = None,
+    space: Annotated[str | None, _connection(help="Name of the space (default: main).")] = None,
     broker: Annotated[
         str | None, _connection(help="Redis URL of the workers; without it, this process does the work.")
     ] = None,

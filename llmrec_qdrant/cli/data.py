@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from llmrec_qdrant.cli.app import Connected, app
-from llmrec_qdrant.cli.printing import counted_as, print_json, say, warn
+from llmrec_qdrant.cli.options import Yes, confirm
+from llmrec_qdrant.cli.printing import counted_as, print_json, say
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
@@ -29,11 +30,12 @@ def users(context: Connected) -> None:
 
 
 @app.command(rich_help_panel="Space and data")
-def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="Item ids.")]) -> None:
+def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="Item ids.")], yes: Yes = False) -> None:
     """Delete items. Events about them stay, so an item that is loaded again keeps its history.
 
-    Example: llmrec delete tt0816692 tt0111161
+    Example: llmrec delete tt0816692 tt0111161 --yes
     """
+    confirm(f"delete {repr(items[0]) if len(items) == 1 else counted_as(len(items), 'item')}?", yes)
     with context.open() as rec:
         count = rec.delete_items(items)
     print_json({"deleted": count}) if context.json else say(f"{count:,} deleted")
@@ -43,15 +45,13 @@ def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="
 def forget(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Delete a user with all events and texts.
 
     Example: llmrec forget alice --yes
     """
-    if not yes and not typer.confirm(f"delete {user!r} with all events and texts?", default=False, err=True):
-        warn("nothing deleted")
-        raise typer.Exit(1)
+    confirm(f"delete {user!r} with all events and texts?", yes)
     with context.open() as rec:
         rec.status()  # refuses a space that does not exist
         known = _is_known(rec, user, context.tenant)

@@ -8,8 +8,8 @@ import typer
 
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
 from llmrec_qdrant.cli.catching_up import catch_up
-from llmrec_qdrant.cli.options import Wait
-from llmrec_qdrant.cli.printing import counted_as, out, print_json, say, table_of, warn
+from llmrec_qdrant.cli.options import Wait, Yes, confirm
+from llmrec_qdrant.cli.printing import counted_as, out, print_json, say, table_of
 from llmrec_qdrant.errors import InvalidInput
 
 events = CommandSet(cls=ConnectedGroup, no_args_is_help=True, help="List the events of a user, and undo events.")
@@ -32,9 +32,13 @@ def list_events(
     if context.json:
         print_json([event.model_dump(mode="json") for event in listed])
         return
-    table = table_of(f"latest events of {user}", ("time", "type", "item", "value", "text", "id"), right={"value"})
+    table = table_of(f"latest events of {user}", ("time (UTC)", "type", "item", "value", "text"), right={"value"})
+    table.add_column("id", no_wrap=True, min_width=max((len(event.event_id) for event in listed), default=0))
     for event in listed:
-        time, value = event.ts.isoformat(sep=" ", timespec="seconds"), "" if event.value is None else f"{event.value:g}"
+        time, value = (
+            event.ts.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds"),
+            "" if event.value is None else f"{event.value:g}",
+        )
         table.add_row(time, event.type, event.item or "", value, event.text, event.event_id)
     out.print(table) if listed else say(f"there are no events of {user}")
 
@@ -45,7 +49,7 @@ def delete_events(
     ids: Annotated[list[str] | None, typer.Argument(help="Event ids.")] = None,
     user: Annotated[str | None, typer.Option(help="Only events of this user.")] = None,
     item: Annotated[str | None, typer.Option(help="Only events about this item.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
     wait: Wait = True,
 ) -> None:
     """Undo events: the users' vectors, seen items and interests follow. An event that is loaded again counts again.
@@ -57,15 +61,16 @@ def delete_events(
     if not (ids or user or item):
         raise InvalidInput("name the events to delete: event ids, --user or --item")
     chosen = _in_words(ids or [], user, item)
-    if not yes and not typer.confirm(f"delete {chosen}?", default=False, err=True):
-        warn("nothing deleted")
-        raise typer.Exit(1)
+    confirm(f"delete {chosen}?", yes)
     with context.open() as rec:
         rec.status()  # refuses a space that does not exist
         count = rec.remove_events(ids=ids or None, user=user, item=item)
         if count:
             catch_up(rec, wait=wait, quiet=context.json)
-    print_json({"deleted": count}) if context.json else say(f"{counted_as(count, 'event')} deleted")
+    if context.json:
+        print_json({"deleted": count})
+    else:
+        say(f"{counted_as(count, 'event')} deleted" if count else "no such events: nothing deleted")
 
 
 def _in_words(ids: list[str], user: str | None, item: str | None) -> str:

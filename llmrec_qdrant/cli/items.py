@@ -38,7 +38,11 @@ def show(context: Connected, ids: Annotated[list[str], typer.Argument(help="Item
                 table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
             out.print(table)
     if missing := sorted(set(ids) - {item.id for item in stored}):
-        raise NotFound(f"there is no item {', '.join(map(repr, missing[:5]))} in space {context.space!r}: check the id")
+        raise _no_item(context, *missing[:5])
+
+
+def _no_item(context: Connected, *ids: str) -> NotFound:
+    return NotFound(f"there is no item {', '.join(map(repr, ids))} in space {context.space!r}: check the id")
 
 
 @items.command("update")
@@ -55,6 +59,8 @@ def update(
     """
     with context.open() as rec:
         payload = _payload(values, rec.config.fields)
+        if not rec.get_items([item]):
+            raise _no_item(context, item)
         receipt = rec.update_items([{"id": item, "payload": payload}])
     if context.json:
         print_json(receipt.model_dump(mode="json"))

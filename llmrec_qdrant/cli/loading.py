@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
@@ -215,6 +216,7 @@ def _load(
 ) -> None:  # fmt: skip
     source.kind()  # refuse before connecting
     rejects = rejects or Path(f"{source.path or kind}.rejects.jsonl")
+    began = time.monotonic()
     with context.open() as rec, ExitStack() as working:
         checkpoint = Checkpoint.of(
             source, kind, rec.space, folder=rejects.parent, qdrant=context.where,
@@ -231,6 +233,7 @@ def _load(
         print_json({"load": loaded.as_json(), "status": counted.model_dump(mode="json")})
     else:
         _report(kind, source, loaded, counted)
+        say(f"took {time.monotonic() - began:.1f} s in all{', with encoding and refreshing' * wait}")
     if loaded.rejected:
         raise typer.Exit(PARTLY_REFUSED)
 

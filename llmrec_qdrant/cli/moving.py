@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,7 +11,8 @@ from typing import Annotated
 import typer
 
 from llmrec_qdrant.cli.app import Connected, app
-from llmrec_qdrant.cli.printing import counted_as, out, print_json, say, table_of, warn
+from llmrec_qdrant.cli.options import Yes, confirm
+from llmrec_qdrant.cli.printing import counted_as, out, print_json, say, table_of
 from llmrec_qdrant.cli.progress import bar
 from llmrec_qdrant.contracts.answers import Moved
 from llmrec_qdrant.queues.base import mask_url
@@ -50,7 +50,7 @@ OtherKey = Annotated[
 @app.command(rich_help_panel="Space and data")
 def push(
     context: Connected, other: Url, there: There = None, versions: WhichVersions = Which.LIVE, replace: Replace = False,
-    other_api_key: OtherKey = None,
+    other_api_key: OtherKey = None, yes: Yes = False,
 ) -> None:  # fmt: skip
     """Copy this space to another Qdrant server: from a laptop to production. The application then uses the other address.
 
@@ -62,7 +62,8 @@ def push(
     Example: llmrec push https://qdrant.example:6333 --path ./recdata --space shop --api-key KEY
     """
     with context.open() as rec:
-        _confirm(replace, f"replace what {mask_url(other)} holds of space {there or context.space!r}?")
+        question = f"replace what {mask_url(other)} holds of space {there or context.space!r}?"
+        confirm(question, yes or not replace, "nothing replaced")
         move = partial(rec.push, other, api_key=_key(context, other_api_key), space=there)
         _run(context, f"to {mask_url(other)}", partial(move, versions=versions.value, replace=replace))
 
@@ -70,14 +71,14 @@ def push(
 @app.command(rich_help_panel="Space and data")
 def pull(
     context: Connected, other: Url, there: There = None, versions: WhichVersions = Which.LIVE, replace: Replace = False,
-    other_api_key: OtherKey = None,
+    other_api_key: OtherKey = None, yes: Yes = False,
 ) -> None:  # fmt: skip
     """Copy a space of another Qdrant server to this one, such as production to a laptop. The opposite of llmrec push.
 
     Example: llmrec pull https://qdrant.example:6333 --path ./copy --space shop --api-key KEY
     """
     with context.open(create=True) as rec:
-        _confirm(replace, f"replace space {context.space!r} in {context.where}?")
+        confirm(f"replace space {context.space!r} in {context.where}?", yes or not replace, "nothing replaced")
         move = partial(rec.pull, other, api_key=_key(context, other_api_key), space=there)
         _run(context, f"from {mask_url(other)}", partial(move, versions=versions.value, replace=replace))
 
@@ -88,13 +89,6 @@ def _key(context: Connected, typed: str | None) -> str | None:
     if typed or own:
         return typed or (own.get_secret_value() if own else None)
     return context.api_key if context.embedded else None
-
-
-def _confirm(replace: bool, question: str) -> None:
-    """Ask on a terminal before something is replaced; a script that passes --replace means it."""
-    if replace and sys.stdin.isatty() and not typer.confirm(question, default=False, err=True):
-        warn("nothing replaced")
-        raise typer.Exit(1)
 
 
 def _run(context: Connected, direction: str, move: Callable[..., Moved]) -> None:

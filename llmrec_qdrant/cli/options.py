@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-__all__ = ["Limit", "Model", "Offset", "Pooling", "Seed", "Similarity", "Size", "SplitBy", "Wait"]
+from llmrec_qdrant.cli.printing import err, warn
+from llmrec_qdrant.errors import InvalidInput
+
+__all__ = ["Limit", "Model", "Offset", "Pooling", "Seed", "Similarity", "Size", "SplitBy", "Wait", "Yes", "confirm"]
 
 
 class SplitBy(StrEnum):
@@ -37,3 +41,25 @@ Size = Annotated[
 Pooling = Annotated[str | None, typer.Option(help="How token vectors become one text vector: mean or cls.")]
 
 Similarity = Annotated[str | None, typer.Option(help="How vectors are compared: cosine or pearson.")]
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+
+def confirm(question: str, yes: bool, refusal: str = "nothing deleted") -> None:
+    """Ask before data is lost, unless ``yes``; a no ends the command with exit code 1, after the sentence ``refusal``.
+
+    Raises :class:`InvalidInput` if standard input, which is no terminal, holds no answer.
+    """
+    if yes:
+        return
+    terminal = sys.stdin.isatty()
+    try:
+        agreed = typer.confirm(question, default=False, err=True)
+    except typer.Abort:
+        if terminal:  # Ctrl-C or Ctrl-D
+            raise
+        err.print()
+        raise InvalidInput(f"{refusal}: pass --yes to confirm without a terminal") from None
+    if not agreed:
+        warn(refusal)
+        raise typer.Exit(1)

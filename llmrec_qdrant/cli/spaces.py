@@ -61,7 +61,8 @@ def init(
         return
     print_status(status)
     _say_fields(created)
-    out.print("next: [bold]llmrec load items FILE[/bold], then [bold]llmrec load events FILE[/bold]")
+    if not status.items:
+        out.print("next: [bold]llmrec load items FILE[/bold], then [bold]llmrec load events FILE[/bold]")
 
 
 def _config_file(path: Path | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from llmrec_qdrant.contracts.answers import Receipt
+from llmrec_qdrant.contracts.answers import Receipt, Rejected
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import RATED, Event
 from llmrec_qdrant.contracts.messages import RefreshUsers
@@ -52,7 +52,7 @@ def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
     """
     total = Receipt()
     for batch in batches(check_many(events), POINTS_PER_REQUEST):
-        parsed, rejected = read_all(batch, partial(_read, bound.config), "user")
+        parsed, rejected = _read_all(bound.config, batch)
         receipt, users = yield from store_events(bound, parsed)
         messages = (RefreshUsers(space=bound.space.name, ids=ids) for ids in batches(users, USERS_PER_MESSAGE))
         queued = yield from notify(messages)
@@ -63,34 +63,44 @@ def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
 
 def load(bound: Bound, events: Sequence[Event]) -> Steps[Receipt]:
     """As :func:`track`, in one batch and without messages to workers."""
-    parsed, rejected = read_all(events, partial(_read, bound.config), "user")
+    parsed, rejected = _read_all(bound.config, events)
     receipt, _ = yield from store_events(bound, parsed)
     receipt = receipt.model_copy(update={"rejected": rejected})
     raise_rejected(receipt, "events")
     return receipt
 
 
-def _read(config: SpaceConfig, value: EventLike) -> Event:
-    """Read an event.
+def _read_all(config: SpaceConfig, events: Sequence[EventLike]) -> tuple[list[Event], list[Rejected]]:
+    """Read a batch; the advice on ratings off the scale covers all of them."""
+    strays = set[float]()
+    parsed, rejected = read_all(events, partial(_read, config, strays), "user")
+    return read_all(events, partial(_read, config, strays), "user") if len(strays) > 1 else (parsed, rejected)
+
+
+def _read(config: SpaceConfig, strays: set[float], value: EventLike) -> Event:
+    """Read an event; a rating off the scale is added to ``strays``.
 
     Raises :class:`InvalidInput` if it cannot be read, or for a rating that is off the scale of the space.
     """
     event = Event.parse(value)
     low, high = config.rating_scale
     if event.type in RATED and event.value is not None and not low <= event.value <= high:
+        strays.add(event.value)
         raise InvalidInput(
             f"Event: 'value': the rating {event.value:g} is off the scale of this space, {low:g} to {high:g}: "
-            f"{_advice(event.value, low, high)}"
+            f"{_advice(event.value, strays, low, high)}"
         )
     return event
 
 
-def _advice(value: float, low: float, high: float) -> str:
-    fitting = next((top for top in SCALES if 0 <= value <= top and top >= high), None)
-    if fitting is None:
+def _advice(value: float, strays: Iterable[float], low: float, high: float) -> str:
+    """Advise the smallest usual scale that has room for all ``strays`` that may be ratings."""
+    likely = [stray for stray in strays if 0 <= stray <= SCALES[-1]]
+    fitting = next((top for top in SCALES if top >= max(likely, default=0) and top >= high), None)
+    if fitting is None or value not in likely:
         return "correct it"
-    bottom = 0 if fitting > high else min(low, value)
-    unrated = " (if 0 means that nothing was rated, leave such events out)" if value == 0 else ""
+    bottom = 0 if fitting > high else min(low, *likely)
+    unrated = " (if 0 means that nothing was rated, leave such events out)" if 0 in likely else ""
     return (
         f"if ratings go from {bottom:g} to {fitting:g}, run `llmrec init --rating-scale {bottom:g} {fitting:g}` or set "
         f"rating_scale=({bottom:g}, {fitting:g}) in the configuration, then load the file again{unrated}"

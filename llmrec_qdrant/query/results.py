@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
@@ -13,6 +14,9 @@ __all__ = ["by_popularity", "leg_scores", "reason", "recommendations", "users"]
 
 MAX_SHARED_WORDS = 4
 """Shared words that a reason names."""
+
+YEAR = re.compile(r"(?:1[89]|20)\d\d")
+"""Years, which many titles hold and which say little in a reason."""
 
 CLOSE = 0.1
 """Cosine from which an item is called close in meaning; unrelated texts often reach less."""
@@ -55,7 +59,7 @@ def leg_scores(lists: Mapping[Leg, Sequence[Point]], point: str) -> dict[str, fl
 def reason(scores: Mapping[str, float], point: Point, terms: Sequence[str]) -> str:
     """Say why an item is on the list; ``scores`` are per leg, ``terms`` are the user's strongest words."""
     item_terms = set(point.get(Key.TERMS, []))
-    shared = [term for term in terms if term in item_terms][:MAX_SHARED_WORDS]
+    shared = [term for term in terms if term in item_terms and not YEAR.fullmatch(term)][:MAX_SHARED_WORDS]
     reasons = {
         TFIDF: f"shares words: {', '.join(shared)}" if shared else "",
         COLLAB: "chosen next by people with this history",

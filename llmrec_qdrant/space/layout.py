@@ -176,7 +176,7 @@ class Space:
         name: object = self.name
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
             raise InvalidInput(
-                f"a space name has 1 to 64 letters, digits, '_' or '-' and begins with a letter or digit, not {show(name)}"
+                f"a space name has 1 to 64 letters a-z or A-Z, digits, '_' or '-' and begins with a letter or digit, not {show(name)}"
             )
 
     def at(self, version: int | None) -> Space:

@@ -281,7 +281,7 @@ def test_an_asynchronous_recommender_that_was_closed(where: str, request: pytest
         ({"url": 3}, "a Qdrant URL must look like"),
         ({"url": "ftp://me:secret@host"}, r"a Qdrant URL must look like .*\*\*\*@host"),
         ({"path": 3}, "path must name a folder"),
-        ({"path": ":memory:", "space": 3}, "a space name has 1 to 64 letters"),
+        ({"path": ":memory:", "space": 3}, "a space name has 1 to 64 letters a-z"),
         ({"url": "http://localhost:1", "api_key": "schlüssel"}, "api_key must be printable ASCII"),
         ({"url": "http://localhost:1", "api_key": "line\nbreak"}, "api_key must be printable ASCII"),
     ],

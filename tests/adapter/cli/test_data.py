@@ -6,7 +6,7 @@ from tests.commandline import Llmrec
 
 
 def test_delete_and_forget(filled: Llmrec) -> None:
-    assert filled("delete", "m3", "nope", "--json").json == {"deleted": 1}
+    assert filled("delete", "m3", "nope", "--yes", "--json").json == {"deleted": 1}
     asked = filled("forget", "ann", stdin="n\n")
     assert asked.code == 1
     assert filled("status", "--json").json["events"] == 4
@@ -21,3 +21,14 @@ def test_forgetting_nobody_says_so(filled: Llmrec) -> None:
     assert (ran.code, ran.out) == (0, "no such user: nothing deleted\n")
     assert "nothing deleted" in filled("forget", "bob", stdin="n\n").err
     assert filled("forget", "bob", "--yes").out == "bob deleted, with 2 events\n"
+
+
+def test_nothing_is_deleted_without_a_yes(filled: Llmrec) -> None:
+    for command in (("delete", "m3"), ("forget", "ann"), ("events", "delete", "--user", "ann")):
+        ran = filled(*command)
+        assert (ran.code, ran.out.strip()) == (1, "") and "interrupted" not in ran.err
+        assert "nothing deleted: pass --yes to confirm without a terminal" in ran.err
+    assert "delete 'm3'?" in filled("delete", "m3", stdin="n\n").err
+    status = filled("status", "--json").json
+    assert (status["items"], status["users"], status["events"]) == (4, 2, 4)
+    assert filled("delete", "m3", stdin="y\n").out.strip() == "1 deleted"

@@ -10,7 +10,7 @@ import pytest
 def test_events_are_undone_by_id_user_and_item(filled: Any) -> None:
     assert "nothing deleted" in filled("events", "delete", "--user", "bob", stdin="n\n").err
     assert filled("events", "delete", "--user", "bob", "--yes").out == "2 events deleted\n"
-    assert filled("events", "delete", "nosuch", "--yes").out == "0 events deleted\n"
+    assert filled("events", "delete", "nosuch", "--yes").out == "no such events: nothing deleted\n"
     assert filled("events", "delete", "--user", "bob", "--yes", "--json").json == {"deleted": 0}
 
 
@@ -33,3 +33,10 @@ def test_events_of_a_user_are_listed_newest_first(filled: Any) -> None:
     shown = filled("events", "list", "ann", "-n", "1").out
     assert "astronaut on Mars" in shown and "like" not in shown
     assert filled("events", "list", "nosuch").out == "there are no events of nosuch\n"
+
+
+def test_an_id_can_be_copied_from_the_list(filled: Any) -> None:
+    event = filled("events", "list", "ann", "-n", "1", "--json").json[0]
+    shown = filled("events", "list", "ann", "-n", "1").out.split()
+    assert event["id"] in shown, shown
+    assert filled("events", "delete", event["id"], "--yes").out == "1 event deleted\n"

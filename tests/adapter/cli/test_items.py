@@ -28,7 +28,7 @@ def test_lists_and_words_are_read_and_null_removes(filled: Llmrec) -> None:
     ("arguments", "sentence"),
     [
         (("show", "m1", "nope"), "there is no item 'nope'"),
-        (("update", "nope", "price=1"), "there is no item 'nope'"),
+        (("update", "nope", "price=1"), "error: there is no item 'nope' in space 'main': check the id\n"),
         (("update", "m1", "price"), "FIELD=VALUE"),
         (("update", "m1", "=5"), "FIELD=VALUE"),
         (("update", "m1", "year=soon"), "is not a whole number"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,9 @@ def test_a_file_without_rows_fails(llmrec: Llmrec, tmp_path: Path) -> None:
     assert "no rows below its header" in one_sentence(llmrec("load", "items", "x.csv"))
     (tmp_path / "x.csv").write_text("")
     assert "is empty" in one_sentence(llmrec("load", "items", "x.csv"))
+
+
+def test_the_last_line_tells_the_time_of_the_whole_command(llmrec: Llmrec, tmp_path: Path) -> None:
+    loaded = llmrec("load", "items", lines(tmp_path / "items.jsonl", FILMS))
+    assert re.fullmatch(r"took [\d.]+ s in all, with encoding and refreshing", loaded.out.splitlines()[-1])
+    assert "next: " not in llmrec("init").out

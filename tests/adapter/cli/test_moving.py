@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from llmrec_qdrant.cli import moving
 from llmrec_qdrant.connect import open_sync
 from tests.commandline import Llmrec, one_sentence
 from tests.moving import everything, remove
@@ -40,22 +39,17 @@ def test_push_and_pull(filled: Llmrec, run: Llmrec, qdrant_url: str, there: str)
 def test_push_refuses_a_space_that_is_there(filled: Llmrec, qdrant_url: str, there: str) -> None:
     filled("push", qdrant_url, "--as", there)
     assert "replace it with `--replace`" in one_sentence(filled("push", qdrant_url, "--as", there))
-    replaced = filled("push", qdrant_url, "--as", there, "--replace")
+    unasked = filled("push", qdrant_url, "--as", there, "--replace")
+    assert unasked.code == 1 and "nothing replaced: pass --yes to confirm without a terminal" in unasked.err
+    replaced = filled("push", qdrant_url, "--as", there, "--replace", "--yes")
     assert "0 were new or differed, 0 were removed" in replaced.out
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_replacing_is_confirmed_on_a_terminal(
-    filled: Llmrec, qdrant_url: str, there: str, monkeypatch: pytest.MonkeyPatch, answer: bool
-) -> None:
-    asked: list[str] = []
+def test_replacing_is_confirmed(filled: Llmrec, qdrant_url: str, there: str, answer: bool) -> None:
     filled("push", qdrant_url, "--as", there)
-    monkeypatch.setattr(
-        moving, "sys", type("Terminal", (), {"stdin": type("In", (), {"isatty": staticmethod(lambda: True)})})
-    )
-    monkeypatch.setattr(moving.typer, "confirm", lambda question, **_: asked.append(question) or answer)
-    pushed = filled("push", qdrant_url, "--as", there, "--replace")
-    assert asked == [f"replace what {qdrant_url} holds of space '{there}'?"]
+    pushed = filled("push", qdrant_url, "--as", there, "--replace", stdin="y\n" if answer else "n\n")
+    assert f"replace what {qdrant_url} holds of space '{there}'?" in pushed.err
     assert (pushed.code, "nothing replaced" in pushed.err) == ((0, False) if answer else (1, True))
 
 

@@ -192,3 +192,13 @@ def test_a_refund_takes_a_purchase_back(rec: Recommender) -> None:
     rec.track([Event(user="ann", item="m1", type="purchase", ts=T0 + 3 * DAY)])
     rec.track([Event(user="ann", item="m1", type="refund", ts=T0 + 4 * DAY)])
     assert scored(rec.recommend("ann", 5, exclude=["m1"])) == scored(rec.recommend("bob", 5, exclude=["m1"]))
+
+
+def test_ratings_off_the_scale_get_one_advice(rec: Recommender) -> None:
+    odd = [Event(user="ann", item="m1", type="rating", value=value, ts=T0) for value in (0, 8, 10, 1_000)]
+    for write in (rec.track, rec.load_events):
+        with pytest.raises(PartlyRejected) as refused:
+            write(odd)
+        *likely, stray = [line.reason for line in refused.value.receipt.rejected]
+        assert len(likely) == 3 and all("if ratings go from 0 to 10," in reason for reason in likely)
+        assert stray.endswith("0.5 to 5: correct it")

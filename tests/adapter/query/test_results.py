@@ -56,3 +56,8 @@ def test_an_unrelated_item_is_not_called_close_in_meaning() -> None:
     point = Point("1", {})
     assert results.reason({"dense": 0.4}, point, []) == "close in meaning"
     assert results.reason({"dense": 0.02}, point, []) == "remotely related"
+
+
+def test_a_year_is_no_word_of_a_reason() -> None:
+    point = Point("p", {"terms": ["1998", "robot", "3000"]})
+    assert results.reason({"tfidf": 1.0}, point, ["1998", "3000", "robot"]) == "shares words: 3000, robot"
