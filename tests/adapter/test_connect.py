@@ -225,7 +225,7 @@ def leaks(test: Callable[..., None]) -> Callable[..., None]:
 
 @leaks
 def test_a_folder_opened_twice(tmp_path: Path) -> None:
-    sentence = "^another process has the embedded Qdrant in .* open: close it, or run a Qdrant server"
+    sentence = "^this process already has the embedded Qdrant in .* open: share that recommender among threads"
     with Recommender.connect(path=str(tmp_path / "data"), space="movies") as rec:
         rec.create(SMALL)
         with pytest.raises(QdrantUnavailable, match=sentence):

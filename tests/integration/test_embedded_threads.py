@@ -38,7 +38,7 @@ class Own(Writer):
         self.upsert(self._names(5))
 
     def _track(self) -> None:
-        user, ts = f"t{self.number}-{self.random.randrange(3)}", float(self.oracle.writes)
+        user, ts = f"t{self.number}-{self.random.randrange(3)}", 1_600_000_000.0 + self.oracle.writes
         known = sorted(self.oracle.items) or sorted(FIRST)
         events = [Event(user=user, type="view", item=self.random.choice(known), ts=ts + k / 10) for k in range(3)]
         events.append(Event(user=user, type="search", text=self._text(user), ts=ts + 0.5))

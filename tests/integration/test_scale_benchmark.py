@@ -45,13 +45,14 @@ def written() -> Iterator[Recommender]:
                 Item(
                     id=f"i{k}",
                     title=f"bofak {k}",
-                    text="lamup kidok",
+                    text=("lamup kidok", "tofiz wareb", "gusil pomek")[k % 3],
                     payload={"year": 2000, "price": 1.5, "genre": "a"},
                 )
                 for k in range(40)
             ]
         )
-        rec.track([Event(user="u", item=f"i{k}", type="rating", value=4, ts=1_600_000_000 + k) for k in range(3)])
+        ratings = [Event(user="u", item=f"i{k}", type="rating", value=4, ts=1_600_000_000 + k) for k in range(3)]
+        rec.track([*ratings, Event(user="u", item="i9", type="rating", value=1, ts=1_600_000_009)])
         rec.fit_topics(2).wait()
         rec.reconcile()
         yield rec

@@ -74,7 +74,7 @@ def _help_texts(command: list[str]) -> Iterator[str]:
     found: Any = typer.main.get_command(main._collect())
     for name in command:
         found = found.commands[name]
-    yield found.callback.__doc__
+    yield found.help or ""
     yield from (getattr(parameter, "help", None) or "" for parameter in found.params)
 
 
