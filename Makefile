@@ -52,7 +52,7 @@ docs: install ## build the documentation site, strictly, into build/site
 schemas: install ## write the JSON Schemas of the contracts
 	$(BIN)/python -c 'from llmrec_qdrant.contracts.schema import write_schemas; write_schemas("schemas/v1")'
 
-lock: ## resolve everything anew and rewrite constraints.txt
+lock: ## resolve everything anew and rewrite constraints.txt, and the image's requirements with their hashes
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
@@ -60,6 +60,11 @@ lock: ## resolve everything anew and rewrite constraints.txt
 	{ echo '# Exact versions everything is tested with; written by `make lock`.'; \
 	  build/lock/bin/python -m pip freeze --exclude-editable | sed 's/+[^+]*$$//'; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt
+	build/lock/bin/python -m pip install --quiet uv
+	{ echo '# What the image of the workers installs, with hashes; written by `make lock`.'; \
+	  build/lock/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 \
+	    --python-platform linux --extra workers --constraint constraints.txt pyproject.toml; } > build/requirements.txt
+	mv build/requirements.txt workers/requirements.txt
 	rm -rf build/lock
 
 clean: ## remove everything that is made here

@@ -50,7 +50,7 @@ def main() -> int:
         figures["server_equal"] = _held(url=qdrant.url) == original
         figures["pulled_equal"] = _held(path=str(folder / "back")) == original
         figures["lists_equal"] = _lists_equal(laptop, str(folder / "back"), qdrant.url)
-        again = _llmrec("push", qdrant.url, "--replace", *here)
+        again = _llmrec("push", qdrant.url, "--replace", "--yes", *here)
         figures |= {"compare_seconds": again["seconds"], "compare_written": again["written"]}
 
         generator = random.Random(options.seed)

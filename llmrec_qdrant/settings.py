@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         "auto",
         description="Arithmetic of the encoder: auto picks the fastest backend that agrees with fp32 on this machine.",
     )
+    alive: Path | None = Field(None, description="File that a worker touches while it lives, for health checks.")
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 
-from celery import Celery
+from celery import Celery, signals
 
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.settings import Settings
+
+from .storage.alive import touch
 
 __all__ = ["EXPIRES", "RECONCILE_EVERY", "app"]
 
@@ -38,6 +40,9 @@ def _broker() -> str:
 
 app = Celery("llmrec", broker=_broker(), include=[f"{__package__}.tasks"])
 
+for _signal in (signals.heartbeat_sent, signals.after_task_publish, signals.task_postrun):
+    _signal.connect(touch)
+
 
 app.conf.update(
     # JSON only: reading a message must not run code.
@@ -64,6 +69,8 @@ app.conf.update(
     # A spawned child shares no CUDA context and no lock with its parent.
     worker_pool_start_method="spawn",
     worker_log_format="%(asctime)s %(levelname)s %(message)s",
+    # Whoever reaches Redis could stop workers or change their settings; nothing here needs it.
+    worker_enable_remote_control=False,
     # Arguments show up in logs and monitors: keep their representation short.
     resultrepr_maxsize=200,
     # Bounds leaks in native code: above this many KiB, the process is replaced between two tasks.

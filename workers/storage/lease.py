@@ -26,6 +26,7 @@ from llmrec_qdrant.operations.clock import iso, now
 from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
 
+from .alive import touch
 from .store import SpaceStore
 
 __all__ = ["Done", "JobLost", "Lease", "More", "Outcome", "WatcherFailed", "announcements", "take"]
@@ -151,6 +152,7 @@ class Lease:
     def beat(self) -> None:
         """Store a heartbeat. If Qdrant is away, log it only; if the space was deleted, the job is lost."""
         try:
+            touch()
             self.save()
         except (JobLost, SpaceNotFound):
             self._lost = True
