@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import movielens
-from llmrec_qdrant import Event, Recommender, SpaceConfig, SpaceNotFound
+from llmrec_qdrant import Event, Recommendation, Recommender, SpaceConfig, SpaceNotFound
 from llmrec_qdrant.connect import open_sync
 from tests.moving import everything, same_lists
 from tests.services import ROOT, QdrantServer
@@ -108,14 +108,25 @@ def _held(space: str = SPACE, **where: str) -> dict[str, Any]:
 
 
 def _lists_equal(laptop: str, back: str, url: str) -> bool:
+    """Whether the three give equal lists; prints those that differ."""
     users = [str(number) for number in range(1, 31)]
     with (
         Recommender.connect(path=laptop, space=SPACE) as first,
         Recommender.connect(path=back, space=SPACE) as second,
         Recommender.connect(url, space=SPACE) as third,
     ):
-        lists = [[rec.recommend(user) for user in users] + [rec.similar_items("1")] for rec in (first, second, third)]
-    return same_lists(lists[0], lists[1]) and same_lists(lists[0], lists[2])
+        lists = [[*map(rec.recommend, users), rec.similar_items("1")] for rec in (first, second, third)]
+    equal = True
+    for name, mine, *others in zip([*users, "similar to 1"], *lists, strict=True):
+        for where, theirs in zip(("pulled", "server"), others, strict=True):
+            if not same_lists([mine], [theirs]):
+                equal = False
+                print(f"{name}, {where}: {_shown(mine)} is not {_shown(theirs)}", file=sys.stderr)
+    return equal
+
+
+def _shown(items: list[Recommendation]) -> list[tuple[str, float]]:
+    return [(item.id, round(item.score, 5)) for item in items]
 
 
 def _command(*arguments: str) -> list[str]:

@@ -6,6 +6,7 @@ An *opinion* is a statement about an item: of several, the latest counts. Everyt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -155,5 +156,11 @@ def decayed(moments: Sequence[float], half_life: float, per_step: float, steps: 
 
 
 def item_point(event: Point) -> str:
-    """Return the point id of an event's item."""
-    return point_id("item", event.get(Key.ITEM_ID, ""), event.get(Key.TENANT) or None)
+    """Return the point id of a stored event's item."""
+    return _item_point(event.payload[Key.ITEM_ID], event.get(Key.TENANT) or None)
+
+
+@lru_cache(maxsize=100_000)
+def _item_point(item: str, tenant: str | None) -> str:
+    """Return the point id of an item: a refresh asks for those of its events several times."""
+    return point_id("item", item, tenant)
