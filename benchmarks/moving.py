@@ -29,6 +29,12 @@ CONFIG = SpaceConfig(
     model="hash", size=384, rating_scale=(0.5, 5.0), fields={"year": "integer", "genres": "keyword"}
 )  # fmt: skip
 
+ENGINES = (("pulled", 1e-5), ("server", 0.01))
+"""Copy of the folder → difference of fused scores that is none.
+
+Where items tie at the end of a leg's candidates, which of them are fused is each engine's own choice.
+"""
+
 
 def main() -> int:
     """Run the benchmark."""
@@ -118,8 +124,8 @@ def _lists_equal(laptop: str, back: str, url: str) -> bool:
         lists = [[*map(rec.recommend, users), rec.similar_items("1")] for rec in (first, second, third)]
     equal = True
     for name, mine, *others in zip([*users, "similar to 1"], *lists, strict=True):
-        for where, theirs in zip(("pulled", "server"), others, strict=True):
-            if not same_lists([mine], [theirs]):
+        for (where, tie), theirs in zip(ENGINES, others, strict=True):
+            if not same_lists([mine], [theirs], tie):
                 equal = False
                 print(f"{name}, {where}: {_shown(mine)} is not {_shown(theirs)}", file=sys.stderr)
     return equal

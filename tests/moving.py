@@ -96,17 +96,17 @@ def lists(rec: Recommender) -> list[list[Recommendation]]:
     return [*for_users, rec.similar_items("zh-film-interstellar"), rec.search("space travel"), rec.top(5)]
 
 
-def same_lists(some: list[list[Recommendation]], other: list[list[Recommendation]]) -> bool:
-    """Whether two recommenders gave the same scores, and the same items where no score is tied."""
-    return all(map(_same_list, some, other))
+def same_lists(some: list[list[Recommendation]], other: list[list[Recommendation]], tie: float = TIE) -> bool:
+    """Whether two recommenders gave the same scores within ``tie``, and the same items where no score is tied."""
+    return all(_same_list(mine, theirs, tie) for mine, theirs in zip(some, other, strict=True))
 
 
-def _same_list(some: list[Recommendation], other: list[Recommendation]) -> bool:
+def _same_list(some: list[Recommendation], other: list[Recommendation], tie: float) -> bool:
     scores = [item.score for item in some]
-    if not scores or len(some) != len(other) or not np.allclose(scores, [item.score for item in other], atol=TIE):
+    if not scores or len(some) != len(other) or not np.allclose(scores, [item.score for item in other], atol=tie):
         return False
     pairs = zip(some, other, strict=True)
-    clear = [pair for pair in pairs if sum(abs(pair[0].score - score) <= TIE for score in [*scores, scores[-1]]) == 1]
+    clear = [pair for pair in pairs if sum(abs(pair[0].score - score) <= tie for score in [*scores, scores[-1]]) == 1]
     return all(
         (mine.id, mine.title, mine.payload) == (theirs.id, theirs.title, theirs.payload) for mine, theirs in clear
     )

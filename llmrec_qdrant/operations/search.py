@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from qdrant_client import models
-
 from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.errors import InvalidInput, WorkPending, show
 from llmrec_qdrant.operations import calls, texts
@@ -17,8 +15,8 @@ from llmrec_qdrant.operations.plan import Plan, item_filter, leg_weights, plan_l
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Sleep, Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
+from llmrec_qdrant.query import requests
 from llmrec_qdrant.query.options import ListOptions
-from llmrec_qdrant.query.pages import everything
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
 
@@ -59,17 +57,10 @@ def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> 
 
 
 def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) -> Plan:
-    """Rank the candidates by the text and by the user; the user's legs add no candidates of their own."""
+    """Let the user's legs order what matches the text about equally well; they add no candidates of their own."""
     weights = leg_weights(bound, options)
     taste = [query for query in user.queries(bound) if weights.get(query.leg, 0) > 0]
-
-    def at(depth: int) -> models.QueryRequest:
-        request = plan.at(depth)
-        candidates = list(request.prefetch) if isinstance(request.prefetch, list) else []
-        ranked = [query.prefetch(everything(candidates), candidates) for query in taste]
-        return request.model_copy(update={"prefetch": candidates * 2 + ranked})
-
-    return replace(plan, at=at)
+    return replace(plan, at=lambda depth: requests.personal(plan.at(depth), taste)) if taste else plan
 
 
 def _encoded(bound: Bound, text: str) -> Steps[tuple[str, Sequence[str]]]:

@@ -18,9 +18,11 @@ from llmrec_qdrant.query.weights import multiplicities
 from llmrec_qdrant.space.conditions import all_of, has_id, none_of, tenant_filter
 from llmrec_qdrant.space.layout import DENSE, ITEM_HEAVY, Key
 
-__all__ = ["LegQuery", "alone", "as_json", "combined", "exclusion", "fused", "top", "top_unlike"]
+__all__ = ["LegQuery", "alone", "as_json", "combined", "exclusion", "fused", "personal", "top", "top_unlike"]
 
 
+TASTE = 0.5
+"""What the user's taste can add to the score of an item that a text finds; its legs add up to 2."""
 CLOSE = 0.42
 """Scaled distance (mean 0.5, deviation 1/6) below which an item counts as close: half a deviation below the mean."""
 STEEPNESS = 40.0
@@ -88,6 +90,23 @@ def fused(
         with_payload=_light_payload(),
         with_vector=[DENSE] if with_vector else None,
     )
+
+
+def personal(text: models.QueryRequest, taste: Sequence[LegQuery]) -> models.QueryRequest:
+    """Return a request for what ``text`` finds, by its score there and a little by how each leg of ``taste`` ranks it.
+
+    The score is ``text + TASTE · mean(taste)``, both by distribution-based score fusion. A leg of the user scores between 0 and 1
+    among the candidates, so taste moves an item by at most ``TASTE``: less than it counts that a word of the text is in it.
+    """
+    candidates = list(text.prefetch) if isinstance(text.prefetch, list) else []
+    most = sum(prefetch.limit or 0 for prefetch in candidates)
+    ranked = [query.prefetch(most, candidates) for query in taste]
+    parts = [models.Prefetch(prefetch=inner, query=text.query, limit=most) for inner in (candidates, ranked)]
+    liked = models.MultExpression(mult=["$score[1]", TASTE / len(taste)])
+    formula = models.FormulaQuery(
+        formula=models.SumExpression(sum=["$score[0]", liked]), defaults={"$score[0]": 0.0, "$score[1]": 0.0}
+    )
+    return text.model_copy(update={"prefetch": parts, "query": formula})
 
 
 def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:

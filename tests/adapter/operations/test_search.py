@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from llmrec_qdrant import (
-    InvalidInput,
-    Recommender,
-    WorkPending,
-)
+from llmrec_qdrant import Event, InvalidInput, Item, Recommender, WorkPending
 from llmrec_qdrant.testing import MemoryQueue
 from tests.films import history
+
+KINDS = ("green", "blue", "large", "small", "light")
+NOW = 1_700_000_000.0
 
 
 def test_search(rec: Recommender) -> None:
@@ -29,3 +28,26 @@ def test_search_without_a_worker_says_so(rec: Recommender, monkeypatch: pytest.M
     with pytest.raises(WorkPending, match="start one with"):
         idle.search("a text nobody has asked for")
     assert rec.search("a text nobody has asked for") is not None
+
+
+def test_a_search_for_a_user_lists_what_matches_first() -> None:
+    """Taste orders among matches; it lifts nothing that has no word of the text above something that has one."""
+    with Recommender.connect(path=":memory:", space="shop") as rec:
+        rec.create({"model": "hash", "size": 64})
+        rec.upsert_items(
+            Item(id=f"boot{n}", title=f"boots {kind}", text="red leather") for n, kind in enumerate(KINDS * 6)
+        )
+        rec.upsert_items(
+            Item(id=f"tent{n}", title=f"{kind} house for camping under the stars", text=f"a tent with poles number {n}")
+            for n, kind in enumerate(KINDS)
+        )
+        rec.upsert_items([Item(id="tents", title="tent tent"), Item(id="twin", title="tent tent")])
+        for user in ("ann", "eve", "joe"):
+            rec.track([Event(user=user, type="purchase", item=f"boot{n}", ts=NOW + n) for n in range(20)])
+        found = [one.id for one in rec.search("tent", user="ann", limit=10)]
+        assert set(found[:7]) == {"twin", "tents", *(f"tent{n}" for n in range(5))}
+
+        first, second = [one.id for one in rec.search("tent", limit=2)]
+        rec.track(Event(user="bob", type="like", item=second))
+        assert [one.id for one in rec.search("tent", user="bob", limit=2)] == [second, first]
+        assert rec.search("tent", user="nobody") == rec.search("tent")
