@@ -64,7 +64,7 @@ lock: ## resolve everything anew and rewrite constraints.txt, and the image's re
 	{ echo '# What the image of the workers installs, with hashes; written by `make lock`.'; \
 	  build/lock/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 \
 	    --python-platform linux --extra workers --constraint constraints.txt pyproject.toml; } > build/requirements.txt
-	mv build/requirements.txt workers/requirements.txt
+	mv build/requirements.txt image-requirements.txt
 	rm -rf build/lock
 
 clean: ## remove everything that is made here

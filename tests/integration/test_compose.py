@@ -367,7 +367,7 @@ def test_the_image_installs_the_wheel_and_what_its_extra_asks_for() -> None:
     assert "pip install --require-hashes --requirement /requirements.txt" in runs
     assert "pip install --no-deps --force-reinstall /wheels/*.whl" in runs
     assert [argument for name, argument in steps[last:] if name == "COPY"] == [
-        "workers/requirements.txt /requirements.txt"
+        "image-requirements.txt /requirements.txt"
     ]
     assert not any(name == "ADD" for name, _ in steps)
 
@@ -377,12 +377,12 @@ def test_the_image_has_the_versions_that_were_tested() -> None:
         found = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / path).read_text(), flags=re.MULTILINE)
         return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
 
-    tested, installed = pins("constraints.txt"), pins("workers/requirements.txt")
+    tested, installed = pins("constraints.txt"), pins("image-requirements.txt")
     assert {name: tested.get(name, version) for name, version in installed.items()} == installed
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["workers"]
     wanted = {re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", name)[0]).lower() for name in extra}
     assert wanted - {"llmrec-qdrant"} <= installed.keys()
-    blocks = re.split(r"\n(?=\S)", (ROOT / "workers" / "requirements.txt").read_text())
+    blocks = re.split(r"\n(?=\S)", (ROOT / "image-requirements.txt").read_text())
     assert all("--hash=sha256:" in block for block in blocks if "==" in block)
 
 
