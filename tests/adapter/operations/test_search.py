@@ -49,5 +49,7 @@ def test_a_search_for_a_user_lists_what_matches_first() -> None:
 
         plain = {one.id: one.score for one in rec.search("tent", limit=37)}
         gained = {one.id: one.score - plain[one.id] for one in rec.search("tent", user="ann", limit=37)}
-        assert gained["boot1"] > gained["tents"] and all(0 <= gain <= 0.5 for gain in gained.values())
+        assert max(gained, key=gained.__getitem__).startswith("boot") and all(
+            0 <= gain <= 0.5 for gain in gained.values()
+        )
         assert rec.search("tent", user="nobody") == rec.search("tent")
