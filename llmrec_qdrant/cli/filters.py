@@ -16,11 +16,20 @@ __all__ = ["parse_filter", "parse_weights"]
 
 RANGE_OPERATORS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
 
-_PATH = r'((?:"[^"]+"|[^<>=!~"])+?)'
+_SPELLINGS = {
+    ">=": ">=", "≥": ">=", "=>": ">=", "＞＝": ">=", "＞=": ">=",
+    "<=": "<=", "≤": "<=", "=<": "<=", "＜＝": "<=", "＜=": "<=",
+    "!=": "!=", "≠": "!=", "<>": "!=", "！＝": "!=", "！=": "!=",
+    "!~": "!~", "！～": "!~", "！~": "!~",
+    "==": "=", "＝＝": "=", "=": "=", "＝": "=", ">": ">", "＞": ">", "<": "<", "＜": "<", "~": "~", "～": "~",
+}  # fmt: skip
+"""Operator as people write it, the longer ones first → operator."""
 
-_COMPARISON = re.compile(rf"\s*{_PATH}\s*(>=|<=|!=|!~|>|<|=|~)\s*(.*?)\s*", re.DOTALL)
+_PATH = r'((?:"[^"]+"|[^<>=!~"≥≤≠＜＞＝！～])+?)'
 
-_PRESENCE = re.compile(rf"\s*(!?)\s*{_PATH}\s*")
+_COMPARISON = re.compile(rf"\s*{_PATH}\s*({'|'.join(map(re.escape, _SPELLINGS))})\s*(.*?)\s*", re.DOTALL)
+
+_PRESENCE = re.compile(r'\s*([!！]?)\s*((?:"[^"]+"|[^<>=!~"≥≤≠＜＞＝！～:：,，&|\s])+)\s*')
 
 
 def parse_weights(text: str | None) -> dict[Leg, float] | None:
@@ -77,12 +86,12 @@ def _json(text: str) -> dict[str, Any]:
 def _condition(text: str) -> tuple[str, dict[str, Any]]:
     if match := _COMPARISON.fullmatch(text):
         name, operator, value = match.groups()
-        return name.strip(), _OPERATORS[operator](value)
+        return name.strip(), _OPERATORS[_SPELLINGS[operator]](value)
     if match := _PRESENCE.fullmatch(text):
         return match[2].strip(), {"exists": not match[1]}
     raise InvalidInput(
         "--filter must be field=value, field!=value, field>=value, field~words, field, !field or a JSON object, "
-        f"not {text!r}"
+        f"not {text!r}; repeat the option for several conditions, and put a name with spaces or signs in double quotes"
     )
 
 

@@ -71,7 +71,7 @@ def _parse(filter: FilterLike, known: Known) -> models.Filter:
     conditions = [_clauses(clauses, known)] if clauses else []
     for key, wanted in filter.items():
         if key not in CLAUSES:
-            conditions += _field(known.field(key), wanted)
+            conditions += _field(known.field(key, wanted=wanted), wanted)
     return _joined(conditions)
 
 

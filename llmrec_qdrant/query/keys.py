@@ -10,7 +10,7 @@ from qdrant_client import models
 from llmrec_qdrant.query.operators import Condition
 from llmrec_qdrant.query.verbatim import listed
 
-__all__ = ["UsedKeys", "used_keys"]
+__all__ = ["UsedKeys", "used_keys", "wanted_values"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,18 @@ def used_keys(filter: models.Filter) -> UsedKeys:
     """Return the keys that a checked filter uses."""
     used = list(_uses(filter, negative=False))
     return UsedKeys(frozenset(key for key, _ in used), frozenset(key for key, negative in used if negative))
+
+
+def wanted_values(condition: Condition) -> Iterator[tuple[str, str]]:
+    """Yield the (key, text) pairs of which a checked filter asks that a value equals the text, nested conditions left out."""
+    match condition:
+        case models.Filter():
+            for part in (*listed(condition.must), *listed(condition.should)):
+                yield from wanted_values(part)
+        case models.FieldCondition(key=key, match=models.MatchValue(value=str(text))):
+            yield key, text
+        case models.FieldCondition(key=key, match=models.MatchAny(any=texts)):
+            yield from ((key, text) for text in texts if isinstance(text, str))
 
 
 def _uses(condition: Condition, negative: bool, inside: str = "") -> Iterator[tuple[str, bool]]:

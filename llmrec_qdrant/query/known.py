@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from typing import Any
 
-from llmrec_qdrant.contracts.config import SpaceConfig, is_own_field
+from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig, is_own_field
 from llmrec_qdrant.contracts.paths import canonical_path
 from llmrec_qdrant.errors import InvalidFilter, InvalidInput, show
 from llmrec_qdrant.query.operators import Field
+from llmrec_qdrant.query.values import READERS, fitting_kind
 from llmrec_qdrant.space.schema import FILTERABLE
 
 __all__ = ["Known"]
@@ -27,8 +29,10 @@ class Known:
     def __init__(self, config: SpaceConfig) -> None:
         self._kinds = {**FILTERABLE, **{canonical_path(path): kind for path, kind in config.fields.items()}}
 
-    def field(self, path: str, nested: str | None = None) -> Field:
+    def field(self, path: str, nested: str | None = None, wanted: Any = None) -> Field:
         """Return the field at a path; ``nested``: the path of the list whose objects ``path`` begins in.
+
+        ``wanted`` is what the filter asks of it; the advice for a field that is not declared names a kind that can answer.
 
         Raises :class:`InvalidFilter` for a path that is not declared, in any spelling.
         """
@@ -40,22 +44,22 @@ class Known:
         except InvalidInput as error:
             raise InvalidFilter(f"the filter uses {show(path)}: {error}") from None
         if known not in self._kinds:
-            raise InvalidFilter(self._advice(known))
+            raise InvalidFilter(self._advice(known, fitting_kind(wanted)))
         field = Field(known, self._kinds[known], inner if nested is not None else None)
         if field.kind == "text" and nested is not None:
             field.refuse(nested, f"nested, and words are kept for the whole item: look for them in {known!r} instead")
         return field
 
-    def _advice(self, path: str) -> str:
+    def _advice(self, path: str, kind: FieldKind) -> str:
         names = ", ".join(sorted(self._kinds))
         if not is_own_field(path):
             instead = _INSTEAD.get(path, "it belongs to llmrec; store a copy in a field of your own and declare that")
             return f"the space has no field {path!r} to filter on: {instead}; fields to filter on: {names}"
         near = difflib.get_close_matches(path, self._kinds, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
-        declared = shlex.quote(f"{path}:keyword")
+        declared = shlex.quote(f"{path}:{kind}")
+        others = ", ".join(other for other in (*READERS, "text", "geo") if other != kind)
         return (
             f"the space has no field {path!r} to filter on{meant}: declare it with `llmrec init --field {declared}` or "
-            f"rec.create(rec.config.with_fields({{{path!r}: 'keyword'}})) (or another kind: integer, float, bool, datetime, text, "
-            f"geo, uuid); fields to filter on: {names}"
+            f"rec.create(rec.config.with_fields({{{path!r}: {kind!r}}})) (or another kind: {others}); fields to filter on: {names}"
         )

@@ -12,6 +12,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 
 from llmrec_qdrant.contracts.config import FieldKind
 
-__all__ = ["READERS", "Period", "number", "period", "plain"]
+__all__ = ["READERS", "Period", "fitting_kind", "number", "period", "plain"]
 
 Period = tuple[datetime, datetime | None]
 """The first moment of a period and the first moment after it; None: a single moment."""
@@ -176,3 +177,29 @@ READERS: Mapping[FieldKind, Callable[[Any], Any]] = {
     "keyword": text, "integer": whole, "float": fractional, "bool": truth, "uuid": identifier, "datetime": period,
 }  # fmt: skip
 """Kind → reader of the values that equality compares; kinds without equality are missing."""
+
+
+def fitting_kind(wanted: Any) -> FieldKind:
+    """Return a kind of field that can answer what a filter asks: a value, a list, or an object of words and bounds.
+
+    >>> fitting_kind({"lt": "9.99"}), fitting_kind(["1990", "1991"]), fitting_kind({"gte": "2024-05"}), fitting_kind(True)
+    ('float', 'integer', 'datetime', 'bool')
+    >>> fitting_kind({"text": "red shoes"}), fitting_kind({"not": "drama"}), fitting_kind({"exists": True})
+    ('text', 'keyword', 'keyword')
+    """
+    if isinstance(wanted, Mapping):
+        if "text" in wanted:
+            return "text"
+        asked = [value for word, value in wanted.items() if word != "exists"]
+        return fitting_kind(asked[0]) if asked else "keyword"
+    if isinstance(wanted, list | tuple | set | frozenset | np.ndarray):
+        kinds = {fitting_kind(value) for value in wanted}
+        return kinds.pop() if len(kinds) == 1 else "float" if kinds == {"integer", "float"} else "keyword"
+    if isinstance(wanted, bool | np.bool_):
+        return "bool"
+    kinds_by_strictness: tuple[FieldKind, ...] = ("integer", "float", "datetime", "uuid")
+    for kind in kinds_by_strictness:
+        with suppress(ValueError):
+            READERS[kind](wanted)
+            return kind
+    return "keyword"

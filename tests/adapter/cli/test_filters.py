@@ -81,6 +81,15 @@ def test_every_command_that_a_refusal_advises_runs(filled: Llmrec, key: str) -> 
         (["title!~word"], {"title": {"not": {"text": "word"}}}),
         (["sequel"], {"sequel": {"exists": True}}),
         (["!sequel"], {"sequel": {"exists": False}}),
+        (["year==2014"], {"year": {"any": ["2014"]}}),
+        (["year＞＝２０１４", "year≤2015"], {"year": {"gte": "２０１４", "lte": "2015"}}),
+        (["year=>2014", "year=<2015"], {"year": {"gte": "2014", "lte": "2015"}}),
+        (["genre＝剧情，喜剧"], {"genre": {"any": ["剧情，喜剧"]}}),
+        (["genre≠drama"], {"genre": {"not": ["drama"]}}),
+        (["genre<>drama"], {"genre": {"not": ["drama"]}}),
+        (["title～words", "title！～word"], {"title": {"text": "words", "not": {"text": "word"}}}),
+        (["！sequel"], {"sequel": {"exists": False}}),
+        (['genre="=x"'], {"genre": {"any": ["=x"]}}),
         (["genre="], {"genre": {"any": [""]}}),
         (["url=a=b"], {"url": {"any": ["a=b"]}}),
         (['"odd=key">=5'], {'"odd=key"': {"gte": "5"}}),
@@ -120,6 +129,29 @@ def test_values_are_read_by_the_kind_of_the_field(filled: Llmrec, condition: str
     assert filled("load", "items", "new.jsonl").code == 0
     listed = filled("top", "--filter", condition, "--json").json
     assert ("new" in {item["id"] for item in listed}) == matches
+
+
+@pytest.mark.parametrize(
+    "text", ["year:2014", "year：2014", "year in 2014", "year, genre", "year & genre", "year|genre", "=5", ""]
+)
+def test_a_condition_without_an_operator_is_refused(filled: Llmrec, text: str) -> None:
+    ran = filled("top", "--filter", text)
+    assert ran.code == 1 and "--filter must be field=value" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("condition", "kind"),
+    [
+        ("price<5", "integer"), ("price<5.5", "float"), ("released>=2024-05", "datetime"), ("blurb~words", "text"),
+        ("tag=a", "keyword"), ("pages=7", "integer"), ("pages=7,8.5", "float"), ("!tag", "keyword"),
+    ],
+)  # fmt: skip
+def test_the_kind_that_a_refusal_advises_answers_the_condition(filled: Llmrec, condition: str, kind: str) -> None:
+    refused = filled("top", "--filter", condition)
+    (advised,) = re.findall(r"`llmrec (init [^`]+)`", refused.err)
+    assert advised.endswith(f":{kind}")
+    assert filled(*shlex.split(advised)).code == 0
+    assert filled("top", "--filter", condition).code == 0
 
 
 def test_a_field_that_no_item_has_is_said(filled: Llmrec) -> None:

@@ -47,6 +47,17 @@ def test_a_field_that_no_item_has_is_named(space: Recommender) -> None:
     assert said(space, {"genre": {"not": "drama"}}, empty=False) == []
 
 
+def test_a_value_that_no_item_has_is_named(space: Recommender) -> None:
+    (sentence,) = said(space, {"lang": ["EN", "xx"]}, empty=True)[:1]
+    assert (
+        sentence
+        == "no item has 'EN' in 'lang', which is compared exactly: did you mean 'en'? frequent values are 'en', 'zh'"
+    )
+    assert len(said(space, {"lang": ["EN", "xx"]}, empty=True)) == 2
+    assert said(space, {"lang": ["EN", "zh"]}, empty=False) == []
+    assert said(space, {"lang": "zh", "year": 1900}, empty=True) == []
+
+
 def test_a_list_with_items_costs_no_request_more(space: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     said(space, {"year": {"not": 2014}}, empty=False)
     asked: list[str] = []
