@@ -76,11 +76,13 @@ def plan_list(
 
 @dataclass(frozen=True)
 class Taste:
-    """What is known of the user for re-ranking a list and for its reasons."""
+    """What is known of the user, or of the text, for re-ranking a list and for its reasons."""
 
     terms: Sequence[str] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
     """Topic → share of the user's attention."""
+    boosted: frozenset[str] = frozenset()
+    """Topics that the user boosted."""
 
 
 def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Taste()) -> Steps[list[Recommendation]]:
@@ -101,7 +103,7 @@ def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Tast
     legs = [query.leg for query in explained]
     lists = [dict(zip(legs, per_leg[start:], strict=False)) for start in range(0, len(per_leg), len(legs))]
     return [
-        _explained(recommendation, point, lists, taste.terms)
+        _explained(recommendation, point, lists, taste)
         for recommendation, point in zip(recommendations, points, strict=True)
     ]
 
@@ -122,8 +124,9 @@ def read_pages(
 
 
 def _explained(
-    recommendation: Recommendation, point: Point, lists: Sequence[Mapping[Leg, Sequence[Point]]], terms: Sequence[str]
+    recommendation: Recommendation, point: Point, lists: Sequence[Mapping[Leg, Sequence[Point]]], taste: Taste
 ) -> Recommendation:
     """Explain by the first lists in which a leg proposes the item."""
     scores = next(filter(None, (results.leg_scores(legs, point.id) for legs in lists)), {})
-    return recommendation.model_copy(update={"legs": scores, "reason": results.reason(scores, point, terms)})
+    reason = results.reason(scores, point, taste.terms, taste.boosted)
+    return recommendation.model_copy(update={"legs": scores, "reason": reason})

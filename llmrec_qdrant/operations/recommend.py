@@ -40,7 +40,7 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
     plan = yield from _plan(bound, user, stored, options, left_out)
     if not plan.reason:
-        taste = Taste(stored.terms, stored.shares)
+        taste = Taste(stored.terms, stored.shares, stored.boosted)
         recommendations = yield from run_plan(bound, options, plan, taste)
         if recommendations:
             return recommendations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +10,7 @@ from llmrec_qdrant.errors import InvalidInput, WorkPending, show
 from llmrec_qdrant.operations import calls, texts
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.plan import Plan, item_filter, leg_weights, plan_list, run_plan
+from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, run_plan
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Sleep, Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
@@ -19,6 +18,7 @@ from llmrec_qdrant.query import requests
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
+from llmrec_qdrant.space.points import Point
 
 __all__ = ["search"]
 
@@ -45,33 +45,35 @@ def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> S
 
 
 def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> Steps[list[Recommendation]]:
-    point, legs = yield from _encoded(bound, text)
-    queries = [LegQuery(leg, point, bound.space.texts) for leg in (DENSE, TFIDF) if leg in legs]
+    encoded = yield from _encoded(bound, text)
+    legs = encoded.get(Key.LEGS, [])
+    queries = [LegQuery(leg, encoded.id, bound.space.texts) for leg in (DENSE, TFIDF) if leg in legs]
     plan = plan_list(bound, options, queries, item_filter(bound, options))
     if plan is None:
         return []
     if user is not None:
         stored = yield from read_user(bound, user, [Key.LEGS])
         plan = _personal(bound, options, plan, stored)
-    return (yield from run_plan(bound, options, plan))
+    return (yield from run_plan(bound, options, plan, Taste(encoded.get(Key.TERMS, []))))
 
 
 def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) -> Plan:
     """Let the user's legs order what matches the text about equally well; they add no candidates of their own."""
     weights = leg_weights(bound, options)
     taste = [query for query in user.queries(bound) if weights.get(query.leg, 0) > 0]
-    return replace(plan, at=lambda depth: requests.personal(plan.at(depth), taste)) if taste else plan
+    words = next((query for query in plan.legs if query.leg == TFIDF), None)
+    return replace(plan, at=lambda depth: requests.personal(plan.at(depth), words, taste)) if taste else plan
 
 
-def _encoded(bound: Bound, text: str) -> Steps[tuple[str, Sequence[str]]]:
-    """Return the point id and legs of a query text, as soon as a worker has encoded it."""
-    point = bound.query_point(text)
+def _encoded(bound: Bound, text: str) -> Steps[Point]:
+    """Return a query text with its legs and words, as soon as a worker has encoded it."""
+    point, keys = bound.query_point(text), [Key.STALE, Key.LEGS, Key.TERMS]
     waited, pause, requested = 0.0, FIRST_PAUSE, False
     while True:
         first = not requested and not waited
-        stored = yield from calls.retrieve(bound.space.texts, [point], [Key.STALE, Key.LEGS], remember=first)
+        stored = yield from calls.retrieve(bound.space.texts, [point], keys, remember=first)
         if stored and not stored[0].get(Key.STALE):
-            return point, stored[0].get(Key.LEGS, [])
+            return stored[0]
         if not stored:
             yield from texts.store_query(bound, point, text)
         if not requested:

@@ -46,10 +46,16 @@ class StoredUser:
     """Topic → weight, as the user set it."""
 
     @property
+    def boosted(self) -> frozenset[str]:
+        """Topics that count more than usual."""
+        return frozenset(topic for topic, weight in self.steering.items() if weight > 1)
+
+    @property
     def shares(self) -> dict[str, float]:
         """Topic → share of the user's attention, from events and steering; adds up to 1, without muted topics."""
-        boosted = {topic: BOOSTED_SHARE for topic, weight in self.steering.items() if weight > 1}
-        shares = boosted | {interest.topic: interest.weight for interest in self.interests}
+        shares = dict.fromkeys(self.boosted, BOOSTED_SHARE) | {
+            interest.topic: interest.weight for interest in self.interests
+        }
         steered = {topic: share * self.steering.get(topic, 1.0) for topic, share in shares.items()}
         whole = sum(steered.values())
         return {topic: share / whole for topic, share in steered.items() if share > 0}

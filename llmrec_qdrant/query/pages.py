@@ -18,7 +18,7 @@ from qdrant_client import models
 from llmrec_qdrant.query.options import MAX_LIMIT
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["Page", "everything", "page", "reach"]
+__all__ = ["Page", "everything", "page", "prefetches", "reach"]
 
 
 NEIGHBOURS = 10
@@ -61,7 +61,7 @@ class Page:
     @property
     def whole(self) -> models.QueryRequest:
         """The request for the whole list."""
-        return _part(_fused_below(self.request), 0, everything(_prefetches(self.request)))
+        return _part(_fused_below(self.request), 0, everything(prefetches(self.request)))
 
     def is_torn(self, points: Sequence[Point]) -> bool:
         """Whether more items may have the score at an edge than ``points`` show, the answer to :attr:`with_neighbours`."""
@@ -106,12 +106,13 @@ def _fused_below(request: models.QueryRequest) -> models.QueryRequest:
     """Fuse below the root, with the same answer: a server reads the payload of every item that is fused at the root."""
     if not isinstance(request.query, models.FusionQuery):
         return request
-    inner = _prefetches(request)
+    inner = prefetches(request)
     candidates = models.Prefetch(prefetch=inner, query=request.query, limit=everything(inner))
     return request.model_copy(update={"prefetch": [candidates], "query": models.FormulaQuery(formula="$score")})
 
 
-def _prefetches(part: models.QueryRequest | models.Prefetch) -> list[models.Prefetch]:
+def prefetches(part: models.QueryRequest | models.Prefetch) -> list[models.Prefetch]:
+    """Return what a request, or a part of one, prefetches."""
     return list(part.prefetch) if isinstance(part.prefetch, list) else []
 
 
@@ -123,7 +124,7 @@ def _continued(first: models.QueryRequest, second: models.QueryRequest) -> model
     """
     below = -float(math.ceil(_highest(first) + _highest(second)) + 1)
     parts = [
-        models.Prefetch(prefetch=_prefetches(part), query=part.query, limit=everything(_prefetches(part)))
+        models.Prefetch(prefetch=prefetches(part), query=part.query, limit=everything(prefetches(part)))
         for part in (first, second)
     ]
     decay = models.DecayParamsExpression(x="$score[0]", target=below, scale=0.01, midpoint=0.5)
@@ -136,7 +137,7 @@ def _continued(first: models.QueryRequest, second: models.QueryRequest) -> model
 
 def _highest(request: models.QueryRequest) -> float:
     """Return a bound of the scores, up and down: among ``n`` numbers, none is more than ``√n`` deviations from the mean."""
-    fused = _prefetches(request)
+    fused = prefetches(request)
     if not isinstance(request.query, models.FusionQuery):
-        fused = [inner for prefetch in fused for inner in _prefetches(prefetch)]
+        fused = [inner for prefetch in fused for inner in prefetches(prefetch)]
     return sum((3 + math.sqrt(prefetch.limit or 0)) / 6 for prefetch in fused)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.query.pages import prefetches
 from llmrec_qdrant.query.weights import multiplicities
 from llmrec_qdrant.space.conditions import all_of, has_id, none_of, tenant_filter
 from llmrec_qdrant.space.layout import DENSE, ITEM_HEAVY, Key
@@ -22,7 +23,9 @@ __all__ = ["LegQuery", "alone", "as_json", "combined", "exclusion", "fused", "pe
 
 
 TASTE = 0.5
-"""What the user's taste can add to the score of an item that a text finds; its legs add up to 2."""
+"""What the user's taste can add to the score of an item that a text finds; two legs that agree on it add up to about 2."""
+STEEPNESS_OF_WORDS = 1e6
+"""Makes any score of a word, however frequent, as good as infinite."""
 CLOSE = 0.42
 """Scaled distance (mean 0.5, deviation 1/6) below which an item counts as close: half a deviation below the mean."""
 STEEPNESS = 40.0
@@ -92,21 +95,37 @@ def fused(
     )
 
 
-def personal(text: models.QueryRequest, taste: Sequence[LegQuery]) -> models.QueryRequest:
-    """Return a request for what ``text`` finds, by its score there and a little by how each leg of ``taste`` ranks it.
+def personal(text: models.QueryRequest, words: LegQuery | None, taste: Sequence[LegQuery]) -> models.QueryRequest:
+    """Return a request for what ``text`` finds, ordered a little by how the legs of ``taste`` rank it.
 
-    The score is ``text + TASTE · mean(taste)``, both by distribution-based score fusion. A leg of the user scores between 0 and 1
-    among the candidates, so taste moves an item by at most ``TASTE``: less than it counts that a word of the text is in it.
+    The score is ``text + TASTE · (word + liked)``. ``text`` is the fused score; ``word`` is 1 if the item has a word of the text,
+    which ``words`` looks for, else 0; ``liked`` is the mean of the user's legs, fused among the candidates and held between 0 and 1.
+    So taste lifts no item without a word of the text above one that has a word and matches better.
     """
-    candidates = list(text.prefetch) if isinstance(text.prefetch, list) else []
-    most = sum(prefetch.limit or 0 for prefetch in candidates)
-    ranked = [query.prefetch(most, candidates) for query in taste]
-    parts = [models.Prefetch(prefetch=inner, query=text.query, limit=most) for inner in (candidates, ranked)]
-    liked = models.MultExpression(mult=["$score[1]", TASTE / len(taste)])
+    candidates = prefetches(text)
+    inner = list({prefetch.using: prefetch for prefetch in candidates}.values())
+    depth = sum(prefetch.limit or 0 for prefetch in inner)
+    ranked = [query.prefetch(depth, inner) for query in taste]
+    parts = [models.Prefetch(prefetch=each, query=text.query, limit=depth) for each in (candidates, ranked)]
+    parts += [words.prefetch(depth, inner)] if words else []
+    raised = models.MultExpression(mult=[TASTE, models.SumExpression(sum=[_liked(len(taste)), _has_word()])])
     formula = models.FormulaQuery(
-        formula=models.SumExpression(sum=["$score[0]", liked]), defaults={"$score[0]": 0.0, "$score[1]": 0.0}
+        formula=models.SumExpression(sum=["$score[0]", raised]), defaults={f"$score[{part}]": 0.0 for part in range(3)}
     )
     return text.model_copy(update={"prefetch": parts, "query": formula})
+
+
+def _liked(legs: int) -> models.MultExpression:
+    """Return the mean of the user's legs, held between 0 and 1: fused scores of few items may lie outside."""
+    mean = models.MultExpression(mult=["$score[1]", 1 / legs])
+    less = models.NegExpression(neg=models.AbsExpression(abs=models.SumExpression(sum=[mean, -1.0])))
+    return models.MultExpression(mult=[0.5, models.SumExpression(sum=[1.0, models.AbsExpression(abs=mean), less])])
+
+
+def _has_word() -> models.SumExpression:
+    """Return 1 for an item that the words find, else 0."""
+    falling = models.ExpExpression(exp=models.MultExpression(mult=["$score[2]", -STEEPNESS_OF_WORDS]))
+    return models.SumExpression(sum=[1.0, models.NegExpression(neg=falling)])
 
 
 def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
 from llmrec_qdrant.contracts.config import Leg
@@ -56,8 +57,10 @@ def leg_scores(lists: Mapping[Leg, Sequence[Point]], point: str) -> dict[str, fl
     return {leg: scored.score for leg, points in lists.items() for scored in points if scored.id == point}
 
 
-def reason(scores: Mapping[str, float], point: Point, terms: Sequence[str]) -> str:
-    """Say why an item is on the list; ``scores`` are per leg, ``terms`` are the user's strongest words."""
+def reason(
+    scores: Mapping[str, float], point: Point, terms: Sequence[str], boosted: AbstractSet[str] = frozenset()
+) -> str:
+    """Say why an item is on the list: ``scores`` per leg, the strongest words of the user or text, topics that the user boosted."""
     item_terms = set(point.get(Key.TERMS, []))
     shared = [term for term in terms if term in item_terms and not YEAR.fullmatch(term)][:MAX_SHARED_WORDS]
     reasons = {
@@ -66,4 +69,6 @@ def reason(scores: Mapping[str, float], point: Point, terms: Sequence[str]) -> s
         DENSE: "close in meaning" if scores.get(DENSE, 0) >= CLOSE else "remotely related",
     }
     phrases = [reasons[leg] for leg in (TFIDF, COLLAB, DENSE) if scores.get(leg, 0) > 0 and reasons[leg]]
-    return "; ".join(phrases) or "shares words"
+    if not boosted.isdisjoint(point.get(Key.TOPIC_IDS, [])):
+        phrases.append("in a boosted topic")
+    return "; ".join(phrases) or ("shares words" if scores.get(TFIDF, 0) > 0 else "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from qdrant_client import models
 
-from llmrec_qdrant.query.pages import everything
+from llmrec_qdrant.query.pages import everything, prefetches
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.conditions import equals, none_of, one_of, where
 from llmrec_qdrant.space.layout import Key
@@ -25,7 +25,7 @@ def steered(
     Weight above 1: the prefetches are repeated within the topic, ``round(weight) - 1`` times but at least once, just as
     the weight of a leg repeats its prefetch. Weight below 1: the fused score of the topic's items is multiplied by it.
     """
-    prefetch = list(request.prefetch) if isinstance(request.prefetch, list) else []
+    prefetch = prefetches(request)
     for topic, weight in steering.items():
         if weight > 1:
             inside = where(one_of(Key.TOPIC_IDS, [topic]))

@@ -108,7 +108,7 @@ def identifier(value: Any) -> str:
     """Return a UUID with hyphens."""
     try:
         return str(value if isinstance(value, uuid.UUID) else uuid.UUID(value.strip()))
-    except (AttributeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         raise ValueError("not a UUID") from None
 
 

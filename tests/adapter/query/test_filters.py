@@ -266,8 +266,8 @@ def test_a_condition_outside_a_list_is_read_as_a_list_of_one() -> None:
 def test_the_refusal_of_a_field_says_how_to_index_it() -> None:
     assert refusal({"colour": "red"}) == (
         "the space has no field 'colour' to filter on: declare it with `llmrec init --field colour:keyword` or "
-        "rec.create(rec.config.with_fields({'colour': 'keyword'})) (or another kind: integer, float, bool, datetime, text, geo, "
-        "uuid); fields to filter on: adult, cast[].name, director.name, item_id, lang, plot, popularity, price, released, terms, "
+        "rec.create(rec.config.with_fields({'colour': 'keyword'})) (or another kind: integer, float, bool, uuid, datetime, text, "
+        "geo); fields to filter on: adult, cast[].name, director.name, item_id, lang, plot, popularity, price, released, terms, "
         "topic_ids, topics, year"
     )
     with pytest.raises(InvalidFilter, match=r"fields to filter on: item_id, popularity, terms, topic_ids, topics$"):

@@ -61,3 +61,12 @@ def test_an_unrelated_item_is_not_called_close_in_meaning() -> None:
 def test_a_year_is_no_word_of_a_reason() -> None:
     point = Point("p", {"terms": ["1998", "robot", "3000"]})
     assert results.reason({"tfidf": 1.0}, point, ["1998", "3000", "robot"]) == "shares words: 3000, robot"
+
+
+def test_a_reason_names_only_what_holds() -> None:
+    """An item that no leg proposes is listed because the user boosted its topic, and for nothing else."""
+    point = Point("p", {"terms": ["robot"], "topic_ids": ["7"]})
+    assert results.reason({}, point, ["robot"], {"7"}) == "in a boosted topic"
+    assert results.reason({"dense": 0.4}, point, [], {"7", "8"}) == "close in meaning; in a boosted topic"
+    assert results.reason({"tfidf": 0.4}, point, ["tent"], {"8"}) == "shares words"
+    assert results.reason({}, point, ["robot"]) == ""
