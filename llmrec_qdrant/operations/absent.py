@@ -14,6 +14,7 @@ from llmrec_qdrant.errors import FieldWarning
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.undeclared import say_kind
 from llmrec_qdrant.query.filters import parse_filter
 from llmrec_qdrant.query.keys import UsedKeys, used_keys, wanted_values
 from llmrec_qdrant.query.options import ListOptions
@@ -44,7 +45,7 @@ def say_absent(
 
     @wraps(operation)
     def watched(bound: Bound, /, *args: P.args, **kwargs: P.kwargs) -> Steps[list[T]]:
-        listed = yield from operation(bound, *args, **kwargs)
+        listed = yield from say_kind(operation)(bound, *args, **kwargs)
         for option in (*args, *kwargs.values()):
             if isinstance(option, ListOptions) and (filter := parse_filter(option.filter, bound.config)):
                 absent = yield from _say(bound, used_keys(filter), empty_list=not listed)

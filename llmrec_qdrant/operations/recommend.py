@@ -18,6 +18,7 @@ from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, plan_list, r
 from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.undeclared import say_kind
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import requests, results
 from llmrec_qdrant.query.options import ListOptions, check_seen
@@ -55,6 +56,7 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
     return results.by_popularity(points, plan.reason)
 
 
+@say_kind
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
     """Return the body whose answer is the list of :func:`recommend`."""
     return requests.as_json((yield from plan_request(bound, user, options, exclude_seen)))

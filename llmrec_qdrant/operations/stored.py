@@ -15,6 +15,7 @@ from llmrec_qdrant.operations.batching import POINTS_PER_REQUEST, batches
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.calls import Offset
 from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.undeclared import say_kind
 from llmrec_qdrant.query.filters import FilterLike, parse_filter
 from llmrec_qdrant.query.requests import combined
 from llmrec_qdrant.space.conditions import equals, where
@@ -36,6 +37,7 @@ def get_items(bound: Bound, items: Iterable[str]) -> Steps[list[Item]]:
     return listed
 
 
+@say_kind
 def page_of_items(bound: Bound, filter: FilterLike | None, offset: Offset = None) -> Steps[tuple[list[Item], Offset]]:
     """Return one page of the items that match, in no particular order, and the offset of the next page."""
     condition = combined(bound.tenant, parse_filter(filter, bound.config))

@@ -17,7 +17,7 @@ from llmrec_qdrant.contracts.paths import Step, steps
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.space.words import stored, words_key
 
-__all__ = ["as_kind", "check_payload", "misfits", "words_of"]
+__all__ = ["as_kind", "check_payload", "kind_of", "misfits", "words_of"]
 
 
 MOMENT = re.compile(
@@ -52,6 +52,22 @@ def misfits(payload: Mapping[str, Any], path: str, kind: FieldKind) -> Iterator[
     """Yield the values of a field that no filter on a field of this kind finds."""
     for node in _nodes(payload, steps(path)):
         yield from (value for value in _listed(node) if value is not None and not _FITS[kind](value))
+
+
+def kind_of(payloads: Sequence[Mapping[str, Any]], path: str, wanted: FieldKind) -> FieldKind | None:
+    """Return the kind that fits most values at a path, ``wanted`` if several do; None if there are no values.
+
+    >>> kind_of([{"price": 7}, {"price": 9.99}], "price", "integer"), kind_of([{"seen": "1994"}], "seen", "integer")
+    ('float', 'keyword')
+    >>> kind_of([{"plot": "A heist."}], "plot", "text"), kind_of([{"plot": None}], "price", "text")
+    ('text', None)
+    """
+    values = [
+        v for payload in payloads for node in _nodes(payload, steps(path)) for v in _listed(node) if v is not None
+    ]
+    kinds: tuple[FieldKind, ...] = (wanted, "bool", "integer", "float", "datetime", "uuid", "geo", "keyword")
+    best: FieldKind = max(kinds, key=lambda kind: sum(map(_FITS[kind], values)))
+    return best if values else None
 
 
 def words_of(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> dict[str, str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig, is_own_field
 from llmrec_qdrant.contracts.paths import canonical_path
 from llmrec_qdrant.errors import InvalidFilter, InvalidInput, show
+from llmrec_qdrant.query.fields import kind_of
 from llmrec_qdrant.query.operators import Field
 from llmrec_qdrant.query.values import READERS, fitting_kind
+from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.schema import FILTERABLE
 
-__all__ = ["Known"]
+__all__ = ["Known", "Undeclared"]
 
 _INSTEAD = {
     "title": "declare it with `llmrec init --field title:text` to look for words in titles",
@@ -21,6 +24,29 @@ _INSTEAD = {
     "tenant": "bind the recommender to a tenant instead: connect(tenant=…), or --tenant",
 }
 """Keys of the product → how to reach what they hold."""
+
+
+class Undeclared(InvalidFilter):
+    """A filter on a field of the caller that is not declared; its advice names a kind of field that can answer."""
+
+    def __init__(self, path: str, kind: FieldKind, near: str, known: Sequence[str], looked_at: int = 0) -> None:
+        meant = f" (did you mean {near!r}?)" if near else ""
+        absent = f", and none of {looked_at:,} items looked at has it" if looked_at else ""
+        declared = shlex.quote(f"{path}:{kind}")
+        others = ", ".join(other for other in (*READERS, "text", "geo") if other != kind)
+        super().__init__(
+            f"the space has no field {path!r} to filter on{meant}{absent}: declare it with `llmrec init --field {declared}` or "
+            f"rec.create(rec.config.with_fields({{{path!r}: {kind!r}}})) (or another kind: {others}); fields to filter on: "
+            f"{', '.join(known)}"
+        )
+        self.path, self.kind, self._near, self._known = path, kind, near, known
+
+    def among(self, payloads: Sequence[Mapping[str, Any]]) -> Undeclared:
+        """Return the error whose advice fits these payloads, too."""
+        kind = kind_of(payloads, self.path, self.kind)
+        if kind is None:
+            return Undeclared(self.path, self.kind, self._near, self._known, len(payloads))
+        return Undeclared(self.path, kind, "", self._known)
 
 
 class Known:
@@ -44,22 +70,22 @@ class Known:
         except InvalidInput as error:
             raise InvalidFilter(f"the filter uses {show(path)}: {error}") from None
         if known not in self._kinds:
-            raise InvalidFilter(self._advice(known, fitting_kind(wanted)))
+            raise self._undeclared(known, wanted)
         field = Field(known, self._kinds[known], inner if nested is not None else None)
         if field.kind == "text" and nested is not None:
             field.refuse(nested, f"nested, and words are kept for the whole item: look for them in {known!r} instead")
         return field
 
-    def _advice(self, path: str, kind: FieldKind) -> str:
+    def _near(self, path: str) -> str:
+        """Return the field that was probably meant; empty if none resembles ``path``."""
+        if path.casefold() == "id":
+            return Key.ITEM_ID
+        alike = {known.casefold(): known for known in self._kinds}
+        return next((alike[near] for near in difflib.get_close_matches(path.casefold(), alike, n=1)), "")
+
+    def _undeclared(self, path: str, wanted: Any) -> InvalidFilter:
+        if is_own_field(path):
+            return Undeclared(path, fitting_kind(wanted), self._near(path), sorted(self._kinds))
+        instead = _INSTEAD.get(path, "it belongs to llmrec; store a copy in a field of your own and declare that")
         names = ", ".join(sorted(self._kinds))
-        if not is_own_field(path):
-            instead = _INSTEAD.get(path, "it belongs to llmrec; store a copy in a field of your own and declare that")
-            return f"the space has no field {path!r} to filter on: {instead}; fields to filter on: {names}"
-        near = difflib.get_close_matches(path, self._kinds, n=1)
-        meant = f" (did you mean {near[0]!r}?)" if near else ""
-        declared = shlex.quote(f"{path}:{kind}")
-        others = ", ".join(other for other in (*READERS, "text", "geo") if other != kind)
-        return (
-            f"the space has no field {path!r} to filter on{meant}: declare it with `llmrec init --field {declared}` or "
-            f"rec.create(rec.config.with_fields({{{path!r}: {kind!r}}})) (or another kind: {others}); fields to filter on: {names}"
-        )
+        return InvalidFilter(f"the space has no field {path!r} to filter on: {instead}; fields to filter on: {names}")

@@ -35,7 +35,7 @@ def test_filters(filled: Llmrec, filters: list[str], expected: set[str]) -> None
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--filter", "year=="], "'=' is not a number"),
+        (["--filter", "year=="], "'' is not a number"),
         (["--filter", "=2014"], "field=value"),
         (["--filter", 'lang="zh'], "quotes"),
         (["--filter", "{"], "not valid JSON"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import FieldWarning, Recommender
+from llmrec_qdrant import FieldWarning, InvalidFilter, Recommender
 from tests.films import CONFIG, items
 from tests.spaces import EITHER, drop, fresh_name
 
@@ -71,3 +71,28 @@ def test_a_list_with_items_costs_no_request_more(space: Recommender, monkeypatch
     with pytest.warns(FieldWarning):
         space.recommend("nobody", filter={"genre": "drama"})
     assert asked == ["scroll"]
+
+
+def test_the_advice_for_a_field_that_is_not_declared_fits_what_items_hold(space: Recommender) -> None:
+    space.update_items(
+        {
+            "id": f"m{n}",
+            "payload": {"price": price, "seen": f"{price}", "made": {"by date": "2024-05-01"}, "tags": ["a", "b"]},
+        }
+        for n, price in ((1, 7), (2, 9.99), (3, 12))
+    )
+    asked: dict[str, Any] = {
+        "price:float": {"price": {"lt": 10}}, "seen:keyword": {"seen": 7}, "'made.\"by date\":datetime'": {"made.by date": "2024"},
+        "'tags[]:keyword'": {"tags[]": {"exists": True}}, "plots:text": {"plots": {"text": "a heist"}}, "years:integer": {"years": 2014},
+    }  # fmt: skip
+    for declared, filter in asked.items():
+        for list_items in (space.recommend, space.request, space.search, space.similar_items):
+            with pytest.raises(InvalidFilter) as refused:
+                list_items("m1", filter=filter)
+            assert f"`llmrec init --field {declared}`" in str(refused.value)
+            assert ("none of 8 items looked at has it" in str(refused.value)) == (
+                not filter.keys().isdisjoint({"plots", "years"})
+            )
+            assert ("did you mean" in str(refused.value)) == (not filter.keys().isdisjoint({"plots", "years"}))
+        with pytest.raises(InvalidFilter, match="declare it with"):
+            list(space.iter_items(filter=filter))

@@ -111,3 +111,11 @@ def test_what_can_be_filtered_is_indexed_and_documented() -> None:
     assert indexes("items", CONFIG).keys() >= {*FILTERABLE, *CONFIG.fields}
     documented = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
     assert all(f"| `{key}` |" in documented for key in FILTERABLE)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"), [("YEAR", "year"), ("yaer", "year"), ("Topics", "topics"), ("id", "item_id"), ("ID", "item_id")]
+)
+def test_a_name_that_resembles_a_field_is_answered_with_the_field(path: str, meant: str) -> None:
+    with pytest.raises(InvalidFilter, match=rf"no field '{path}' to filter on \(did you mean '{meant}'\?\)"):
+        parse_filter({path: 1999}, CONFIG)
