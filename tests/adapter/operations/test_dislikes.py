@@ -188,6 +188,31 @@ def test_what_was_just_tracked_is_left_out_before_a_worker_has_seen_it(
         assert len(rec.request(user, 100, exclude_seen=exclude)["filter"]["must_not"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("told", "listed"),
+    [
+        ("dislike like", True), ("like dislike", False), ("dislike undislike", True), ("dislike view", False), ("dislike purchase", False),
+        ("purchase return", False), ("purchase return purchase", True), ("return like", True), ("rating-1 rating-5", True),
+        ("rating-5 rating-1", False), ("dislike review", False), ("return view", False),
+    ],
+)  # fmt: skip
+def test_the_latest_word_counts_before_a_worker_has_seen_it(
+    world: World, untold: Callable[[list[Event]], Recommender], told: str, listed: bool
+) -> None:
+    """The worker that folds the same events afterwards agrees."""
+    events = [
+        Event(user="me", item="never0", type=kind, value=float(value) if value else None, ts=T0 + n * HOUR)
+        for n, (kind, _, value) in enumerate(word.partition("-") for word in told.split())
+    ]
+    Random(told).shuffle(events)
+    untold(events[:1])
+    waiting = untold(events[1:])
+    found = {one.id for one in waiting.recommend("me", 100, exclude_seen=False)}
+    assert ("never0" in found) == listed
+    world.rec.reconcile()
+    assert ("never0" in {one.id for one in world.rec.recommend("me", 100, exclude_seen=False)}) == listed
+
+
 def test_the_popular_items_leave_out_the_topics_of_what_was_disliked(world: World) -> None:
     rec = world.rec
     for kind in KINDS:
