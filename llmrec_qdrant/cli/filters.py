@@ -11,7 +11,7 @@ from typing import Any
 from llmrec_qdrant.contracts.config import LEGS, Leg
 from llmrec_qdrant.errors import InvalidInput
 
-__all__ = ["parse_filter", "parse_weights"]
+__all__ = ["parse_filter", "parse_weights", "split_values"]
 
 
 RANGE_OPERATORS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
@@ -95,25 +95,25 @@ def _condition(text: str) -> tuple[str, dict[str, Any]]:
     )
 
 
-def _values(text: str) -> list[str]:
+def split_values(text: str) -> list[str]:
     """Split at commas; a value in double quotes may contain commas, and a doubled quote is a quote."""
     try:
         (values,) = csv.reader([text], skipinitialspace=True, strict=True) if text else [[""]]
     except (csv.Error, ValueError):
         raise InvalidInput(
-            f'--filter: the quotes of {text!r} do not match: write "a, b",c, and a quote within quotes twice'
+            f'the quotes of {text!r} do not match: write "a, b",c, and a quote within quotes twice'
         ) from None
     return [value.strip() for value in values]
 
 
 def _single(text: str) -> str:
-    values = _values(text) if text.startswith('"') else [text]
+    values = split_values(text) if text.startswith('"') else [text]
     return values[0] if len(values) == 1 else text
 
 
 _OPERATORS: Mapping[str, Callable[[str], dict[str, Any]]] = {
-    "=": lambda text: {"any": _values(text)},
-    "!=": lambda text: {"not": _values(text)},
+    "=": lambda text: {"any": split_values(text)},
+    "!=": lambda text: {"not": split_values(text)},
     "~": lambda text: {"text": _single(text)},
     "!~": lambda text: {"not": {"text": _single(text)}},
     **{sign: lambda text, word=word: {word: _single(text)} for sign, word in RANGE_OPERATORS.items()},  # type: ignore[misc]

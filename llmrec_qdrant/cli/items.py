@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
+from llmrec_qdrant.cli.filters import split_values
 from llmrec_qdrant.cli.printing import out, print_json, say, table_of
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.errors import InvalidInput, NotFound
@@ -53,34 +54,54 @@ def update(
 ) -> None:
     """Change own fields of a stored item, such as a price; other fields stay, and nothing is encoded again.
 
-    A value is read by the kind of its field; of a field without a kind, as JSON or else as text.
+    A value is read by the kind of its field; of a field without a kind, as JSON or else as text. null removes a field. Where the item
+    holds a list, commas separate, as in --filter. Titles and texts are changed by `llmrec load items`.
 
     Example: llmrec items update p42 price=79.90 in_stock=true 'tags=["sale", "outdoor"]'
     """
     with context.open() as rec:
-        payload = _payload(values, rec.config.fields)
-        if not rec.get_items([item]):
+        stored = rec.get_items([item])
+        if not stored:
             raise _no_item(context, item)
+        payload = _payload(values, rec.config.fields, stored[0].payload)
         receipt = rec.update_items([{"id": item, "payload": payload}])
     if context.json:
         print_json(receipt.model_dump(mode="json"))
     else:
-        say(f"{item} has these values already" if receipt.unchanged else f"{item}: {', '.join(payload)} changed")
+        say(f"{item} has these values already" if receipt.unchanged else f"{item}: {_shown(payload)}")
 
 
-def _payload(values: list[str], kinds: Mapping[str, FieldKind]) -> dict[str, Any]:
+def _shown(payload: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name} is removed" if value is None else f"{name} is now {json.dumps(value, ensure_ascii=False)}"
+        for name, value in payload.items()
+    )
+
+
+def _payload(values: list[str], kinds: Mapping[str, FieldKind], stored: Mapping[str, Any]) -> dict[str, Any]:
     payload: dict[str, Any] = {}
     for text in values:
         name, equals, value = text.partition("=")
-        if not name.strip() or not equals:
+        name = name.strip()
+        if not name or not equals:
             raise InvalidInput(f"a change must have the form FIELD=VALUE, not {text!r}")
-        payload[name.strip()] = _value(value, kinds.get(name.strip()))
+        if name in {"title", "text"}:
+            raise InvalidInput(
+                f"a {name} is encoded, too: put id and {name} in a file for `llmrec load items`; other fields stay"
+            )
+        several = isinstance(stored.get(name), list) and not _is_json(value)
+        read = [_value(part, kinds.get(name)) for part in (split_values(value) if several else [value])]
+        payload[name] = read if several else read[0]
     return payload
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] in {"[", "{"} or text.strip() == "null"
 
 
 def _value(text: str, kind: FieldKind | None) -> Any:
     """Read a value: of a field with a kind by that kind, lists and objects as JSON."""
-    if kind is not None and text.lstrip()[:1] not in {"[", "{"} and text.strip() != "null":
+    if kind is not None and not _is_json(text):
         return as_kind(text, kind)
     try:
         return json.loads(text)
