@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from llmrec_qdrant.errors import InvalidInput, show
 
-__all__ = ["Step", "canonical_path", "steps"]
+__all__ = ["Step", "canonical_path", "spelled", "steps"]
 
 Step = str | int | None
 """One step of a path: a key, the place of an element in a list, or None for each element."""
@@ -59,7 +60,12 @@ def canonical_path(path: str) -> str:
     >>> canonical_path('"a"."b"'), canonical_path("release date"), canonical_path('"odd.key"[0]')
     ('a.b', '"release date"', '"odd.key"[0]')
     """
-    return "".join(map(_spelled, steps(path))).removeprefix(".")
+    return spelled(steps(path))
+
+
+def spelled(path: Sequence[Step]) -> str:
+    """Return the canonical path of these steps."""
+    return "".join(map(_spelled, path)).removeprefix(".")
 
 
 def _spelled(step: Step) -> str:

@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from llmrec_qdrant.contracts.config import FieldKind
-from llmrec_qdrant.contracts.paths import Step, steps
+from llmrec_qdrant.contracts.paths import Step, spelled, steps
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.space.words import stored, words_key
 
-__all__ = ["as_kind", "check_payload", "kind_of", "misfits", "words_of"]
+__all__ = ["as_kind", "check_payload", "kind_of", "misfits", "paths_like", "words_of"]
 
 
 MOMENT = re.compile(
@@ -55,7 +55,7 @@ def misfits(payload: Mapping[str, Any], path: str, kind: FieldKind) -> Iterator[
 
 
 def kind_of(payloads: Sequence[Mapping[str, Any]], path: str, wanted: FieldKind) -> FieldKind | None:
-    """Return the kind that fits most values at a path, ``wanted`` if several do; None if there are no values.
+    """Return the kind that fits most values at a path, ``wanted`` if several do; None if none fits any.
 
     >>> kind_of([{"price": 7}, {"price": 9.99}], "price", "integer"), kind_of([{"seen": "1994"}], "seen", "integer")
     ('float', 'keyword')
@@ -66,8 +66,34 @@ def kind_of(payloads: Sequence[Mapping[str, Any]], path: str, wanted: FieldKind)
         v for payload in payloads for node in _nodes(payload, steps(path)) for v in _listed(node) if v is not None
     ]
     kinds: tuple[FieldKind, ...] = (wanted, "bool", "integer", "float", "datetime", "uuid", "geo", "keyword")
-    best: FieldKind = max(kinds, key=lambda kind: sum(map(_FITS[kind], values)))
-    return best if values else None
+    fitting = {kind: sum(map(_FITS[kind], values)) for kind in kinds}
+    best: FieldKind = max(kinds, key=fitting.__getitem__)
+    return best if fitting[best] else None
+
+
+def paths_like(payloads: Sequence[Mapping[str, Any]], path: str) -> Iterator[str]:
+    """Yield paths of values that lie at or below the keys of ``path``, with the lists on the way.
+
+    >>> list(paths_like([{"cast": [{"name": "x"}, {"age": 5}]}], "cast.name")), list(paths_like([{"o": {"k": 1}}], "o"))
+    (['cast[].name'], ['o.k'])
+    """
+    keys = [step for step in steps(path) if isinstance(step, str)]
+    for payload in payloads:
+        for leaf in _leaves(payload):
+            if [step for step in leaf if isinstance(step, str)][: len(keys)] == keys:
+                yield spelled(leaf)
+
+
+def _leaves(node: Any, at: tuple[Step, ...] = ()) -> Iterator[tuple[Step, ...]]:
+    """Yield the path of each value; values of a list lie at the path of the list, objects of a list below it."""
+    if isinstance(node, Mapping) and not _is_place(node):
+        for key, part in node.items():
+            yield from _leaves(part, (*at, key))
+    elif isinstance(node, list):
+        for part in node:
+            yield from _leaves(part, (*at, None) if isinstance(part, Mapping) else at)
+    elif node is not None:
+        yield at
 
 
 def words_of(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from llmrec_qdrant.contracts.config import FieldKind, SpaceConfig, is_own_field
 from llmrec_qdrant.contracts.paths import canonical_path
 from llmrec_qdrant.errors import InvalidFilter, InvalidInput, show
-from llmrec_qdrant.query.fields import kind_of
+from llmrec_qdrant.query.fields import kind_of, paths_like
 from llmrec_qdrant.query.operators import Field
 from llmrec_qdrant.query.values import READERS, fitting_kind
 from llmrec_qdrant.space.layout import Key
@@ -27,16 +27,18 @@ _INSTEAD = {
 
 
 class Undeclared(InvalidFilter):
-    """A filter on a field of the caller that is not declared; its advice names a kind of field that can answer."""
+    """A filter on a field of the caller that is not declared; its advice names a field and a kind that can answer."""
 
-    def __init__(self, path: str, kind: FieldKind, near: str, known: Sequence[str], looked_at: int = 0) -> None:
+    def __init__(
+        self, path: str, kind: FieldKind, near: str, known: Sequence[str], found: str = "", held: str = ""
+    ) -> None:
         meant = f" (did you mean {near!r}?)" if near else ""
-        absent = f", and none of {looked_at:,} items looked at has it" if looked_at else ""
-        declared = shlex.quote(f"{path}:{kind}")
+        held = held or path
+        declared = shlex.quote(f"{held}:{kind}")
         others = ", ".join(other for other in (*READERS, "text", "geo") if other != kind)
         super().__init__(
-            f"the space has no field {path!r} to filter on{meant}{absent}: declare it with `llmrec init --field {declared}` or "
-            f"rec.create(rec.config.with_fields({{{path!r}: {kind!r}}})) (or another kind: {others}); fields to filter on: "
+            f"the space has no field {path!r} to filter on{meant}{found}: declare it with `llmrec init --field {declared}` or "
+            f"rec.create(rec.config.with_fields({{{held!r}: {kind!r}}})) (or another kind: {others}); fields to filter on: "
             f"{', '.join(known)}"
         )
         self.path, self.kind, self._near, self._known = path, kind, near, known
@@ -44,9 +46,14 @@ class Undeclared(InvalidFilter):
     def among(self, payloads: Sequence[Mapping[str, Any]]) -> Undeclared:
         """Return the error whose advice fits these payloads, too."""
         kind = kind_of(payloads, self.path, self.kind)
-        if kind is None:
-            return Undeclared(self.path, self.kind, self._near, self._known, len(payloads))
-        return Undeclared(self.path, kind, "", self._known)
+        if kind is not None:
+            return Undeclared(self.path, kind, "", self._known)
+        held = next((path for path in paths_like(payloads, self.path) if path not in self._known), "")
+        if not held:
+            absent = f", and none of {len(payloads):,} items looked at has it"
+            return Undeclared(self.path, self.kind, self._near, self._known, absent)
+        kind = kind_of(payloads, held, self.kind) or self.kind
+        return Undeclared(self.path, kind, self._near, self._known, f"; items hold {held!r}", held)
 
 
 class Known:

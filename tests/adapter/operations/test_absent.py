@@ -77,19 +77,26 @@ def test_the_advice_for_a_field_that_is_not_declared_fits_what_items_hold(space:
     space.update_items(
         {
             "id": f"m{n}",
-            "payload": {"price": price, "seen": f"{price}", "made": {"by date": "2024-05-01"}, "tags": ["a", "b"]},
+            "payload": {
+                "price": price,
+                "seen": f"{price}",
+                "made": {"by date": "2024-05-01"},
+                "tags": ["a", "b"],
+                "cast": [{"name": "x"}],
+            },
         }
         for n, price in ((1, 7), (2, 9.99), (3, 12))
     )
     asked: dict[str, Any] = {
         "price:float": {"price": {"lt": 10}}, "seen:keyword": {"seen": 7}, "'made.\"by date\":datetime'": {"made.by date": "2024"},
         "'tags[]:keyword'": {"tags[]": {"exists": True}}, "plots:text": {"plots": {"text": "a heist"}}, "years:integer": {"years": 2014},
+            "'cast[].name:keyword'": {"cast.name": "x"}, "'made.\"by date\":datetime' ": {"made": "2024"},
     }  # fmt: skip
     for declared, filter in asked.items():
         for list_items in (space.recommend, space.request, space.search, space.similar_items):
             with pytest.raises(InvalidFilter) as refused:
                 list_items("m1", filter=filter)
-            assert f"`llmrec init --field {declared}`" in str(refused.value)
+            assert f"`llmrec init --field {declared.strip()}`" in str(refused.value)
             assert ("none of 8 items looked at has it" in str(refused.value)) == (
                 not filter.keys().isdisjoint({"plots", "years"})
             )
