@@ -22,6 +22,8 @@ from llmrec_qdrant.space.points import Point
 
 __all__ = ["search"]
 
+TEXT_LEGS = (DENSE, TFIDF)
+"""Legs of which a text has vectors."""
 MAX_QUERY = 2_000
 """Characters in a search text."""
 MAX_WAIT_FOR_TEXT = 15.0
@@ -35,19 +37,24 @@ def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> S
     """Return items for a text; with ``user``, ranked for that user.
 
     The text is stored, and encoded by a worker once. Raises :class:`WorkPending` if no worker encodes it in time,
-    :class:`InvalidInput` for an empty or too long text.
+    :class:`InvalidInput` for an empty or too long text, or weights that leave out all legs of a text.
     """
     value: object = text
     text = value.strip() if isinstance(value, str) else ""
     if not 1 <= len(text) <= MAX_QUERY:
         raise InvalidInput(f"a search text must have 1 to {MAX_QUERY:,} characters, not {show(value)}")
+    weights = leg_weights(bound, options)
+    if not any(weights.get(leg, 0) > 0 for leg in TEXT_LEGS):
+        raise InvalidInput(
+            f"a search compares by the legs {' and '.join(TEXT_LEGS)}: give one of them a weight, not {show(dict(weights))}"
+        )
     return (yield from remembered(bound.memory, partial(_search, bound, text, user, options)))
 
 
 def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> Steps[list[Recommendation]]:
     encoded = yield from _encoded(bound, text)
     legs = encoded.get(Key.LEGS, [])
-    queries = [LegQuery(leg, encoded.id, bound.space.texts) for leg in (DENSE, TFIDF) if leg in legs]
+    queries = [LegQuery(leg, encoded.id, bound.space.texts) for leg in TEXT_LEGS if leg in legs]
     plan = plan_list(bound, options, queries, item_filter(bound, options))
     if plan is None:
         return []

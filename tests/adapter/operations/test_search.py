@@ -26,6 +26,12 @@ def test_search(rec: Recommender) -> None:
             rec.search(text)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("weights", [{"collab": 1.0}, {"collab": 1.0, "dense": 0.0}])
+def test_a_search_by_what_a_text_does_not_have_is_refused(rec: Recommender, weights: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput, match="by the legs dense and tfidf: give one of them a weight"):
+        rec.search("French recipes", weights=weights)
+
+
 def test_search_without_a_worker_says_so(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmrec_qdrant.operations.search.MAX_WAIT_FOR_TEXT", 0.1)
     idle = Recommender(rec._client, MemoryQueue(), rec._space.name)
