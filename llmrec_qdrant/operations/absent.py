@@ -88,7 +88,8 @@ def _about_value(key: str, text: str, known: Sequence[str]) -> str:
     alike = {value.casefold(): value for value in reversed(known)}
     near = difflib.get_close_matches(text.casefold(), alike, n=1)
     meant = f"did you mean {alike[near[0]]!r}? " if near else ""
-    return f"no item has {text!r} in {key!r}, which is compared exactly: {meant}frequent values are {', '.join(map(repr, known[:8]))}"
+    others = f"{meant}frequent values are {', '.join(map(repr, known[:8]))}" if known else "no item has a text there"
+    return f"no item has {text!r} in {key!r}, which is compared exactly: {others}"
 
 
 def _sentence(bound: Bound, key: str) -> str:

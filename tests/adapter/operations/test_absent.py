@@ -56,6 +56,11 @@ def test_a_value_that_no_item_has_is_named(space: Recommender) -> None:
     assert len(said(space, {"lang": ["EN", "xx"]}, empty=True)) == 2
     assert said(space, {"lang": ["EN", "zh"]}, empty=False) == []
     assert said(space, {"lang": "zh", "year": 1900}, empty=True) == []
+    with pytest.warns(FieldWarning, match="do not fit"):
+        space.create(space.config.with_fields({"year": "keyword"}))
+    assert said(space, {"year": "2014"}, empty=True) == [
+        "no item has '2014' in 'year', which is compared exactly: no item has a text there"
+    ]
 
 
 def test_a_list_with_items_costs_no_request_more(space: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
