@@ -179,8 +179,8 @@ def _floats() -> Iterator[Spelling]:
 
 def _bools() -> Iterator[Spelling]:
     for value, names in (
-        (True, ("true", "True", "yes", "on", "1", "１")),
-        (False, ("false", "FALSE", "no", "off", "0")),
+        (True, ("true", "True", "yes", "on", "1", "１", "Y", "t", "是", "真")),
+        (False, ("false", "FALSE", "no", "off", "0", "n", "F", "否", "假")),
     ):
         yield Spelling("bool", value, value)
         yield Spelling("np.bool_", np.bool_(value), value)
@@ -245,7 +245,7 @@ REFUSED: Mapping[str, Sequence[Any]] = {
     "keyword": [True, 7.5, 7.0, None, b"zh", date(2024, 5, 1), Decimal(7), object()],
     "integer": [True, 7.5, "7.5", "soon", "", "二〇一四", "1_000", "1,000", None, float("nan"), "nan", 2**63, "0x10", date(2024, 5, 1)],
     "float": [True, "soon", "", "1,5", None, float("nan"), float("inf"), "inf", "1e999", date(2024, 5, 1)],
-    "bool": [2, -1, 0.5, "maybe", "", "是", None],
+    "bool": [2, -1, 0.5, "maybe", "", "对吗", None],
     "datetime": [
         2024, 1714521600, 1714521600.5, True, "soon", "", "05/01/2024", "20240501", "2024-13", "2024-05-32", "2024-05-01T25:00",
         None, np.datetime64("NaT"), "9999", "2024-05-01T12:00:00+99:00",

@@ -13,7 +13,7 @@ from llmrec_qdrant.cli.filters import split_values
 from llmrec_qdrant.cli.printing import out, print_json, say, table_of
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.errors import InvalidInput, NotFound
-from llmrec_qdrant.query.fields import as_kind
+from llmrec_qdrant.query.conversion import as_kind
 
 items = CommandSet(
     cls=ConnectedGroup, no_args_is_help=True, help="Show items as they are stored, and change their fields."

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from llmrec_qdrant.cli.app import Connected
 from llmrec_qdrant.cli.printing import cell_of, out, print_json, say, table_of
+from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.entities import Item
 from llmrec_qdrant.errors import InvalidInput, LlmrecError
 from llmrec_qdrant.load.columns import LoadKind
 from llmrec_qdrant.load.loader import How, look
 from llmrec_qdrant.load.sources import Row, Source
 from llmrec_qdrant.load.survey import Survey
+from llmrec_qdrant.query.fields import check_payload
 
 __all__ = ["preview"]
 
@@ -28,8 +31,9 @@ def preview(context: Connected, source: Source, kind: LoadKind, how: How) -> Non
 
     Raises :class:`InvalidInput` for a source that cannot be loaded.
     """
-    source, seen = look(source, kind, how, _indexed(context))
-    stored, refused = _read(seen)
+    indexed = _indexed(context)
+    source, seen = look(source, kind, how, indexed)
+    stored, refused = _read(seen, indexed)
     if context.json:
         print_json({"assumed": list(seen.assumed), "stored": stored, "refused": refused})
         return
@@ -41,7 +45,7 @@ def preview(context: Connected, source: Source, kind: LoadKind, how: How) -> Non
     say("nothing was stored: leave out --dry-run to load")
 
 
-def _indexed(context: Connected) -> dict[str, Any]:
+def _indexed(context: Connected) -> dict[str, FieldKind]:
     """Return the kinds of the space's fields; none if there is no space yet."""
     try:
         with context.open() as rec:
@@ -50,21 +54,27 @@ def _indexed(context: Connected) -> dict[str, Any]:
         return {}
 
 
-def _read(seen: Survey) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _read(seen: Survey, indexed: Mapping[str, FieldKind]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     stored: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
     for row in seen.sample:
         if len(stored) >= SHOWN_ROWS or len(refused) >= SHOWN_ROWS:
             break
         try:
-            stored += islice(_entities(seen, row), SHOWN_ROWS - len(stored))
+            stored += islice(_entities(seen, row, indexed), SHOWN_ROWS - len(stored))
         except InvalidInput as error:
             refused.append({"line": row.place, "reason": str(error)})
     return stored, refused
 
 
-def _entities(seen: Survey, row: Row) -> list[dict[str, Any]]:
+def _entities(seen: Survey, row: Row, indexed: Mapping[str, FieldKind]) -> list[dict[str, Any]]:
+    """Return what a row becomes.
+
+    Raises :class:`InvalidInput` if loading it would be refused.
+    """
     entities = [seen.reader.read(data, row, part) for part, data in enumerate(seen.reader.parts(row))]
+    for entity in entities:
+        check_payload(_payload(entity), indexed)
     return [_shown(entity.model_dump(mode="json")) | _payload(entity) for entity in entities]
 
 

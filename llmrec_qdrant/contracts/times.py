@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from llmrec_qdrant.contracts.plain import is_missing, plain
 from llmrec_qdrant.errors import show
 
-__all__ = ["ISO", "Moment", "Ways", "read_time"]
+__all__ = ["DEFAULT", "ISO", "Moment", "Ways", "read_time"]
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 """A guess that lands earlier is refused: it is more likely to be a number of another kind."""

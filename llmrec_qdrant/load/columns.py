@@ -11,6 +11,8 @@ from typing import Any, Literal
 from llmrec_qdrant.contracts.checks import MAX_EXACT_FLOAT
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.contracts.entities import RESERVED, Event, Item
+from llmrec_qdrant.contracts.plain import is_missing
+from llmrec_qdrant.contracts.times import Ways
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.cleaning import without_html
 from llmrec_qdrant.load.hints import options_for
@@ -18,7 +20,7 @@ from llmrec_qdrant.load.layouts import published_as
 from llmrec_qdrant.load.recipe import NOTHING, Recipe
 from llmrec_qdrant.load.sources import Cell, Row
 from llmrec_qdrant.load.times import Clock, derived_time
-from llmrec_qdrant.query.fields import as_kind
+from llmrec_qdrant.query.conversion import MISSING_WORDS, as_kinds, without_currency
 
 __all__ = ["FIELDS", "ID_FIELDS", "LoadKind", "Reader", "clean_id", "event_of", "item_of"]
 
@@ -35,11 +37,6 @@ REQUIRED_FIELDS: dict[LoadKind, tuple[str, ...]] = {"items": ("id",), "events": 
 
 ID_FIELDS: dict[LoadKind, tuple[str, ...]] = {"items": ("id", "tenant"), "events": ("user", "item", "session", "id")}
 
-MISSING_WORDS = frozenset(
-    {"", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaT", "\\N"}
-)
-"""Texts that stand for a missing id, number or time."""
-
 TYPE_WORDS = {
     "浏览": "view", "点击": "view", "查看": "view", "阅读": "view", "观看": "view", "收藏": "like", "点赞": "like", "喜欢": "like", "点踩": "dislike",
     "不喜欢": "dislike", "购买": "purchase", "下单": "purchase", "支付": "purchase", "加购": "cart", "加入购物车": "cart", "评分": "rating",
@@ -50,7 +47,7 @@ TYPE_WORDS = {
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,19}))\.0+")
 """A whole number that a gap in its column made a float."""
 
-DECIMAL_COMMA = re.compile(r"-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+")
+DECIMAL_COMMA = re.compile(r"-?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+|[0-9]{1,3}( [0-9]{3})+),[0-9]+")
 
 ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")
 """A number that a spreadsheet or a float has rounded."""
@@ -68,6 +65,10 @@ class Reader:
     """Fields whose ids keep their decimals, since some are not whole: 1.0 beside 1.5."""
     commas: frozenset[str] = frozenset()
     """Columns whose numbers have a decimal comma."""
+    whole: frozenset[str] = frozenset()
+    """Keyword fields whose whole numbers a gap in the column made floats: 862.0 is 862."""
+    ways: Mapping[str, Ways] = field(default_factory=dict)
+    """How the times of a payload field are read."""
     mark: int = 0
     """Mark of the source, in microseconds: part of the times of events that have none."""
     keep_html: bool = False
@@ -93,11 +94,21 @@ class Reader:
         fields = self._plain(self.recipe.fields(data))
         for name in self.commas & fields.keys():
             fields[name] = with_point(fields[name])
+        for name in self.whole & fields.keys():
+            fields[name] = without_point(fields[name])
         if self.kind == "items":
-            return item_of(fields, self.indexed)
+            for name in self.ways.keys() & fields.keys() if self.clock.fixed else ():
+                fields[name] = self._formatted(fields[name], name)
+            return item_of(fields, self.indexed, self.ways)
         if self.recipe.drop_others:
             fields = {name: value for name, value in fields.items() if name in FIELDS["events"]}
         return event_of(self._dated(fields, row, part))
+
+    def _formatted(self, value: Any, name: str) -> Any:
+        """Read a time of an own field in the format that was named."""
+        if is_missing(value) or (isinstance(value, str) and value.strip() in MISSING_WORDS):
+            return None
+        return self.clock.read(value, f"Item: {name!r}").at.isoformat().replace("+00:00", "Z")
 
     def _plain(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Clean ids and texts."""
@@ -210,18 +221,32 @@ def clean_id(value: Any, name: str, kind: str, keep_decimals: bool = False) -> A
 def with_point(value: Any) -> Any:
     """Return a number with a decimal comma, as spreadsheets in much of Europe write it, with a point; other values as they are.
 
-    >>> with_point(Cell("3,5")), with_point(Cell("1.299,50")), with_point("3,5")
+    >>> with_point(Cell("3,5")), with_point(Cell("1.299,50 €")), with_point("3,5")
     ('3.5', '1299.50', '3,5')
     """
-    if isinstance(value, Cell) and DECIMAL_COMMA.fullmatch(value.strip()):
-        return Cell(value.strip().replace(".", "").replace(",", "."))
+    if isinstance(value, Cell) and DECIMAL_COMMA.fullmatch(bare := without_currency(value)):
+        return Cell(re.sub("[. ]", "", bare).replace(",", "."))
     return value
 
 
-def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None) -> Item:
+def without_point(value: Any) -> Any:
+    """Return a whole number without its fraction of zeros, also in a list; other values as they are.
+
+    >>> without_point("862.0"), without_point(862.0), without_point("862.5")
+    ('862', '862', '862.5')
+    """
+    if isinstance(value, list):
+        return [without_point(part) for part in value]
+    match = WHOLE.fullmatch(str(value).strip()) if type(value) in {str, Cell, float} else None
+    return match[1] if match else value
+
+
+def item_of(
+    data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = None, ways: Mapping[str, Ways] | None = None
+) -> Item:
     """Build an item from a row; columns that are not fields of an item go into the payload.
 
-    A value is converted to the kind of its field, according to ``kinds``. A cell of an untyped table whose field has no kind
+    A value is converted to the kind of its field, according to ``kinds``; times are read in the ``ways`` of the field. A cell of an untyped table whose field has no kind
     becomes the number or truth value that it spells, and otherwise stays text.
 
     >>> item_of({"id": "1", "title": "Heat", "year": 1995}).payload
@@ -231,11 +256,8 @@ def item_of(data: Mapping[str, Any], kinds: Mapping[str, FieldKind] | None = Non
     fields = {name: value for name, value in data.items() if name in FIELDS["items"]}
     payload = {**_as_object(fields.pop("payload", {})), **others}
     kinds = kinds or {}
-    typed = {
-        name: as_kind(str(value) if isinstance(value, Cell) else value, kinds[name]) if name in kinds else _typed(value)
-        for name, value in payload.items()
-    }
-    return Item(**{"id": None, **fields}, payload=typed)
+    typed = {name: _text_of(value) if name in kinds else _typed(value) for name, value in payload.items()}
+    return Item(**{"id": None, **fields}, payload=as_kinds(typed, kinds, ways or {}))
 
 
 def _as_object(payload: Any) -> Mapping[str, Any]:
@@ -271,6 +293,10 @@ def event_of(data: Mapping[str, Any]) -> Event:
 def _word(kind: str) -> str:
     """Return a single word in lower case; anything else as it is."""
     return kind.strip().lower() if re.fullmatch(r"\s*[A-Za-z][A-Za-z0-9_-]*\s*", kind) else kind
+
+
+def _text_of(value: Any) -> Any:
+    return str(value) if isinstance(value, Cell) else value
 
 
 def _typed(value: Any) -> Any:

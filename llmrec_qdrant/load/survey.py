@@ -17,7 +17,6 @@ from llmrec_qdrant.load.columns import (
     DECIMAL_COMMA,
     FIELDS,
     ID_FIELDS,
-    MISSING_WORDS,
     TYPE_WORDS,
     WHOLE,
     LoadKind,
@@ -27,6 +26,7 @@ from llmrec_qdrant.load.hints import options_for
 from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.sources import Cell, Row, Source
 from llmrec_qdrant.load.times import Clock, is_day_or_month, order_of
+from llmrec_qdrant.query.conversion import GROUPED, MISSING_WORDS, as_kind, without_currency
 
 __all__ = ["Survey", "survey"]
 
@@ -69,12 +69,42 @@ def survey(
             reader, commas=frozenset(name for name in columns.names() if columns.has_commas(name, indexed.get(name)))
         )
         assumed += [f"{name!r} has decimal commas" for name in sorted(reader.commas)]
+        reader = _with_own_fields(reader, columns, clock)
+        assumed += _said_of_own_fields(reader, columns)
     if kind == "events":
-        reader = replace(reader, clock=clock.for_column(columns.values("ts"), columns.day_first(clock)))
+        reader = replace(reader, clock=clock.for_column(columns.values("ts"), columns.day_first("ts", clock)))
         assumed += _said_of_times(reader, columns.values("ts"))
         if words := [word for word in dict.fromkeys(map(str, columns.values("type"))) if word.strip() in TYPE_WORDS]:
             assumed.append(f"types are {', '.join(f'{word} = {TYPE_WORDS[word.strip()]}' for word in words)}")
     return Survey(reader, sample, later, tuple(assumed))
+
+
+def _with_own_fields(reader: Reader, columns: _Columns, clock: Clock) -> Reader:
+    """Decide how the values of the declared fields are read, column by column."""
+    ways = {
+        name: clock.for_column(columns.values(name), columns.day_first(name, clock)).ways
+        for name in columns.names()
+        if reader.indexed.get(name) == "datetime"
+    }
+    whole = [
+        name for name in columns.names() if reader.indexed.get(name) == "keyword" and columns.are_whole_floats(name)
+    ]
+    return replace(reader, ways=ways, whole=frozenset(whole))
+
+
+def _said_of_own_fields(reader: Reader, columns: _Columns) -> Iterator[str]:
+    """Say what was assumed of the values of declared fields."""
+    for name in columns.names():
+        kind, values = reader.indexed.get(name), columns.values(name)
+        if name in reader.whole:
+            yield f"the whole numbers in {name!r} lose their .0"
+        if kind in {"integer", "float"} and name not in reader.commas:
+            grouped = [value for value in values if isinstance(value, str) and GROUPED.fullmatch(value)]
+            yield from (f"{name!r} has thousands in groups: {text} is {as_kind(text, kind)}" for text in grouped[:1])
+        if kind == "datetime" and not reader.clock.fixed:
+            read = [(value, as_kind(value, kind, reader.ways[name])) for value in values]
+            odd = [f"{value} is {moment}" for value, moment in read if value != moment and moment is not None]
+            yield from (f"{name!r} holds times: {example}" for example in odd[:1])
 
 
 def _check(reader: Reader, own: Recipe, sample: Sequence[Row]) -> None:
@@ -130,7 +160,7 @@ class _Columns:
 
         All cells must be numbers, unless the space declares the column to hold them.
         """
-        texts = [value.strip() for value in self.values(name) if isinstance(value, Cell)]
+        texts = [without_currency(value) for value in self.values(name) if isinstance(value, Cell)]
         decimals = [text for text in texts if DECIMAL_COMMA.fullmatch(text)]
         numbers = len(decimals) + sum(text.lstrip("-").isdigit() for text in texts)
         if name in FIELDS["items"] or (numbers < len(texts) and kind not in {"integer", "float"}):
@@ -143,18 +173,23 @@ class _Columns:
             return False
         return any(_has_fraction(value) for value in self._all(name))
 
-    def day_first(self, clock: Clock) -> bool | None:
-        """Decide whether times such as 05/01/2024 begin with the day.
+    def are_whole_floats(self, name: str) -> bool:
+        """Whether some values of a field are whole numbers with a fraction of zeros, and none has another fraction."""
+        texts = [str(value).strip() for value in self.values(name) if isinstance(value, str | float)]
+        return any(map(WHOLE.fullmatch, texts)) and not any(_has_fraction(str(value)) for value in self._all(name))
+
+    def day_first(self, name: str, clock: Clock) -> bool | None:
+        """Decide whether times of a field such as 05/01/2024 begin with the day.
 
         Raises :class:`InvalidInput` if nothing in the column tells.
         """
-        if clock.format or not any(map(is_day_or_month, self.values("ts"))):
+        if clock.format or not any(map(is_day_or_month, self.values(name))):
             return None
-        pairs = [pair for value in self._all("ts") if (pair := is_day_or_month(value))]
+        pairs = [pair for value in self._all(name) if (pair := is_day_or_month(value))]
         order = order_of(pairs)
         if order is None and any(first != second for first, second in pairs):
             example = next(
-                value for value in self.values("ts") if (pair := is_day_or_month(value)) and pair[0] != pair[1]
+                value for value in self.values(name) if (pair := is_day_or_month(value)) and pair[0] != pair[1]
             )
             raise InvalidInput(
                 f"times such as {example!r} may begin with the day or the month, and no row tells which: "

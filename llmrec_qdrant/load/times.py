@@ -66,15 +66,20 @@ class Clock:
             if "directive" in str(error) or "stray" in str(error):
                 raise InvalidInput(f"--time-format {self.format!r} cannot be used: {error}") from None
 
-    def read(self, value: Any) -> Moment:
-        """Read a time.
+    @property
+    def fixed(self) -> bool:
+        """Whether the format leaves nothing to recognise."""
+        return "%" in self.format or self.format in UNIT_NAMES
+
+    def read(self, value: Any, of: str = "Event: 'ts'") -> Moment:
+        """Read a time, the field ``of`` an entity.
 
         Raises :class:`InvalidInput` naming the value, and how to tell what it means.
         """
         try:
             return self._read(value)
         except (ValueError, OverflowError) as error:
-            raise InvalidInput(f"Event: 'ts': {error}{self._advice(value)}") from None
+            raise InvalidInput(f"{of}: {error}{self._advice(value)}") from None
 
     def _read(self, value: Any) -> Moment:
         if self.format in UNIT_NAMES:
@@ -138,7 +143,8 @@ def _known_offset(name: str | None, offset: int | None) -> tzinfo | None:
 def is_day_or_month(value: Any) -> tuple[int, int] | None:
     """Return the two numbers before the year of a date such as 05/01/2024; None for other values."""
     match = _ENDS_WITH_YEAR.match(value.strip()) if isinstance(value, str) else None
-    return (int(match[1]), int(match[3])) if match else None
+    pair = (int(match[1]), int(match[3])) if match else (0, 0)
+    return pair if 1 <= min(pair) <= 12 and max(pair) <= 31 else None
 
 
 def order_of(pairs: Iterable[tuple[int, int]]) -> bool | None:

@@ -1,11 +1,10 @@
-"""Checks and converts payload values by the kinds of a space's fields.
+"""Checks payload values by the kinds of a space's fields.
 
 Qdrant stores a value of the wrong kind without complaint, but no filter ever matches it.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from llmrec_qdrant.contracts.paths import Step, spelled, steps
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.space.words import stored, words_key
 
-__all__ = ["as_kind", "check_payload", "kind_of", "misfits", "paths_like", "words_of"]
+__all__ = ["check_payload", "fits", "kind_of", "misfits", "paths_like", "words_of"]
 
 
 MOMENT = re.compile(
@@ -46,6 +45,15 @@ def check_payload(payload: Mapping[str, Any], fields: Mapping[str, FieldKind]) -
             raise InvalidInput(
                 f"Item: {path!r}: the space indexes it as {kind}, and {show(value)} is not {_NAME_OF_KIND[kind]}"
             )
+
+
+def fits(value: Any, kind: FieldKind) -> bool:
+    """Whether filters on a field of this kind find the value.
+
+    >>> fits("2024-05-01", "datetime"), fits("1 May 2024", "datetime"), fits(True, "integer")
+    (True, False, False)
+    """
+    return _FITS[kind](value)
 
 
 def misfits(payload: Mapping[str, Any], path: str, kind: FieldKind) -> Iterator[Any]:
@@ -123,41 +131,6 @@ def _nodes(node: Any, path: Sequence[Step]) -> Iterator[Any]:
 
 def _listed(node: Any) -> list[Any]:
     return node if isinstance(node, list) else [node]
-
-
-def as_kind(value: Any, kind: FieldKind) -> Any:
-    """Convert a value of an untyped source, such as CSV, to this kind; a value that does not fit is returned unchanged.
-
-    >>> as_kind("1995.0", "integer"), as_kind(1, "bool"), as_kind(7, "keyword"), as_kind("soon", "integer")
-    (1995, True, '7', 'soon')
-    """
-    if isinstance(value, list):
-        return [as_kind(part, kind) for part in value]
-    if kind in {"keyword", "text"} and type(value) in {int, float}:
-        return str(value)
-    if kind == "bool" and type(value) in {int, float} and value in {0, 1}:
-        return bool(value)
-    if kind == "integer" and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and kind in {"integer", "float", "bool", "geo"}:
-        return _spelled(value.strip(), kind, value)
-    return value
-
-
-def _spelled(text: str, kind: FieldKind, otherwise: str) -> Any:
-    if kind == "bool":
-        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), otherwise)
-    if kind == "geo":
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return otherwise
-    if kind == "integer" and re.fullmatch(r"[+-]?[0-9]{1,19}", text):
-        return int(text)
-    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", text):
-        return otherwise
-    number = float(text)
-    return int(number) if kind == "integer" and number.is_integer() and abs(number) < 2**53 else number
 
 
 def _is_number(value: Any) -> bool:

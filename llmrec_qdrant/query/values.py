@@ -28,7 +28,10 @@ Period = tuple[datetime, datetime | None]
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
-_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_TRUTH = {
+    **dict.fromkeys(("true", "yes", "on", "1", "t", "y", "是", "真"), True),
+    **dict.fromkeys(("false", "no", "off", "0", "f", "n", "否", "假"), False),
+}
 
 _PERIOD = re.compile(
     r"(?P<year>[0-9]{4})(?:[-/](?P<month>[0-9]{1,2})(?:[-/](?P<day>[0-9]{1,2})"
@@ -95,7 +98,7 @@ def fractional(value: Any) -> float:
 
 
 def truth(value: Any) -> bool:
-    """Return true or false; 1 and 0, and ``yes no on off`` as text, too."""
+    """Return true or false; 1 and 0, and ``yes no on off y n t f 是 否 真 假`` as text, too."""
     value = plain(value)
     if isinstance(value, str) and value.lower() in _TRUTH:
         return _TRUTH[value.lower()]

@@ -154,6 +154,28 @@ def test_a_dry_run_stores_nothing_and_needs_no_space(run: Llmrec, llmrec: Llmrec
     assert not (tmp_path / "ratings.csv.rejects.jsonl").exists()
 
 
+def test_a_dry_run_shows_what_a_load_stores_and_refuses(run: Llmrec, tmp_path: Path) -> None:
+    kinds = {"year": "integer", "price": "float", "seen": "bool", "released": "datetime", "code": "keyword"}
+    here = ["--path", "data", "--space", "x"]
+    fields = [word for name, kind in kinds.items() for word in ("--field", f"{name}:{kind}")]
+    (tmp_path / "space.json").write_text(json.dumps({"model": "hash", "size": 16}))
+    assert run("init", *here, "--config", "space.json", *fields).code == 0
+    rows = [
+        "1 995;9,50 €;Y;17.05.2024;862.0", "nan;1;否;1977;7", "soon;1;Y;1977;7", "1999;12 %;Y;1977;7",
+        "1999;1;perhaps;1977;7", "1999;1;Y;32/13/2024;7", ";;;;",
+    ]  # fmt: skip
+    text = "".join(f"m{at};Film;{row}\n" for at, row in enumerate(rows))
+    (tmp_path / "x.csv").write_text(f"id;title;{';'.join(kinds)}\n{text}")
+    shown = run("load", "items", "x.csv", *here, "--dry-run", "--json").json
+    assert run("load", "items", "x.csv", *here, "--json").code == 3
+    refused = [json.loads(line) for line in (tmp_path / "x.csv.rejects.jsonl").read_text().splitlines()]
+    assert shown["refused"] == [{"line": row["line"], "reason": row["reason"]} for row in refused]
+    assert [row["line"] for row in refused] == [4, 5, 6, 7]
+    with Recommender.connect(path=str(tmp_path / "data"), space="x") as rec:
+        stored = rec.get_items(["m0", "m1", "m6"])
+    assert shown["stored"] == [{"id": item.id, "title": item.title, **item.payload} for item in stored]
+
+
 def test_what_was_assumed_and_refused_is_said(llmrec: Llmrec, tmp_path: Path) -> None:
     rows = "u;view;m1;05/13/2024\nu;view;m2;\nu;View It;m3;05/01/2024\nu;Look Up;m3;05/01/2024\n"
     (tmp_path / "x.csv").write_text("user;type;item;ts\n" + rows)

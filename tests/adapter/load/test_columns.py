@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from llmrec_qdrant import InvalidInput, Recommender
+from llmrec_qdrant import InvalidInput, Recommender, SpaceConfig
 from llmrec_qdrant.load.columns import item_of
+from llmrec_qdrant.load.loader import How
 from llmrec_qdrant.load.sources import Cell
+from llmrec_qdrant.load.times import Clock
 from tests.loading import (
     CLICKS,
     as_jsonl,
@@ -69,6 +71,54 @@ def test_other_types_of_other_sources_become_the_kind_of_their_field() -> None:
     kinds: dict[str, Any] = {"zip": "keyword", "ok": "bool", "years": "integer", "at": "geo"}
     row = {"id": "1", "zip": 1234, "ok": 1, "payload": {"years": [1995.0, 1996]}, "at": Cell('{"lon": 1, "lat": 2}')}
     assert item_of(row, kinds).payload == {"zip": "1234", "ok": True, "years": [1995, 1996], "at": {"lon": 1, "lat": 2}}
+
+
+EXPORT = """\
+id;title;year;price;seen;released;code
+m1;A;1995.0;1.299,50 €;yes;17.05.2024;862.0
+m2;B;nan;9,5;否;2024-05;
+m3;C;1 995;3;N/A;1977;12.0
+m4;D;x;3;true;1977;7
+m5;E;1999;3;true;32/13/2024;7
+"""
+
+
+def test_an_export_of_a_spreadsheet_fits_the_fields_of_the_space(tmp_path: Path) -> None:
+    kinds: dict[str, Any] = {
+        "year": "integer", "price": "float", "seen": "bool", "released": "datetime", "code": "keyword",
+    }  # fmt: skip
+    with Recommender.connect(path=":memory:", space="x") as rec:
+        rec.create(SpaceConfig(model="hash", size=16, fields=kinds))
+        result, refused = load_text(rec, tmp_path, EXPORT, "rows.csv")
+        assert own_fields(rec, "m1") == {
+            "year": 1995, "price": 1299.5, "seen": True, "released": "2024-05-17T00:00:00Z", "code": "862"
+        }  # fmt: skip
+        assert own_fields(rec, "m2") == {
+            "year": None, "price": 9.5, "seen": False, "released": "2024-05-01T00:00:00Z",
+        }  # fmt: skip
+        assert own_fields(rec, "m3") == {
+            "year": 1995, "price": 3.0, "seen": None, "released": "1977-01-01T00:00:00Z", "code": "12"
+        }  # fmt: skip
+        assert [(row["line"], row["reason"].split("'")[1]) for row in refused] == [(5, "year"), (6, "released")]
+        assert "'code' lose their .0" in "; ".join(result.assumed)
+        assert "'released' holds times: 17.05.2024 is 2024-05-17T00:00:00Z" in result.assumed
+        assert [one.id for one in rec.recommend("x", filter={"seen": "no"})] == ["m2"]
+        assert [one.id for one in rec.recommend("x", filter={"released": "2024-05"})] == ["m1", "m2"]
+
+
+def test_own_times_are_read_column_by_column_and_in_a_named_format(tmp_path: Path) -> None:
+    kinds: dict[str, Any] = {"a": "datetime", "b": "datetime"}
+    with Recommender.connect(path=":memory:", space="x") as rec:
+        rec.create(SpaceConfig(model="hash", size=16, fields=kinds))
+        load_text(rec, tmp_path, "id,title,a,b\n1,A,13/05/2024,05/13/2024\n2,B,01/02/2024,01/02/2024\n", "rows.csv")
+        assert own_fields(rec, "2") == {"a": "2024-02-01T00:00:00Z", "b": "2024-01-02T00:00:00Z"}
+        with pytest.raises(InvalidInput, match="'01/02/2024' may begin with the day or the month"):
+            load_text(rec, tmp_path, "id,title,a\n3,A,01/02/2024\n", "rows.csv")
+        result, refused = load_text(
+            rec, tmp_path, "id,title,a\n3,A,1.2.24\n4,B,\n5,C,2.1.2024\n", "rows.csv", how=How(clock=Clock("%d.%m.%y"))
+        )
+        assert own_fields(rec, "3") == {"a": "2024-02-01T00:00:00Z"} and result.written == 2
+        assert "Item: 'a': " in refused[0]["reason"]
 
 
 def test_json_values_keep_their_type(rec: Recommender, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmrec_qdrant import Event, Item
-from llmrec_qdrant.load.columns import MISSING_WORDS, ROUNDED, WHOLE
+from llmrec_qdrant.load.columns import ROUNDED, WHOLE
 from llmrec_qdrant.load.loader import How, look
+from llmrec_qdrant.query.conversion import MISSING_WORDS
 from tests.loading import Maker, comma, jsonl, parquet, sqlite, tab
 
 every_source = pytest.mark.parametrize("maker", [comma, tab, jsonl, parquet, sqlite], ids=lambda maker: maker.__name__)
