@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llmrec_qdrant import operations
 from llmrec_qdrant.aio.connection import AsyncConnection
 from llmrec_qdrant.contracts.answers import (
@@ -10,6 +12,8 @@ from llmrec_qdrant.contracts.answers import (
     Shelf,
     Topic,
 )
+from llmrec_qdrant.query.filters import FilterLike
+from llmrec_qdrant.query.options import ListOptions
 
 __all__ = ["AsyncTopics"]
 
@@ -34,9 +38,16 @@ class AsyncTopics(AsyncConnection):
         return await self._drive(operations.steering.steer(await self._bound(), user, topic, weight))
 
     async def shelves(
-        self, user: str, rows: int = 5, limit: int = 10, *, offset: int = 0, exclude_seen: Seen = True
+        self,
+        user: str,
+        rows: int = 5,
+        limit: int = 10,
+        *,
+        offset: int = 0,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        exclude_seen: Seen = True,
     ) -> list[Shelf]:
         """As :meth:`Recommender.shelves`."""
-        return await self._drive(
-            operations.shelves.shelves(await self._bound(), user, rows, limit, exclude_seen, offset)
-        )
+        options = ListOptions(limit, filter, exclude, offset=offset)
+        return await self._drive(operations.shelves.shelves(await self._bound(), user, rows, options, exclude_seen))

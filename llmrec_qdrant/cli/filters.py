@@ -11,7 +11,7 @@ from typing import Any
 from llmrec_qdrant.contracts.config import LEGS, Leg
 from llmrec_qdrant.errors import InvalidInput
 
-__all__ = ["parse_filter", "parse_weights", "split_values"]
+__all__ = ["item_ids", "parse_filter", "parse_weights", "split_values"]
 
 
 RANGE_OPERATORS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt"}
@@ -104,6 +104,11 @@ def split_values(text: str) -> list[str]:
             f'the quotes of {text!r} do not match: write "a, b",c, and a quote within quotes twice'
         ) from None
     return [value.strip() for value in values]
+
+
+def item_ids(texts: list[str] | None) -> list[str]:
+    """Return ids that are separated by commas; one that has a comma itself is in double quotes."""
+    return [name for text in texts or [] for name in split_values(text) if name]
 
 
 def _single(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from llmrec_qdrant.cli.app import Connected, app
-from llmrec_qdrant.cli.filters import parse_filter, parse_weights
-from llmrec_qdrant.cli.options import Limit, Offset
+from llmrec_qdrant.cli.filters import item_ids, parse_filter, parse_weights
+from llmrec_qdrant.cli.options import Exclude, Filter, Limit, Offset
 from llmrec_qdrant.cli.printing import print_items, print_json, print_users
 from llmrec_qdrant.cli.watching import nobody_works
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
@@ -18,16 +18,6 @@ from llmrec_qdrant.errors import MissingDependency, WorkPending
 from llmrec_qdrant.queues.none import NO_WORKERS
 from llmrec_qdrant.space.layout import Key
 
-Filter = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--filter",
-        "-f",
-        help="Condition on a field (repeatable; all must hold): year>=2000, price<9.99, released>=2024-05, adult=no, genre=a,b "
-        "(either), lang!=zh, 'name=\"a, b\"', title~word, !sequel (has none), or one JSON object.",
-    ),
-]
-Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="Id of an item to leave out (repeatable).")]
 Diversity = Annotated[
     float, typer.Option("--diversity", help="How different the items should be, from 0 (ignored) to 1.")
 ]
@@ -65,7 +55,7 @@ def recommend(
     """
     with context.open() as rec:
         listed = rec.recommend(
-            user, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [],
+            user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
             exclude_seen=_exclude_seen(include_seen, include_last),
             diversity=diversity, weights=parse_weights(weights), explain=explain,
             interests="auto" if interests else None,
@@ -89,7 +79,7 @@ def top(
     Example: llmrec top --by year --filter lang=zh
     """
     with context.open() as rec:
-        listed = rec.top(limit, offset=offset, by=by, filter=parse_filter(filter), exclude=exclude or [])
+        listed = rec.top(limit, offset=offset, by=by, filter=parse_filter(filter), exclude=item_ids(exclude))
     _show(context, listed, f"top by {by}", Key.POPULARITY)
 
 
@@ -111,7 +101,7 @@ def similar(
     """
     with context.open() as rec:
         listed = rec.similar_items(
-            item, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [], diversity=diversity,
+            item, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude), diversity=diversity,
             weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
     _show(context, listed, f"like {item}")
@@ -163,7 +153,7 @@ def search(
     """
     with context.open() as rec, _missing_workers_named(context):
         listed = rec.search(
-            text, user, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [],
+            text, user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
             diversity=diversity, weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
     _show(context, listed, f"“{text}”")
@@ -188,7 +178,7 @@ def request(
     """
     with context.open() as rec:
         body = rec.request(
-            user, limit, offset=offset, filter=parse_filter(filter), exclude=exclude or [],
+            user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
             exclude_seen=_exclude_seen(include_seen, include_last), weights=parse_weights(weights),
         )  # fmt: skip
     print_json(body)

@@ -11,7 +11,21 @@ import typer
 from llmrec_qdrant.cli.printing import err, warn
 from llmrec_qdrant.errors import InvalidInput
 
-__all__ = ["Limit", "Model", "Offset", "Pooling", "Seed", "Similarity", "Size", "SplitBy", "Wait", "Yes", "confirm"]
+__all__ = [
+    "Exclude",
+    "Filter",
+    "Limit",
+    "Model",
+    "Offset",
+    "Pooling",
+    "Seed",
+    "Similarity",
+    "Size",
+    "SplitBy",
+    "Wait",
+    "Yes",
+    "confirm",
+]
 
 
 class SplitBy(StrEnum):
@@ -63,3 +77,17 @@ def confirm(question: str, yes: bool, refusal: str = "nothing deleted") -> None:
     if not agreed:
         warn(refusal)
         raise typer.Exit(1)
+
+
+Filter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        "-f",
+        help="Condition on a field (repeatable; all must hold): year>=2000, price<9.99, released>=2024-05, adult=no, genre=a,b "
+        "(either), lang!=zh, 'name=\"a, b\"', title~word, !sequel (has none), or one JSON object.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Ids of items to leave out, separated by commas (repeatable).")
+]

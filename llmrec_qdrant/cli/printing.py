@@ -146,7 +146,7 @@ def print_items(listed: Sequence[Recommendation], title: str, counted: str = "sc
     table = _item_table(title, counted, LEGS if explained else (), fields)
     digits = ".3f" if counted == "score" else ",.0f"
     for rank, item in enumerate(listed, start=1):
-        scores = [f"{item.legs[leg]:.2f}" if leg in item.legs else "·" for leg in LEGS] if explained else []
+        scores = [f"{score:.2f}" if (score := item.legs.get(leg)) else "·" for leg in LEGS] if explained else []
         label = Text(item.title or "—")
         if explained:
             label.append(f"\n{item.reason}", style="dim green")

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
-from llmrec_qdrant.cli.options import Limit, Offset, Wait
+from llmrec_qdrant.cli.filters import item_ids, parse_filter
+from llmrec_qdrant.cli.options import Exclude, Filter, Limit, Offset, Wait
 from llmrec_qdrant.cli.printing import print_interests, print_items, print_json, print_topics, say
 from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS, POPULAR, Interest, Topic
@@ -169,13 +170,15 @@ def show_shelves(
     limit: Limit = 5,
     offset: Offset = 0,
     rows: Annotated[int, typer.Option("--rows", help="Number of interests.")] = 5,
+    filter: Filter = None,
+    exclude: Exclude = None,
 ) -> None:
     """Recommend one row of items per interest, strongest interest first.
 
     Example: llmrec shelves alice --rows 3
     """
     with context.open() as rec:
-        shelves = rec.shelves(user, rows, limit, offset=offset)
+        shelves = rec.shelves(user, rows, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude))
         listed = [] if shelves else rec.interests(user)
         hint = "" if shelves or listed or context.json else _why_none(rec, user)
     if context.json:

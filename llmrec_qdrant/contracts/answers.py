@@ -36,7 +36,9 @@ class Recommendation(Contract):
     score: float = Field(description="Fused score; comparable within one list only.")
     title: str = ""
     payload: dict[str, JsonValue] = Field(default_factory=dict, description="Your own fields of the item.")
-    legs: dict[str, float] = Field(default_factory=dict, description="Score per leg; filled with explain=True.")
+    legs: dict[str, float] = Field(
+        default_factory=dict, description="Score per leg, 0 in a list that no leg made; filled with explain=True."
+    )
     reason: str = Field(
         default="", description="Why the item is listed, in words; filled with explain=True and in fallback lists."
     )

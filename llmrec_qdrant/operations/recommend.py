@@ -14,7 +14,7 @@ from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.left_out import LeftOut, read_left_out
-from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, plan_list, read_pages, run_plan
+from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, read_pages, run_plan
 from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
@@ -51,9 +51,9 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
         plan = yield from plan_popular(bound, plan.filter, left_out.disliked, why, only=False)
     request = plan.page(options.offset, options.limit)
     (points,) = yield from read_pages(bound.space.items, [request])
-    if isinstance(request.query, models.FormulaQuery):
-        return results.recommendations(points, plan.reason)
-    return results.by_popularity(points, plan.reason)
+    ranked = results.recommendations if isinstance(request.query, models.FormulaQuery) else results.by_popularity
+    silent = {leg: 0.0 for leg, weight in leg_weights(bound, options).items() if weight > 0} if options.explain else {}
+    return [item.model_copy(update={"legs": silent}) for item in ranked(points, plan.reason)]
 
 
 @say_kind

@@ -11,12 +11,12 @@ from llmrec_qdrant.contracts.answers import Interest, Seen, Shelf
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.interests import current_interests
 from llmrec_qdrant.operations.left_out import read_left_out
-from llmrec_qdrant.operations.plan import read_pages
+from llmrec_qdrant.operations.plan import item_filter, read_pages
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_interest_vectors, read_user
 from llmrec_qdrant.query import pages, requests, results
-from llmrec_qdrant.query.options import check_limit, check_page, check_seen
+from llmrec_qdrant.query.options import ListOptions, check_limit, check_seen
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.conditions import all_of, equals, where
 from llmrec_qdrant.space.layout import DENSE, Key
@@ -25,30 +25,31 @@ from llmrec_qdrant.space.points import Point
 __all__ = ["shelves"]
 
 
-def shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen, offset: int = 0) -> Steps[list[Shelf]]:
-    """Return one row per interest that is not muted, from ``offset`` on: the user's legs within the topic, all rows in one batched request.
+def shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_seen: Seen) -> Steps[list[Shelf]]:
+    """Return one row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
 
     The dense leg uses the vector of the interest instead of the mean of all interests. No item appears in two rows.
     """
-    check_page(offset, limit)
     check_limit(rows)
     check_seen(exclude_seen)
-    return (yield from remembered(bound.memory, partial(_shelves, bound, user, rows, limit, exclude_seen, offset)))
+    return (yield from remembered(bound.memory, partial(_shelves, bound, user, rows, options, exclude_seen)))
 
 
-def _shelves(bound: Bound, user: str, rows: int, limit: int, exclude_seen: Seen, offset: int) -> Steps[list[Shelf]]:
+def _shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_seen: Seen) -> Steps[list[Shelf]]:
     stored = yield from read_user(bound, user)
     interests = yield from current_interests(bound, stored)
     strongest = _strongest(interests, rows)
     if not strongest:
         return []
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
-    seen = bound.item_points(left_out.items)
+    wanted = item_filter(bound, options, left_out.items)
     vectors = yield from read_interest_vectors(bound, stored)
     lists = yield from read_pages(
         bound.space.items,
         [
-            pages.page(_list(bound, stored, interest, vectors, seen), bound.config.prefetch, offset, limit)
+            pages.page(
+                _list(bound, stored, interest, vectors, wanted), bound.config.prefetch, options.offset, options.limit
+            )
             for interest in strongest
         ],
     )
@@ -66,10 +67,14 @@ def _shelf(interest: Interest, points: Sequence[Point]) -> Shelf:
 
 
 def _list(
-    bound: Bound, user: StoredUser, interest: Interest, vectors: Mapping[str, Sequence[float]], seen: Sequence[str]
+    bound: Bound,
+    user: StoredUser,
+    interest: Interest,
+    vectors: Mapping[str, Sequence[float]],
+    wanted: models.Filter | None,
 ) -> Callable[[int], models.QueryRequest]:
     """Return the items of an interest: candidates per leg → request."""
-    inside = all_of(requests.combined(bound.tenant, None, seen), where(equals(Key.TOPIC_IDS, interest.topic)))
+    inside = all_of(wanted, where(equals(Key.TOPIC_IDS, interest.topic)))
     queries = [query for query in user.queries(bound) if bound.config.weights.get(query.leg, 0) > 0]
     if not queries:
         return partial(requests.top, inside)

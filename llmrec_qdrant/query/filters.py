@@ -106,6 +106,8 @@ def _clauses(clauses: Mapping[str, Any], known: Known) -> models.Filter:
             )
     filter = models.Filter(**read)
     refuse_empty(filter)
+    if not any(read.values()):
+        raise InvalidFilter(f"{show(dict(clauses))} has no condition: leave it out")
     return filter
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import (
     Interest,
@@ -9,6 +11,8 @@ from llmrec_qdrant.contracts.answers import (
     Shelf,
     Topic,
 )
+from llmrec_qdrant.query.filters import FilterLike
+from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.recommender.connection import Connection
 
 __all__ = ["Topics"]
@@ -34,7 +38,16 @@ class Topics(Connection):
         return self._drive(operations.steering.steer(self._bound(), user, topic, weight))
 
     def shelves(
-        self, user: str, rows: int = 5, limit: int = 10, *, offset: int = 0, exclude_seen: Seen = True
+        self,
+        user: str,
+        rows: int = 5,
+        limit: int = 10,
+        *,
+        offset: int = 0,
+        filter: FilterLike | None = None,
+        exclude: Sequence[str] = (),
+        exclude_seen: Seen = True,
     ) -> list[Shelf]:
         """Recommend one row of items per interest, strongest interest first; ``offset`` continues the rows."""
-        return self._drive(operations.shelves.shelves(self._bound(), user, rows, limit, exclude_seen, offset))
+        options = ListOptions(limit, filter, exclude, offset=offset)
+        return self._drive(operations.shelves.shelves(self._bound(), user, rows, options, exclude_seen))

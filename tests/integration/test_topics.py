@@ -225,6 +225,12 @@ def test_shelves_are_one_row_per_interest(rec: Recommender) -> None:
     assert all(len(row.items) == 4 for row in rows)
     assert len(rec.shelves("ann", rows=1)) == 1
     assert rec.shelves("nobody") == []
+    first = rows[0].items[0].id
+    without = rec.shelves("ann", rows=5, limit=4, exclude=[first])
+    assert [row.interest.topic for row in without] == [row.interest.topic for row in rows]
+    assert [one.id for one in without[0].items][:3] == [one.id for one in rows[0].items][1:]
+    only = rec.shelves("ann", rows=5, limit=4, filter={"item_id": [first]})
+    assert [[one.id for one in row.items] for row in only] == [[first]]
 
 
 def test_a_calibrated_list_is_nearer_to_the_interests(rec: Recommender) -> None:

@@ -28,6 +28,8 @@ def test_weights_and_exclusions(filled: Llmrec) -> None:
     assert {leg for one in listed for leg in one["legs"]} == {"tfidf"}
     ids = [one["id"] for one in filled("recommend", "ann", "--exclude", "m2", "--json").json]
     assert ids and "m2" not in ids
+    two = [one["id"] for one in filled("top", "--exclude", 'm2, "m3"', "--json").json]
+    assert two and not {"m2", "m3"} & set(two)
 
 
 def test_an_unknown_user_gets_popular_items_and_is_told(filled: Llmrec) -> None:

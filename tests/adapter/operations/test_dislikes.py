@@ -131,6 +131,8 @@ def test_who_only_dislikes_gets_popular_items_of_other_kinds(world: World) -> No
             listed = world.rec.recommend(user, 100, exclude_seen=seen)
             assert listed[0].reason == f"popular: '{user}' has only said what to leave out"
             assert not set(hated) & places(listed).keys()
+            explained = world.rec.recommend(user, 3, exclude_seen=seen, weights={"dense": 1}, explain=True)
+            assert [one.legs for one in explained] == [{"dense": 0}] * 3  # no leg made this list
             assert not any(one.id.startswith("hated") for one in listed[: 2 * PER_KIND])
             assert [one.score for one in listed] == sorted((one.score for one in listed), reverse=True)
             assert_nothing_rises(popular, places(listed), world.pairs(*hated))
