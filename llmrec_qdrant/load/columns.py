@@ -17,7 +17,7 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.cleaning import without_html
 from llmrec_qdrant.load.hints import options_for
 from llmrec_qdrant.load.layouts import published_as
-from llmrec_qdrant.load.recipe import NOTHING, Recipe
+from llmrec_qdrant.load.recipe import LINE, NOTHING, Recipe, named
 from llmrec_qdrant.load.sources import Cell, Row
 from llmrec_qdrant.load.times import Clock, derived_time
 from llmrec_qdrant.query.conversion import MISSING_WORDS, as_kinds, without_currency
@@ -91,7 +91,7 @@ class Reader:
 
         Raises :class:`InvalidInput` if it is refused.
         """
-        fields = self._plain(self.recipe.fields(data))
+        fields = self._plain(self.recipe.fields(data, row.place))
         for name in self.commas & fields.keys():
             fields[name] = with_point(fields[name])
         for name in self.whole & fields.keys():
@@ -162,7 +162,7 @@ class Reader:
             wanted = " and no column ".join(map(repr, missing))
             known = published_as(self.kind, columns)
             raise InvalidInput(
-                f"the table has no column {wanted}, which {self.kind} need (it has {', '.join(columns)}): "
+                f"the table has no column {wanted}, which {self.kind} need (it has {named(columns)}): "
                 f"add {f'--format {known}, or ' if known else ''}{self._options(columns)}{_headerless(columns)}"
             )
 
@@ -189,7 +189,8 @@ class Reader:
 
     def _options(self, columns: Sequence[str]) -> str:
         fields = [name for name in self.recipe.renamed(columns) if name in FIELDS[self.kind]]
-        return options_for(self.kind, [name for name in columns if name not in self.recipe.rename], fields)
+        options = options_for(self.kind, [name for name in columns if name not in self.recipe.rename], fields)
+        return f"{options}, or number the rows with --map {LINE}=id" if "COLUMN=id" in options else options
 
 
 def _headerless(columns: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO, Any
 
 from llmrec_qdrant.load.opening import CHUNK
@@ -27,6 +28,11 @@ _WRAPPED = re.compile(r'\s*\{\s*"[^"]{1,80}"\s*:\s*(?=\[)')
 """An object whose first member is a list, which holds the rows."""
 
 
+_KEY = re.compile(r'"((?:[^"\\]|\\.){0,1000})"\s*:\s*')
+
+_KEYED = re.compile(rf"\s*\{{\s*(?={_KEY.pattern}\{{)")
+"""An object whose first member is an object: perhaps rows by their ids."""
+
 _BETWEEN = re.compile(r"[\s,]*")
 
 _FOLLOWING = re.compile(r"\}\s*,?\s*(?=\{)")
@@ -39,12 +45,28 @@ def has_lines(head: str) -> bool:
     (True, False, False)
     """
     first, _, rest = head.lstrip().partition("\n")
+    if not rest.strip() and _begin_of_keyed(first) is not None:
+        return False
     if first.lstrip().startswith("[") or (_WRAPPED.match(first) and not rest.strip()):
         return False
     try:
         return isinstance(json.loads(first), dict)
     except (ValueError, RecursionError):
         return not first.rstrip().endswith(("[", "{", ","))
+
+
+def _begin_of_keyed(text: str) -> int | None:
+    """Return where the first key of an object of objects stands; None for any other text."""
+    begin = _KEYED.match(text)
+    key = _KEY.match(text, begin.end()) if begin else None
+    if begin is None or key is None:
+        return None
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, key.end())
+    except (ValueError, RecursionError):
+        return None
+    following = re.compile(rf"\s*(?:\}}\s*$|,\s*{_KEY.pattern}\{{)").match(text, end)
+    return begin.end() if following else None
 
 
 def jsonl_rows(handle: IO[bytes], after: int, at: int) -> Iterator[Row]:
@@ -142,10 +164,15 @@ class _Text:
 
 
 def json_rows(handle: IO[bytes]) -> Iterator[Row]:
-    """Yield the objects of an array, of an object's first list, or that follow one another."""
+    """Yield the objects of an array, of an object's first list or under its keys, or that follow one another."""
     text = _Text(handle)
     try:
         text.more()
+        keyed = _begin_of_keyed(text.buffer)
+        if keyed is not None:
+            text.move(keyed)
+            yield from _keyed_rows(text)
+            return
         wrapped = _WRAPPED.match(text.buffer)
         text.move(wrapped.end() if wrapped else 0)
         while character := text.next_character():
@@ -157,6 +184,18 @@ def json_rows(handle: IO[bytes]) -> Iterator[Row]:
             yield _next_object(text)
     finally:
         text.detach()
+
+
+def _keyed_rows(text: _Text) -> Iterator[Row]:
+    """Yield the members of an object, whose keys are the ids of rows that have none."""
+    while text.next_character() not in {"", "}"}:
+        while not (key := _KEY.match(text.buffer, text.at)) or key.end() == len(text.buffer):
+            if len(text.buffer) - text.at > MAX_SHOWN * 4 or not text.more():
+                yield Row(text.line, error="expected a key and its row", raw=text.buffer[text.at :][:MAX_SHOWN])
+                return
+        text.move(key.end())
+        row = _next_object(text)
+        yield row if row.error else replace(row, data={"id": json.loads(f'"{key[1]}"'), **row.data})
 
 
 def _next_object(text: _Text) -> Row:

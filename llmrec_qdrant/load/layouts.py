@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.load.recipe import Recipe
+from llmrec_qdrant.load.recipe import Recipe, named
 from llmrec_qdrant.load.rows import Cell
 from llmrec_qdrant.load.sources import Source
 
@@ -153,7 +153,7 @@ def layout_of(name: str, kind: str, source: Source, columns: Sequence[str]) -> L
             return layout
     known = "; ".join(f"{layout.file} with {', '.join(layout.needs)}" for layout in files)
     raise InvalidInput(
-        f"{source.name!r} is no file of {kind} of {name}: it has {', '.join(columns)}, and known are {known}: "
+        f"{source.name!r} is no file of {kind} of {name}: it has {named(columns)}, and known are {known}: "
         f"leave out --format {name} and name the columns with --map"
     )
 

@@ -10,10 +10,16 @@ from typing import Any
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.load.rows import Cell
 
-__all__ = ["NOTHING", "Recipe", "Template", "merged"]
+__all__ = ["LINE", "NOTHING", "Recipe", "Template", "merged", "named"]
 
 Expand = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 """Turns a row that holds several events into a row per event."""
+
+LINE = "line"
+"""Column that every row has: its line in the file."""
+
+MAX_NAMED = 30
+"""Columns that a message names."""
 
 EDGES = " \t\n.,;:|/–—-"
 """What a text does not begin with after its first part has fallen out."""
@@ -89,9 +95,9 @@ class Recipe:
         """Return the rows of events that a row holds, usually itself."""
         return self.expand(data) if self.expand else (data,)
 
-    def fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn the columns of a row into fields."""
-        known = dict(data)
+    def fields(self, data: Mapping[str, Any], line: int = 0) -> dict[str, Any]:
+        """Turn the columns of a row into fields; the column ``line`` is its line, where a table has no column of that name."""
+        known = {LINE: str(line), **data} if LINE in self.rename else dict(data)
         for name, separator in self.split.items():
             if isinstance(value := known.get(name), str):
                 known[name] = _split(value, separator)
@@ -115,6 +121,7 @@ class Recipe:
 
     def renamed(self, columns: Iterable[str]) -> list[str]:
         """Return the names of the fields that these columns become."""
+        columns = [*columns, *([LINE] if LINE in self.rename else [])]
         fields = dict.fromkeys(new for name in columns if (new := self.rename.get(name, name)))
         return list(fields | dict.fromkeys(self.constants) | dict.fromkeys(["text"] if self.text else []))
 
@@ -123,7 +130,7 @@ class Recipe:
 
         Raises :class:`InvalidInput` naming the option and the columns that there are.
         """
-        known = dict.fromkeys(columns)
+        known = dict.fromkeys([*columns, *([LINE] if LINE in self.rename else [])])
         fields = self.renamed(known)
         targets = [self.rename.get(name, name) for name in known]
         if twice := next((name for name in targets if name and targets.count(name) > 1), None):
@@ -135,12 +142,21 @@ class Recipe:
         wanted += [("--text", name) for name in (Template(self.text).columns if self.text else ())]
         for option, name in wanted:
             if name not in known and (option == "--map" or name not in fields):
-                raise InvalidInput(
-                    f"{option} names the column {name!r}, which is not there: there are {', '.join(known)}"
-                )
+                raise InvalidInput(f"{option} names the column {name!r}, which is not there: there are {named(known)}")
 
 
 NOTHING = Recipe()
+
+
+def named(columns: Iterable[str]) -> str:
+    """Return the names of columns for a message, which names some of very many.
+
+    >>> named(["id", "title"]), named(map(str, range(99)))[-9:]
+    ('id, title', ', 69 more')
+    """
+    names = [name if len(name) <= 60 else f"{name[:59]}…" for name in columns]
+    more = len(names) - MAX_NAMED
+    return ", ".join([*names[:MAX_NAMED], *([f"{more:,} more"] if more > 0 else [])])
 
 
 def merged(layout: Recipe, own: Recipe) -> Recipe:

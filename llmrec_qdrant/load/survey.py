@@ -206,9 +206,11 @@ def _has_fraction(value: Any) -> bool:
 
 
 def _said_of_titles(names: Sequence[str]) -> Iterator[str]:
-    """Say that columns of other names look like title and text, if there are neither."""
-    if not {"title", "text"} & set(names) and (options := options_for("items", names, ["id"])):
-        yield f"there is neither title nor text; perhaps add {options}"
+    """Say that columns of other names look like title or text, where one is missing."""
+    there = [name for name in ("title", "text") if name in names]
+    if len(there) < 2 and (options := options_for("items", names, ["id", *there])):
+        missing = "neither title nor text" if not there else "no title" if there == ["text"] else "no text"
+        yield f"there is {missing}; perhaps add {options}"
 
 
 def _said_of_times(reader: Reader, values: Sequence[Any]) -> Iterator[str]:

@@ -10,14 +10,17 @@ import pytest
 from llmrec_qdrant import InvalidInput, Recommender, SpaceConfig
 from llmrec_qdrant.load.columns import item_of
 from llmrec_qdrant.load.loader import How
+from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.sources import Cell
 from llmrec_qdrant.load.times import Clock
 from tests.loading import (
     CLICKS,
     as_jsonl,
+    entities,
     item,
     load_text,
     own_fields,
+    written,
 )
 
 
@@ -187,3 +190,20 @@ def test_a_decimal_comma_in_a_declared_field_survives_a_bad_cell(rec: Recommende
     result, refused = load_text(rec, tmp_path, "id;price\n1;3,50\n2;abc\n3;1.299,95\n", "rows.csv")
     assert (result.written, [one["line"] for one in refused]) == (2, [3])
     assert (own_fields(rec, "1"), own_fields(rec, "3")) == ({"price": 3.5}, {"price": 1299.95})
+
+
+def test_rows_without_ids_are_numbered_by_their_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", 'title\n"a\nb"\nc\n')
+    with pytest.raises(InvalidInput, match="add --map COLUMN=id, or number the rows with --map line=id"):
+        entities(path, "items")
+    read, _, _ = entities(path, "items", recipe=Recipe(rename={"line": "id"}))
+    assert [(item.id, item.title) for item in read] == [("2", "a\nb"), ("4", "c")]
+    path = written(tmp_path / "y.csv", "line,title\n7,a\n")  # a column of that name counts more
+    assert [item.id for item in entities(path, "items", recipe=Recipe(rename={"line": "id"}))[0]] == ["7"]
+
+
+def test_a_message_names_some_of_very_many_columns(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", ",".join(f"c{at}" for at in range(5_000)) + "\n1\n")
+    with pytest.raises(InvalidInput, match="c29, 4,970 more") as refused:
+        entities(path, "items")
+    assert len(str(refused.value)) < 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from llmrec_qdrant.load.sources import Source
 from tests.loading import (
     FILMS,
     as_jsonl,
+    entities,
     item,
     load_text,
+    written,
 )
 
 
@@ -106,3 +109,37 @@ def test_rows_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     assert next(rows).data["id"] == "m1"
     rows.close()  # type: ignore[attr-defined]
     assert [row.at for row in Source(str(path)).rows()][-1] == path.stat().st_size
+
+
+KEYED = {"a": {"title": "A"}, 'b"\u00fc': {"title": "B", "cast": [{"name": "x"}]}, "7": {"title": "C", "id": "own"}}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_rows_may_lie_under_their_ids(tmp_path: Path, indent: int | None) -> None:
+    path = written(tmp_path / "x.json", json.dumps(KEYED, indent=indent))
+    read, reasons, _ = entities(path, "items")
+    assert [(item.id, item.title) for item in read] == [("a", "A"), ('b"\u00fc', "B"), ("own", "C")]
+    assert reasons == []
+
+
+def test_many_rows_under_their_ids_are_read_piece_by_piece(tmp_path: Path) -> None:
+    rows = {f"k{at}": {"title": "x" * 999} for at in range(3_000)}
+    path = written(tmp_path / "x.json", json.dumps(rows))
+    read, reasons, _ = entities(path, "items")
+    assert [item.id for item in read] == list(rows) and reasons == []
+
+
+def test_what_is_no_row_under_an_id_is_refused_beside_the_others(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.json", '{"a": {"title": "A"}, "b": {"title": "B"}, "c": 7, "d": {"title": "D"}}')
+    read, reasons, _ = entities(path, "items")
+    assert [item.id for item in read] == ["a", "b", "d"] and len(reasons) == 1
+
+
+def test_a_row_that_begins_with_an_object_is_a_row(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "x.json", '{"director": {"name": "x"}, "id": "9"}\n{"director": {"name": "y"}, "id": "8"}\n'
+    )
+    read, _, _ = entities(path, "items")
+    assert [item.id for item in read] == ["9", "8"]
+    path = written(tmp_path / "y.json", '{"director": {"name": "x"}, "id": "9"}')
+    assert [item.id for item in entities(path, "items")[0]] == ["9"]
