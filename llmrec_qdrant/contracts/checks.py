@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Self
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -66,9 +67,10 @@ class Contract(BaseModel):
 
 
 def _external_id(value: object) -> object:
-    """An id as text. Whole numbers become text; text must be short and printable, without surrounding white space.
+    """An id as text. Whole numbers and UUIDs become text; text must be short and printable, without surrounding white space.
 
-    A number that a gap in its column made a float is whole again: 318.0 is 318.
+    A number that a gap in its column made a float is whole again: 318.0 is 318. Text is composed (Unicode NFC), so that an
+    accented letter is one id however it was typed.
     """
     value = plain(value)
     if is_missing(value):
@@ -79,10 +81,13 @@ def _external_id(value: object) -> object:
         if abs(value) >= 10**MAX_ID:
             raise ValueError(f"an id may have at most {MAX_ID} characters, and this number has more digits")
         return str(value)
+    if isinstance(value, UUID):
+        return str(value)
     if not isinstance(value, str):
         return value
     if value.isascii() and value.isprintable() and len(value) <= MAX_ID and value == value.strip() != "":
         return value  # most ids: a bulk load checks several per event
+    value = unicodedata.normalize("NFC", value)
     if not value or value != value.strip():
         raise ValueError(f"an id must not be empty, nor begin or end with white space: {value[:40]!r}")
     if len(value) > MAX_ID:
@@ -123,7 +128,7 @@ def external_id(value: object) -> str:
     except ValueError as error:
         raise InvalidInput(str(error)) from None
     if not isinstance(checked, str):
-        raise InvalidInput(f"an id must be a string or a whole number, not {show(value)}")
+        raise InvalidInput(f"an id must be a text, a whole number or a UUID, not {show(value)}")
     return checked
 
 

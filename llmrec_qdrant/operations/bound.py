@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from qdrant_client import models
 
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.space.conditions import tenant_filter
@@ -52,7 +53,8 @@ class Bound:
 
     def item_points(self, items: Iterable[str]) -> list[str]:
         """Return the point ids of items, without duplicates."""
-        return list(_item_points(tuple(items), self.tenant))
+        named = tuple(item if type(item) is str else external_id(item) for item in items)
+        return list(_item_points(named, self.tenant))
 
     def user_point(self, user: str) -> str:
         """Return the point id of a user."""

@@ -10,6 +10,7 @@ from typing import Any
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
@@ -33,7 +34,7 @@ __all__ = ["plan_request", "recommend", "request"]
 def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
     """Return items for a user; a user without vectors gets the popular items, and ``reason`` says so."""
     check_seen(exclude_seen)
-    return (yield from remembered(bound.memory, partial(_recommend, bound, user, options, exclude_seen)))
+    return (yield from remembered(bound.memory, partial(_recommend, bound, external_id(user), options, exclude_seen)))
 
 
 def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
@@ -65,6 +66,7 @@ def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -
 def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[models.QueryRequest]:
     """Return the request whose answer is the list of :func:`recommend`."""
     check_seen(exclude_seen)
+    user = external_id(user)
     stored = yield from read_user(bound, user, _keys(options, exclude_seen))
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
     plan = yield from _plan(bound, user, stored, options, left_out)

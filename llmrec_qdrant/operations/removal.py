@@ -155,6 +155,7 @@ def forget_user(bound: Bound, user: str) -> Steps[int]:
 
     Qdrant keeps deleted data in its storage files until it rewrites them; see docs/operations.md.
     """
+    user = external_id(user)
     point = bound.user_point(user)
     theirs = where(equals(Key.USER_ID, user), equals(Key.TENANT, bound.owner))
     items = yield from _items_of(bound, user)

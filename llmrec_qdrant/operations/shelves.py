@@ -8,6 +8,7 @@ from functools import partial
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Interest, Seen, Shelf
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.interests import current_interests
 from llmrec_qdrant.operations.left_out import read_left_out
@@ -32,7 +33,9 @@ def shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_se
     """
     check_limit(rows)
     check_seen(exclude_seen)
-    return (yield from remembered(bound.memory, partial(_shelves, bound, user, rows, options, exclude_seen)))
+    return (
+        yield from remembered(bound.memory, partial(_shelves, bound, external_id(user), rows, options, exclude_seen))
+    )
 
 
 def _shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_seen: Seen) -> Steps[list[Shelf]]:

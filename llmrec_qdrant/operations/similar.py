@@ -8,6 +8,7 @@ from functools import partial
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls
@@ -36,7 +37,7 @@ def similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[R
 
     Raises :class:`NotFound` for an unknown item.
     """
-    return (yield from remembered(bound.memory, partial(_similar_items, bound, item, options)))
+    return (yield from remembered(bound.memory, partial(_similar_items, bound, external_id(item), options)))
 
 
 def _similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[Recommendation]]:
@@ -63,8 +64,8 @@ def recommend_from(
         raise InvalidInput(
             f"positive and negative must be lists of item ids, and positive must not be empty: {show(positive)}, {show(negative)}"
         )
-    liked = list(dict.fromkeys(positive))
-    disliked = [item for item in dict.fromkeys(negative) if item not in liked]
+    liked = list(dict.fromkeys(map(external_id, positive)))
+    disliked = [item for item in dict.fromkeys(map(external_id, negative)) if item not in liked]
     return (yield from remembered(bound.memory, partial(_recommend_from, bound, liked, disliked, options)))
 
 
@@ -114,7 +115,7 @@ def similar_users(bound: Bound, user: str, limit: int, offset: int = 0) -> Steps
     Raises :class:`NotFound` for a user without events.
     """
     check_page(offset, limit)
-    return (yield from remembered(bound.memory, partial(_similar_users, bound, user, limit, offset)))
+    return (yield from remembered(bound.memory, partial(_similar_users, bound, external_id(user), limit, offset)))
 
 
 def _similar_users(bound: Bound, user: str, limit: int, offset: int) -> Steps[list[SimilarUser]]:

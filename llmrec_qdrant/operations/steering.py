@@ -7,6 +7,7 @@ from functools import partial
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import MAX_BOOST, MAX_BOOSTED, Interest
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.messages import RefreshUsers
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.operations import calls
@@ -32,6 +33,7 @@ def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Inte
     value: object = weight
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BOOST:
         raise InvalidInput(f"a weight must lie between 0 (muted) and {MAX_BOOST:g}, with 1 neutral, not {show(value)}")
+    user = external_id(user)
     known = yield from find_topic(bound, topic)
     stored = yield from read_user(bound, user)
     boosted = [other for other, weight in stored.steering.items() if weight > 1 and other != known.id]
