@@ -27,8 +27,7 @@ class AsyncSpaces(AsyncConnection):
 
     async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """As :meth:`Recommender.create`."""
-        wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = await self._drive(operations.spaces.configure(self._space, wanted))
+        self._config = await self._drive(operations.spaces.configure(self._space, config))
         self._config_at = time.monotonic()
         return self._config
 

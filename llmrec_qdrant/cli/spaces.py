@@ -15,8 +15,7 @@ from llmrec_qdrant.cli.encoders import dimension_of
 from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
 from llmrec_qdrant.cli.printing import out, print_json, print_status, say
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.errors import InvalidInput, SpaceNotFound
-from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.errors import InvalidInput
 
 Fields = Annotated[
     list[str] | None,
@@ -52,9 +51,8 @@ def init(
         settings = _config_file(config) | {name: value for name, value in options.items() if value is not None}
         if model and "size" not in settings:
             settings["size"] = dimension_of(settings)
-        stored = _stored(rec)
-        settings["fields"] = {**stored.get("fields", {}), **settings.get("fields", {}), **_fields(field)}
-        created = rec.create({**stored, **settings})
+        fields = {**settings.get("fields", {}), **_fields(field)}
+        created = rec.create({**settings, **({"fields": fields} if fields else {})})
         status = rec.status()
     if context.json:
         print_json({"config": created.model_dump(mode="json"), "status": status.model_dump(mode="json")})
@@ -75,14 +73,6 @@ def _config_file(path: Path | None) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise InvalidInput(f"the configuration file {str(path)!r} must contain one JSON object")
     return settings
-
-
-def _stored(rec: Recommender) -> dict[str, Any]:
-    """Return the settings of an existing space; empty for a new one."""
-    try:
-        return rec.config.model_dump()
-    except SpaceNotFound:
-        return {}
 
 
 def _fields(texts: list[str] | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -162,6 +162,23 @@ class SpaceConfig(Contract):
         if any(not math.isfinite(w) or w < 0 for w in self.weights.values()) or not any(self.weights.values()):
             raise ValueError(f"weights must be zero or more, and at least one above zero, not {self.weights}")
         return self
+
+    def merged(self, given: SpaceConfig | Mapping[str, Any]) -> SpaceConfig:
+        """Return these settings with those of ``given`` that were written there; fields and event weights are added.
+
+        Raises :class:`InvalidInput` for settings that do not exist or cannot be.
+
+        >>> SpaceConfig(prefetch=50, fields={"year": "integer"}).merged({"fields": {"lang": "keyword"}}).fields
+        {'year': 'integer', 'lang': 'keyword'}
+        """
+        wanted = SpaceConfig.parse(given)
+        changes = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+        if "fields" in changes:
+            changes["fields"] = {**self.fields, **wanted.fields}
+        if "event_weights" in changes:
+            written = given.get("event_weights", {}) if isinstance(given, Mapping) else wanted.event_weights
+            changes["event_weights"] = {**self.event_weights, **{name: wanted.event_weights[name] for name in written}}
+        return SpaceConfig(**{**self.model_dump(), **changes})
 
     def with_fields(self, fields: Mapping[str, FieldKind]) -> SpaceConfig:
         """Return the same settings with more fields, or other kinds of fields: path → kind.

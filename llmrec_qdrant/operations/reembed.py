@@ -15,11 +15,11 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus, ReembedOptions
 from llmrec_qdrant.errors import NotFound
 from llmrec_qdrant.operations import calls, job_records
-from llmrec_qdrant.operations.spaces import build_collection, load_config
+from llmrec_qdrant.operations.spaces import build_collection, identity, load_config
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.versions import VERSIONED, drop, switch, versions
 from llmrec_qdrant.space.conditions import equals, set_aside, where
-from llmrec_qdrant.space.layout import MIGRATION, Key, Space
+from llmrec_qdrant.space.layout import EARLIER, MIGRATION, Key, Space, read_metadata
 
 __all__ = [
     "VERSION", "VersionState", "clean_up", "complete_version", "drop_orphans", "make_version", "measure", "read_state", "result_of", "rollback", "start",
@@ -28,6 +28,10 @@ __all__ = [
 
 VERSION = "version"
 """Key in the cursor and in the result of a job: the number of the version that it fills."""
+
+
+MAX_EARLIER = 20
+"""Settings of earlier vectors that are remembered."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,13 @@ def start(
 
 def make_version(space: Space, number: int, config: SpaceConfig, state: VersionState) -> Steps[None]:
     """Create the collections of a version. The items collection comes last: once it exists, writers write to the version."""
+    live = yield from calls.metadata(space.items)
+    before = [identity(read_metadata(space, live)), *(live.get(EARLIER) or ())]
     for kind in reversed(VERSIONED):
         name = space.versioned(kind, number)
         if kind != "items":
             yield from calls.delete_collection(name)  # left behind by a worker that died at this point
-        metadata = {MIGRATION: asdict(state)} if kind == "items" else {}
+        metadata = {MIGRATION: asdict(state), EARLIER: before[:MAX_EARLIER]} if kind == "items" else {}
         yield from build_collection(kind, name, config, metadata)
 
 

@@ -15,12 +15,12 @@ from llmrec_qdrant.errors import QdrantRefused, ServerTooOld, SpaceIncomplete, S
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.fields import adopt_fields
 from llmrec_qdrant.operations.steps import Steps, notify
-from llmrec_qdrant.operations.versions import missing, on_every_version
+from llmrec_qdrant.operations.versions import missing, on_every_version, versions
 from llmrec_qdrant.space import layout
 from llmrec_qdrant.space.layout import CollectionKind, Space
 from llmrec_qdrant.space.schema import collection_spec, field_indexes, indexes
 
-__all__ = ["CONFIG_AGE", "build_collection", "check_server", "configure", "create", "load_config"]
+__all__ = ["CONFIG_AGE", "build_collection", "check_server", "configure", "create", "identity", "load_config"]
 
 OLDEST_SERVER = (1, 16)
 """Oldest supported Qdrant: conditional updates and collection metadata came with 1.16."""
@@ -54,8 +54,8 @@ def load_config(space: Space) -> Steps[SpaceConfig]:
     return layout.read_metadata(space, stored)
 
 
-def configure(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
-    """Create the space, or change the settings of an existing one in every version.
+def configure(space: Space, wanted: SpaceConfig | Mapping[str, Any] | None) -> Steps[SpaceConfig]:
+    """Create the space, or change those settings of an existing one that ``wanted`` names, in every version.
 
     Workers compare users and items with the configuration, and rebuild what the changed settings determine.
     Raises :class:`SpaceMismatch` if ``wanted`` needs other vectors than the space has.
@@ -82,28 +82,54 @@ def _configure_at(space: Space, before: SpaceConfig, config: SpaceConfig, versio
         yield from adopt_fields(at.items, own)
 
 
-def create(space: Space, wanted: SpaceConfig | None) -> Steps[SpaceConfig]:
+def create(space: Space, wanted: SpaceConfig | Mapping[str, Any] | None) -> Steps[SpaceConfig]:
     """Create the missing parts of the space, and store and return its configuration. Idempotent.
 
-    Without ``wanted``, an existing space keeps its configuration, and a new one gets the defaults.
-    Raises :class:`SpaceMismatch` if ``wanted`` needs other vectors than the space has.
+    An existing space keeps the settings that ``wanted`` does not name, and a new one gets their defaults. Settings of vectors
+    that the space had before a re-embedding change nothing, so an application may go on naming them when it starts.
+    Raises :class:`SpaceMismatch` if ``wanted`` needs other vectors than the space has or had.
     """
     try:
         stored = yield from load_config(space)
     except SpaceIncomplete:  # its aliases would show a half-moved space
         raise
     except SpaceNotFound:
-        config = wanted or SpaceConfig()
+        config = SpaceConfig.parse({} if wanted is None else wanted)
     else:
-        config = wanted or stored
-        _check_same_vectors(space, stored, config)
+        config = yield from _merged(space, stored, {} if wanted is None else wanted)
     yield from _build(space, config)
     yield from calls.update_metadata(space.items, layout.metadata(config))
     yield from adopt_fields(space.items, config)
     return config
 
 
-def _check_same_vectors(space: Space, stored: SpaceConfig, wanted: SpaceConfig) -> None:
+def _merged(space: Space, stored: SpaceConfig, wanted: SpaceConfig | Mapping[str, Any]) -> Steps[SpaceConfig]:
+    config = stored.merged(wanted)
+    now, asked = identity(stored), identity(config)
+    if asked != now:
+        named = SpaceConfig.parse(wanted).model_fields_set & set(now)
+        before = yield from _earlier(space)
+        if not any(all(one.get(name) == asked[name] for name in named) for one in before):
+            _refuse_other_vectors(space, stored, config)
+    return config.model_copy(update=now)
+
+
+def identity(config: SpaceConfig) -> dict[str, Any]:
+    """Return the settings that determine the vectors."""
+    return {name: getattr(config, name) for name in SpaceConfig.IDENTITY}
+
+
+def _earlier(space: Space) -> Steps[list[dict[str, Any]]]:
+    """Return the settings of the vectors of other versions, those that were deleted included."""
+    existing = yield from versions(space)
+    listed: list[dict[str, Any]] = []
+    for number in existing.all:
+        stored = yield from calls.metadata(space.versioned("items", number))
+        listed += [identity(layout.read_metadata(space, stored)), *(stored.get(layout.EARLIER) or ())]
+    return listed
+
+
+def _refuse_other_vectors(space: Space, stored: SpaceConfig, wanted: SpaceConfig) -> None:
     differ = [name for name in SpaceConfig.IDENTITY if getattr(stored, name) != getattr(wanted, name)]
     if differ:
         lines = ", ".join(f"{name} {getattr(stored, name)!r} ≠ {getattr(wanted, name)!r}" for name in differ)

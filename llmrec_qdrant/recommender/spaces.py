@@ -28,11 +28,11 @@ class Spaces(Connection):
     def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """Create the space, or change fields and settings of an existing one; returns the stored configuration. Idempotent.
 
-        New leg weights apply at once; workers rebuild what other settings determine (users' vectors, the collab leg).
+        Only the settings that are named change; fields and event weights are added to those that are there. So an application
+        may call this whenever it starts, also after :meth:`tune` and :meth:`reembed`. New leg weights apply at once; workers rebuild what other settings determine (users' vectors, the collab leg).
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
-        wanted = None if config is None else SpaceConfig.parse(config)
-        self._config = self._drive(operations.spaces.configure(self._space, wanted))
+        self._config = self._drive(operations.spaces.configure(self._space, config))
         self._config_at = time.monotonic()
         return self._config
 

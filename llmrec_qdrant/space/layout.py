@@ -249,6 +249,9 @@ BOILERPLATE = "boilerplate"
 TRIAL = "trial"
 """Heartbeat of the measurement that this space was created for; see workers/evaluation."""
 
+EARLIER = "earlier"
+"""Settings that determined the vectors of earlier versions; see operations/spaces.py."""
+
 MIGRATION = "migration"
 """Which job fills this version, and whether it is ready; see operations/reembed.py."""
 

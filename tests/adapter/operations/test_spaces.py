@@ -7,10 +7,13 @@ import pytest
 from llmrec_qdrant import (
     FieldWarning,
     InvalidFilter,
+    InvalidInput,
     Recommender,
+    SpaceConfig,
     SpaceMismatch,
     SpaceNotFound,
 )
+from llmrec_qdrant.contracts.config import EVENT_WEIGHTS
 from tests.films import CONFIG, connect
 
 
@@ -66,3 +69,46 @@ def test_filtered_sparse_queries_use_the_index_from_the_first_item_on(rec: Recom
     params = rec.client.get_collection(rec._space.items).config.params
     thresholds = {name: sparse.index.full_scan_threshold for name, sparse in (params.sparse_vectors or {}).items()}  # type: ignore[union-attr]
     assert thresholds == {"tfidf": 10, "collab": 10}
+
+
+def test_create_changes_only_the_settings_that_are_named(rec: Recommender) -> None:
+    rec.create({"weights": {"dense": 3}, "prefetch": 50, "event_weights": {"like": 2.5, "wish": 4}})
+    changed = rec.config
+    assert (changed.model, changed.size, changed.fields) == (CONFIG.model, CONFIG.size, CONFIG.fields)
+    assert changed.weights == {"dense": 3} and changed.event_weights["wish"] == 4
+    for start_up in (
+        {},
+        {"fields": {"year": "integer"}},
+        {"fields": {}},
+        SpaceConfig(fields={"year": "integer"}),
+        None,
+    ):
+        assert rec.create(start_up) == changed, start_up
+    rec.create({"fields": {"lang": "keyword"}, "event_weights": {"like": EVENT_WEIGHTS["like"]}})
+    assert rec.config.fields == {**CONFIG.fields, "lang": "keyword"}
+    assert rec.config.event_weights == {**changed.event_weights, "like": EVENT_WEIGHTS["like"]}
+    with pytest.raises(InvalidInput, match="prefetches"):
+        rec.create({"prefetches": 3})
+
+
+def test_an_application_may_name_the_settings_that_the_space_had_before(rec: Recommender) -> None:
+    start_up = {**{name: getattr(CONFIG, name) for name in ("model", "size")}, "fields": {"year": "integer"}}
+    rec.create(start_up)
+    for size in (32, 16):
+        rec.reembed(size=size)
+        moved = rec.config
+        assert moved.size == size and rec.create(start_up) == moved and rec.create(CONFIG) == moved
+    rec.clean_up()
+    assert rec.create(start_up) == moved
+    assert rec.create({"size": 32}).size == 16
+    with pytest.raises(SpaceMismatch, match="size 16 ≠ 48"):
+        rec.create({"size": 48})
+    with pytest.raises(SpaceMismatch, match="pooling 'mean' ≠ 'cls'"):
+        rec.create({"size": 32, "pooling": "cls"})
+
+
+def test_after_a_rollback_an_application_may_name_the_newer_settings(rec: Recommender) -> None:
+    rec.reembed(size=32)
+    newer = {"size": 32, "fields": {"year": "integer"}}
+    rec.rollback()
+    assert rec.create(newer).size == CONFIG.size
