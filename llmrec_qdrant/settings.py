@@ -56,8 +56,10 @@ class Settings(BaseSettings):
     def connection(self) -> dict[str, Any]:
         """Return the arguments of ``Recommender.connect``.
 
-        Raises :class:`InvalidInput` if no space is set.
+        Raises :class:`InvalidInput` if no space is set, or if the tenant is empty, which must not mean all tenants.
         """
+        if self.tenant == "":
+            raise InvalidInput("LLMREC_TENANT is empty: set it to the tenant, or unset it for all tenants")
         if not self.space:
             raise InvalidInput("no space is set: set LLMREC_SPACE, or pass space=")
         return {
@@ -66,7 +68,7 @@ class Settings(BaseSettings):
             "space": self.space,
             "broker": self.broker.get_secret_value() if self.broker else None,
             "api_key": self.api_key.get_secret_value() if self.api_key else None,
-            "tenant": self.tenant or None,
+            "tenant": self.tenant,
         }
 
 

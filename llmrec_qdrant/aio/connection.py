@@ -12,7 +12,7 @@ from llmrec_qdrant import operations
 from llmrec_qdrant.connect import on_server, open_async, open_queue, open_sync
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus
-from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.bound import Bound, refuse_tenant
 from llmrec_qdrant.operations.handles import AsyncJob
 from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.operations.steps import Steps, drive_async
@@ -88,6 +88,11 @@ class AsyncConnection:
             self._config = await self._drive(operations.spaces.load_config(self._space))
             self._config_at = time.monotonic()
         return Bound(self._space, self._config, self._tenant, self._memory, self._present)
+
+    def _whole(self, what: str) -> Space:
+        """Return the space, for what concerns all of it; raises :class:`InvalidInput` on a connection bound to a tenant."""
+        refuse_tenant(self._tenant, what)
+        return self._space
 
     def _inline(self) -> bool:
         return isinstance(self._queue, InlineQueue)

@@ -23,6 +23,7 @@ class AsyncJobs(AsyncConnection):
         exclude_seen: bool = True, split: Hide = "last", seed: int = 0,
     ) -> AsyncJob:  # fmt: skip
         """As :meth:`Recommender.train`."""
+        self._whole("train on it")
         options = TrainOptions(
             method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
         )
@@ -30,19 +31,23 @@ class AsyncJobs(AsyncConnection):
 
     async def fit_topics(self, topics: int | None = None) -> AsyncJob:
         """As :meth:`Recommender.fit_topics`."""
+        self._whole("fit its topics")
         return await self._handle(operations.topics.fit_topics(await self._bound(), topics, self._inline()))
 
     async def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> AsyncJob:
         """As :meth:`Recommender.tune`."""
+        self._whole("tune it")
         options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
         return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
 
     async def jobs(self, limit: int = 20) -> list[JobStatus]:
         """As :meth:`Recommender.jobs`."""
+        self._whole("see its jobs")
         return await self._drive(operations.jobs.list_jobs((await self._bound()).space, limit))
 
     async def job(self, id: str) -> AsyncJob:
         """As :meth:`Recommender.job`."""
+        self._whole("see its jobs")
         return await self._handle(operations.jobs.look((await self._bound()).space, id))
 
     @contextmanager

@@ -27,7 +27,7 @@ class AsyncSpaces(AsyncConnection):
 
     async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """As :meth:`Recommender.create`."""
-        self._config = await self._drive(operations.spaces.configure(self._space, config))
+        self._config = await self._drive(operations.spaces.configure(self._space, config, self._tenant))
         self._config_at = time.monotonic()
         return self._config
 
@@ -45,21 +45,22 @@ class AsyncSpaces(AsyncConnection):
 
     async def retry(self) -> int:
         """As :meth:`Recommender.retry`."""
+        self._whole("retry what was set aside in it")
         return await self._drive(operations.failures.retry(await self._bound()))
 
     async def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> AsyncJob:
         """As :meth:`Recommender.reembed`."""
-        return await self._handle(operations.reembed.start(self._space, config, changes, self._inline()))
+        return await self._handle(operations.reembed.start(self._whole("re-embed it"), config, changes, self._inline()))
 
     async def rollback(self) -> int:
         """As :meth:`Recommender.rollback`."""
-        number = await self._drive(operations.reembed.rollback(self._space))
+        number = await self._drive(operations.reembed.rollback(self._whole("roll it back")))
         self._config = None
         return number
 
     async def clean_up(self) -> list[int]:
         """As :meth:`Recommender.clean_up`."""
-        return await self._drive(operations.reembed.clean_up(self._space))
+        return await self._drive(operations.reembed.clean_up(self._whole("clean it up")))
 
     # --- another Qdrant ------------------------------------------------------------------------
 

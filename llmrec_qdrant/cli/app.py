@@ -48,13 +48,17 @@ class Shared:
 
     def updated(self, later: Mapping[str, Any]) -> Shared:
         """Return these values, overridden by those that were typed later in the line."""
-        return replace(self, **{name: value for name, value in later.items() if value})
+        return replace(self, **{name: value for name, value in later.items() if value not in (None, False)})
 
     def connection(self) -> dict[str, Any]:
         """Return the arguments of :meth:`Recommender.connect`: options override the environment.
 
-        A server or folder in an option overrides both the server and the folder of the environment.
+        A server or folder in an option overrides both the server and the folder of the environment. Raises
+        :class:`InvalidInput` for an empty option: a variable of a script that is not set must not mean another space or all tenants.
         """
+        for name in ("url", "path", "space", "broker", "api_key", "tenant"):
+            if getattr(self, name) == "":
+                raise InvalidInput(f"--{name.replace('_', '-')} is empty: give it a value, or leave it out")
         settings = Settings()
         arguments = Settings(space=self.space or settings.space or "main").connection()
         if self.url or self.path:

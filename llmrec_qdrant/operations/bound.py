@@ -10,12 +10,24 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.space.conditions import tenant_filter
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
 
-__all__ = ["Bound"]
+__all__ = ["Bound", "refuse_tenant"]
+
+
+def refuse_tenant(tenant: str | None, what: str) -> None:
+    """Refuse, on a connection that is bound to a tenant, what concerns the whole space.
+
+    Raises :class:`InvalidInput`.
+    """
+    if tenant is not None:
+        raise InvalidInput(
+            f"a connection bound to tenant {tenant!r} sees only a part of the space and cannot {what}: connect without a tenant"
+        )
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Tast
     legs = [query.leg for query in explained]
     lists = [dict(zip(legs, per_leg[start:], strict=False)) for start in range(0, len(per_leg), len(legs))]
     return [
-        _explained(recommendation, point, lists, taste)
+        _explained(recommendation, point, lists, taste, bound.tenant)
         for recommendation, point in zip(recommendations, points, strict=True)
     ]
 
@@ -124,9 +124,15 @@ def read_pages(
 
 
 def _explained(
-    recommendation: Recommendation, point: Point, lists: Sequence[Mapping[Leg, Sequence[Point]]], taste: Taste
+    recommendation: Recommendation,
+    point: Point,
+    lists: Sequence[Mapping[Leg, Sequence[Point]]],
+    taste: Taste,
+    tenant: str | None,
 ) -> Recommendation:
-    """Explain by the first lists in which a leg proposes the item."""
-    scores = next(filter(None, (results.leg_scores(legs, point.id) for legs in lists)), {})
+    """Explain by the first lists in which a leg proposes the item; a tenant sees no score that all tenants' items determine."""
+    found = ((results.leg_scores(legs, point.id), legs) for legs in lists)
+    scores, legs = next((pair for pair in found if pair[0]), ({}, {}))
     reason = results.reason(scores, point, taste.terms, taste.boosted)
+    scores = scores if tenant is None else results.without_statistics(scores, legs)
     return recommendation.model_copy(update={"legs": scores, "reason": reason})

@@ -13,6 +13,7 @@ from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.errors import QdrantRefused, ServerTooOld, SpaceIncomplete, SpaceMismatch, SpaceNotFound
 from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import refuse_tenant
 from llmrec_qdrant.operations.fields import adopt_fields
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.versions import missing, on_every_version, versions
@@ -54,16 +55,24 @@ def load_config(space: Space) -> Steps[SpaceConfig]:
     return layout.read_metadata(space, stored)
 
 
-def configure(space: Space, wanted: SpaceConfig | Mapping[str, Any] | None) -> Steps[SpaceConfig]:
+def configure(
+    space: Space, wanted: SpaceConfig | Mapping[str, Any] | None, tenant: str | None = None
+) -> Steps[SpaceConfig]:
     """Create the space, or change those settings of an existing one that ``wanted`` names, in every version.
 
     Workers compare users and items with the configuration, and rebuild what the changed settings determine.
-    Raises :class:`SpaceMismatch` if ``wanted`` needs other vectors than the space has.
+    Raises :class:`SpaceMismatch` if ``wanted`` needs other vectors than the space has, :class:`InvalidInput` if a tenant
+    would change anything.
     """
     try:
         before = yield from load_config(space)
     except SpaceNotFound:
+        refuse_tenant(tenant, "create it")
         before = None
+    if before is not None and tenant is not None:
+        if before != (yield from _merged(space, before, {} if wanted is None else wanted)):
+            refuse_tenant(tenant, "change its settings")
+        return before
     config = yield from create(space, wanted)
     if before is not None and before != config:
         yield from on_every_version(space, partial(_configure_at, space, before, config))

@@ -57,6 +57,12 @@ def leg_scores(lists: Mapping[Leg, Sequence[Point]], point: str) -> dict[str, fl
     return {leg: scored.score for leg, points in lists.items() for scored in points if scored.id == point}
 
 
+def without_statistics(scores: Mapping[str, float], lists: Mapping[Leg, Sequence[Point]]) -> dict[str, float]:
+    """Return scores in which that of the words is a share of the best in its list, which tells nothing of how common a word is."""
+    best = max((point.score for point in lists.get(TFIDF, ())), default=0.0)
+    return {leg: score / best if leg == TFIDF and best > 0 else score for leg, score in scores.items()}
+
+
 def reason(
     scores: Mapping[str, float], point: Point, terms: Sequence[str], boosted: AbstractSet[str] = frozenset()
 ) -> str:

@@ -31,6 +31,7 @@ class Jobs(Connection):
         comparable event times between users, and gives newer events more weight. Repeating a request returns the job under
         way; raises :class:`SpaceMismatch` while a training with other options runs.
         """
+        self._whole("train on it")
         options = TrainOptions(
             method=method, epochs=epochs, users=users, exclude_seen=exclude_seen, split=split, seed=seed
         )
@@ -41,6 +42,7 @@ class Jobs(Connection):
 
         The result holds the number of ``topics``. A newer request replaces the one under way.
         """
+        self._whole("fit its topics")
         return self._handle(operations.topics.fit_topics(self._bound(), topics, self._inline()))
 
     def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> Job:
@@ -51,15 +53,18 @@ class Jobs(Connection):
         ``dry_run`` stores nothing.
         Raises :class:`SpaceMismatch` while tuning with other options is under way.
         """
+        self._whole("tune it")
         options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
         return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def jobs(self, limit: int = 20) -> list[JobStatus]:
         """List the latest jobs of the space, newest first."""
+        self._whole("see its jobs")
         return self._drive(operations.jobs.list_jobs(self._bound().space, limit))
 
     def job(self, id: str) -> Job:
         """Return a job by its id, such as ``train-7``. Raises :class:`NotFound`."""
+        self._whole("see its jobs")
         return self._handle(operations.jobs.look(self._bound().space, id))
 
     @contextmanager

@@ -32,7 +32,7 @@ class Spaces(Connection):
         may call this whenever it starts, also after :meth:`tune` and :meth:`reembed`. New leg weights apply at once; workers rebuild what other settings determine (users' vectors, the collab leg).
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
-        self._config = self._drive(operations.spaces.configure(self._space, config))
+        self._config = self._drive(operations.spaces.configure(self._space, config, self._tenant))
         self._config_at = time.monotonic()
         return self._config
 
@@ -50,6 +50,7 @@ class Spaces(Connection):
 
     def retry(self) -> int:
         """Retry everything that was set aside; returns the number of points."""
+        self._whole("retry what was set aside in it")
         return self._drive(operations.failures.retry(self._bound()))
 
     def reembed(self, config: SpaceConfig | Mapping[str, Any] | None = None, **changes: Any) -> Job:
@@ -59,17 +60,17 @@ class Spaces(Connection):
         result names ``version`` and ``model``. If the live version has these settings already, the job is done at once.
         Repeating a request returns the job under way; raises :class:`SpaceMismatch` while another re-embedding runs.
         """
-        return self._handle(operations.reembed.start(self._space, config, changes, self._inline()))
+        return self._handle(operations.reembed.start(self._whole("re-embed it"), config, changes, self._inline()))
 
     def rollback(self) -> int:
         """Switch back to the version before the last re-embedding; returns its number. Raises :class:`NotFound` without one."""
-        number = self._drive(operations.reembed.rollback(self._space))
+        number = self._drive(operations.reembed.rollback(self._whole("roll it back")))
         self._config = None
         return number
 
     def clean_up(self) -> list[int]:
         """Delete versions that are neither live nor being filled; returns their numbers. Rollback is impossible afterwards."""
-        return self._drive(operations.reembed.clean_up(self._space))
+        return self._drive(operations.reembed.clean_up(self._whole("clean it up")))
 
     # --- another Qdrant ------------------------------------------------------------------------
 

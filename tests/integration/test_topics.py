@@ -260,12 +260,12 @@ def test_numbers_of_topics_that_mean_nothing_are_refused(rec: Recommender, numbe
 
 
 def test_tenants_have_topics_of_their_own() -> None:
-    with Recommender.connect(path=":memory:", space="t", tenant="a") as one:
-        one.create(CONFIG)
+    with Recommender.connect(path=":memory:", space="t") as operator:
+        operator.create(CONFIG)
+        one, two = (Recommender(operator.client, operator._queue, "t", tenant) for tenant in ("a", "b"))
         one.upsert_items(items())
-        two = Recommender(one.client, one._queue, "t", "b")
         two.upsert_items([Item(id=f"x{k}", title=f"secret word{k % 4} plan") for k in range(20)])
-        one.fit_topics(3)
+        operator.fit_topics(3)
         assert len(one.topics()) == 3
         assert {topic.tenant for topic in two.topics()} == {"b"}
         assert "secret" not in {word for topic in one.topics() for word in topic.keywords}

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llmrec_qdrant.contracts.answers import Moved
-from llmrec_qdrant.errors import InvalidInput, SpaceIncomplete
+from llmrec_qdrant.errors import SpaceIncomplete
+from llmrec_qdrant.operations.bound import refuse_tenant
 from llmrec_qdrant.operations.moving.copying import Tally, transfer
 from llmrec_qdrant.operations.moving.plan import MoveOptions, Plan, WhichVersions, read_plan
 from llmrec_qdrant.operations.moving.sides import Side
@@ -26,21 +27,14 @@ MAX_ROUNDS = 3
 
 def push(here: Space, tenant: str | None, there: Side, options: MoveOptions) -> Steps[Moved]:
     """Copy the space of the recommender to another Qdrant; see :meth:`Recommender.push`."""
-    _refuse_tenant(tenant)
+    refuse_tenant(tenant, "move it")
     return (yield from _move(Side(here), there, options))
 
 
 def pull(here: Space, tenant: str | None, there: Side, options: MoveOptions) -> Steps[Moved]:
     """Copy a space of another Qdrant to that of the recommender; see :meth:`Recommender.pull`."""
-    _refuse_tenant(tenant)
+    refuse_tenant(tenant, "move it")
     return (yield from _move(there, Side(here), options))
-
-
-def _refuse_tenant(tenant: str | None) -> None:
-    if tenant is not None:
-        raise InvalidInput(
-            f"a connection bound to tenant {tenant!r} sees only a part of the space and cannot move it: connect without a tenant"
-        )
 
 
 def _move(source: Side, target: Side, options: MoveOptions) -> Steps[Moved]:

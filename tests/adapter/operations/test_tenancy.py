@@ -187,14 +187,16 @@ def test_tenants_do_not_see_each_other(where: dict[str, str]) -> None:
 
 
 def test_every_request_of_a_bound_recommender_carries_the_tenant(where: dict[str, str]) -> None:
-    rec = connect(where, tenant="red")
-    rec.create(CONFIG)
+    plain = connect(where)
+    plain.create(CONFIG)
+    rec = Recommender(plain._client, plain._queue, plain._space.name, tenant="red")
+    assert rec.create(CONFIG) == CONFIG  # as an application does when it starts
     rec.upsert_items(items())
     rec.track(history("ann", "m1"))
     body = rec.request("ann", filter={"year": 2014})
     wanted = {"key": "tenant", "match": {"value": "red"}}
     assert body["prefetch"] and wanted in json_conditions(body["filter"])
-    drop(rec)
+    drop(plain)
 
 
 def json_conditions(node: Any) -> list[Any]:

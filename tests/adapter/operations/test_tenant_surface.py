@@ -1,0 +1,229 @@
+"""What a recommender bound to a tenant may do: every public method is refused, or sees and changes the tenant's own data alone."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llmrec_qdrant import AsyncRecommender, Event, InvalidInput, Item, LlmrecError, Recommender
+from llmrec_qdrant.space.layout import COLLECTION_KINDS
+from tests.adapter.test_public_surface import public_names
+from tests.spaces import fresh_name
+
+CONFIG = {"model": "hash", "size": 16, "fields": {"shelf": "keyword", "price": "integer"}}
+SECRETS = ("plutonium", "zirconium", "hidden-item", "hidden-user", "hidden-shelf")
+"""Words, ids and values that only the other tenant has."""
+
+REFUSED: dict[str, Callable[[Any], Any]] = {
+    "reembed": lambda rec: rec.reembed(size=32),
+    "rollback": lambda rec: rec.rollback(),
+    "clean_up": lambda rec: rec.clean_up(),
+    "train": lambda rec: rec.train(),
+    "tune": lambda rec: rec.tune(),
+    "fit_topics": lambda rec: rec.fit_topics(),
+    "retry": lambda rec: rec.retry(),
+    "jobs": lambda rec: rec.jobs(),
+    "job": lambda rec: rec.job("train-1"),
+    "push": lambda rec: rec.push("http://localhost:1"),
+    "pull": lambda rec: rec.pull("http://localhost:1"),
+    "create": lambda rec: rec.create({"prefetch": 7}),
+}
+"""Method → a call that concerns the whole space."""
+
+IDS = ("m1", "m2", "hidden-item1", "nobody")
+USERS = ("ann", "bob", "hidden-user1", "nobody")
+T = 1_700_000_000
+
+OWN: dict[str, Callable[[Recommender, str, str], Any]] = {
+    "create": lambda rec, user, item: rec.create(CONFIG),
+    "config": lambda rec, user, item: rec.config,
+    "space": lambda rec, user, item: rec.space,
+    "status": lambda rec, user, item: rec.status(),
+    "reconcile": lambda rec, user, item: rec.reconcile(),
+    "failures": lambda rec, user, item: rec.failures(),
+    "upsert_items": lambda rec, user, item: rec.upsert_items(
+        [Item(id=item, title="space rocket", payload={"price": 1})]
+    ),
+    "update_items": lambda rec, user, item: rec.update_items([{"id": item, "payload": {"price": 2}}]),
+    "get_items": lambda rec, user, item: rec.get_items([item, "hidden-item0"]),
+    "iter_items": lambda rec, user, item: [
+        list(rec.iter_items()),
+        list(rec.iter_items(filter={"shelf": "hidden-shelf"})),
+    ],
+    "users": lambda rec, user, item: list(rec.users()),
+    "events": lambda rec, user, item: rec.events(user),
+    "track": lambda rec, user, item: rec.track([Event(user=user, item=item, type="like", ts=T)]),
+    "load_events": lambda rec, user, item: rec.load_events([Event(user=user, item=item, type="view", ts=T + 1)]),
+    "delete_items": lambda rec, user, item: rec.delete_items([item]),
+    "remove_events": lambda rec, user, item: [
+        rec.remove_events(user=user),
+        rec.remove_events(item=item),
+        rec.remove_events(ids=["hidden-event"]),
+    ],
+    "forget_user": lambda rec, user, item: rec.forget_user(user),
+    "recommend": lambda rec, user, item: rec.recommend(user, 50, explain=True, exclude_seen=False),
+    "request": lambda rec, user, item: rec.request(user),
+    "top": lambda rec, user, item: rec.top(50),
+    "recommend_from": lambda rec, user, item: rec.recommend_from([item], ["m3"], 50, explain=True),
+    "similar_items": lambda rec, user, item: rec.similar_items(item, 50, explain=True),
+    "similar_users": lambda rec, user, item: rec.similar_users(user, 50),
+    "search": lambda rec, user, item: rec.search("plutonium rocket", user, 50),
+    "topics": lambda rec, user, item: rec.topics(),
+    "interests": lambda rec, user, item: rec.interests(user),
+    "shelves": lambda rec, user, item: rec.shelves(user),
+    "steer": lambda rec, user, item: rec.steer(user, rec.topics()[0].id, 2.0),
+    "rename_topic": lambda rec, user, item: rec.rename_topic(rec.topics()[0].id, f"space of {user}"[:40]),
+}
+"""Method → a call about the tenant's data, with an id of a user and of an item, its own or not."""
+
+OUTSIDE = {"client", "close", "connect", "from_env", "watch"}
+"""What holds no data of a space."""
+
+
+class World(NamedTuple):
+    """One space, the operator's view of it, and a tenant's."""
+
+    operator: Recommender
+    bound: Recommender
+
+
+@contextmanager
+def two_tenants() -> Iterator[World]:
+    with Recommender.connect(path=":memory:", space=fresh_name()) as operator:
+        operator.create(CONFIG)
+        for tenant, word, item, user in (
+            ("red", "rocket", "m", "ann"),
+            ("blue", "plutonium zirconium", "hidden-item", "hidden-user1"),
+        ):
+            shelf = {"shelf": "hidden-shelf"} if tenant == "blue" else {}
+            operator.upsert_items(
+                [Item(id=f"{item}{n}", title=f"space {word} {n}", payload=shelf, tenant=tenant) for n in range(15)]
+            )
+            rec = Recommender(operator.client, operator._queue, operator.space, tenant)
+            rec.track([Event(user=user, item=f"{item}{n}", type="like", ts=T + n) for n in range(5)])
+            rec.track(
+                [
+                    Event(user=f"{user}x", item=f"{item}{n}", type="like", ts=T + n, id=f"{item}-event{n}")
+                    for n in range(3)
+                ]
+            )
+            rec.search(f"{word} rockets")
+        operator.fit_topics(2)
+        yield World(operator, Recommender(operator.client, operator._queue, operator.space, "red"))
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """A space that tests write to."""
+    with two_tenants() as made:
+        yield made
+
+
+def stored_for(world: World, tenant: str) -> dict[str, Any]:
+    """Return everything that the collections hold for a tenant."""
+    found = {}
+    for kind in COLLECTION_KINDS:
+        points, _ = world.operator.client.scroll(
+            world.operator._space.alias(kind), limit=10_000, with_payload=True, with_vectors=True
+        )
+        found |= {
+            (kind, point.id): point.model_dump() for point in points if (point.payload or {}).get("tenant") == tenant
+        }
+    return found
+
+
+def test_every_public_method_is_in_a_table() -> None:
+    assert sorted({*REFUSED, *OWN, *OUTSIDE}) == public_names(Recommender)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_concerns_the_whole_space_is_refused_in_a_sentence(world: World, name: str) -> None:
+    before = stored_for(world, "red"), stored_for(world, "blue"), world.operator.config, world.operator.jobs()
+    with pytest.raises(
+        InvalidInput, match=r"bound to tenant 'red' sees only a part of the space and cannot .*: connect without"
+    ):
+        REFUSED[name](world.bound)
+    assert before == (stored_for(world, "red"), stored_for(world, "blue"), world.operator.config, world.operator.jobs())
+
+
+@pytest.mark.qdrant
+def test_asyncio_refuses_the_same(qdrant_url: str) -> None:
+    async def refused() -> list[str]:
+        names = []
+        async with AsyncRecommender.connect(qdrant_url, space=fresh_name(), tenant="red") as rec:
+            for name, call in REFUSED.items():
+                answer = call(rec)
+                with pytest.raises(InvalidInput, match="bound to tenant 'red'"):
+                    await answer if inspect.isawaitable(answer) else None
+                names.append(name)
+        return names
+
+    assert asyncio.run(refused()) == list(REFUSED)
+
+
+def test_a_tenant_cannot_create_a_space() -> None:
+    rec = Recommender.connect(path=":memory:", space=fresh_name(), tenant="red")
+    with rec, pytest.raises(InvalidInput, match="cannot create it: connect without a tenant"):
+        rec.create(CONFIG)
+
+
+def assert_own(world: World, call: Callable[[], Any], before: dict[str, Any]) -> None:
+    try:
+        answer = call()
+    except LlmrecError as error:
+        answer = str(error)
+    assert not [word for word in SECRETS[:2] if word in repr(answer)]  # the ids are among the arguments
+    assert stored_for(world, "blue") == before
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(OWN)), st.sampled_from(USERS), st.sampled_from(IDS)), min_size=1, max_size=4
+    )
+)
+def test_a_tenant_sees_and_changes_its_own_data_alone(world: World, calls: list[tuple[str, str, str]]) -> None:
+    before = stored_for(world, "blue")
+    assert before
+    for name, user, item in calls:
+        assert_own(world, lambda name=name, user=user, item=item: OWN[name](world.bound, user, item), before)
+
+
+def test_no_answer_to_a_tenant_holds_what_another_has() -> None:
+    with two_tenants() as world:
+        before = stored_for(world, "blue")
+        for name, call in OWN.items():
+            try:
+                told = repr(call(world.bound, "ann", "m1"))
+            except LlmrecError as error:
+                told = str(error)
+            assert not [word for word in SECRETS if word in told], (name, told)
+        assert stored_for(world, "blue") == before
+
+
+def test_scores_of_words_do_not_tell_how_common_they_are_elsewhere() -> None:
+    shown, raw = [], list[float]()
+    for others in (0, 40):
+        with Recommender.connect(path=":memory:", space=fresh_name()) as operator:
+            operator.create(CONFIG)
+            red, blue = (
+                Recommender(operator.client, operator._queue, operator.space, name) for name in ("red", "blue")
+            )
+            red.upsert_items(
+                [Item(id=f"m{n}", title=title) for n, title in enumerate(("rocket", "rocket moon", "garden moon"))]
+            )
+            blue.upsert_items([Item(id=f"b{n}", title="rocket") for n in range(others)])
+            shown.append({item.id: item.legs for item in red.search("rocket", explain=True)})
+            raw.append(operator.search("rocket", 1, filter={"item_id": "m0"}, explain=True)[0].legs["tfidf"])
+    assert raw[0] != raw[1]  # the operator sees the scores themselves
+    assert {name: legs.get("tfidf") for name, legs in shown[0].items()} == {
+        name: legs.get("tfidf") for name, legs in shown[1].items()
+    }
+    assert shown[0]["m0"]["tfidf"] == 1.0
