@@ -325,7 +325,7 @@ class Catalogue:
             words, terms = self.bag(index[name] for name in text.split())
             point = bound.query_point(text)
             derived = {Key.TERMS: terms, **self.encoded}
-            payload = text_payload(bound, "", point, text) | derived
+            payload = text_payload(bound, "", point, text) | derived | {Key.SEARCHED_AT: now()}
             yield new_point(point, payload, {DENSE: self.centres[cluster].tolist(), TFIDF: words})
 
 

@@ -113,6 +113,7 @@ def more_writing(rec: Recommender, film: Item, seen: Event) -> None:
     assert_type(rec.events("alice", 10), list[Event])
     assert_type(rec.delete_items(["tt1"]), int)
     assert_type(rec.forget_user("alice"), int)
+    assert_type(rec.traces_of("alice"), dict[str, int])
     assert_type(rec.remove_events(user="alice", item="a"), int)
     try:
         rec.upsert_items([{"id": ""}])

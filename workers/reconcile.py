@@ -7,7 +7,7 @@ bounded amount, so Redis holds little however much is left to do; the last unit 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -25,6 +25,7 @@ from llmrec_qdrant.contracts.messages import (
 )
 from llmrec_qdrant.operations import job_records, reembed
 from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.events import USERS_PER_MESSAGE, mark_users
 from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
 from llmrec_qdrant.space import conditions
@@ -58,6 +59,7 @@ def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
     for ids in _stale(versions, "texts", everything):
         yield EmbedTexts(space=space.name, ids=ids)
     for version in versions:
+        _expire_searches(version)
         _mark_users_of_unfolded_events(version)
         _mark_users_of_other_settings(version)
     for ids in _stale(versions, "users", everything):
@@ -101,6 +103,17 @@ def _stale_at(store: Store, max_batches: int | None, size: int) -> Iterator[list
     for batch in islice(batches(ids, size), max_batches):
         store.set_payload({Key.LEASE: lease_end()}, conditions.where(conditions.has_id(*batch), conditions.stale()))
         yield batch
+
+
+def _expire_searches(space: SpaceStore) -> None:
+    """Delete the texts of searches that nobody has searched for within the days that the space allows."""
+    dateless = conditions.where(conditions.equals(Key.USER_ID, ""), conditions.empty(Key.SEARCHED_AT))
+    if space.texts.count(dateless):  # stored before searches had a date
+        space.texts.set_payload({Key.SEARCHED_AT: now()}, dateless)
+    last = datetime.now(UTC) - timedelta(days=space.config().search_days)
+    old = conditions.where(models.FieldCondition(key=Key.SEARCHED_AT, range=models.DatetimeRange(lt=last)))
+    if space.texts.count(old):
+        space.texts.delete(old)
 
 
 def _mark_users_of_unfolded_events(space: SpaceStore) -> None:

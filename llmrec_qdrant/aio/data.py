@@ -79,3 +79,7 @@ class AsyncData(AsyncConnection):
     async def forget_user(self, user: str) -> int:
         """As :meth:`Recommender.forget_user`."""
         return await self._drive(operations.removal.forget_user(await self._bound(), user))
+
+    async def traces_of(self, user: str) -> dict[str, int]:
+        """As :meth:`Recommender.traces_of`."""
+        return await self._drive(operations.traces.traces_of(await self._bound(), user))

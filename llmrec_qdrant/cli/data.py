@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -46,22 +47,46 @@ def forget(
     context: Connected,
     user: Annotated[str, typer.Argument(help="User id.")],
     yes: Yes = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Then read every point of every collection, and prove that nothing is left."),
+    ] = False,
 ) -> None:
-    """Delete a user with all events and texts.
+    """Delete a user with all events, searches and other texts.
 
-    Example: llmrec forget alice --yes
+    Lists of refused rows and other files are not searched. Exit code 1: --verify has found something.
+
+    Example: llmrec forget alice --yes --verify
     """
     confirm(f"delete {user!r} with all events and texts?", yes)
     with context.open() as rec:
         rec.status()  # refuses a space that does not exist
         known = _is_known(rec, user, context.tenant)
         count = rec.forget_user(user)
+        traces = rec.traces_of(user) if verify else {}
+    left = sum(traces.values())
     if context.json:
-        print_json({"events": count})
+        print_json({"events": count, **({"traces": traces} if verify else {})})
     elif known or count:
         say(f"{user} deleted, with {counted_as(count, 'event')}")
     else:
         say("no such user: nothing deleted")
+    if verify and not context.json:
+        _say_traces(user, traces)
+    if left:
+        raise typer.Exit(1)
+
+
+def _say_traces(user: str, traces: Mapping[str, int]) -> None:
+    for name, number in traces.items():
+        say(f"{name}: {counted_as(number, 'point')} of {user}", "red" if number else "")
+    left = sum(traces.values())
+    looked = f"looked through {counted_as(len(traces), 'collection')}"
+    say(
+        f"{looked}: {counted_as(left, 'point')} of {user} left; repeat the command"
+        if left
+        else f"{looked}: nothing of {user} is left"
+    )
 
 
 def _is_known(rec: Recommender, user: str, tenant: str | None) -> bool:

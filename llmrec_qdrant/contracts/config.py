@@ -131,6 +131,13 @@ class SpaceConfig(Contract):
         description="Hours after which an event counts half as much in the interests of the present visit.",
     )
 
+    search_days: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Days for which the text of a search is kept after it was last searched for.",
+    )
+
     weights: dict[Leg, float] = Field(
         default_factory=_default_weights,
         description="Weight per leg in the fused query.",

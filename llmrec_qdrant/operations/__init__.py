@@ -19,6 +19,7 @@ from llmrec_qdrant.operations import (
     stored,
     top,
     topics,
+    traces,
     versions,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "stored",
     "top",
     "topics",
+    "traces",
     "versions",
 ]

@@ -72,9 +72,11 @@ class Bound:
         """Return the point id of a user."""
         return point_id("user", user, self.tenant)
 
-    def query_point(self, text: str) -> str:
-        """Return the point id of a search text."""
-        return point_id("query", text, self.tenant)
+    def query_point(self, text: str, user: str | None = None) -> str:
+        """Return the point id of a search text, of a user or of nobody in particular."""
+        if user is None:
+            return point_id("query", text, self.tenant)
+        return point_id("search", f"{external_id(user)}\x1f{text}", self.tenant)
 
 
 @lru_cache(maxsize=1_000)  # a user's seen items, in request after request

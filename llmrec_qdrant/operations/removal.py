@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.messages import RefreshUsers
-from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.errors import InvalidInput, SpaceNotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.operations.bound import Bound
@@ -20,6 +21,7 @@ from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.events import USERS_PER_MESSAGE
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.stored import MAX_EVENTS
+from llmrec_qdrant.operations.traces import trial_collections
 from llmrec_qdrant.operations.versions import on_every_version
 from llmrec_qdrant.space.conditions import equals, has_id, only, where
 from llmrec_qdrant.space.ids import point_id
@@ -151,7 +153,7 @@ def _delete_texts_at(bound: Bound, events: Sequence[str], version: int) -> Steps
 
 
 def forget_user(bound: Bound, user: str) -> Steps[int]:
-    """Delete a user with all events and texts; returns the number of events.
+    """Delete a user with all events, searches and other texts, also from trial spaces; returns the number of events.
 
     Qdrant keeps deleted data in its storage files until it rewrites them; see docs/operations.md.
     """
@@ -162,7 +164,19 @@ def forget_user(bound: Bound, user: str) -> Steps[int]:
     events = yield from calls.count(bound.space.events, theirs)
     yield from calls.delete(bound.space.events, theirs)
     yield from on_every_version(bound.space, partial(_forget_at, bound, theirs, point, items))
+    yield from _forget_in_trials(bound, theirs, point)
     return events
+
+
+def _forget_in_trials(bound: Bound, theirs: models.Filter, user: str) -> Steps[None]:
+    held = {"events": theirs, "texts": theirs, "users": only(user)}
+    for name in (yield from trial_collections(bound.space)):
+        kind = re.sub(r"_v\d+$", "", name).rpartition("_")[2]
+        try:
+            if kind in held:
+                yield from calls.delete(name, held[kind])
+        except SpaceNotFound:  # the measurement has ended meanwhile
+            continue
 
 
 def _forget_at(bound: Bound, theirs: models.Filter, user: str, items: Collection[str], version: int) -> Steps[None]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from llmrec_qdrant.contracts.answers import Recommendation
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.errors import InvalidInput, WorkPending, show
 from llmrec_qdrant.operations import calls, texts
 from llmrec_qdrant.operations.absent import say_absent
@@ -48,11 +49,12 @@ def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> S
         raise InvalidInput(
             f"a search compares by the legs {' and '.join(TEXT_LEGS)}: give one of them a weight, not {show(dict(weights))}"
         )
+    user = None if user is None else external_id(user)
     return (yield from remembered(bound.memory, partial(_search, bound, text, user, options)))
 
 
 def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> Steps[list[Recommendation]]:
-    encoded = yield from _encoded(bound, text)
+    encoded = yield from _encoded(bound, text, user)
     legs = encoded.get(Key.LEGS, [])
     queries = [LegQuery(leg, encoded.id, bound.space.texts) for leg in TEXT_LEGS if leg in legs]
     plan = plan_list(bound, options, queries, item_filter(bound, options))
@@ -72,17 +74,18 @@ def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) 
     return replace(plan, at=lambda depth: requests.personal(plan.at(depth), words, taste)) if taste else plan
 
 
-def _encoded(bound: Bound, text: str) -> Steps[Point]:
+def _encoded(bound: Bound, text: str, user: str | None) -> Steps[Point]:
     """Return a query text with its legs and words, as soon as a worker has encoded it."""
-    point, keys = bound.query_point(text), [Key.STALE, Key.LEGS, Key.TERMS]
+    point, keys = bound.query_point(text, user), [Key.STALE, Key.LEGS, Key.TERMS, Key.SEARCHED_AT]
     waited, pause, requested = 0.0, FIRST_PAUSE, False
     while True:
         first = not requested and not waited
         stored = yield from calls.retrieve(bound.space.texts, [point], keys, remember=first)
         if stored and not stored[0].get(Key.STALE):
+            yield from texts.renew_query(bound, stored[0])
             return stored[0]
         if not stored:
-            yield from texts.store_query(bound, point, text)
+            yield from texts.store_query(bound, point, text, user)
         if not requested:
             requested = yield from texts.request_text(bound, point)
             if not requested:

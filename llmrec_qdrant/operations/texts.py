@@ -8,17 +8,20 @@ from typing import Any
 from llmrec_qdrant.contracts.messages import EmbedTexts
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.clock import now, timestamp
 from llmrec_qdrant.operations.steps import Steps, notify
-from llmrec_qdrant.space.conditions import none_of, one_of
+from llmrec_qdrant.space.conditions import none_of, one_of, only
 from llmrec_qdrant.space.ids import digest
 from llmrec_qdrant.space.layout import Key, new_text
-from llmrec_qdrant.space.points import new_point
+from llmrec_qdrant.space.points import Point, new_point
 
-__all__ = ["put_unless_same", "request_text", "store_query", "text_payload"]
+__all__ = ["put_unless_same", "renew_query", "request_text", "store_query", "text_payload"]
+
+SECONDS_PER_DAY = 86_400
 
 
 def text_payload(bound: Bound, user: str, point: str, text: str) -> dict[str, Any]:
-    """Return the payload of a text that waits for its vectors; ``user`` is empty for a search text."""
+    """Return the payload of a text that waits for its vectors; ``user`` is empty for a search of nobody in particular."""
     return new_text(
         {
             Key.TEXT: text,
@@ -36,9 +39,17 @@ def put_unless_same(collection: str, payloads: Mapping[str, dict[str, Any]]) -> 
     yield from calls.upsert(collection, points, none_of(one_of(Key.SRC_HASH, digests)))
 
 
-def store_query(bound: Bound, point: str, text: str) -> Steps[None]:
+def store_query(bound: Bound, point: str, text: str, user: str | None = None) -> Steps[None]:
     """Store a search text under its point id; the same text is encoded only once."""
-    yield from put_unless_same(bound.space.texts, {point: text_payload(bound, "", point, text)})
+    payload = {**text_payload(bound, user or "", point, text), Key.SEARCHED_AT: now()}
+    yield from put_unless_same(bound.space.texts, {point: payload})
+
+
+def renew_query(bound: Bound, stored: Point) -> Steps[None]:
+    """Keep a stored search text for longer, since it is searched for again; written once a day at most."""
+    before = stored.get(Key.SEARCHED_AT)
+    if before and timestamp(now()) - timestamp(before) > SECONDS_PER_DAY:
+        yield from calls.update_payload(bound.space.texts, {Key.SEARCHED_AT: now()}, only(stored.id))
 
 
 def request_text(bound: Bound, point: str) -> Steps[bool]:

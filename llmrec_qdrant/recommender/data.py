@@ -91,5 +91,9 @@ class Data(Connection):
         return self._drive(operations.removal.remove_events(self._bound(), ids, user, item))
 
     def forget_user(self, user: str) -> int:
-        """Delete a user with all events and texts; returns the number of events."""
+        """Delete a user with all events, searches and other texts; returns the number of events."""
         return self._drive(operations.removal.forget_user(self._bound(), user))
+
+    def traces_of(self, user: str) -> dict[str, int]:
+        """Read every point of every collection, and return collection → points that belong to a user: proof of forgetting."""
+        return self._drive(operations.traces.traces_of(self._bound(), user))

@@ -78,7 +78,9 @@ _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
         Key.USER_ID: "keyword", Key.STALE: "bool", Key.REVISION: "keyword", Key.WAITING: "keyword",
         Key.UPDATED_AT: "datetime", Key.FOLDING: "keyword",
     },
-    "texts": {Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool"},
+    "texts": {
+        Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.SEARCHED_AT: "datetime",
+    },
     "topics": {Key.LABEL: "keyword", Key.TOPIC_ID: "keyword"},
     "events": {
         Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",

@@ -20,6 +20,7 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations import calls, spaces
 from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.operations.steps import call
+from llmrec_qdrant.operations.traces import TRIAL_PREFIX
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, Key, Space
 
@@ -53,7 +54,7 @@ def trial(
             "the held-out events: load items and more events, or hold out less"
         )
     running(store.client)
-    copy = SpaceStore(store.client, Space(f"{store.name[:45]}-trial-{uuid.uuid4().hex[:8]}"))
+    copy = SpaceStore(store.client, Space(f"{store.name[:TRIAL_PREFIX]}-trial-{uuid.uuid4().hex[:8]}"))
     try:
         _create(copy, config)
         _fill(store if store.space.version else store.versions()[0], copy, config, split, report, blank=blank)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from llmrec_qdrant import Recommender
+from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from tests.commandline import Llmrec
 
 
@@ -21,6 +25,21 @@ def test_forgetting_nobody_says_so(filled: Llmrec) -> None:
     assert (ran.code, ran.out) == (0, "no such user: nothing deleted\n")
     assert "nothing deleted" in filled("forget", "bob", stdin="n\n").err
     assert filled("forget", "bob", "--yes").out == "bob deleted, with 2 events\n"
+
+
+def test_forgetting_is_proved_by_reading_every_point(filled: Llmrec, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert filled("search", "space", "--user", "ann").code == 0
+    ran = filled("forget", "ann", "--yes", "--verify", "--json")
+    collections = {f"{kind}{'' if kind in {'events', 'jobs'} else '_v1'}" for kind in COLLECTION_KINDS}
+    assert {name.partition("_")[2]: number for name, number in ran.json["traces"].items()} == dict.fromkeys(
+        collections, 0
+    )
+    assert (
+        "looked through 6 collections: nothing of nosuch is left" in filled("forget", "nosuch", "--yes", "--verify").out
+    )
+    monkeypatch.setattr(Recommender, "forget_user", lambda self, user: 0)
+    ran = filled("forget", "bob", "--yes", "--verify")
+    assert ran.code == 1 and "_events: 2 points of bob" in ran.out and "3 points of bob left" in ran.out
 
 
 def test_nothing_is_deleted_without_a_yes(filled: Llmrec) -> None:

@@ -74,6 +74,7 @@ READS: dict[str, Callable[[Recommender, Any], Any]] = {
     "shelves": lambda rec, form: [rec.shelves(form), rec.shelves("else", exclude=[form])],
     "interests": lambda rec, form: rec.interests(form),
     "events": lambda rec, form: rec.events(form),
+    "traces_of": lambda rec, form: rec.traces_of(form),
     "get_items": lambda rec, form: rec.get_items([form, "i1", form]),
     "iter_items": lambda rec, form: [item.id for item in rec.iter_items(filter={"item_id": external_id(form)})],
 }

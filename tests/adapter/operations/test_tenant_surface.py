@@ -59,6 +59,7 @@ OWN: dict[str, Callable[[Recommender, str, str], Any]] = {
     ],
     "users": lambda rec, user, item: list(rec.users()),
     "events": lambda rec, user, item: rec.events(user),
+    "traces_of": lambda rec, user, item: rec.traces_of(user),
     "track": lambda rec, user, item: rec.track([Event(user=user, item=item, type="like", ts=T)]),
     "load_events": lambda rec, user, item: rec.load_events([Event(user=user, item=item, type="view", ts=T + 1)]),
     "delete_items": lambda rec, user, item: rec.delete_items([item]),
