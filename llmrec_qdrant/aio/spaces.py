@@ -52,9 +52,9 @@ class AsyncSpaces(AsyncConnection):
         """As :meth:`Recommender.reembed`."""
         return await self._handle(operations.reembed.start(self._whole("re-embed it"), config, changes, self._inline()))
 
-    async def rollback(self) -> int:
+    async def rollback(self, version: int | None = None) -> int:
         """As :meth:`Recommender.rollback`."""
-        number = await self._drive(operations.reembed.rollback(self._whole("roll it back")))
+        number = await self._drive(operations.reembed.rollback(self._whole("roll it back"), version))
         self._config = None
         return number
 

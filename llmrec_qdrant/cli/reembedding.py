@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.encoders import dimension_of, leg_weights
-from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
+from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait, Yes, confirm
 from llmrec_qdrant.cli.printing import print_json, say
 from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.config import SpaceConfig
@@ -61,22 +63,28 @@ def _changes(rec: Recommender, options: dict[str, Any]) -> dict[str, Any]:
 
 
 @app.command(rich_help_panel="Better lists")
-def rollback(context: Connected) -> None:
-    """Switch back to the version before the last re-embedding. Repeating it goes forward again.
+def rollback(
+    context: Connected,
+    to: Annotated[
+        int | None, typer.Option(help="Switch to this version [default: the one before].", show_default=False)
+    ] = None,
+) -> None:
+    """Switch back to the version before the live one; with --to, to any complete version, also a newer one.
 
     Example: llmrec rollback
     """
     with context.open() as rec:
-        number = rec.rollback()
-    print_json({"live": number}) if context.json else say(f"version {number} is live again")
+        number = rec.rollback(to)
+    print_json({"live": number}) if context.json else say(f"version {number} is live now")
 
 
 @app.command("clean-up", rich_help_panel="Better lists")
-def clean_up(context: Connected) -> None:
+def clean_up(context: Connected, yes: Yes = False) -> None:
     """Delete the versions that re-embeddings left behind. Rollback is impossible afterwards.
 
-    Example: llmrec clean-up
+    Example: llmrec clean-up --yes
     """
+    confirm("delete every version but the live one, so that no rollback is possible?", yes)
     with context.open() as rec:
         deleted = rec.clean_up()
     if context.json:

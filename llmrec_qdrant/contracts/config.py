@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
@@ -46,6 +47,14 @@ def is_own_field(path: str, kind: FieldKind | None = None) -> bool:
     (True, False, True, False)
     """
     return steps(path)[0] not in RESERVED or kind in _TEXT_KEYS.get(path, ())
+
+
+STEMMERS = (
+    "arabic", "armenian", "basque", "catalan", "czech", "danish", "dutch", "dutch_porter", "english", "esperanto", "estonian", "finnish",
+    "french", "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian", "persian",
+    "polish", "porter", "portuguese", "romanian", "russian", "serbian", "sesotho", "spanish", "swedish", "tamil", "turkish", "yiddish",
+)  # fmt: skip
+"""Snowball stemmers; workers have the package that implements them."""
 
 
 def _default_weights() -> dict[Leg, float]:
@@ -143,6 +152,15 @@ class SpaceConfig(Contract):
         description="Weight per leg in the fused query.",
     )
     prefetch: int = Field(default=200, ge=1, le=10_000, description="Candidates per leg.")
+
+    @field_validator("stemmer")
+    @classmethod
+    def _stemmer_exists(cls, stemmer: str) -> str:
+        if stemmer not in STEMMERS:
+            near = get_close_matches(stemmer, STEMMERS, 1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{stemmer!r} is no Snowball stemmer ({', '.join(STEMMERS)}){hint}")
+        return stemmer
 
     @field_validator("fields")
     @classmethod

@@ -7,7 +7,7 @@ version is still written to until it is deleted, so it stays up to date.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from llmrec_qdrant.errors import NotFound
 from llmrec_qdrant.operations import calls, job_records
 from llmrec_qdrant.operations.spaces import build_collection, identity, load_config
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.operations.versions import VERSIONED, drop, switch, versions
+from llmrec_qdrant.operations.versions import VERSIONED, Versions, drop, switch, versions
 from llmrec_qdrant.space.conditions import equals, set_aside, where
 from llmrec_qdrant.space.layout import EARLIER, MIGRATION, Key, Space, read_metadata
 
@@ -137,10 +137,10 @@ def result_of(space: Space, version: int) -> Steps[dict[str, Any]]:
 # --- rollback and clean-up ------------------------------------------------------------------------
 
 
-def rollback(space: Space) -> Steps[int]:
-    """Switch back to the previous version and return its number. The version that was live is still written to.
+def rollback(space: Space, wanted: int | None = None) -> Steps[int]:
+    """Switch to the version before the live one, or to another complete one; returns its number. All are still written to.
 
-    Raises :class:`NotFound` if there is no earlier version.
+    Raises :class:`NotFound` if there is no such version.
     """
     existing = yield from versions(space)
     ready: list[int] = []
@@ -148,15 +148,27 @@ def rollback(space: Space) -> Steps[int]:
         state = yield from read_state(space, number)
         if state is None or state.stage == "done":
             ready.append(number)
-    if not ready:
-        raise NotFound(
-            f"there is no earlier version of space {space.name!r}: nothing was re-embedded yet, or it was cleaned up"
-        )
+    earlier = [number for number in ready if number < existing.live] if wanted is None else [wanted]
+    if not earlier or earlier[-1] not in ready:
+        raise _no_version(space, existing, ready, wanted)
     state = yield from read_state(space, existing.live)
     if state is not None:  # its worker may have died right after the switch, and must not switch again
         yield from write_state(space, existing.live, replace(state, stage="done"))
-    yield from switch(space, ready[-1])
-    return ready[-1]
+    yield from switch(space, earlier[-1])
+    return earlier[-1]
+
+
+def _no_version(space: Space, existing: Versions, ready: Sequence[int], wanted: int | None) -> NotFound:
+    """Return the error that says which versions there are instead."""
+    if wanted == existing.live:
+        return NotFound(f"version {wanted} of space {space.name!r} is live already")
+    others = (
+        f"; complete, too: version {ready[-1]}, which `llmrec rollback --to {ready[-1]}` switches to" if ready else ""
+    )
+    if wanted is not None:
+        return NotFound(f"there is no version {wanted} of space {space.name!r} to switch to{others}")
+    why = "its first version is live" if existing.live == 1 else "earlier ones were cleaned up"
+    return NotFound(f"there is no earlier version of space {space.name!r}: {why}{others}")
 
 
 def clean_up(space: Space) -> Steps[list[int]]:

@@ -62,9 +62,12 @@ class Spaces(Connection):
         """
         return self._handle(operations.reembed.start(self._whole("re-embed it"), config, changes, self._inline()))
 
-    def rollback(self) -> int:
-        """Switch back to the version before the last re-embedding; returns its number. Raises :class:`NotFound` without one."""
-        number = self._drive(operations.reembed.rollback(self._whole("roll it back")))
+    def rollback(self, version: int | None = None) -> int:
+        """Switch to the version before the live one, or to another complete ``version``; returns its number.
+
+        Raises :class:`NotFound` if there is none.
+        """
+        number = self._drive(operations.reembed.rollback(self._whole("roll it back"), version))
         self._config = None
         return number
 

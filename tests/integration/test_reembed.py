@@ -144,15 +144,22 @@ def test_what_a_dying_writer_left_on_one_side_is_mended(rec: Recommender) -> Non
 
 
 def test_rollback_is_the_same_call_backwards(rec: Recommender) -> None:
-    with pytest.raises(NotFound, match="no earlier version"):
+    with pytest.raises(NotFound, match=r"no earlier version of space .*: its first version is live$"):
         rec.rollback()
     rec.reembed(size=48).wait()
     rec.upsert_items([Item(id="after", title="written after the switch")])
     assert rec.rollback() == 1 and live(rec) == 1 and rec.config.size == 32
     assert rec.search("written after the switch", limit=1)[0].id == "after"
-    assert rec.rollback() == 2 and rec.config.size == 48
+    with pytest.raises(
+        NotFound, match="its first version is live; complete, too: version 2, which `llmrec rollback --to 2`"
+    ):
+        rec.rollback()
+    for missing, why in ((1, "is live already"), (7, "there is no version 7 .*; complete, too: version 2")):
+        with pytest.raises(NotFound, match=why):
+            rec.rollback(missing)
+    assert rec.rollback(2) == 2 and rec.config.size == 48
     assert rec.clean_up() == [1]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"no earlier version of space .*: earlier ones were cleaned up$"):
         rec.rollback()
     assert rec.status().items == 31
 
@@ -174,7 +181,7 @@ def test_each_version_keeps_leg_weights_of_its_own(rec: Recommender) -> None:
     indexed = rec.client.get_collection(rec._space.items).payload_schema
     assert not indexed or {"year", "genre"} <= indexed.keys()  # embedded Qdrant has no indexes
     both = {"dense": 1.0, "tfidf": 3.0, "collab": 1.0}
-    rec.rollback()
+    rec.rollback(2)
     rec.create({**rec.config.model_dump(), "weights": both})
     rec.rollback()
     assert rec.config.weights == before
@@ -337,8 +344,8 @@ def test_switches_under_constant_reads_show_no_error_and_no_mixture(qdrant_url: 
     readers = [threading.Thread(target=read) for _ in range(3)]
     for one in readers:
         one.start()
-    for _ in range(40):
-        rec.rollback()
+    for turn in range(40):
+        rec.rollback(2 - turn % 2)
     stop.set()
     for one in readers:
         one.join()

@@ -121,10 +121,10 @@ class Space(RuleBasedStateMachine):
         with contextlib.suppress(SpaceMismatch):
             self.rec.reembed(size=size)
 
-    @rule()
-    def rollback(self) -> None:
+    @rule(version=st.sampled_from([None, 1, 2, 3]))
+    def rollback(self, version: int | None) -> None:
         with contextlib.suppress(NotFound):
-            self.rec.rollback()
+            self.rec.rollback(version)
 
     @rule(really=st.integers(0, 4))
     def cancel(self, really: int) -> None:

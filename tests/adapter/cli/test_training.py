@@ -71,8 +71,13 @@ def test_train_makes_a_version_that_models_lists_and_reembed_takes(
     assert shop("recommend", "u1", "--json").json
     assert shop("rollback", "--json").json == {"live": 1}
     assert shop("init", "--json").json["config"]["weights"] == before
-    assert shop("clean-up", "--json").json == {"deleted": [2]}
-    assert "or it was cleaned up" in one_sentence(shop("rollback"))
+    assert "version 2, which `llmrec rollback --to 2` switches to" in one_sentence(shop("rollback"))
+    assert (
+        shop("rollback", "--to", "2", "--json").json == {"live": 2}
+        and shop("rollback").out == "version 1 is live now\n"
+    )
+    assert shop("clean-up").code == 1 and shop("clean-up", "--yes", "--json").json == {"deleted": [2]}
+    assert one_sentence(shop("rollback")).endswith("its first version is live")
 
 
 def test_reembed_to_the_live_settings_says_that_there_is_nothing_to_do(llmrec: Llmrec) -> None:

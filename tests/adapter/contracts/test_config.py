@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import InvalidInput, Item, SpaceConfig
+from llmrec_qdrant.contracts.config import STEMMERS
 
 
 def refusal(model: Any, /, **fields: Any) -> str:
@@ -123,3 +124,9 @@ def test_a_field_is_a_path_of_qdrant(name: str) -> None:
 
 def test_a_model_has_a_name() -> None:
     assert refusal(SpaceConfig, model="").startswith("SpaceConfig: 'model': ")
+
+
+def test_a_misspelt_stemmer_is_refused_with_the_likely_one() -> None:
+    with pytest.raises(InvalidInput, match=r"'englsh' is no Snowball stemmer .*: did you mean 'english'?"):
+        SpaceConfig(stemmer="englsh")
+    assert list(STEMMERS) == pytest.importorskip("snowballstemmer").algorithms()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
+import httpx
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
@@ -154,3 +157,34 @@ def test_the_wrong_size_and_a_missing_model_are_explained() -> None:
         load_encoder(SpaceConfig(size=100))
     with pytest.raises(InvalidInput, match="'no/such-model' cannot be loaded"):
         load_encoder(SpaceConfig(model="no/such-model"))
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def head(url: str, timeout: float) -> None:
+        asked.append(timeout)
+        raise httpx.ConnectError("no route")
+
+    monkeypatch.setattr(httpx, "head", head)
+    why = "not on this machine, and the Hugging Face hub does not answer"
+    with pytest.raises(InvalidInput, match=f"'no/such-model' cannot be loaded .*{why}"):
+        load_encoder(SpaceConfig(model="no/such-model"))
+    assert asked == [5.0]
+
+
+def test_weights_that_are_programs_are_refused_in_every_module(tmp_path: Path) -> None:
+    """A module beside the transformer reads a pickle, too, if that is all there is."""
+    from safetensors.torch import load_file
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    model = sentence_model(SpaceConfig())
+    model.append(Dense(in_features=384, out_features=16))
+    model.save(str(tmp_path))
+    config = SpaceConfig(model=str(tmp_path), size=16)
+    assert load_encoder(config).encode(["a"]).shape == (1, 16)
+    (weights,) = tmp_path.glob("*Dense/model.safetensors")
+    torch.save(load_file(weights), weights.with_name("pytorch_model.bin"))
+    weights.unlink()
+    with pytest.raises(InvalidInput, match=r"'pytorch_model.bin' holds weights that are not in safetensors format"):
+        sentence_model(config)

@@ -93,3 +93,11 @@ def test_the_record_is_readable(models: Path) -> None:
     publish(data="ab12", metrics={"dense": float(np.float32(0.5))})
     stored = json.loads((models / "movies-towers-1" / "version.json").read_text())
     assert (stored["data"], stored["metrics"], stored["base"]) == ("ab12", {"dense": 0.5}, {"model": "hash"})
+
+
+def test_a_version_whose_record_is_broken_hides_no_other(models: Path) -> None:
+    first, second = publish(), publish()
+    (models / first.name / "version.json").write_text('{"name": ')
+    assert [version.name for version in registry.versions()] == [second.name]
+    (why,) = registry.unreadable()
+    assert f"version.json of trained model {first.name!r} cannot be read" in why and "delete it" in why
