@@ -154,7 +154,7 @@ def _step(old: SpaceStore, new: SpaceStore, position: Position) -> Position | No
     """Align one page; returns the next position, None at the end of the pass."""
     source, target = (new, old) if position.backwards else (old, new)
     page, offset = source.of(position.kind).scroll(
-        limit=POINTS_PER_STEP, offset=position.offset, payload=[Key.USER_ID, Key.SRC_HASH]
+        limit=POINTS_PER_STEP, offset=position.offset, payload=[Key.USER_ID, Key.SEARCHED_AT, Key.SRC_HASH]
     )
     ids = [point.id for point in page if not is_query(position.kind, point)]
     if position.backwards:  # points on both sides were compared on the way forwards
@@ -193,7 +193,7 @@ def _is_behind(old: SpaceStore, new: SpaceStore, kind: CollectionKind) -> bool:
     since = Key.UPDATED_AT if kind == "users" else Key.EMBEDDED_AT
     never = models.IsEmptyCondition(is_empty=models.PayloadField(key=since))
     waiting, _ = new.of(kind).scroll(
-        conditions.where(conditions.stale(), never), limit=POINTS_PER_STEP, payload=[Key.USER_ID]
+        conditions.where(conditions.stale(), never), limit=POINTS_PER_STEP, payload=[Key.USER_ID, Key.SEARCHED_AT]
     )
     ids = [point.id for point in waiting if not is_query(kind, point)]
     twins = old.of(kind).retrieve(ids, [since])

@@ -13,7 +13,9 @@ from qdrant_client import models
 from qdrant_client.http.models import QueryResponse  # `models` has another class of that name
 
 from llmrec_qdrant.contracts.paths import canonical_path
-from llmrec_qdrant.operations.steps import Steps, call
+from llmrec_qdrant.errors import LlmrecError, SpaceNotFound
+from llmrec_qdrant.operations.limits import bounded, pages_within
+from llmrec_qdrant.operations.steps import Call, Steps, Together, call
 from llmrec_qdrant.space.points import Point, set_payload
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "facet",
     "index_kinds",
     "metadata",
+    "names_and_metadata",
     "query",
     "retrieve",
     "scroll",
@@ -89,18 +92,48 @@ def scroll(
     order_by: models.OrderBy | None = None,
 ) -> Steps[tuple[list[Point], Offset]]:
     """Return one page of the matching points, ordered by id or ``order_by``, and the offset of the next page."""
-    page: tuple[list[models.Record], Offset] = yield from call(
-        "scroll",
-        collection_name=collection,
+    records, following = yield from _scrolled(
+        collection,
+        limit,
         scroll_filter=condition,
-        limit=limit,
         offset=offset,
         order_by=order_by,
         with_payload=_selected(payload),
         with_vectors=_selected(vectors),
     )
-    records, following = page
     return [Point.of(record) for record in records], following
+
+
+def _scrolled(collection: str, limit: int, **arguments: Any) -> Steps[tuple[list[models.Record], Offset]]:
+    def ask(most: int | None) -> Steps[tuple[list[models.Record], Offset]]:
+        records: list[models.Record] = []
+        now = dict(arguments)
+        while True:
+            size = limit - len(records) if most is None else min(limit - len(records), most)
+            page: list[models.Record]
+            page, following = yield from call("scroll", collection_name=collection, limit=size, **now)
+            records += page
+            ordered = arguments.get("order_by")
+            ended = len(page) < size if ordered else following is None
+            if ended or len(records) >= limit:
+                return records, following
+            now = _after(arguments, records) if ordered else {**now, "offset": following}
+
+    return (yield from bounded(collection, ask))
+
+
+def _after(arguments: Mapping[str, Any], records: Sequence[models.Record]) -> dict[str, Any]:
+    """Return the arguments of the next page of an ordered scroll: from the last value on, without the points that had it."""
+    last = records[-1].order_value
+    had = [str(record.id) for record in records if record.order_value == last]
+    rest = models.Filter(must_not=[models.HasIdCondition(has_id=list(had))])
+    condition = arguments["scroll_filter"]
+    among = models.Filter(must=[condition, rest]) if condition is not None else rest
+    return {
+        **arguments,
+        "scroll_filter": among,
+        "order_by": arguments["order_by"].model_copy(update={"start_from": last}),
+    }
 
 
 def whole_points(collection: str, ids: Sequence[str]) -> Steps[dict[str, models.PointStruct]]:
@@ -115,10 +148,7 @@ def whole_points(collection: str, ids: Sequence[str]) -> Steps[dict[str, models.
 
 def whole_page(collection: str, *, limit: int, offset: Offset = None) -> Steps[tuple[list[models.PointStruct], Offset]]:
     """Return one page of points as stored, with all vectors, ordered by id, and the offset of the next page."""
-    page: tuple[list[models.Record], Offset] = yield from call(
-        "scroll", collection_name=collection, limit=limit, offset=offset, with_payload=True, with_vectors=True
-    )
-    records, following = page
+    records, following = yield from _scrolled(collection, limit, offset=offset, with_payload=True, with_vectors=True)
     return [_whole(record) for record in records], following
 
 
@@ -140,18 +170,31 @@ def facet(
     collection: str, key: str, condition: models.Filter | None = None, *, limit: int, exact: bool = False
 ) -> Steps[dict[str, int]]:
     """Return value → number of matching points that have it, for an indexed keyword, most frequent first."""
-    response: models.FacetResponse = yield from call(
-        "facet", collection_name=collection, key=key, facet_filter=condition, limit=limit, exact=exact
-    )
+
+    def ask(most: int | None) -> Steps[Any]:
+        size = limit if most is None else min(limit, most)
+        return (
+            yield from call(
+                "facet", collection_name=collection, key=key, facet_filter=condition, limit=size, exact=exact
+            )
+        )
+
+    response: models.FacetResponse = yield from bounded(collection, ask)
     return {str(hit.value): hit.count for hit in response.hits}
 
 
 def query(collection: str, requests: Sequence[models.QueryRequest]) -> Steps[list[list[Point]]]:
     """Return the ranked points of each request, in one round trip."""
-    responses: list[QueryResponse] = yield from call(
-        "query_batch_points", collection_name=collection, requests=list(requests)
-    )
-    return [[Point.of(point) for point in response.points] for response in responses]
+
+    def ask(most: int | None) -> Steps[list[list[Point]]]:
+        parts = list(pages_within(requests, most))
+        responses: list[QueryResponse] = yield from call(
+            "query_batch_points", collection_name=collection, requests=[part for request in parts for part in request]
+        )
+        answers = iter(responses)
+        return [[Point.of(point) for _ in request for point in next(answers).points] for request in parts]
+
+    return (yield from bounded(collection, ask))
 
 
 def upsert(collection: str, points: Sequence[models.PointStruct], only_if: models.Filter | None = None) -> Steps[None]:
@@ -213,6 +256,20 @@ def aliases() -> Steps[dict[str, str]]:
     """Return alias → collection."""
     response: models.CollectionsAliasesResponse = yield from call("get_aliases")
     return {alias.alias_name: alias.collection_name for alias in response.aliases}
+
+
+def names_and_metadata(collection: str) -> Steps[tuple[list[str], dict[str, str], dict[str, Any]]]:
+    """Return the names of collections, alias → collection, and the metadata of a collection (empty if there is none), at once."""
+    asked = Call("get_collections"), Call("get_aliases"), Call("get_collection", {"collection_name": collection})
+    answers: list[Any] = yield Together(asked)
+    listed, named, described = answers
+    if isinstance(described, SpaceNotFound):
+        described = None
+    if error := next((answer for answer in (listed, named, described) if isinstance(answer, LlmrecError)), None):
+        raise error
+    names = [found.name for found in listed.collections]
+    aliases = {alias.alias_name: alias.collection_name for alias in named.aliases}
+    return names, aliases, dict(described.config.metadata or {}) if described is not None else {}
 
 
 def change_aliases(operations: Sequence[Any]) -> Steps[None]:

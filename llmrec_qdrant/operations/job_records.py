@@ -20,6 +20,7 @@ from llmrec_qdrant.errors import NotFound, SpaceMismatch, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.steps import Steps, notify
+from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.conditions import NEVER, equals, has_id, where
 from llmrec_qdrant.space.job_record import REVISION, JobRecord
 from llmrec_qdrant.space.layout import Space
@@ -101,8 +102,10 @@ def replace(space: Space, before: JobRecord, after: JobRecord) -> Steps[JobRecor
 def request(space: Space, kind: JobKind, options: Mapping[str, Any]) -> Steps[JobRecord]:
     """Return the job of this kind with these options that is under way, or a new one that waits for a worker.
 
-    Raises :class:`SpaceMismatch` while a job with other options is under way, except for kinds in :data:`NEWEST_WINS`.
+    Raises :class:`SpaceMismatch` while a job with other options is under way, except for kinds in :data:`NEWEST_WINS`;
+    :class:`Unauthorized` if the API key cannot reach what the job works on.
     """
+    yield from versions(space)
     while True:
         records = yield from list_records(space)
         mine = of_kind(records, kind)

@@ -15,6 +15,7 @@ from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.left_out import LeftOut, read_left_out
+from llmrec_qdrant.operations.limits import capped, limit_of
 from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, read_pages, run_plan
 from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
@@ -60,7 +61,8 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
 @say_kind
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
     """Return the body whose answer is the list of :func:`recommend`."""
-    return requests.as_json((yield from plan_request(bound, user, options, exclude_seen)))
+    body = yield from plan_request(bound, user, options, exclude_seen)
+    return requests.as_json(capped(body, (yield from limit_of(bound.space.items))))
 
 
 def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[models.QueryRequest]:

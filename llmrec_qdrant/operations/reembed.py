@@ -17,7 +17,7 @@ from llmrec_qdrant.errors import NotFound
 from llmrec_qdrant.operations import calls, job_records
 from llmrec_qdrant.operations.spaces import build_collection, identity, load_config
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.operations.versions import VERSIONED, Versions, drop, switch, versions
+from llmrec_qdrant.operations.versions import VERSIONED, Versions, drop, mark, switch, versions
 from llmrec_qdrant.space.conditions import equals, set_aside, where
 from llmrec_qdrant.space.layout import EARLIER, MIGRATION, Key, Space, read_metadata
 
@@ -87,11 +87,16 @@ def make_version(space: Space, number: int, config: SpaceConfig, state: VersionS
     """Create the collections of a version. The items collection comes last: once it exists, writers write to the version."""
     live = yield from calls.metadata(space.items)
     before = [identity(read_metadata(space, live)), *(live.get(EARLIER) or ())]
+    existing = yield from versions(space)
+    for other in existing.all:
+        if other != number:
+            yield from calls.update_metadata(space.versioned("items", other), mark(number))
+    known = {key: kept for other in (*existing.all, number) for key, kept in mark(other).items()}
     for kind in reversed(VERSIONED):
         name = space.versioned(kind, number)
         if kind != "items":
             yield from calls.delete_collection(name)  # left behind by a worker that died at this point
-        metadata = {MIGRATION: asdict(state), EARLIER: before[:MAX_EARLIER]} if kind == "items" else {}
+        metadata = {MIGRATION: asdict(state), EARLIER: before[:MAX_EARLIER], **known} if kind == "items" else {}
         yield from build_collection(kind, name, config, metadata)
 
 

@@ -22,7 +22,7 @@ from llmrec_qdrant.operations.events import USERS_PER_MESSAGE
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.stored import MAX_EVENTS
 from llmrec_qdrant.operations.traces import trial_collections
-from llmrec_qdrant.operations.versions import on_every_version
+from llmrec_qdrant.operations.versions import on_every_version, versions
 from llmrec_qdrant.space.conditions import equals, has_id, only, where
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import COLLAB_FIT, FRESH, Key
@@ -158,6 +158,7 @@ def forget_user(bound: Bound, user: str) -> Steps[int]:
     Qdrant keeps deleted data in its storage files until it rewrites them; see docs/operations.md.
     """
     user = external_id(user)
+    yield from versions(bound.space)  # refuses a key that does not reach all of them, before anything is deleted
     point = bound.user_point(user)
     theirs = where(equals(Key.USER_ID, user), equals(Key.TENANT, bound.owner))
     items = yield from _items_of(bound, user)

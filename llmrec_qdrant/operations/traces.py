@@ -11,6 +11,7 @@ from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.calls import Offset
 from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, Key, Space
 from llmrec_qdrant.space.points import Point
 
@@ -31,6 +32,7 @@ def traces_of(bound: Bound, user: str) -> Steps[dict[str, int]]:
     Every point is read, and nothing depends on an index.
     """
     user = external_id(user)
+    yield from versions(bound.space)  # refuses a key that does not reach all of them
     found: dict[str, int] = {}
     for name in (yield from collections_of(bound.space)):
         try:

@@ -79,6 +79,8 @@ def _detail(content: bytes) -> str:
 
 
 def _by_status(status: int, detail: str) -> LlmrecError:
+    if status == 403 and "access" in detail.lower():
+        return Unauthorized(f"the API key does not allow this ({detail}): use one with the rights for it")
     if status in {401, 403}:
         return Unauthorized(f"Qdrant refused the API key ({status}): pass the right api_key, or set LLMREC_API_KEY")
     if status == 404:

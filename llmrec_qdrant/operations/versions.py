@@ -3,27 +3,40 @@
 The collection ``{space}_items_vN`` marks that version *N* exists: it is created last and deleted first. Readers use the
 aliases. Writers write to every version by name, the live one first, and list the versions again before they acknowledge: a
 version that appeared in the meantime is written too. So a scan that fills a new version sees every acknowledged write that
-the version itself has not received, without a lock.
+the version itself has not received, without a lock. The metadata of each version's items names the others, so that a writer whose
+key does not reach one is told so, rather than that its write is stored.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qdrant_client import models
 
-from llmrec_qdrant.errors import SpaceIncomplete, SpaceMismatch, SpaceNotFound
+from llmrec_qdrant.errors import SpaceIncomplete, SpaceMismatch, SpaceNotFound, Unauthorized
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, MOVE, PLAIN, Space
 
-__all__ = ["VERSIONED", "Versions", "drop", "missing", "on_every_version", "switch", "versions"]
+__all__ = [
+    "VERSIONED",
+    "Versions",
+    "drop",
+    "mark",
+    "missing",
+    "on_every_version",
+    "only_marks_of",
+    "switch",
+    "versions",
+]
 
 VERSIONED = tuple(kind for kind in COLLECTION_KINDS if kind not in PLAIN)
 """Kinds of collections that have versions; items come first."""
+
+_MARK = re.compile(r"version_(\d+)")
 
 T = TypeVar("T")
 
@@ -44,17 +57,47 @@ class Versions:
 def versions(space: Space) -> Steps[Versions]:
     """Return the versions that exist now.
 
-    Raises :class:`SpaceNotFound` for a space without a live version.
+    Raises :class:`SpaceNotFound` for a space without a live version, :class:`Unauthorized` if the API key cannot reach all.
     """
-    names = yield from calls.collection_names()
-    aliases = yield from calls.aliases()
+    names, aliases, stored = yield from calls.names_and_metadata(space.items)
     pattern = re.compile(re.escape(space.items) + r"_v(\d+)")
-    numbers = sorted(int(match[1]) for name in names if (match := pattern.fullmatch(name)))
+    numbers = {int(match[1]) for name in names if (match := pattern.fullmatch(name))}
     match = pattern.fullmatch(aliases.get(space.items, ""))
     if match is None:
-        raise (yield from missing(space))
+        raise _unreachable(space, "the versions") if stored else (yield from missing(space))
     live = int(match[1])
-    return Versions(live, tuple(number for number in numbers if number != live))
+    for number in sorted(_recorded(stored) - numbers):
+        try:
+            if (yield from calls.collection_exists(space.versioned("items", number))):
+                numbers.add(number)
+        except Unauthorized:
+            raise _unreachable(
+                space, f"version {number}, the collections {space.versioned('items', number)} and so on,"
+            ) from None
+    return Versions(live, tuple(sorted(numbers - {live})))
+
+
+def mark(version: int, exists: bool = True) -> dict[str, bool | None]:
+    """Return the entry about a version in the metadata of each version's items: a key that sees one version knows of the others."""
+    return {f"version_{version}": True if exists else None}
+
+
+def only_marks_of(numbers: Collection[int], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata without its entries about other versions."""
+    return {
+        key: value for key, value in stored.items() if not (match := _MARK.fullmatch(key)) or int(match[1]) in numbers
+    }
+
+
+def _recorded(stored: Mapping[str, Any]) -> set[int]:
+    return {int(match[1]) for key, kept in stored.items() if kept and (match := _MARK.fullmatch(key))}
+
+
+def _unreachable(space: Space, what: str) -> Unauthorized:
+    return Unauthorized(
+        f"the API key cannot reach {what} of space {space.name!r}, and every write must reach every version: "
+        f"use a key for all collections whose names begin with {space.name}_"
+    )
 
 
 def missing(space: Space) -> Steps[SpaceNotFound]:
@@ -113,3 +156,6 @@ def drop(space: Space, version: int) -> Steps[None]:
         raise SpaceMismatch(f"version {version} of space {space.name!r} is live: switch to another version first")
     for kind in VERSIONED:
         yield from calls.delete_collection(space.versioned(kind, version))
+    for number in existing.all:
+        if number != version:
+            yield from calls.update_metadata(space.versioned("items", number), mark(version, exists=False))

@@ -73,15 +73,16 @@ _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
         Key.ITEM_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.TOPICS: "keyword",
         Key.TOPIC_IDS: "keyword", Key.FIT: "keyword",
         Key.TERMS: "keyword", Key.LEGS: "keyword", Key.POPULARITY: "float", Key.COLLAB_SINCE: "datetime",
+        Key.EMBEDDED_AT: "datetime",
     },
     "users": {
         Key.USER_ID: "keyword", Key.STALE: "bool", Key.REVISION: "keyword", Key.WAITING: "keyword",
         Key.UPDATED_AT: "datetime", Key.FOLDING: "keyword",
     },
     "texts": {
-        Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.SEARCHED_AT: "datetime",
+        Key.USER_ID: "keyword", Key.SRC_HASH: "keyword", Key.STALE: "bool", Key.SEARCHED_AT: "datetime", Key.EMBEDDED_AT: "datetime",
     },
-    "topics": {Key.LABEL: "keyword", Key.TOPIC_ID: "keyword"},
+    "topics": {Key.LABEL: "keyword", Key.TOPIC_ID: "keyword", Key.FIT: "keyword", Key.LABEL_BY: "keyword"},
     "events": {
         Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
         Key.SRC_HASH: "keyword",

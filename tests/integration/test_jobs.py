@@ -134,7 +134,7 @@ def test_tuning_killed_at_any_write_measures_once_what_was_kept_and_stores_it(
 
     monkeypatch.setattr(tuning, "tune", tune)
     for write in range(1, 40):
-        rec.create(CONFIG)
+        rec.create(CONFIG.model_dump())
         measured.clear()
         died = killed_before(rec, write, lambda: rec.tune(users=40))
         recover(rec, monkeypatch)
@@ -158,7 +158,7 @@ def test_tuning_is_cancelled_before_it_stores_settings_or_not_at_all(
     monkeypatch.setattr(tuning, "tune", lambda *given, **options: found)
     whole, cancelled = rec.client.batch_update_points, list[bool]()
     for write in range(1, 40):
-        rec.create(CONFIG)
+        rec.create(CONFIG.model_dump())
         cancelled.clear()
         seen = 0
 

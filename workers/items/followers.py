@@ -9,6 +9,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
+from ..storage.align import is_query
 from ..storage.revision import mark_users_stale
 from ..storage.store import SpaceStore
 
@@ -30,11 +31,11 @@ def wake_waiting(space: SpaceStore, items: Sequence[Point]) -> None:
 
 
 def mark_authors(space: SpaceStore, texts: Sequence[Point]) -> list[str]:
-    """Mark the authors of these texts stale; returns the authors' point ids, sorted."""
+    """Mark the authors of these texts stale, but for texts of searches; returns the authors' point ids, sorted."""
     authors = {
         point_id("user", text.payload[Key.USER_ID], text.get(Key.TENANT) or None)
         for text in texts
-        if text.get(Key.USER_ID)
+        if not is_query("texts", text)
     }
     if authors:
         mark_users_stale(space, conditions.only(*authors))

@@ -21,8 +21,11 @@ POINTS_PER_STEP = 256
 
 
 def is_query(kind: CollectionKind, point: Point) -> bool:
-    """Whether a point is the text of a search: it has no owner, and is encoded when somebody searches for it again."""
-    return kind == "texts" and not point.get(Key.USER_ID)
+    """Whether a point is the text of a search, which is no part of a history: it is encoded when it is searched for again.
+
+    Earlier releases stored no date, and searches under nobody.
+    """
+    return kind == "texts" and bool(point.get(Key.SEARCHED_AT) or not point.get(Key.USER_ID))
 
 
 def align(old: SpaceStore, new: SpaceStore, kind: CollectionKind, ids: Sequence[str]) -> int:

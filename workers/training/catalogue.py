@@ -14,6 +14,7 @@ from llmrec_qdrant.space.layout import DENSE, Key
 from ..encoding.loading import load_encoder
 from ..items import boilerplate
 from ..items.embed import source_text
+from ..storage.align import is_query
 from ..storage.store import SpaceStore
 
 __all__ = ["Catalogue", "base_vectors", "read_catalogue"]
@@ -57,15 +58,15 @@ class Catalogue:
 
 
 def read_catalogue(store: SpaceStore) -> Catalogue:
-    """Read all items, and all texts that have an author: an anonymous search teaches nothing."""
+    """Read all items, and the texts of all events."""
     catalogue, left_out = Catalogue(), boilerplate.load(store)
     for page in store.items.pages(None, [Key.ITEM_ID, Key.TENANT, Key.TITLE, Key.TEXT]):
         for item in page:
             tenant = item.get(Key.TENANT, "")
             catalogue.add_item(item.id, item.payload[Key.ITEM_ID], tenant, source_text(item.payload, left_out))
-    for page in store.texts.pages(None, [Key.USER_ID, Key.TEXT]):
+    for page in store.texts.pages(None, [Key.USER_ID, Key.SEARCHED_AT, Key.TEXT]):
         for text in page:
-            if text.get(Key.USER_ID):
+            if not is_query("texts", text):
                 catalogue.add_text(text.id, source_text(text.payload))
     return catalogue
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,7 +12,7 @@ from llmrec_qdrant.operations import calls, job_records
 from llmrec_qdrant.operations.reembed import read_state
 from llmrec_qdrant.operations.spaces import load_config
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.operations.versions import VERSIONED, versions
+from llmrec_qdrant.operations.versions import VERSIONED, only_marks_of, versions
 from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, MOVE, PLAIN, CollectionKind, Space
 from llmrec_qdrant.space.schema import indexes
@@ -84,18 +85,20 @@ def read_plan(space: Space, which: WhichVersions) -> Steps[Plan]:
     collections: list[Planned] = []
     config = yield from load_config(space)
     for kind in (kind for kind in COLLECTION_KINDS if kind in PLAIN):
-        collections.append((yield from _planned(space, kind, existing.live, config)))
+        collections.append((yield from _planned(space, kind, existing.live, config, numbers)))
     for number in sorted(numbers):
         config = yield from load_config(space.at(number))
         for kind in VERSIONED:
-            collections.append((yield from _planned(space, kind, number, config)))
+            collections.append((yield from _planned(space, kind, number, config, numbers)))
     return Plan(existing.live, tuple(sorted(numbers)), tuple(collections))
 
 
-def _planned(space: Space, kind: CollectionKind, version: int, config: SpaceConfig) -> Steps[Planned]:
+def _planned(
+    space: Space, kind: CollectionKind, version: int, config: SpaceConfig, numbers: Sequence[int]
+) -> Steps[Planned]:
     """Describe one collection, with every index that its kind needs and those that an admin has added."""
     stored = yield from calls.describe(space.versioned(kind, version))
-    metadata = {key: value for key, value in stored.metadata.items() if key != MOVE}
+    metadata = {key: value for key, value in only_marks_of(numbers, stored.metadata).items() if key != MOVE}
     wanted = {**stored.indexes, **indexes(kind, config)}
     return Planned(kind, version, calls.Description(stored.spec, metadata, wanted))
 

@@ -10,7 +10,7 @@ from qdrant_client import QdrantClient
 from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, ServiceError, SpaceError
 from llmrec_qdrant.operations.retry import pause_after
 from llmrec_qdrant.operations.spaces import check_server
-from llmrec_qdrant.operations.steps import Call, Effect, Sleep, Steps
+from llmrec_qdrant.operations.steps import Call, Effect, Sleep, Steps, Together
 from llmrec_qdrant.space.layout import Space
 
 __all__ = ["Side"]
@@ -59,8 +59,16 @@ class Side:
                 raise
             raise type(error)(f"{self.where}: {error}") from error
 
+    def _addressed(self, effect: Effect) -> Effect:
+        match effect:
+            case Call():
+                return replace(effect, client=self.client)
+            case Together(together):
+                return Together(tuple(replace(one, client=self.client) for one in together))
+        return effect
+
     def _perform(self, effect: Effect, attempts: int) -> Steps[object]:
-        addressed = replace(effect, client=self.client) if isinstance(effect, Call) else effect
+        addressed = self._addressed(effect)
         for tries in range(attempts - 1):
             try:
                 return (yield addressed)

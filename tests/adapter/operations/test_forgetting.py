@@ -129,3 +129,18 @@ def test_nothing_is_left_of_a_user_who_was_forgotten(rec: Recommender) -> None:
     for name in rec.traces_of("zoe"):
         if "-trial-" in name:
             rec.client.delete_collection(name)
+
+
+def test_a_search_of_a_user_is_no_part_of_their_history(rec: Recommender) -> None:
+    before = rec.client.retrieve(
+        rec._space.users, [rec._bound().user_point("ann")], with_payload=True, with_vectors=True
+    )
+    rec.search("french food", "ann")
+    rec.search("french food", "nobody yet")
+    assert before == rec.client.retrieve(
+        rec._space.users, [rec._bound().user_point("ann")], with_payload=True, with_vectors=True
+    )
+    assert sorted(rec.users()) == ["ann", "bob"]
+    rec.reembed(size=32)
+    assert set(texts(rec)) == {("ann", "planets")}  # searches are encoded again when they are searched for again
+    assert rec.search("french food", "ann")

@@ -118,7 +118,7 @@ def test_points_are_looked_up_under_the_tenants_own_ids(name: str) -> None:
     mine = {
         point_id(kind, external, "acme")  # type: ignore[arg-type]
         for kind in ("item", "user", "query") for external in ("alice", "tt1", "tt2", "time travel")
-    }  # fmt: skip
+    } | {point_id("search", "alice\x1ftime travel", "acme")}  # fmt: skip
     looked_up = [one for call in qdrant.calls if call.method == "retrieve" for one in call.arguments["ids"]]
     assert looked_up
     assert set(looked_up) <= mine
