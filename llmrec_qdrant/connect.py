@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -47,11 +48,19 @@ def _check_address(url: str | None, path: str | None) -> None:
             "pass either a Qdrant server (url='http://localhost:6333') or a folder of embedded Qdrant (path='./data')"
         )
     folder: object = path
-    if folder is not None and not isinstance(folder, str | PathLike):
+    if folder is not None and not (isinstance(folder, str | PathLike) and _can_be_a_name(folder)):
         raise InvalidInput(f"path must name a folder, such as './data', not {show(folder)}")
     if url is not None and not _is_web_url(url):
         shown = show(mask_url(str(url)))
         raise InvalidInput(f"a Qdrant URL must look like http://host:6333 or https://host:6333, not {shown}")
+
+
+def _can_be_a_name(path: object) -> bool:
+    """Whether a file system could have this path."""
+    try:
+        return b"\0" not in os.fsencode(str(path)) and str(path) != ""
+    except UnicodeError:
+        return False
 
 
 def _check_key(api_key: str | None) -> None:
@@ -131,6 +140,8 @@ def on_server(client: object) -> bool:
 def open_queue(client: QdrantClient, broker: str | None) -> JobQueue:
     """Open the queue on ``broker``; without one, work runs in this process if the extra ``[workers]`` is installed."""
     if broker is not None:
+        if not isinstance(cast(object, broker), str):
+            raise InvalidInput(f"broker must be a Redis URL such as redis://localhost:6379/0, not {show(broker)}")
         return CeleryQueue(broker)
     return InlineQueue(client) if inline_available() else NoQueue()
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -28,6 +29,7 @@ __all__ = [
     "Text",
     "check_json",
     "external_id",
+    "several",
 ]
 
 MAX_ID = 256
@@ -130,6 +132,17 @@ def external_id(value: object) -> str:
     if not isinstance(checked, str):
         raise InvalidInput(f"an id must be a text, a whole number or a UUID, not {show(value)}")
     return checked
+
+
+def several(values: object, name: str = "ids") -> list[Any]:
+    """Return the ids of a list of ids, unchecked.
+
+    Raises :class:`InvalidInput` for what is no list, such as a single id, whose characters would be read as ids.
+    """
+    if isinstance(values, Iterable) and not isinstance(values, str | bytes | bytearray | Mapping):
+        with suppress(TypeError):  # an array without dimensions
+            return list(values)
+    raise InvalidInput(f"{name} must be a list of ids, not {show(values)}")
 
 
 def check_json(value: object, depth: int = 0) -> None:

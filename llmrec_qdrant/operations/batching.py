@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel
 
 from llmrec_qdrant.contracts.answers import PartlyRejected, Receipt, Rejected
+from llmrec_qdrant.contracts.checks import several
 from llmrec_qdrant.errors import InvalidInput, show
 
 __all__ = [
@@ -60,12 +62,14 @@ def check_many(values: Iterable[T]) -> Iterable[T]:
     value: object = values
     if isinstance(value, str | bytes | Mapping | BaseModel) or not isinstance(value, Iterable):
         raise InvalidInput(f"expected a list; wrap a single item or event: [{show(value)}]")
+    if isinstance(value, np.ndarray) and not value.ndim:
+        raise InvalidInput(f"expected a list, not {show(value)}")
     return values
 
 
 def as_list(ids: Iterable[str]) -> Iterable[str]:
-    """Return the ids as an iterable, even if the caller passed a single id."""
-    return [ids] if isinstance(ids, str) else ids
+    """Return the ids as a list, even if the caller passed a single id; raises :class:`InvalidInput` for anything else."""
+    return [ids] if isinstance(ids, str) else several(ids)
 
 
 def read_all(values: Iterable[Any], read: Callable[[Any], T], name: str) -> tuple[list[T], list[Rejected]]:

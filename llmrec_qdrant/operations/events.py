@@ -63,7 +63,7 @@ def track(bound: Bound, events: Iterable[EventLike]) -> Steps[Receipt]:
 
 def load(bound: Bound, events: Sequence[Event]) -> Steps[Receipt]:
     """As :func:`track`, in one batch and without messages to workers."""
-    parsed, rejected = _read_all(bound.config, events)
+    parsed, rejected = _read_all(bound.config, list(check_many(events)))
     receipt, _ = yield from store_events(bound, parsed)
     receipt = receipt.model_copy(update={"rejected": rejected})
     raise_rejected(receipt, "events")

@@ -10,6 +10,7 @@ from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.status import reconcile
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.versions import versions
+from llmrec_qdrant.query.options import check_limit
 from llmrec_qdrant.space.conditions import all_of, set_aside, where
 from llmrec_qdrant.space.layout import FRESH, CollectionKind, Key
 
@@ -28,6 +29,7 @@ _CAN_FAIL: tuple[tuple[CollectionKind, Literal["item", "user", "text"], str], ..
 
 def list_failures(bound: Bound, limit: int = 100) -> Steps[list[Failure]]:
     """List what was set aside, in every version, with the reason."""
+    check_limit(limit)
     condition = all_of(where(set_aside()), bound.mine)
     failures: list[Failure] = []
     for number in (yield from versions(bound.space)).all:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus, ReembedOptions
-from llmrec_qdrant.errors import NotFound
+from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls, job_records
 from llmrec_qdrant.operations.spaces import build_collection, identity, load_config
 from llmrec_qdrant.operations.steps import Steps
@@ -147,6 +147,8 @@ def rollback(space: Space, wanted: int | None = None) -> Steps[int]:
 
     Raises :class:`NotFound` if there is no such version.
     """
+    if wanted is not None and type(wanted) is not int:
+        raise InvalidInput(f"a version is a whole number, not {show(wanted)}")
     existing = yield from versions(space)
     ready: list[int] = []
     for number in existing.others:
@@ -171,7 +173,7 @@ def _no_version(space: Space, existing: Versions, ready: Sequence[int], wanted: 
         f"; complete, too: version {ready[-1]}, which `llmrec rollback --to {ready[-1]}` switches to" if ready else ""
     )
     if wanted is not None:
-        return NotFound(f"there is no version {wanted} of space {space.name!r} to switch to{others}")
+        return NotFound(f"there is no version {show(wanted)} of space {space.name!r} to switch to{others}")
     why = "its first version is live" if existing.live == 1 else "earlier ones were cleaned up"
     return NotFound(f"there is no earlier version of space {space.name!r}: {why}{others}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -44,6 +45,8 @@ def search(bound: Bound, text: str, user: str | None, options: ListOptions) -> S
     text = value.strip() if isinstance(value, str) else ""
     if not 1 <= len(text) <= MAX_QUERY:
         raise InvalidInput(f"a search text must have 1 to {MAX_QUERY:,} characters, not {show(value)}")
+    if re.search("[\ud800-\udfff]", text):
+        raise InvalidInput(f"a search text must be text that UTF-8 can encode, not {show(text)}")
     weights = leg_weights(bound, options)
     if not any(weights.get(leg, 0) > 0 for leg in TEXT_LEGS):
         raise InvalidInput(

@@ -8,9 +8,9 @@ from functools import partial
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, SimilarUser
-from llmrec_qdrant.contracts.checks import external_id
+from llmrec_qdrant.contracts.checks import external_id, several
 from llmrec_qdrant.contracts.config import Leg
-from llmrec_qdrant.errors import InvalidInput, NotFound, show
+from llmrec_qdrant.errors import InvalidInput, NotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
@@ -60,12 +60,10 @@ def recommend_from(
 
     Raises :class:`NotFound` if none of the positive examples is known.
     """
-    if isinstance(positive, str) or isinstance(negative, str) or not positive:
-        raise InvalidInput(
-            f"positive and negative must be lists of item ids, and positive must not be empty: {show(positive)}, {show(negative)}"
-        )
-    liked = list(dict.fromkeys(map(external_id, positive)))
-    disliked = [item for item in dict.fromkeys(map(external_id, negative)) if item not in liked]
+    liked = list(dict.fromkeys(map(external_id, several(positive, "positive"))))
+    disliked = [item for item in dict.fromkeys(map(external_id, several(negative, "negative"))) if item not in liked]
+    if not liked:
+        raise InvalidInput("positive must not be empty: name an item that the list should be like")
     return (yield from remembered(bound.memory, partial(_recommend_from, bound, liked, disliked, options)))
 
 

@@ -9,7 +9,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.entities import Event, Item
-from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.batching import POINTS_PER_REQUEST, batches
 from llmrec_qdrant.operations.bound import Bound
@@ -60,7 +60,7 @@ def page_of_users(bound: Bound, offset: Offset = None) -> Steps[tuple[list[str],
 def events_of(bound: Bound, user: str, limit: int) -> Steps[list[Event]]:
     """Return the latest events of a user, newest first."""
     if type(limit) is not int or not 1 <= limit <= MAX_EVENTS:
-        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_EVENTS:,}, not {limit!r}")
+        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_EVENTS:,}, not {show(limit)}")
     theirs = where(equals(Key.USER_ID, external_id(user)), equals(Key.TENANT, bound.owner))
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
     page, _ = yield from calls.scroll(bound.space.events, theirs, limit=limit, order_by=newest)

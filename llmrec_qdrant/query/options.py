@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from llmrec_qdrant.contracts.answers import Seen
+from llmrec_qdrant.contracts.checks import several
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.query.filters import FilterLike
@@ -41,11 +42,9 @@ class ListOptions:
         diversity: object = self.diversity
         if not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
             raise InvalidInput(f"diversity must lie between 0 and 1, not {show(diversity)}")
-        exclude: object = self.exclude
-        if isinstance(exclude, str) or not isinstance(exclude, Iterable):
-            raise InvalidInput(f"exclude must be a list of item ids, not {show(exclude)}")
+        object.__setattr__(self, "exclude", several(self.exclude, "exclude"))
         interests: object = self.interests
-        if interests not in {None, "auto"}:
+        if interests is not None and not (isinstance(interests, str) and interests == "auto"):
             raise InvalidInput(f"interests must be 'auto' or None, not {show(interests)}")
         if self.weights is not None:
             multiplicities(self.weights)
@@ -57,7 +56,7 @@ def check_limit(limit: int) -> int:
     Raises :class:`InvalidInput` otherwise.
     """
     if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {limit!r}")
+        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {show(limit)}")
     return limit
 
 

@@ -33,5 +33,5 @@ def test_recommend_from_examples(rec: Recommender) -> None:
     assert not {"m1", "m2", "m4"} & {one.id for one in rec.recommend_from(["m1", "m2"], ["m4"])}
     with pytest.raises(NotFound, match="none of the items"):
         rec.recommend_from(["unknown"])
-    with pytest.raises(InvalidInput, match="lists of item ids"):
+    with pytest.raises(InvalidInput, match="positive must be a list of ids"):
         rec.recommend_from("m1")

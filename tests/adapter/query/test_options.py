@@ -28,8 +28,8 @@ def test_any_other_limit_is_refused(limit: Any) -> None:
     [
         ({"diversity": 1.5}, "diversity must lie between 0 and 1, not 1.5"),
         ({"diversity": "much"}, "diversity must lie between 0 and 1, not 'much'"),
-        ({"exclude": "tt1"}, "exclude must be a list of item ids, not 'tt1'"),
-        ({"exclude": 7}, "exclude must be a list of item ids, not 7"),
+        ({"exclude": "tt1"}, "exclude must be a list of ids, not 'tt1'"),
+        ({"exclude": 7}, "exclude must be a list of ids, not 7"),
         ({"interests": "all"}, "interests must be 'auto' or None, not 'all'"),
         ({"limit": 0}, "limit must be a whole number from 1 to 1000, not 0"),
         (
