@@ -51,7 +51,11 @@ class AsyncConnection:
         """As :meth:`Recommender.connect`; no request is sent before the first awaited call."""
         if url is None:
             local = open_sync(url, path, api_key)
-            return cls(local, open_queue(local, broker), space, tenant)
+            try:
+                return cls(local, open_queue(local, broker), space, tenant)
+            except BaseException:
+                local.close()
+                raise
         queue = open_queue(open_sync(url, path, api_key), broker)
         return cls(open_async(url, api_key), queue, space, tenant)
 

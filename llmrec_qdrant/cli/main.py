@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or something is not installed, 3 don
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 import warnings
 from functools import cache
@@ -64,17 +65,29 @@ def _explain(error: Exception) -> int:
             raise error
         _print_error(f"error: {error}")
         return WRONG_USAGE if isinstance(error, MissingDependency) else FAILED
+    if isinstance(error, OSError) and error.filename is not None and "--debug" not in sys.argv:
+        _print_error(f"error: {str(error.filename)[:100]!r} cannot be used: {error.strerror}")
+        return FAILED
     if type(error).__name__ in {"Abort", "KeyboardInterrupt"}:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     show = getattr(error, "show", None)
     if show:  # a usage error of the option parser
-        show()
+        _print_usage_error(show)
         return int(getattr(error, "exit_code", WRONG_USAGE))
     code = getattr(error, "exit_code", None)
     if code is not None:
         return int(code)
     raise error
+
+
+def _print_usage_error(show: Any) -> None:
+    """Print an error of the option parser, which quotes what was typed."""
+    from llmrec_qdrant.cli.printing import harmless
+
+    written = io.StringIO()
+    show(file=written)
+    sys.stderr.write(harmless(written.getvalue()))
 
 
 def _print_error(text: str) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "counted_as",
     "err",
     "figure",
+    "harmless",
     "out",
     "print_interests",
     "print_items",

@@ -55,8 +55,12 @@ class Connection:
         Raises :class:`QdrantUnavailable`, :class:`Unauthorized` or :class:`ServerTooOld`.
         """
         client = open_sync(url, path, api_key)
-        recommender = cls(client, open_queue(client, broker), space, tenant)
-        recommender._drive(operations.spaces.check_server())
+        try:
+            recommender = cls(client, open_queue(client, broker), space, tenant)
+            recommender._drive(operations.spaces.check_server())
+        except BaseException:
+            client.close()  # it may hold a folder that one client at a time can open
+            raise
         return recommender
 
     @classmethod

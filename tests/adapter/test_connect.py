@@ -328,3 +328,15 @@ def test_threads_share_a_failing_recommender() -> None:
         raised: list[Any] = [pool.submit(rec.status).exception(30) for _ in range(8)]
     rec.close()
     assert {type(one) for one in raised} == {QdrantUnavailable}
+
+
+def test_a_connection_that_is_refused_leaves_the_folder_to_others(tmp_path: Path) -> None:
+    folder = str(tmp_path / "data")
+    refused = []
+    for wrong in ({"tenant": ""}, {"space": "no/name"}, {"broker": "nowhere"}):
+        for connect in (Recommender.connect, AsyncRecommender.connect):
+            with pytest.raises(InvalidInput) as told:
+                connect(**{"path": folder, "space": "x", **wrong})
+            refused.append(told)  # its traceback keeps what was opened alive
+    with Recommender.connect(path=folder, space="x") as rec:
+        assert rec.create({"model": "hash", "size": 8}).size == 8
