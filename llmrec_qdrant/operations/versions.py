@@ -59,10 +59,13 @@ def versions(space: Space) -> Steps[Versions]:
 
     Raises :class:`SpaceNotFound` for a space without a live version, :class:`Unauthorized` if the API key cannot reach all.
     """
+    space = space.at(None)
     names, aliases, stored = yield from calls.names_and_metadata(space.items)
     pattern = re.compile(re.escape(space.items) + r"_v(\d+)")
     numbers = {int(match[1]) for name in names if (match := pattern.fullmatch(name))}
     match = pattern.fullmatch(aliases.get(space.items, ""))
+    if match is None and stored:  # it may have been created between the three answers
+        match = pattern.fullmatch((yield from calls.aliases()).get(space.items, ""))
     if match is None:
         raise _unreachable(space, "the versions") if stored else (yield from missing(space))
     live = int(match[1])
