@@ -8,6 +8,7 @@ from typing import Any
 
 from llmrec_qdrant.contracts.answers import MAX_LABEL, MAX_TOPICS, Topic
 from llmrec_qdrant.contracts.jobs import FitTopicsOptions, JobStatus
+from llmrec_qdrant.contracts.plain import plain
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls, jobs
 from llmrec_qdrant.operations.bound import Bound
@@ -52,10 +53,11 @@ def find_topic(bound: Bound, topic: str) -> Steps[Topic]:
 
     Raises :class:`NotFound` if there is neither.
     """
-    value: object = topic
-    wanted = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    value: object = plain(topic)
+    wanted = _composed(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     topics = yield from list_topics(bound)
-    matches = [known for known in topics if known.id == wanted] or [known for known in topics if known.label == wanted]
+    matches = [known for known in topics if known.id == wanted]
+    matches = matches or [known for known in topics if _composed(known.label) == wanted]
     if matches:
         return matches[0]
     raise NotFound(
@@ -64,13 +66,18 @@ def find_topic(bound: Bound, topic: str) -> Steps[Topic]:
     )
 
 
+def _composed(text: str) -> str:
+    """Return a text in one form, whether accented letters were typed as one character or two."""
+    return unicodedata.normalize("NFC", text)
+
+
 def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:
     """Rename a topic; every refit keeps the new label.
 
     Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a label that cannot be shown or is taken.
     """
     value: object = label
-    clean = " ".join(value.split()) if isinstance(value, str) else ""
+    clean = _composed(" ".join(value.split())) if isinstance(value, str) else ""
     if not 1 <= len(clean) <= MAX_LABEL or any(unicodedata.category(letter)[0] == "C" for letter in clean):
         raise InvalidInput(f"a label must have 1 to {MAX_LABEL} visible characters, not {show(value)}")
     known = yield from find_topic(bound, topic)
