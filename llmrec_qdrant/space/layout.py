@@ -258,6 +258,15 @@ MIGRATION = "migration"
 """Which job fills this version, and whether it is ready; see operations/reembed.py."""
 
 
+CLAIMED = "claimed_"
+"""Begins the key of a switch to this version that is under way; see operations/switching.py."""
+
+DOOMED = "doomed_"
+"""Begins the key of a deletion of this version that is under way."""
+
+HIGHEST_VERSION = "highest_version"
+"""Highest number that a version of the space ever had."""
+
 MOVE = "move"
 """In the metadata of the events collection: the push or pull that fills this space; see operations/moving/target.py."""
 
