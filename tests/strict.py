@@ -45,6 +45,8 @@ def strict_server() -> QdrantServer:
     env = {
         f"{_STRICT}ENABLED": "true", f"{_STRICT}UNINDEXED_FILTERING_RETRIEVE": "false",
         f"{_STRICT}UNINDEXED_FILTERING_UPDATE": "false", f"{_STRICT}MAX_QUERY_LIMIT": str(MAX_QUERY_LIMIT),
+        f"{_STRICT}UPSERT_MAX_BATCHSIZE": str(MAX_QUERY_LIMIT), f"{_STRICT}MAX_TIMEOUT": "30",
+        f"{_STRICT}MAX_COLLECTION_VECTOR_SIZE_BYTES": str(2**30),
         "QDRANT__SERVICE__JWT_RBAC": "true", "QDRANT__SERVICE__READ_ONLY_API_KEY": READ_ONLY,
     }  # fmt: skip
     return QdrantServer(api_key=SECRET, env=env)

@@ -5,6 +5,7 @@ An operation writes ``points = yield from retrieve(...)``. Results of the Qdrant
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from qdrant_client.http.models import QueryResponse  # `models` has another clas
 
 from llmrec_qdrant.contracts.paths import canonical_path
 from llmrec_qdrant.errors import LlmrecError, SpaceNotFound
-from llmrec_qdrant.operations.limits import bounded, pages_within
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.operations.limits import Limits, bounded, pages_within, split
 from llmrec_qdrant.operations.steps import Call, Steps, Together, call
 from llmrec_qdrant.space.points import Point, set_payload
 
@@ -52,6 +54,9 @@ Selector = bool | Sequence[str] | models.PayloadSelectorExclude
 """Payload keys to read: all, none, these, or all but these."""
 Offset = Any
 """Start of the next page of a scroll; None after the last page."""
+
+POINTS_COUNTED = 1_000
+"""Points per page where values are counted by reading points."""
 
 
 def _selected(selector: Selector) -> Any:
@@ -105,7 +110,8 @@ def scroll(
 
 
 def _scrolled(collection: str, limit: int, **arguments: Any) -> Steps[tuple[list[models.Record], Offset]]:
-    def ask(most: int | None) -> Steps[tuple[list[models.Record], Offset]]:
+    def ask(limits: Limits) -> Steps[tuple[list[models.Record], Offset]]:
+        most = limits.page
         records: list[models.Record] = []
         now = dict(arguments)
         while True:
@@ -171,23 +177,36 @@ def facet(
 ) -> Steps[dict[str, int]]:
     """Return value → number of matching points that have it, for an indexed keyword, most frequent first."""
 
-    def ask(most: int | None) -> Steps[Any]:
-        size = limit if most is None else min(limit, most)
-        return (
-            yield from call(
-                "facet", collection_name=collection, key=key, facet_filter=condition, limit=size, exact=exact
-            )
+    def ask(limits: Limits) -> Steps[dict[str, int]]:
+        size = limit if limits.page is None else min(limit, limits.page)
+        response: models.FacetResponse = yield from call(
+            "facet", collection_name=collection, key=key, facet_filter=condition, limit=size, exact=exact
         )
+        if len(response.hits) == size < limit:  # there may be more values than Qdrant lists
+            return (yield from _counted(collection, key, condition, limit))
+        return {str(hit.value): hit.count for hit in response.hits}
 
-    response: models.FacetResponse = yield from bounded(collection, ask)
-    return {str(hit.value): hit.count for hit in response.hits}
+    return (yield from bounded(collection, ask))
+
+
+def _counted(collection: str, key: str, condition: models.Filter | None, limit: int) -> Steps[dict[str, int]]:
+    """Return what :func:`facet` returns, by reading all matching points."""
+    counts: Counter[str] = Counter()
+    offset: Offset = None
+    while True:
+        page, offset = yield from scroll(collection, condition, limit=POINTS_COUNTED, offset=offset, payload=[key])
+        for point in page:
+            value = point.get(key)
+            counts.update({str(one) for one in (value if isinstance(value, list) else [value]) if one is not None})
+        if offset is None:
+            return dict(counts.most_common(limit))
 
 
 def query(collection: str, requests: Sequence[models.QueryRequest]) -> Steps[list[list[Point]]]:
     """Return the ranked points of each request, in one round trip."""
 
-    def ask(most: int | None) -> Steps[list[list[Point]]]:
-        parts = list(pages_within(requests, most))
+    def ask(limits: Limits) -> Steps[list[list[Point]]]:
+        parts = list(pages_within(requests, limits.page))
         responses: list[QueryResponse] = yield from call(
             "query_batch_points", collection_name=collection, requests=[part for request in parts for part in request]
         )
@@ -202,16 +221,24 @@ def upsert(collection: str, points: Sequence[models.PointStruct], only_if: model
 
     With ``only_if``, an existing point is replaced only if it matches; new points are always stored.
     """
+
+    def ask(limits: Limits) -> Steps[None]:
+        for some in batches(points, limits.batch or len(points)):
+            yield from call("upsert", collection_name=collection, points=some, wait=True, update_filter=only_if)
+
     if points:
-        yield from call("upsert", collection_name=collection, points=list(points), wait=True, update_filter=only_if)
+        yield from bounded(collection, ask)
 
 
 def update(collection: str, operations: Sequence[Any], wait: bool = True) -> Steps[None]:
     """Apply update operations one after the other; with ``wait`` they are durable when this returns."""
+
+    def ask(limits: Limits) -> Steps[None]:
+        parts = [part for operation in operations for part in split(operation, limits.batch)]
+        yield from call("batch_update_points", collection_name=collection, update_operations=parts, wait=wait)
+
     if operations:
-        yield from call(
-            "batch_update_points", collection_name=collection, update_operations=list(operations), wait=wait
-        )
+        yield from bounded(collection, ask)
 
 
 def update_payload(collection: str, values: Mapping[str, Any], condition: models.Filter) -> Steps[None]:

@@ -11,6 +11,7 @@ from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.limits import check_reach
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.query import pages, requests, rerank, results
 from llmrec_qdrant.query.filters import parse_filter
@@ -94,6 +95,8 @@ def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Tast
     depths = sorted({plan.depth, pages.reach(plan.depth, offset + limit)})
     alone = [requests.alone(query, filter=plan.filter, limit=depth) for depth in depths for query in explained]
     points, *per_leg = yield from read_pages(bound.space.items, [plan.page(offset, limit)], alone)
+    if len(points) < limit:
+        check_reach(bound.space.items, end)
     if pool:
         shares = taste.shares if options.interests else None
         points = rerank.reranked(points, end, pool, options.diversity, shares)[options.offset :]

@@ -15,7 +15,7 @@ from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.left_out import LeftOut, read_left_out
-from llmrec_qdrant.operations.limits import capped, limit_of
+from llmrec_qdrant.operations.limits import capped, check_reach, limits_of
 from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, read_pages, run_plan
 from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
@@ -53,6 +53,8 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
         plan = yield from plan_popular(bound, plan.filter, left_out.disliked, why, only=False)
     request = plan.page(options.offset, options.limit)
     (points,) = yield from read_pages(bound.space.items, [request])
+    if len(points) < options.limit:
+        check_reach(bound.space.items, options.offset + options.limit)
     ranked = results.recommendations if isinstance(request.query, models.FormulaQuery) else results.by_popularity
     silent = {leg: 0.0 for leg, weight in leg_weights(bound, options).items() if weight > 0} if options.explain else {}
     return [item.model_copy(update={"legs": silent}) for item in ranked(points, plan.reason)]
@@ -62,7 +64,9 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
     """Return the body whose answer is the list of :func:`recommend`."""
     body = yield from plan_request(bound, user, options, exclude_seen)
-    return requests.as_json(capped(body, (yield from limit_of(bound.space.items))))
+    page = (yield from limits_of(bound.space.items)).page
+    check_reach(bound.space.items, options.offset + options.limit)
+    return requests.as_json(capped(body, page))
 
 
 def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[models.QueryRequest]:

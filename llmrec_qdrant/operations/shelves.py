@@ -12,6 +12,7 @@ from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.interests import current_interests
 from llmrec_qdrant.operations.left_out import read_left_out
+from llmrec_qdrant.operations.limits import check_reach
 from llmrec_qdrant.operations.plan import item_filter, read_pages
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
@@ -56,6 +57,8 @@ def _shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_s
             for interest in strongest
         ],
     )
+    if any(len(points) < options.limit for points in lists):
+        check_reach(bound.space.items, options.offset + options.limit)
     return [_shelf(interest, points) for interest, points in zip(strongest, lists, strict=True) if points]
 
 

@@ -14,6 +14,7 @@ from llmrec_qdrant.errors import InvalidInput, NotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.limits import check_reach
 from llmrec_qdrant.operations.plan import item_filter, plan_list, read_pages, run_plan
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
@@ -131,8 +132,10 @@ def _similar_users(bound: Bound, user: str, limit: int, offset: int) -> Steps[li
         return requests.fused(legs, weights=bound.config.weights, filter=others, limit=limit, depth=depth)
 
     request = pages.page(at, bound.config.prefetch, offset, limit)
-    points = yield from read_pages(bound.space.users, [request])
-    return results.users(points[0])
+    (points,) = yield from read_pages(bound.space.users, [request])
+    if len(points) < limit:
+        check_reach(bound.space.users, offset + limit)
+    return results.users(points)
 
 
 def _examples(bound: Bound, items: Sequence[str], vectors: Sequence[str] = ()) -> Steps[dict[str, Point]]:
