@@ -13,6 +13,7 @@ from llmrec_qdrant.contracts.answers import (
     SimilarUser,
     SpaceStatus,
     Topic,
+    Words,
 )
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Event, Item
@@ -78,6 +79,7 @@ __all__ = [
     "SpaceStatus",
     "Topic",
     "Unauthorized",
+    "Words",
     "WorkPending",
     "WorkPendingWarning",
 ]

@@ -28,6 +28,7 @@ from llmrec_qdrant import (
     SpaceConfig,
     SpaceStatus,
     Topic,
+    Words,
 )
 from llmrec_qdrant.contracts.answers import Failure, Rejected
 from llmrec_qdrant.contracts.config import Leg
@@ -71,6 +72,8 @@ def knowing(rec: Recommender) -> None:
     assert_type(rec.interests("alice"), list[Interest])
     assert_type(rec.steer("alice", "7", 0.0), list[Interest])
     assert_type(rec.shelves("alice", rows=3, limit=5), list[Shelf])
+    assert_type(rec.portrait("alice"), Words)
+    assert_type(rec.blurb("alice", "tt0816692", language="zh"), Words)
     rec.recommend("alice", interests="auto")
     rec.recommend("alice", interests="all")  # type: ignore[arg-type]
 

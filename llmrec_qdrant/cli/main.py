@@ -21,7 +21,7 @@ __all__ = ["main"]
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 COMMAND_MODULES = (
-    "demo", "spaces", "loading", "items", "data", "events", "lists", "topics", "tuning", "training", "reembedding", "moving",
+    "demo", "spaces", "loading", "items", "data", "events", "lists", "topics", "words", "tuning", "training", "reembedding", "moving",
     "jobs", "from_workers",
 )  # fmt: skip
 """Modules that register their commands when they are imported, in the order of ``llmrec --help``."""

@@ -21,6 +21,7 @@ from llmrec_qdrant.operations import (
     topics,
     traces,
     versions,
+    words,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "topics",
     "traces",
     "versions",
+    "words",
 ]

@@ -75,6 +75,7 @@ def test_the_public_names() -> None:
         "SpaceStatus",
         "Topic",
         "Unauthorized",
+        "Words",
         "WorkPending",
         "WorkPendingWarning",
     ]
@@ -187,8 +188,8 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "clean_up", "close", "connect", "create", "delete_items", "events", "failures", "fit_topics", "forget_user",
-        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "pull", "push", "recommend", "recommend_from",
+        "blurb", "clean_up", "close", "connect", "create", "delete_items", "events", "failures", "fit_topics", "forget_user",
+        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "portrait", "pull", "push", "recommend", "recommend_from",
         "reconcile", "reembed", "remove_events", "rename_topic", "request", "retry", "rollback", "search", "shelves", "similar_items",
         "similar_users", "status", "steer", "top", "topics", "traces_of", "track", "train", "tune", "update_items", "upsert_items", "users",
         "watch",
