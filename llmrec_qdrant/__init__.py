@@ -13,7 +13,6 @@ from llmrec_qdrant.contracts.answers import (
     SimilarUser,
     SpaceStatus,
     Topic,
-    Words,
 )
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Event, Item
@@ -79,7 +78,6 @@ __all__ = [
     "SpaceStatus",
     "Topic",
     "Unauthorized",
-    "Words",
     "WorkPending",
     "WorkPendingWarning",
 ]

@@ -28,7 +28,6 @@ from llmrec_qdrant import (
     SpaceConfig,
     SpaceStatus,
     Topic,
-    Words,
 )
 from llmrec_qdrant.contracts.answers import Failure, Rejected
 from llmrec_qdrant.contracts.config import Leg
@@ -72,10 +71,16 @@ def knowing(rec: Recommender) -> None:
     assert_type(rec.interests("alice"), list[Interest])
     assert_type(rec.steer("alice", "7", 0.0), list[Interest])
     assert_type(rec.shelves("alice", rows=3, limit=5), list[Shelf])
-    assert_type(rec.portrait("alice"), Words)
-    assert_type(rec.blurb("alice", "tt0816692", language="zh"), Words)
     rec.recommend("alice", interests="auto")
     rec.recommend("alice", interests="all")  # type: ignore[arg-type]
+
+
+def drawing(rec: Recommender) -> None:
+    """Figures and the report."""
+    assert_type(rec.report(), str)
+    for figure in (rec.visualize_topics(), rec.visualize_interests("alice"), rec.visualize_item("tt1")):
+        figure.show()
+    rec.visualize_quality({"rows": []}).show()
 
 
 def writing(rec: Recommender) -> None:

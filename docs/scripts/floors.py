@@ -19,6 +19,7 @@ ROOMS = {
     "load": "files and databases in, rejects out",
     "recommender": "the public classes: one line per method",
     "connect": "addresses to clients and queues",
+    "report": "figures, and one HTML page of them",
     "operations": "what each method does, step by step",
     "query": "pure: requests, filters, reranking",
     "queues": "Celery, in process, none",

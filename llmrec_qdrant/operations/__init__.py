@@ -7,6 +7,7 @@ from llmrec_qdrant.operations import (
     items,
     jobs,
     moving,
+    overview,
     recommend,
     reembed,
     removal,
@@ -21,7 +22,6 @@ from llmrec_qdrant.operations import (
     topics,
     traces,
     versions,
-    words,
 )
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "items",
     "jobs",
     "moving",
+    "overview",
     "recommend",
     "reembed",
     "removal",
@@ -45,5 +46,4 @@ __all__ = [
     "topics",
     "traces",
     "versions",
-    "words",
 ]

@@ -75,7 +75,6 @@ def test_the_public_names() -> None:
         "SpaceStatus",
         "Topic",
         "Unauthorized",
-        "Words",
         "WorkPending",
         "WorkPendingWarning",
     ]
@@ -188,11 +187,11 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "blurb", "clean_up", "close", "connect", "create", "delete_items", "events", "failures", "fit_topics", "forget_user",
-        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "portrait", "pull", "push", "recommend", "recommend_from",
-        "reconcile", "reembed", "remove_events", "rename_topic", "request", "retry", "rollback", "search", "shelves", "similar_items",
+        "clean_up", "close", "connect", "create", "delete_items", "events", "failures", "fit_topics", "forget_user",
+        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "pull", "push", "recommend", "recommend_from",
+        "reconcile", "reembed", "remove_events", "rename_topic", "report", "request", "retry", "rollback", "search", "shelves", "similar_items",
         "similar_users", "status", "steer", "top", "topics", "traces_of", "track", "train", "tune", "update_items", "upsert_items", "users",
-        "watch",
+        "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics", "watch",
     ]  # fmt: skip
 
 

@@ -79,8 +79,6 @@ OWN: dict[str, Callable[[Recommender, str, str], Any]] = {
     "topics": lambda rec, user, item: rec.topics(),
     "interests": lambda rec, user, item: rec.interests(user),
     "shelves": lambda rec, user, item: rec.shelves(user),
-    "portrait": lambda rec, user, item: rec.portrait(user),
-    "blurb": lambda rec, user, item: rec.blurb(user, item),
     "steer": lambda rec, user, item: rec.steer(user, rec.topics()[0].id, 2.0),
     "rename_topic": lambda rec, user, item: rec.rename_topic(rec.topics()[0].id, f"space of {user}"[:40]),
 }

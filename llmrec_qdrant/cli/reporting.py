@@ -1,0 +1,47 @@
+"""The command ``report``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from llmrec_qdrant.cli.app import Connected, app
+from llmrec_qdrant.cli.printing import print_json, say
+from llmrec_qdrant.errors import InvalidInput
+
+Out = Annotated[Path, typer.Option(help="HTML file to write.")]
+EvaluationFile = Annotated[
+    Path | None, typer.Option(help="What `llmrec evaluate --json` printed, to show how good the lists are.")
+]
+
+
+@app.command(rich_help_panel="Topics and interests")
+def report(context: Connected, out: Out = Path("report.html"), evaluation: EvaluationFile = None) -> None:
+    """Write a report on the space as one HTML file: topics, users, quality and health. It opens without a network.
+
+    The file names ten users and the items behind their interests.
+
+    Example: llmrec report --out report.html
+
+    Example: llmrec evaluate --json > evaluation.json; llmrec report --evaluation evaluation.json
+    """
+    measured = _read(evaluation)
+    with context.open() as rec:
+        content = rec.report(measured)
+    size = out.write_text(content, encoding="utf-8")
+    if context.json:
+        print_json({"out": str(out), "bytes": size})
+    else:
+        say(f"wrote {out} ({size / 1e6:.1f} MB): open it in a browser")
+
+
+def _read(path: Path | None) -> Any:
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"the evaluation {str(path)!r} cannot be read: {error}") from None
