@@ -66,4 +66,4 @@ def empty(sentence: str) -> Any:
     """Return a figure that says why there is nothing to see."""
     hidden = {"visible": False}
     note = {"text": plain(sentence, 200), "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
-    return figure([], x=hidden, y=hidden, height=160, annotations=[note])
+    return figure([], x=hidden, y=hidden, height=90, annotations=[note])

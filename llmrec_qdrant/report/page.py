@@ -85,8 +85,12 @@ def _counts(overview: Overview) -> str:
     )
     return (
         f"{status.items:,} items{sampled}; {status.users:,} users; {status.events:,} events; "
-        f"{len(overview.topics)} topics. Made {overview.made_at[:16].replace('T', ' ')} UTC."
+        f"{len(overview.topics)} topics. Made {_minute(overview.made_at)} UTC."
     )
+
+
+def _minute(stored: str) -> str:
+    return stored[:16].replace("T", " ")
 
 
 def _section(name: str, parts: Sequence[_Part], figures: list[str]) -> str:
@@ -177,7 +181,7 @@ def _health(overview: Overview) -> list[_Part]:
     ]
     failures = [(entry.kind, entry.id, entry.reason) for entry in overview.failures[:MAX_FAILURES]]
     jobs = [
-        (job.id, job.state, job.finished_at[:16] or job.created_at[:16], job.reason) for job in overview.jobs[:MAX_JOBS]
+        (job.id, job.state, _minute(job.finished_at or job.created_at), job.reason) for job in overview.jobs[:MAX_JOBS]
     ]
     return [
         _Part("What waits", "What is stored, what waits for a worker, and what has no vector of meaning. llmrec reconcile does what waits.",

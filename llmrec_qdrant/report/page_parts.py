@@ -54,7 +54,7 @@ function draw(figure, place) {
   const element = document.getElementById("figure-" + place), width = element.clientWidth;
   const own = JSON.parse(JSON.stringify(figure));
   if (own.layout.xaxis.title && width < 600) narrow(own);
-  if (own.layout.annotations) own.layout.annotations = fitting(own.layout.annotations, own.layout, width - 70, 560);
+  if (own.layout.annotations) own.layout.annotations = fitting(own.layout.annotations, own.layout, width - 70, width < 600 ? 400 : 560);
   Plotly.react(element, own.data, own.layout, {responsive: true, displayModeBar: false});
 }
 figures.forEach(draw);

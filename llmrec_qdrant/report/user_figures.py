@@ -26,7 +26,7 @@ def activity(overview: Overview) -> Any:
         return empty("There are no users yet")
     counts = np.array([user.n_events for user in overview.users])
     edges = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10**9]
-    names = ["0", "1", "2–4", "5–9", "10–19", "20–49", "50–99", "100–199", "200–499", "500–999", "1,000 and more"]
+    names = ["0", "1", "2–4", "5–9", "10–19", "20–49", "50–99", "100–199", "200–499", "500–999", "1,000+"]
     heights, _ = np.histogram(counts, edges)
     bars = objects().Bar(
         x=names, y=heights.tolist(), marker_color=COLOURS[0], hovertemplate="%{x} events: %{y} users<extra></extra>"
