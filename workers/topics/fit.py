@@ -22,6 +22,7 @@ from ..behaviour.vectors import normalised
 from ..items.topic_rule import TopicPoint, Topics
 from ..text import words as text_words
 from . import clusters, keywords
+from . import labels as label_choice
 from .naming import named
 
 __all__ = ["MAX_TITLE_LENGTH", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
@@ -80,6 +81,8 @@ class Fitted:
     topic: TopicPoint
     size: int
     examples: list[str]
+    naming: tuple[str, ...] = ()
+    """Words in the order in which a label takes them."""
 
 
 def how_many(items: int) -> int:
@@ -191,6 +194,7 @@ def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequ
     strengths = strengths * (idf / max(float(np.average(idf, weights=bags.frequencies)), 1e-9))
     forms = keywords.readable(sample.terms)
     telling = _telling(sample, labels, parts, bags, forms)
+    naming = label_choice.label_words(telling, bags.words, forms)
     indices = [sparse_index(stem) for stem in bags.words]
     dense = _matrix(sample.dense)
     with_meaning = dense is not None and float(dense.any(axis=1).mean()) >= clusters.MIN_DENSE_SHARE
@@ -208,7 +212,7 @@ def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequ
             words={indices[column]: float(strength[column]) for column in top},
         )
         nearest = members[np.argsort(-(rows[members] @ centroids[place]), kind="stable")]
-        described.append(Fitted(point, len(members), _examples(sample.titles, nearest)))
+        described.append(Fitted(point, len(members), _examples(sample.titles, nearest), tuple(naming[place])))
     return described
 
 
@@ -222,8 +226,11 @@ def _telling(
         if len(mine):
             topics, places = np.unique(labels[mine], return_inverse=True)
             telling[topics] = keywords.distinctive(bags.counts[mine], places)
-    fragments = keywords.fragments(sample.terms)
-    empty = [stem in fragments or keywords.says(forms.get(stem, stem)) == "nothing" for stem in bags.words]
+    fragments, foreign = keywords.fragments(sample.terms), label_choice.foreign_function_words(sample.terms)
+    empty = [
+        stem in fragments or forms.get(stem, stem) in foreign or keywords.says(forms.get(stem, stem)) == "nothing"
+        for stem in bags.words
+    ]
     telling[:, np.flatnonzero(empty)] = 0
     return telling
 
@@ -247,6 +254,7 @@ def _identified(
     taken = {old[place].label for place in pairs.values()}
     fresh = [topic for place, topic in enumerate(described) if place not in pairs]
     names = iter(named([(topic.topic.keywords, topic.examples) for topic in fresh]))
+    phrases = label_choice.phrases(sample.terms) if fresh else {}
     result: list[Fitted] = []
     for place, fitted in enumerate(described):
         if place in pairs:
@@ -255,7 +263,7 @@ def _identified(
         else:
             last += 1
             name = next(names)
-            label = name if name and name not in taken else keywords.label(fitted.topic.keywords, taken, last)
+            label = name if name and name not in taken else keywords.label(fitted.naming, taken, last, phrases)
             topic = replace(fitted.topic, id=str(last), label=label, label_by="llm" if label == name else "keywords")
         taken.add(topic.label)
         result.append(replace(fitted, topic=topic))

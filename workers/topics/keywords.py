@@ -28,10 +28,6 @@ LABEL_WORDS = 3
 """Words of a label, unless more are needed to tell it from other labels."""
 
 
-LABEL_CANDIDATES = 6
-"""First keywords that are reordered for a label: those that name something come first."""
-
-
 MAX_LABEL_LENGTH = 40
 """Characters of a label."""
 
@@ -80,13 +76,13 @@ def readable(texts: Iterable[Sequence[Term]]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1 << 15)
-def says(word: str) -> Literal["name", "word", "nothing"]:
-    """Classify a word: ``name`` (a Chinese noun), ``word`` (a verb, an adjective) or ``nothing`` (两个, 以及).
+def says(word: str) -> Literal["name", "person", "word", "nothing"]:
+    """Classify a word: ``name`` (a Chinese noun), ``person`` (a person's name), ``word`` (a verb, an adjective) or ``nothing`` (两个, 以及).
 
     Latin words are names unless they are on a long list of common words (first, back, take).
 
-    >>> [says(word) for word in ("太空", "回到", "两个", "space", "first")]
-    ['name', 'word', 'nothing', 'name', 'word']
+    >>> [says(word) for word in ("太空", "约翰", "回到", "两个", "space", "first")]
+    ['name', 'person', 'word', 'nothing', 'name', 'word']
     """
     if not "\u4e00" <= word[:1] <= "\u9fff":
         return "word" if word in _common() else "name"
@@ -95,6 +91,8 @@ def says(word: str) -> Literal["name", "word", "nothing"]:
     kind = next((kind for _, kind in tag(word)), "n")
     if kind[0] in "mqrpcudfeoywk":
         return "nothing"
+    if kind in {"nr", "nrt", "nrfg"}:
+        return "person"
     return "word" if kind in {"v", "vd", "a", "ad", "z", "b"} else "name"
 
 
@@ -103,12 +101,14 @@ def _common() -> frozenset[str]:
     return frozenset(stopwords("en"))
 
 
-def keywords(weights: np.ndarray, stems: Sequence[str], forms: Mapping[str, str]) -> list[str]:
-    """Return up to ``MAX_KEYWORDS`` readable words of a topic, strongest first; skip words that repeat part of another."""
+def keywords(
+    weights: np.ndarray, stems: Sequence[str], forms: Mapping[str, str], most: int = MAX_KEYWORDS
+) -> list[str]:
+    """Return up to ``most`` readable words of a topic, strongest first; skip words that repeat part of another."""
     shown: list[str] = []
-    for column in np.argsort(-weights, kind="stable")[: 10 * MAX_KEYWORDS]:
+    for column in np.argsort(-weights, kind="stable")[: 10 * most]:
         word = forms.get(stems[column], stems[column])
-        if weights[column] <= 0 or len(shown) == MAX_KEYWORDS:
+        if weights[column] <= 0 or len(shown) == most:
             break
         if _says_something(word) and not any(_repeats(word, other) for other in shown):
             shown.append(word)
@@ -126,24 +126,41 @@ def _repeats(word: str, other: str) -> bool:
     return word in other.split("-") or other in word.split("-")
 
 
-def label(words: Sequence[str], taken: Collection[str], number: int) -> str:
-    """Join the first keywords into a label, names first; add words, or the topic's number, if the label is taken.
+def label(
+    words: Sequence[str], taken: Collection[str], number: int, pairs: Mapping[frozenset[str], str] | None = None
+) -> str:
+    """Join the first words into a label; add words, or the topic's number, if the label is taken.
+
+    ``words`` are the :func:`label_words` of the topic, or its keywords. Two words of ``pairs`` that form a phrase are
+    written as that phrase.
 
     >>> label(["space", "nasa", "mars", "moon"], {"space · nasa · mars"}, 7)
     'space · nasa · mars · moon'
-    >>> label(["回到", "太空", "行星", "地球", "飞船"], set(), 7)
-    '太空 · 行星 · 地球'
+    >>> label(["fu", "china", "kung", "martial"], set(), 7, {frozenset({"kung", "fu"}): "kung fu"})
+    'kung fu · china · martial'
     >>> label([], set(), 7)
     'topic 7'
     """
-    first = sorted(words[:LABEL_CANDIDATES], key=lambda word: says(word) != "name")
-    words = [*first, *words[LABEL_CANDIDATES:]]
+    words = _with_phrases(words, pairs or {})
     for count in range(LABEL_WORDS, len(words) + 1):
         joined = _joined(words[:count])
         if joined not in taken:
             return joined
     joined = _joined(words[:LABEL_WORDS])
     return f"{joined} ({number})" if joined in taken else joined or f"topic {number}"
+
+
+def _with_phrases(words: Sequence[str], pairs: Mapping[frozenset[str], str]) -> list[str]:
+    """Return the words; a word and a later one with which it forms a phrase become that phrase."""
+    rest, result = list(words), []
+    while rest:
+        word = rest.pop(0)
+        partner = next((other for other in rest if frozenset({word, other}) in pairs), None)
+        if partner is not None:
+            rest.remove(partner)
+            word = pairs[frozenset({word, partner})]
+        result.append(word)
+    return result
 
 
 def _joined(words: Sequence[str]) -> str:
