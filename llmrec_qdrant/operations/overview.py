@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,9 @@ from llmrec_qdrant.errors import NotFound, show
 from llmrec_qdrant.operations import calls, failures, jobs, status, topics
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.operations.recommend import recommend
 from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.space.interests import read_interest
 from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
 from llmrec_qdrant.space.points import Point
@@ -31,6 +33,8 @@ MAX_USERS = 20_000
 """Users who are read."""
 POINTS_PER_PAGE = 1_000
 """Points per page of a scroll."""
+MAX_LISTS = 100
+"""Users whose lists are requested."""
 MAX_JOBS = 50
 """Jobs that are listed."""
 
@@ -71,6 +75,8 @@ class Overview:
     events: Sequence[tuple[str, str]] = ()
     """Item and time (ISO 8601) of each event about an item."""
     users: Sequence[UserRow] = ()
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """User → items of the list that they get now, for a sample of the users with interests."""
     failures: Sequence[Failure] = ()
     jobs: Sequence[JobStatus] = field(default_factory=tuple)
 
@@ -79,6 +85,7 @@ def read_overview(bound: Bound) -> Steps[Overview]:
     """Read everything that a report shows."""
     counted = yield from status.status(bound)
     mapped = yield from _items(bound, MAX_MAPPED, with_vectors=True)
+    users = yield from _users(bound)
     all_items = mapped
     if counted.items > len(mapped):
         all_items = mapped + (yield from _items(bound, MAX_ITEMS, with_vectors=False))[len(mapped) :]
@@ -90,7 +97,8 @@ def read_overview(bound: Bound) -> Steps[Overview]:
         centroids=(yield from read_centroids(bound)),
         items=all_items,
         events=(yield from _events(bound)),
-        users=(yield from _users(bound)),
+        users=users,
+        lists=(yield from _lists(bound, users)),
         failures=(yield from failures.list_failures(bound)),
         jobs=(yield from jobs.list_jobs(bound.space, MAX_JOBS)) if bound.tenant is None else (),
     )
@@ -164,6 +172,16 @@ def _users(bound: Bound) -> Steps[list[UserRow]]:
         )
         for point in points
     ]
+
+
+def _lists(bound: Bound, users: Sequence[UserRow]) -> Steps[dict[str, list[str]]]:
+    """Return user → listed items. Users come by the hashes of their ids, so the first ones are a random sample."""
+    lists: dict[str, list[str]] = {}
+    for user in [user for user in users if user.interests][:MAX_LISTS]:
+        listed = yield from recommend(bound, user.id, ListOptions(), True)
+        if listed:
+            lists[user.id] = [item.id for item in listed]
+    return lists
 
 
 def _scrolled(

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from llmrec_qdrant.operations.overview import Overview
-from llmrec_qdrant.report import quality_figures, topic_figures, user_figures
+from llmrec_qdrant.report import list_figures, quality_figures, topic_figures, user_figures
 from llmrec_qdrant.report.drawing import objects
 from llmrec_qdrant.report.page_parts import SCRIPT, STYLE
 from llmrec_qdrant.report.people import users_html
@@ -129,8 +129,6 @@ def _catalogue(overview: Overview) -> list[_Part]:
         _Part("Tree of the topics", "Topics that meet further left are more alike.", topic_figures.tree(overview)),
         _Part("Topics over time", "The share of the events that went to each of the topics with the most events.",
               topic_figures.over_time(overview)),
-        _Part("The long tail", "How much of the behaviour goes to the most taken items. A curve that rises at once and then lies flat: "
-              "few items take nearly everything.", user_figures.long_tail(overview)),
     ]  # fmt: skip
 
 
@@ -150,13 +148,21 @@ def _quality(overview: Overview, evaluation: Any) -> list[_Part]:
         "NDCG on users who were held out, after each epoch.",
         quality_figures.training_curves(overview.jobs),
     )
+    now = [
+        _Part("Calibration", "What users care about beside what their lists hold today. Bars of one topic that differ much: the lists serve "
+              "its fans too much or too little.", list_figures.calibration(overview)),
+        _Part("Coverage and the long tail", "How much of the behaviour, and of the lists of today, goes to the most taken items. A curve that "
+              "rises at once and then lies flat: few items take nearly everything. " + list_figures.coverage(overview),
+              list_figures.long_tail(overview)),
+    ]  # fmt: skip
     if evaluation is None:
-        return [_Part("Lists", HOW_TO_EVALUATE), training]
+        return [_Part("Lists", HOW_TO_EVALUATE), *now, training]
     return [
         _Part("Lists", "How high the lists rank what users took next: all legs together, each leg alone, the most popular items, and "
               "the slices of new items and new users.", quality_figures.quality(evaluation)),
         _Part("Beyond accuracy", "Coverage: share of the catalogue in any list. Novelty: in bits, higher is less popular. Diversity: mean "
               "of 1 − cosine within a list.", html=_beyond(evaluation)),
+        *now,
         training,
     ]  # fmt: skip
 

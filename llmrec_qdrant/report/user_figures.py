@@ -12,12 +12,10 @@ from llmrec_qdrant.contracts.answers import Interest, Topic
 from llmrec_qdrant.operations.overview import MappedItem, Overview
 from llmrec_qdrant.report.drawing import COLOURS, GREY, axis, empty, figure, objects, plain
 
-__all__ = ["activity", "attention", "drift", "interests", "item_topics", "long_tail"]
+__all__ = ["NO_INTERESTS", "activity", "attention", "bars_of", "drift", "interests", "item_topics"]
 
 NO_INTERESTS = "No user has interests yet: they take topics (llmrec topics fit) and events"
 MAX_BARS = 20
-MAX_POINTS = 200
-"""Points of a curve."""
 
 
 def activity(overview: Overview) -> Any:
@@ -48,7 +46,7 @@ def attention(overview: Overview) -> Any:
             [(topic, 100 * share / len(users)) for topic, share in shares.most_common(MAX_BARS) if topic in labels]
         )
     )
-    bars = _bars([labels[topic] for topic, _ in top], [share for _, share in top], " %")
+    bars = bars_of([labels[topic] for topic, _ in top], [share for _, share in top], " %")
     return _horizontal([bars], len(top), "percent of the attention, mean over users")
 
 
@@ -62,27 +60,10 @@ def drift(overview: Overview) -> Any:
     if not top:
         return empty("No interest rises or fades" if every else NO_INTERESTS)
     names = [labels[topic] for topic in top]
-    left = _bars(names, [-fading[topic] for topic in top], " users", GREY, "fading")
-    right = _bars(names, [rising[topic] for topic in top], " users", COLOURS[2], "rising")
+    left = bars_of(names, [-fading[topic] for topic in top], " users", GREY, "fading")
+    right = bars_of(names, [rising[topic] for topic in top], " users", COLOURS[2], "rising")
     return _horizontal([left, right], len(top), "users for whom it fades (left) or rises (right)", barmode="overlay", showlegend=True,
                        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, margin={"l": 60, "r": 16, "t": 40, "b": 56})  # fmt: skip
-
-
-def long_tail(overview: Overview) -> Any:
-    """Draw how much of the behaviour the most taken items get."""
-    taken = Counter(item for item, _ in overview.events)
-    if not taken:
-        return empty("There are no events about items yet")
-    total = max(overview.status.items, len(taken))
-    counts = np.zeros(total)
-    counts[: len(taken)] = sorted(taken.values(), reverse=True)
-    rows = np.unique(np.linspace(0, total, min(total, MAX_POINTS) + 1).astype(int))
-    shares = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
-    line = objects().Scatter(
-        x=(100 * rows / total).tolist(), y=(100 * shares[rows]).tolist(), mode="lines", line={"color": COLOURS[0]},
-        hovertemplate="the most taken %{x:.1f} % of the items have %{y:.1f} % of the events<extra></extra>",
-    )  # fmt: skip
-    return figure([line], x=axis("percent of the items, most taken first"), y=axis("percent of the events"), height=360)
 
 
 def interests(listed: Sequence[Interest]) -> Any:
@@ -92,7 +73,7 @@ def interests(listed: Sequence[Interest]) -> Any:
     top = list(reversed(listed[:MAX_BARS]))
     evidence = ["<br>".join(plain(interest.titles.get(item, item)) for item in interest.items[:5]) for interest in top]
     colours = {"rising": COLOURS[2], "steady": COLOURS[0], "fading": GREY}
-    bars = _bars([interest.label for interest in top], [100 * interest.weight for interest in top], " %",
+    bars = bars_of([interest.label for interest in top], [100 * interest.weight for interest in top], " %",
                  [colours[interest.trend] for interest in top])  # fmt: skip
     bars.customdata = [f"{interest.trend}<br>{items}" for interest, items in zip(top, evidence, strict=True)]
     bars.hovertemplate = "%{y}: %{x:.1f} %, %{customdata}<extra></extra>"
@@ -110,11 +91,14 @@ def item_topics(item: MappedItem, topics: Sequence[Topic], centroids: Mapping[st
     labels = {topic.id: topic.label for topic in topics if topic.id in cosines}
     top = sorted(labels, key=lambda topic: cosines[topic])[-MAX_BARS:]
     colours = [COLOURS[1] if topic == item.topic else COLOURS[0] for topic in top]
-    bars = _bars([labels[topic] for topic in top], [cosines[topic] for topic in top], "", colours)
+    bars = bars_of([labels[topic] for topic in top], [cosines[topic] for topic in top], "", colours)
     return _horizontal([bars], len(top), "cosine to the topic (red: the topic of the item)")
 
 
-def _bars(labels: Sequence[str], values: Sequence[float], unit: str, colours: Any = COLOURS[0], name: str = "") -> Any:
+def bars_of(
+    labels: Sequence[str], values: Sequence[float], unit: str, colours: Any = COLOURS[0], name: str = ""
+) -> Any:
+    """Return horizontal bars; equal labels get a number, since Plotly draws them as one."""
     names = [plain(label, 34) for label in labels]
     doubled = Counter(names)
     names = [name if doubled[name] == 1 else f"{name} ({row + 1})" for row, name in enumerate(names)]
