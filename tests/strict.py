@@ -109,6 +109,7 @@ CALLS: Mapping[str, Callable[[Recommender], Any]] = {
     "interests": lambda rec: rec.interests("u1"),
     "shelves": lambda rec: rec.shelves("u1"),
     "steer": lambda rec: rec.steer("u1", rec.topics()[0].id, 0.0),
+    "topic_items": lambda rec: rec.topic_items(rec.topics()[0].id),
     "rename_topic": lambda rec: rec.rename_topic(rec.topics()[0].id, "New name"),
     "tune": lambda rec: rec.tune(users=50, dry_run=True).wait(),
     "train": lambda rec: rec.train(epochs=1, users=50).wait(),

@@ -8,6 +8,7 @@ from llmrec_qdrant import operations
 from llmrec_qdrant.aio.connection import AsyncConnection
 from llmrec_qdrant.contracts.answers import (
     Interest,
+    Recommendation,
     Seen,
     Shelf,
     Topic,
@@ -24,6 +25,13 @@ class AsyncTopics(AsyncConnection):
     async def topics(self) -> list[Topic]:
         """As :meth:`Recommender.topics`."""
         return await self._drive(operations.topics.list_topics(await self._bound()))
+
+    async def topic_items(
+        self, topic: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None
+    ) -> list[Recommendation]:
+        """As :meth:`Recommender.topic_items`."""
+        options = ListOptions(limit, filter, offset=offset)
+        return await self._drive(operations.topics.topic_items(await self._bound(), topic, options))
 
     async def rename_topic(self, topic: str, label: str) -> Topic:
         """As :meth:`Recommender.rename_topic`."""

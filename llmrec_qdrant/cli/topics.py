@@ -1,4 +1,4 @@
-"""The commands about topics and interests: ``topics``, ``topics fit``, ``topics rename``, ``interests``, ``shelves``, ``steer``."""
+"""The commands about topics and interests: ``topics``, ``topics fit``, ``topics items``, ``topics rename``, ``interests``, ``shelves``, ``steer``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.answers import MIN_TOPIC_ITEMS, POPULAR, Interest, Topic
 from llmrec_qdrant.errors import NotFound
 from llmrec_qdrant.recommender import Recommender
-from llmrec_qdrant.space.layout import INTERESTS
+from llmrec_qdrant.space.layout import INTERESTS, Key
 
 topics = CommandSet(cls=ConnectedGroup)
 app.add_typer(topics, name="topics", rich_help_panel="Topics and interests")
@@ -26,7 +26,7 @@ TopicName = Annotated[str, typer.Argument(help="Id or label of the topic.")]
 
 @topics.callback(invoke_without_command=True)
 def list_topics(context: Connected) -> None:
-    """List the topics, largest first; discover and rename them.
+    """List the topics, largest first; discover them, list their items, rename them.
 
     Example: llmrec topics --space movies; to discover them: llmrec topics fit
     """
@@ -77,6 +77,22 @@ def _print_fitted(listed: Sequence[Topic], encoded: int) -> None:
             "load more items, or longer texts",
             "yellow",
         )
+
+
+@topics.command("items")
+def list_topic_items(
+    context: Connected, topic: TopicName, limit: Limit = 10, offset: Offset = 0, filter: Filter = None
+) -> None:
+    """List the items of a topic, most popular first.
+
+    Example: llmrec topics items 7 --limit 20
+    """
+    with context.open() as rec:
+        listed = rec.topic_items(topic, limit, offset=offset, filter=parse_filter(filter))
+    if context.json:
+        print_json([item.model_dump(mode="json") for item in listed])
+    else:
+        print_items(listed, f"topic {topic}", Key.POPULARITY)
 
 
 @topics.command("rename")

@@ -1,4 +1,4 @@
-"""Lists, finds, renames and fits the topics of a space."""
+"""Lists, finds, renames and fits the topics of a space, and lists their items."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import unicodedata
 from functools import partial
 from typing import Any
 
-from llmrec_qdrant.contracts.answers import MAX_LABEL, MAX_TOPICS, Topic
+from llmrec_qdrant.contracts.answers import MAX_LABEL, MAX_TOPICS, Recommendation, Topic
 from llmrec_qdrant.contracts.jobs import FitTopicsOptions, JobStatus
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls, jobs
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.operations.plan import item_filter
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.versions import on_every_version
-from llmrec_qdrant.space.conditions import equals, where
+from llmrec_qdrant.query import pages, requests, results
+from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions
+from llmrec_qdrant.space.conditions import all_of, equals, where
 from llmrec_qdrant.space.layout import TOPICS_EDITED, Key
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["find_topic", "fit_topics", "list_topics", "rename_topic"]
+__all__ = ["find_topic", "fit_topics", "list_topics", "rename_topic", "topic_items"]
 
 TOPICS_PER_PAGE = 256
 """Topics per page of a scroll."""
@@ -62,6 +65,19 @@ def find_topic(bound: Bound, topic: str) -> Steps[Topic]:
         f"space {bound.space.name!r} has no topic {show(value)}: `llmrec topics` lists ids and labels, "
         "`llmrec topics fit` discovers topics"
     )
+
+
+def topic_items(bound: Bound, topic: str, options: ListOptions) -> Steps[list[Recommendation]]:
+    """Return the items of a topic, most popular first.
+
+    Raises :class:`NotFound` for an unknown topic.
+    """
+    known = yield from find_topic(bound, topic)
+    inside = all_of(item_filter(bound, options), where(equals(Key.TOPIC_IDS, known.id)))
+    listed = requests.top(inside, options.limit)
+    request = pages.page(lambda _: listed, MAX_LIMIT, options.offset, options.limit)
+    points = yield from calls.query(bound.space.items, [request])
+    return results.by_popularity(points[0], f"in topic {known.label}")
 
 
 def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import (
     Interest,
+    Recommendation,
     Seen,
     Shelf,
     Topic,
@@ -24,6 +25,13 @@ class Topics(Connection):
     def topics(self) -> list[Topic]:
         """List the topics of the space, largest first; empty before :meth:`fit_topics`."""
         return self._drive(operations.topics.list_topics(self._bound()))
+
+    def topic_items(
+        self, topic: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None
+    ) -> list[Recommendation]:
+        """List the items of a topic, which ``topic`` names by id or label, most popular first; ``score`` is the popularity."""
+        options = ListOptions(limit, filter, offset=offset)
+        return self._drive(operations.topics.topic_items(self._bound(), topic, options))
 
     def rename_topic(self, topic: str, label: str) -> Topic:
         """Rename a topic, which ``topic`` names by id or label; every refit keeps the new label."""

@@ -77,3 +77,16 @@ def test_a_steered_topic_is_confirmed(grouped: Llmrec) -> None:
     shown = llmrec("steer", "ann", muted["id"]).out
     assert f"topic {muted['label']} is muted for ann" in shown
     assert shown.count("muted") == 2  # in the table, too
+
+
+def test_the_items_of_a_topic_are_listed_by_id_and_by_label(grouped: Llmrec) -> None:
+    """Ann likes three rocket items, which are the popular ones; a filter and an offset apply within the topic."""
+    rockets = next(topic for topic in grouped("topics", "--json").json if "rocket" in topic["label"])
+    listed = grouped("topics", "items", rockets["id"], "--limit", "50", "--json").json
+    assert {item["id"] for item in listed} == {f"rocket{n}" for n in range(20)}
+    assert {item["id"] for item in listed[:3]} == {"rocket0", "rocket1", "rocket2"}
+    rest = grouped("topics", "items", rockets["label"], "--limit", "50", "--offset", "3", "--json").json
+    assert {item["id"] for item in rest} == {f"rocket{n}" for n in range(3, 20)}
+    assert "rocket rocket" in grouped("topics", "items", rockets["id"]).out
+    refused = one_sentence(grouped("topics", "items", "no such topic"))
+    assert "no topic 'no such topic'" in refused

@@ -104,7 +104,7 @@ CHANGES: dict[str, Callable[[Recommender, Any], Any]] = {
 
 WITHOUT_IDS = {
     "clean_up", "client", "close", "config", "connect", "create", "failures", "fit_topics", "from_env", "job", "jobs", "pull", "push",
-    "reconcile", "reembed", "rename_topic", "retry", "rollback", "space", "status", "topics", "train", "tune", "users", "watch",
+    "reconcile", "reembed", "rename_topic", "retry", "rollback", "space", "status", "topic_items", "topics", "train", "tune", "users", "watch",
 }  # fmt: skip
 """Public names that take no id of an item or user; of topics, jobs and tenants, ids are texts."""
 

@@ -80,6 +80,7 @@ OWN: dict[str, Callable[[Recommender, str, str], Any]] = {
     "interests": lambda rec, user, item: rec.interests(user),
     "shelves": lambda rec, user, item: rec.shelves(user),
     "steer": lambda rec, user, item: rec.steer(user, rec.topics()[0].id, 2.0),
+    "topic_items": lambda rec, user, item: rec.topic_items(rec.topics()[0].id),
     "rename_topic": lambda rec, user, item: rec.rename_topic(rec.topics()[0].id, f"space of {user}"[:40]),
 }
 """Method → a call about the tenant's data, with an id of a user and of an item, its own or not."""
