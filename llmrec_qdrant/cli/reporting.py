@@ -31,7 +31,7 @@ def report(context: Connected, out: Out = Path("report.html"), evaluation: Evalu
     measured = _read(evaluation)
     with context.open() as rec:
         content = rec.report(measured)
-    size = out.write_text(content, encoding="utf-8")
+    size = out.write_bytes(content.encode())
     if context.json:
         print_json({"out": str(out), "bytes": size})
     else:

@@ -83,10 +83,17 @@ def _counts(overview: Overview) -> str:
         if drawn and drawn < status.items - status.items_stale
         else ""
     )
-    return (
-        f"{status.items:,} items{sampled}; {status.users:,} users; {status.events:,} events; "
-        f"{len(overview.topics)} topics. Made {_minute(overview.made_at)} UTC."
-    )
+    counts = [_counted(status.items, "item") + sampled]
+    counts += [
+        _counted(status.users, "user"),
+        _counted(status.events, "event"),
+        _counted(len(overview.topics), "topic"),
+    ]
+    return f"{'; '.join(counts)}. Made {_minute(overview.made_at)} UTC."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _minute(stored: str) -> str:
@@ -123,7 +130,7 @@ def _plain_values(figure: Any) -> Any:
 def _catalogue(overview: Overview) -> list[_Part]:
     return [
         _Part("Map of the topics", "Each point is an item. Items of similar meaning are near each other; the colour is a group of "
-              "similar topics, named after the largest. Hover over a point to see its title.", topic_figures.topic_map(overview)),
+              "similar topics, named after the largest. Hover over a point, or tap it, to see its title.", topic_figures.topic_map(overview)),
         _Part("Sizes of the topics", "The largest topics: their share of the items beside their share of what users did.",
               topic_figures.sizes(overview)),
         _Part("Tree of the topics", "Topics that meet further left are more alike.", topic_figures.tree(overview)),

@@ -15,8 +15,8 @@ p{margin:0 0 10px;overflow-wrap:anywhere}.dim{color:#66707a}nav{display:flex;fle
 .card p{font-size:13.5px;line-height:1.4}.bar{display:block;height:5px;background:#eceef1;border-radius:3px;margin:3px 0}
 .bar i{display:block;height:5px;background:#4477aa;border-radius:3px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:14px}th,td{text-align:left;padding:5px 18px 5px 0;border-bottom:1px solid #e9ebee;vertical-align:top}
-td{overflow-wrap:anywhere}.number{font-variant-numeric:tabular-nums}
-@media(max-width:600px){header,main{padding:0 10px}.part{padding:12px 10px}.cards{grid-template-columns:1fr}}
+td{overflow-wrap:break-word}.number{font-variant-numeric:tabular-nums}
+@media(max-width:600px){header,main{padding:0 10px}.part{padding:12px 10px}.cards{grid-template-columns:1fr}th,td{padding-right:10px}}
 """
 
 SCRIPT = """
@@ -35,7 +35,9 @@ function fitting(notes, layout, width, height) {
     return true;
   });
 }
-function shortened(text) { return text.length > 18 ? text.slice(0, 17).replace(/&[a-z]*$/, "") + "\\u2026" : text; }
+function shortened(text) {
+  return text.split("<br>").map(line => line.length > 18 ? line.slice(0, 17).replace(/&[a-z]*$/, "") + "\\u2026" : line).join("<br>");
+}
 function narrow(figure) {
   const layout = figure.layout;
   layout.dragmode = false;  // a finger scrolls the page

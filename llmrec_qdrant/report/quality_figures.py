@@ -49,7 +49,7 @@ def quality(result: Any) -> Any:
         "arrayminus": [max(row["ndcg"] - row["low"], 0) for row in rows],
     }  # fmt: skip
     bars = objects().Bar(
-        y=[plain(row["name"], 48) for row in rows], x=[row["ndcg"] for row in rows], orientation="h", error_x=error,
+        y=[plain(row["name"], 48).replace(", ", ",<br>") for row in rows], x=[row["ndcg"] for row in rows], orientation="h", error_x=error,
         marker_color=colours, customdata=[[row["hr"], row.get("users", 0)] for row in rows],
         hovertemplate="%{y}<br>NDCG %{x:.4f}, hit rate %{customdata[0]:.4f}, %{customdata[1]} users<extra></extra>",
     )  # fmt: skip
