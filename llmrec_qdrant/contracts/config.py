@@ -30,7 +30,7 @@ EVENT_WEIGHTS = {
 }  # fmt: skip
 """Default weight per event type. A configuration that sets some of them keeps the others."""
 
-FOLD_REVISION = 2
+FOLD_REVISION = 3
 """Changes with the rules by which events become vectors; users with vectors by earlier rules are refreshed."""
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"

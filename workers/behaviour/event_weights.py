@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import numpy as np
-
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import GIVEN_BACK, RATED
 from llmrec_qdrant.space.ids import point_id
@@ -17,10 +15,8 @@ from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
 __all__ = [
-    "DAY",
     "OPINIONS",
     "UNDOES",
-    "decayed",
     "event_weight",
     "interest_weight",
     "is_opinion",
@@ -29,9 +25,6 @@ __all__ = [
     "standing",
 ]
 
-
-DAY = 86_400.0
-"""Seconds."""
 
 OPINIONS = frozenset({"like", "dislike", "rating", "review"})
 """Types of events that are opinions; a review without a value is an act."""
@@ -139,20 +132,6 @@ def standing(
     if opinions and weights[opinions[-1]] < 0:
         silent.update(place for place, weight in enumerate(weights) if weight > 0)
     return [place not in silent for place in range(len(kinds))]
-
-
-def decayed(moments: Sequence[float], half_life: float, per_step: float, steps: np.ndarray | None = None) -> np.ndarray:
-    """Return ``per_step^k · 0.5^(age / half-life)`` per event, float array (events,).
-
-    ``moments`` are in seconds, newest first; ``half_life`` is in days. *k* is the event's entry in ``steps``, by default its
-    position. Age counts from the newest event, so the profile of an absent user does not change, and folding twice gives
-    the same vectors.
-    """
-    if not len(moments):
-        return np.zeros(0)
-    ages = (moments[0] - np.asarray(moments, dtype=np.float64)) / DAY
-    weights: np.ndarray = per_step ** (np.arange(len(moments)) if steps is None else steps) * 0.5 ** (ages / half_life)
-    return weights
 
 
 def item_point(event: Point) -> str:

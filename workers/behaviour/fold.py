@@ -11,36 +11,25 @@ import numpy as np
 from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import LEGS, SpaceConfig
+from llmrec_qdrant.query.folding import (
+    MAX_TFIDF_ENTRIES,
+    MIN_TFIDF_ENTRY,
+    as_sparse,
+    decayed_weights,
+    sparse_norm,
+    summed,
+)
 from llmrec_qdrant.space.ids import sparse_index
 from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF
 
 from ..text.idf import Vocabulary
-from .event_weights import decayed
 from .vectors import centred, normalised
 
-__all__ = ["Past", "Profile", "UserTower", "decayed_weights", "fold"]
-
-
-MAX_TFIDF_ENTRIES = 512
-"""Entries kept in a user's tfidf vector, strongest first."""
-
-
-MIN_TFIDF_ENTRY = 1e-4
-"""Smallest entry of a user's tfidf vector, which has norm 1. Words of events long ago change no list, but each costs a search of
-its postings: with a hundred events they are more than half of all entries. The collab leg keeps even the smallest entries, since
-they propose items that nothing else proposes."""
+__all__ = ["Past", "Profile", "UserTower", "fold"]
 
 
 MAX_PROFILE_WORDS = 24
 """Readable words kept per user."""
-
-
-MIN_MASS = 1e-9
-"""Weight of a word or item, after subtracting the dislikes, that is no more than rounding."""
-
-
-MAX_DISLIKE_RATIO = 1.0
-"""Greatest total weight of dislikes relative to likes; beyond it, the profile would be the mere opposite of the dislikes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +61,8 @@ class Profile:
     tfidf: models.SparseVector | None = None
     collab: models.SparseVector | None = None
     terms: list[str] = field(default_factory=list)
+    norms: Mapping[str, float] = field(default_factory=dict)
+    """Length of the weighted sum behind each leg, before it was scaled to norm 1; a leg that is no such sum is missing."""
 
     @property
     def vectors(self) -> dict[str, Any]:
@@ -99,41 +90,20 @@ def fold(
     moments, weights = [event.ts for event in recent], np.array([event.weight for event in recent])
     pairs = list(zip(recent, decayed_weights(moments, weights, config, config.position_decay).tolist(), strict=True))
     steps = list(zip(recent, decayed_weights(moments, weights, config, config.collab_decay).tolist(), strict=True))
-    items = (({sparse_index_of(event.item): 1.0}, weight) for event, weight in steps if event.item is not None)
-    words = ((bag, weight) for event, weight in pairs for bag in event.tfidf)
+    items = summed(({sparse_index_of(event.item): 1.0}, weight) for event, weight in steps if event.item is not None)
+    words = summed((bag, weight) for event, weight in pairs for bag in event.tfidf)
+    total = _total(pairs, config)
     return Profile(
-        dense=tower.user(recent, config) if tower else _fold_dense(pairs, config),
-        tfidf=_as_sparse(_summed(words), MAX_TFIDF_ENTRIES, MIN_TFIDF_ENTRY),
-        collab=_as_sparse(_summed(items), config.history),
+        dense=tower.user(recent, config) if tower else _unit(total),
+        tfidf=as_sparse(words, MAX_TFIDF_ENTRIES, MIN_TFIDF_ENTRY),
+        collab=as_sparse(items, config.history),
         terms=_strongest_words(pairs, vocabulary or Vocabulary()),
+        norms={
+            **({} if tower else {DENSE: float(np.linalg.norm(total))}),
+            TFIDF: sparse_norm(words, MAX_TFIDF_ENTRIES),
+            COLLAB: sparse_norm(items, config.history),
+        },
     )
-
-
-def decayed_weights(moments: Sequence[float], weights: np.ndarray, config: SpaceConfig, decay: float) -> np.ndarray:
-    """Return the ``weights`` of events, newest first, decayed and with dislikes bounded; float array (events,).
-
-    The steps of an event are the newer events that speak for something: a dislike makes no like fade.
-
-    >>> config = SpaceConfig(half_life_days=1)
-    >>> decayed_weights([86_400.0, 86_400.0, 0.0], np.array([1.0, -0.5, 1.0]), config, 0.5).tolist()
-    [1.0, -0.25, 0.25]
-    """
-    steps: np.ndarray = np.cumsum(weights > 0) - (weights > 0)
-    return _bounded(decayed(moments, config.half_life_days, decay, steps) * weights)
-
-
-def _bounded(weights: np.ndarray) -> np.ndarray:
-    """Scale negative weights down if their sum exceeds ``MAX_DISLIKE_RATIO`` times the sum of the positive ones.
-
-    >>> _bounded(np.array([2.0, -1.0, -3.0])).tolist()
-    [2.0, -0.5, -1.5]
-    >>> _bounded(np.array([-1.0])).tolist()
-    [-1.0]
-    """
-    likes, dislikes = float(weights[weights > 0].sum()), float(-weights[weights < 0].sum())
-    if not likes or dislikes <= MAX_DISLIKE_RATIO * likes:
-        return weights
-    return np.where(weights < 0, weights * (MAX_DISLIKE_RATIO * likes / dislikes), weights)
 
 
 def sparse_index_of(qualified: str) -> int:
@@ -147,35 +117,17 @@ def qualified_item(item: str, tenant: str) -> str:
     return f"{tenant}\x1f{item}"
 
 
-def _fold_dense(pairs: Iterable[tuple[Past, float]], config: SpaceConfig) -> list[float] | None:
+def _total(pairs: Iterable[tuple[Past, float]], config: SpaceConfig) -> np.ndarray:
+    """Return the weighted sum of the events' vectors, float array (size,)."""
     total = np.zeros(config.size, dtype=np.float64)
     for event, weight in pairs:
         for vector in event.dense:
             total += weight * vector
-    if config.similarity == "pearson":
-        total = centred(total)
-    if np.linalg.norm(total) < 1e-9:
-        return None
-    return [float(x) for x in normalised(total)]
+    return centred(total) if config.similarity == "pearson" else total
 
 
-def _summed(bags: Iterable[tuple[Mapping[int, float], float]]) -> dict[int, float]:
-    total: dict[int, float] = {}
-    for bag, weight in bags:
-        for index, value in bag.items():
-            total[index] = total.get(index, 0.0) + weight * value
-    return total
-
-
-def _as_sparse(total: Mapping[int, float], width: int, smallest: float = 0.0) -> models.SparseVector | None:
-    """Scale the ``width`` strongest positive entries to norm 1 and drop those below ``smallest``; None without any."""
-    positive = [(index, value) for index, value in total.items() if value > MIN_MASS]
-    if not positive:
-        return None
-    strongest = sorted(positive, key=lambda pair: (-pair[1], pair[0]))[:width]
-    norm = float(np.linalg.norm([value for _, value in strongest]))
-    scaled = [(index, value / norm) for index, value in strongest if value / norm >= smallest]
-    return models.SparseVector(indices=[index for index, _ in scaled], values=[value for _, value in scaled])
+def _unit(total: np.ndarray) -> list[float] | None:
+    return None if np.linalg.norm(total) < 1e-9 else [float(x) for x in normalised(total)]
 
 
 def _strongest_words(pairs: Iterable[tuple[Past, float]], vocabulary: Vocabulary) -> list[str]:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
+from llmrec_qdrant.query.folding import decayed_weights
 
-from ..behaviour.fold import Past, decayed_weights, sparse_index_of
+from ..behaviour.fold import Past, sparse_index_of
 from ..behaviour.vectors import normalised
 from ..text.clean import clean
 from .encoder import Encoder

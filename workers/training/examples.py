@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.query.folding import decayed_weights
 from llmrec_qdrant.space.points import Point
 
-from ..behaviour.fold import decayed_weights
 from .acts import Act, act_of
 from .catalogue import Catalogue
 

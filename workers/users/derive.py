@@ -20,6 +20,7 @@ from ..items.assign import SpaceTopics
 from ..items.interactions import standing_events, unwanted_items
 from ..text.idf import Vocabulary
 from . import interests
+from .evidence import evidence_of
 from .history import moment
 from .interests import Act
 from .library import Library
@@ -88,6 +89,7 @@ def derive(user: Point, events: Sequence[Point], n_events: int, sources: Sources
         Key.DISLIKED: unwanted_items(events, config),
         Key.LAST: _last_taken(used, past, library),
         Key.WAITING: _waiting(used, library),
+        Key.EVIDENCE: evidence_of(used, past, profile, config),
     }
     return Derived(profile.vectors | ({INTERESTS: rows} if rows else {}), payload | _done(sources))
 

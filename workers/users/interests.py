@@ -23,7 +23,6 @@ import numpy as np
 from llmrec_qdrant.contracts.answers import Interest
 from llmrec_qdrant.contracts.config import SpaceConfig
 
-from ..behaviour.event_weights import DAY
 from ..behaviour.vectors import normalised
 from ..items.topic_rule import TopicPoint
 
