@@ -8,6 +8,7 @@ from typing import Any, Literal
 from llmrec_qdrant import operations
 from llmrec_qdrant.aio.connection import AsyncConnection
 from llmrec_qdrant.contracts.answers import (
+    Explain,
     Recommendation,
     Seen,
     SimilarUser,
@@ -26,7 +27,7 @@ class AsyncLists(AsyncConnection):
     async def recommend(
         self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
-        explain: bool = False, interests: Literal["auto"] | None = None,
+        explain: Explain = False, interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.recommend`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
@@ -52,7 +53,7 @@ class AsyncLists(AsyncConnection):
     async def recommend_from(
         self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *, offset: int = 0,
         filter: FilterLike | None = None, exclude: Sequence[str] = (), diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None, explain: bool = False,
+        weights: Mapping[Leg, float] | None = None, explain: Explain = False,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.recommend_from`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
@@ -60,7 +61,7 @@ class AsyncLists(AsyncConnection):
 
     async def similar_items(
         self, item: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
-        diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: bool = False,
+        diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: Explain = False,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.similar_items`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
@@ -73,7 +74,7 @@ class AsyncLists(AsyncConnection):
     async def search(
         self, text: str, user: str | None = None, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None,
         exclude: Sequence[str] = (), diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
+        explain: Explain = False,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.search`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from llmrec_qdrant.contracts.checks import Contract
+from llmrec_qdrant.contracts.evidence import Evidence
 from llmrec_qdrant.errors import InvalidInput
 
 __all__ = [
@@ -29,6 +30,10 @@ Seen = bool | Literal["but_last"]
 """Which seen items a list leaves out: all (True), none (False), or all but the item of the latest event."""
 
 
+Explain = bool | Literal["evidence"]
+"""What a list says about its items: nothing (False), the score per leg and a reason (True), or what the score is made of."""
+
+
 class Recommendation(Contract):
     """One item of a list, with its score."""
 
@@ -43,6 +48,7 @@ class Recommendation(Contract):
         default="", description="Why the item is listed, in words; filled with explain=True and in fallback lists."
     )
     topics: list[str] = Field(default_factory=list, description="Labels of the item's topics.")
+    evidence: Evidence | None = Field(default=None, description='Filled with explain="evidence".')
 
 
 class SimilarUser(Contract):

@@ -19,7 +19,17 @@ from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.layout import DENSE
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["Plan", "item_filter", "leg_weights", "plan_list", "read_pages", "run_plan"]
+__all__ = [
+    "Plan",
+    "Taste",
+    "depths_of",
+    "item_filter",
+    "leg_weights",
+    "plan_list",
+    "read_pages",
+    "read_ranked",
+    "run_plan",
+]
 
 FLOORS: Mapping[Leg, float] = {DENSE: 1e-6}
 """Score per leg below which nothing speaks for an item. Sparse legs list overlap only.
@@ -83,20 +93,18 @@ class Taste:
     """Topic → share of the user's attention."""
     boosted: frozenset[str] = frozenset()
     """Topics that the user boosted."""
+    steering: Mapping[str, float] = field(default_factory=dict)
+    """Topic → weight, as the user set it."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Topic → name of the user's interest in it."""
 
 
 def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Taste()) -> Steps[list[Recommendation]]:
-    """Read the page of a plan and return the list; ``explain`` fetches each leg's own list in the same round trip."""
-    pool = rerank.CALIBRATION_POOL if options.interests else rerank.MMR_POOL if options.diversity else 0
-    end = options.offset + options.limit
-    offset, limit = (0, min(rerank.candidates(end, pool), MAX_LIMIT)) if pool else (options.offset, options.limit)
+    """Return the list of a plan; ``explain`` fetches each leg's own list in the same round trip."""
     explained = plan.legs if options.explain else []
-    depths = sorted({plan.depth, pages.reach(plan.depth, offset + limit)})
+    depths = depths_of(options, plan)
     alone = [requests.alone(query, filter=plan.filter, limit=depth) for depth in depths for query in explained]
-    points, *per_leg = yield from read_pages(bound.space.items, [plan.page(offset, limit)], alone)
-    if pool:
-        shares = taste.shares if options.interests else None
-        points = rerank.reranked(points, end, pool, options.diversity, shares)[options.offset :]
+    points, per_leg = yield from read_ranked(bound, options, plan, taste, alone)
     recommendations = results.recommendations(points, plan.reason)
     if not explained:
         return recommendations
@@ -106,6 +114,36 @@ def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Tast
         _explained(recommendation, point, lists, taste, bound.tenant)
         for recommendation, point in zip(recommendations, points, strict=True)
     ]
+
+
+def _pool(options: ListOptions) -> int:
+    """Return the candidates per item that are re-ranked; 0: none."""
+    return rerank.CALIBRATION_POOL if options.interests else rerank.MMR_POOL if options.diversity else 0
+
+
+def _read_part(options: ListOptions) -> tuple[int, int]:
+    """Return offset and limit of what is read for a list."""
+    pool = _pool(options)
+    if not pool:
+        return options.offset, options.limit
+    return 0, min(rerank.candidates(options.offset + options.limit, pool), MAX_LIMIT)
+
+
+def depths_of(options: ListOptions, plan: Plan) -> list[int]:
+    """Return the numbers of candidates per leg that the items of a list may come from, in the order in which they are looked for."""
+    return sorted({plan.depth, pages.reach(plan.depth, sum(_read_part(options)))})
+
+
+def read_ranked(
+    bound: Bound, options: ListOptions, plan: Plan, taste: Taste, beside: Sequence[models.QueryRequest] = ()
+) -> Steps[tuple[list[Point], list[list[Point]]]]:
+    """Return the points of a list, re-ranked where the options ask for it, and those of the requests ``beside``."""
+    points, *others = yield from read_pages(bound.space.items, [plan.page(*_read_part(options))], beside)
+    if pool := _pool(options):
+        shares = taste.shares if options.interests else None
+        end = options.offset + options.limit
+        points = rerank.reranked(points, end, pool, options.diversity, shares)[options.offset :]
+    return points, others
 
 
 def read_pages(

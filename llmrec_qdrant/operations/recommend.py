@@ -11,12 +11,14 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.contracts.checks import external_id
+from llmrec_qdrant.contracts.evidence import Adjustment, Evidence
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.evidence import run_list
 from llmrec_qdrant.operations.left_out import LeftOut, read_left_out
 from llmrec_qdrant.operations.limits import capped, limit_of
-from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, read_pages, run_plan
+from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, read_pages
 from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
@@ -24,6 +26,7 @@ from llmrec_qdrant.operations.undeclared import say_kind
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import requests, results
 from llmrec_qdrant.query.options import ListOptions, check_seen
+from llmrec_qdrant.query.sources import of_user
 from llmrec_qdrant.query.steering import steered, unmuted
 from llmrec_qdrant.space.conditions import all_of
 from llmrec_qdrant.space.layout import Key
@@ -43,8 +46,8 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
     plan = yield from _plan(bound, user, stored, options, left_out)
     if not plan.reason:
-        taste = Taste(stored.terms, stored.shares, stored.boosted)
-        recommendations = yield from run_plan(bound, options, plan, taste)
+        sources = of_user(stored.evidence, bound.config, bound.tenant)
+        recommendations = yield from run_list(bound, options, plan, taste_of(stored), sources, stored.point)
         if recommendations:
             return recommendations
         if options.offset and any((yield from calls.query(bound.space.items, [plan.page(0, 1)]))):
@@ -55,7 +58,21 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
     (points,) = yield from read_pages(bound.space.items, [request])
     ranked = results.recommendations if isinstance(request.query, models.FormulaQuery) else results.by_popularity
     silent = {leg: 0.0 for leg, weight in leg_weights(bound, options).items() if weight > 0} if options.explain else {}
-    return [item.model_copy(update={"legs": silent}) for item in ranked(points, plan.reason)]
+    listed = [item.model_copy(update={"legs": silent}) for item in ranked(points, plan.reason)]
+    return [_popular(item) for item in listed] if options.explain == "evidence" else listed
+
+
+def _popular(item: Recommendation) -> Recommendation:
+    """Add the evidence of an item of a popular list: its whole score is one adjustment."""
+    part = Adjustment(kind="popularity", contribution=item.score)
+    told = Evidence(score=item.score, adjustments=[part], reasons={"en": item.reason})
+    return item.model_copy(update={"evidence": told})
+
+
+def taste_of(stored: StoredUser) -> Taste:
+    """Return what is known of the user, for re-ranking and for reasons."""
+    labels = {interest.topic: interest.label for interest in stored.interests}
+    return Taste(stored.terms, stored.shares, stored.boosted, stored.steering, labels)
 
 
 @say_kind
@@ -81,7 +98,8 @@ def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
         Key.SEEN: exclude_seen,
         Key.LAST: exclude_seen == "but_last",
         Key.TERMS: options.explain,
-        Key.INTERESTS: options.interests,
+        Key.INTERESTS: options.interests or options.explain == "evidence",
+        Key.EVIDENCE: options.explain == "evidence",
     }
     return [
         Key.LEGS,

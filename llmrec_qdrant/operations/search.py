@@ -12,13 +12,15 @@ from llmrec_qdrant.errors import InvalidInput, WorkPending, show
 from llmrec_qdrant.operations import calls, texts
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, run_plan
+from llmrec_qdrant.operations.evidence import run_list
+from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Sleep, Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import requests
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.query.requests import LegQuery
+from llmrec_qdrant.query.sources import Sources
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
 from llmrec_qdrant.space.points import Point
 
@@ -66,7 +68,8 @@ def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> 
     if user is not None:
         stored = yield from read_user(bound, user, [Key.LEGS])
         plan = _personal(bound, options, plan, stored)
-    return (yield from run_plan(bound, options, plan, Taste(encoded.get(Key.TERMS, []))))
+    whole = Sources(linear=frozenset(TEXT_LEGS))  # the text itself is all that its legs are made of
+    return (yield from run_list(bound, options, plan, Taste(encoded.get(Key.TERMS, [])), whole))
 
 
 def _personal(bound: Bound, options: ListOptions, plan: Plan, user: StoredUser) -> Plan:

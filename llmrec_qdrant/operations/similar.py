@@ -14,11 +14,12 @@ from llmrec_qdrant.errors import InvalidInput, NotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.plan import item_filter, plan_list, read_pages, run_plan
+from llmrec_qdrant.operations.evidence import run_list
+from llmrec_qdrant.operations.plan import Taste, item_filter, plan_list, read_pages
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import read_user
-from llmrec_qdrant.query import pages, requests, results
+from llmrec_qdrant.query import pages, requests, results, sources
 from llmrec_qdrant.query.options import ListOptions, check_page
 from llmrec_qdrant.query.requests import LegQuery
 from llmrec_qdrant.space.ids import sparse_index
@@ -49,7 +50,9 @@ def _similar_items(bound: Bound, item: str, options: ListOptions) -> Steps[list[
     ]
     queries.append(LegQuery(COLLAB, _history(bound, {item: 1.0})))
     plan = plan_list(bound, options, queries, item_filter(bound, options, [item]))
-    return (yield from run_plan(bound, options, plan)) if plan else []
+    return (
+        (yield from run_list(bound, options, plan, Taste(), sources.examples([item], [], bound.tenant))) if plan else []
+    )
 
 
 @say_absent
@@ -82,7 +85,11 @@ def _recommend_from(
     ]
     queries.append(LegQuery(COLLAB, _history(bound, dict.fromkeys(liked, 1.0))))
     plan = plan_list(bound, options, queries, item_filter(bound, options, [*liked, *disliked]))
-    return (yield from run_plan(bound, options, plan)) if plan else []
+    if plan is None:
+        return []
+    likes_known, dislikes_known = ([item for item in ids if item in stored] for ids in (liked, disliked))
+    known = sources.examples(likes_known, dislikes_known, bound.tenant)
+    return (yield from run_list(bound, options, plan, Taste(), known))
 
 
 def _average(leg: Leg, likes: Sequence[Point], dislikes: Sequence[Point]) -> LegQuery | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from llmrec_qdrant.contracts.answers import Interest
 from llmrec_qdrant.contracts.config import LEGS, Leg
@@ -42,6 +43,8 @@ class StoredUser:
     interests: tuple[Interest, ...] = ()
     n_events: int = 0
     """Number of events that the rest includes."""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """The events behind the vectors, as the last refresh stored them."""
     steering: Mapping[str, float] = field(default_factory=dict)
     """Topic → weight, as the user set it."""
 
@@ -94,5 +97,6 @@ def _user(point: Point) -> StoredUser:
         terms=tuple(point.get(Key.TERMS, [])),
         interests=interests,
         n_events=int(point.get(Key.N_EVENTS) or 0),
+        evidence=point.get(Key.EVIDENCE, {}),
         steering=point.get(Key.STEER, {}),
     )

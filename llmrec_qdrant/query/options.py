@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from llmrec_qdrant.contracts.answers import Seen
+from llmrec_qdrant.contracts.answers import Explain, Seen
 from llmrec_qdrant.contracts.checks import several
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.errors import InvalidInput, show
@@ -33,7 +33,7 @@ class ListOptions:
     exclude: Sequence[str] = ()
     diversity: float = 0.0
     weights: Mapping[Leg, float] | None = None
-    explain: bool = False
+    explain: Explain = False
     interests: Literal["auto"] | None = None
     offset: int = 0
 
@@ -46,6 +46,9 @@ class ListOptions:
         interests: object = self.interests
         if interests is not None and not (isinstance(interests, str) and interests == "auto"):
             raise InvalidInput(f"interests must be 'auto' or None, not {show(interests)}")
+        explain: object = self.explain
+        if not isinstance(explain, bool | np.bool_) and not (isinstance(explain, str) and explain == "evidence"):
+            raise InvalidInput(f"explain must be True, False or 'evidence', not {show(explain)}")
         if self.weights is not None:
             multiplicities(self.weights)
 

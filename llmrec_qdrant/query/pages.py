@@ -18,7 +18,7 @@ from qdrant_client import models
 from llmrec_qdrant.query.options import MAX_LIMIT
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["Page", "everything", "page", "prefetches", "reach"]
+__all__ = ["Page", "behind", "everything", "page", "prefetches", "reach"]
 
 
 NEIGHBOURS = 10
@@ -122,7 +122,7 @@ def _continued(first: models.QueryRequest, second: models.QueryRequest) -> model
     An item that is missing in ``first`` gets ``-below`` in its place, which no fused score reaches; only there is the decay 1
     instead of 0, and the score of ``second`` is added.
     """
-    below = -float(math.ceil(_highest(first) + _highest(second)) + 1)
+    below = behind(first, second)
     parts = [
         models.Prefetch(prefetch=prefetches(part), query=part.query, limit=everything(prefetches(part)))
         for part in (first, second)
@@ -133,6 +133,11 @@ def _continued(first: models.QueryRequest, second: models.QueryRequest) -> model
         formula=models.SumExpression(sum=["$score[0]", rest]), defaults={"$score[0]": below, "$score[1]": 0.0}
     )
     return first.model_copy(update={"prefetch": parts, "query": formula})
+
+
+def behind(first: models.QueryRequest, second: models.QueryRequest) -> float:
+    """Return what is added to the scores of items that only ``second`` lists, so that they come last; it is negative."""
+    return -float(math.ceil(_highest(first) + _highest(second)) + 1)
 
 
 def _highest(request: models.QueryRequest) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import (
+    Explain,
     Recommendation,
     Seen,
     SimilarUser,
@@ -26,7 +27,7 @@ class Lists(Connection):
     def recommend(
         self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
-        explain: bool = False, interests: Literal["auto"] | None = None,
+        explain: Explain = False, interests: Literal["auto"] | None = None,
     ) -> list[Recommendation]:  # fmt: skip
         """Recommend items to a user, best first.
 
@@ -64,7 +65,7 @@ class Lists(Connection):
     def recommend_from(
         self, positive: Sequence[str], negative: Sequence[str] = (), limit: int = 10, *, offset: int = 0,
         filter: FilterLike | None = None, exclude: Sequence[str] = (), diversity: float = 0.0,
-        weights: Mapping[Leg, float] | None = None, explain: bool = False,
+        weights: Mapping[Leg, float] | None = None, explain: Explain = False,
     ) -> list[Recommendation]:  # fmt: skip
         """Recommend items for an anonymous session, from example items. Raises :class:`NotFound` if no positive one is known."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
@@ -72,7 +73,7 @@ class Lists(Connection):
 
     def similar_items(
         self, item: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
-        diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: bool = False,
+        diversity: float = 0.0, weights: Mapping[Leg, float] | None = None, explain: Explain = False,
     ) -> list[Recommendation]:  # fmt: skip
         """List items that are similar to an item. Raises :class:`NotFound` for an unknown item."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
@@ -85,7 +86,7 @@ class Lists(Connection):
     def search(
         self, text: str, user: str | None = None, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None,
         exclude: Sequence[str] = (), diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
-        explain: bool = False,
+        explain: Explain = False,
     ) -> list[Recommendation]:  # fmt: skip
         """Search items by a text; ``user``: rank them for that user. Raises :class:`WorkPending` if no worker answers in time."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)

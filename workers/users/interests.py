@@ -22,6 +22,7 @@ import numpy as np
 
 from llmrec_qdrant.contracts.answers import Interest
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.query.folding import DAY
 
 from ..behaviour.vectors import normalised
 from ..items.topic_rule import TopicPoint

@@ -1,0 +1,192 @@
+"""Takes the scores of a list apart: what each leg adds, and which items, texts and words carry it.
+
+What a leg adds follows from its own list of candidates (``query/dbsf.py``). A leg of the user is a weighted sum over items and texts
+(``query/sources.py``), so its score is the same sum over their scores, which Qdrant computes: no vector is fetched for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from qdrant_client import models
+
+from llmrec_qdrant.contracts.answers import Recommendation
+from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.plan import Plan, Taste, depths_of, read_ranked, run_plan
+from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.query import pages, results
+from llmrec_qdrant.query.dbsf import Part, Term, parts_of, terms_of
+from llmrec_qdrant.query.options import ListOptions
+from llmrec_qdrant.query.sources import Source, Sources
+from llmrec_qdrant.query.told import Carried, evidence_of
+from llmrec_qdrant.space.conditions import has_id, where
+from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF, Key
+from llmrec_qdrant.space.points import Point
+
+__all__ = ["Scored", "carried", "run_list", "terms_at"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What makes the score of one item."""
+
+    terms: Sequence[Term] = ()
+    behind: float = 0.0
+    """What is added because only the second list of candidates has the item."""
+
+
+@dataclass
+class _Asked:
+    """Requests in one batch, and what to do with their answers."""
+
+    requests: list[models.QueryRequest] = field(default_factory=list)
+    keys: list[tuple[str, str, str]] = field(default_factory=list)
+    """Kind, the leg or word, and the point that is asked about."""
+
+    def add(self, kind: str, name: str, about: str, request: models.QueryRequest) -> None:
+        self.requests.append(request)
+        self.keys.append((kind, name, about))
+
+
+def run_list(
+    bound: Bound, options: ListOptions, plan: Plan, taste: Taste, sources: Sources, user: str | None = None
+) -> Steps[list[Recommendation]]:
+    """Return the list of a plan, with evidence if ``explain`` asks for it; ``user``: the point whose vectors are the queries."""
+    if options.explain != "evidence":
+        return (yield from run_plan(bound, options, plan, taste))
+    depths = depths_of(options, plan)
+    parts = [parts_of(plan.at(depth)) for depth in depths]
+    alone = [part.alone(plan.filter) for some in parts for part in some]
+    points, lists = yield from read_ranked(bound, options, plan, taste, alone)
+    scored = terms_at(plan, depths, parts, lists)
+    listed = {point.id: scored.get(point.id, Scored()) for point in points}
+    carriers = yield from carried(bound, listed, sources, user)
+    return [
+        _with_evidence(recommendation, point, scored.get(point.id, Scored()), carriers, taste, sources)
+        for recommendation, point in zip(results.recommendations(points, plan.reason), points, strict=True)
+    ]
+
+
+def terms_at(
+    plan: Plan, depths: Sequence[int], parts: Sequence[Sequence[Part]], lists: Sequence[Sequence[Point]]
+) -> dict[str, Scored]:
+    """Return point id → what makes its score, from each part's own list at each depth; the first depth that has a point counts."""
+    scored: dict[str, Scored] = {}
+    start = 0
+    for place, some in enumerate(parts):
+        found = terms_of(some, lists[start : start + len(some)])
+        start += len(some)
+        behind = pages.behind(plan.at(depths[0]), plan.at(depths[place])) if place else 0.0
+        for point, terms in found.items():
+            if place == 0 or point not in scored:
+                scored[point] = Scored(terms, behind)
+    return scored
+
+
+def _with_evidence(
+    recommendation: Recommendation, point: Point, scored: Scored, carriers: Carried, taste: Taste, sources: Sources
+) -> Recommendation:
+    told = evidence_of(point, scored.terms, scored.behind, carriers, sources, taste.steering, taste.labels)
+    scores = {leg.leg: leg.score for leg in told.legs}
+    return recommendation.model_copy(update={"legs": scores, "reason": told.reasons["en"], "evidence": told})
+
+
+def carried(
+    bound: Bound, scored: Mapping[str, Scored], sources: Sources, user: str | None, everything: bool = False
+) -> Steps[Carried]:
+    """Read what each source adds to each leg of these points; of many sources, the heaviest unless ``everything``."""
+    heavy = list(sources.all) if everything else sources.heavy
+    items = {source.point: source for source in heavy if source.item is not None}
+    texts = {source.point: source for source in heavy if source.item is None}
+    known = yield from calls.retrieve(bound.space.items, items, [Key.TITLE])
+    legs = yield from calls.retrieve(bound.space.texts, texts, [Key.LEGS])
+    rows = yield from calls.retrieve(bound.space.items, _in_leg(scored, COLLAB), False, [COLLAB])
+    words = yield from _word_values(bound, sources, user)
+    asked = _asked(bound, scored, sources, list(items), legs, words)
+    answers = yield from calls.query(bound.space.items, asked.requests) if asked.requests else _nothing()
+    found = Carried({point.id: point.get(Key.TITLE, "") for point in known})
+    for (kind, name, about), points in zip(asked.keys, answers, strict=True):
+        for point in points:
+            if kind == "word":
+                found.add_word(point.id, name, point.score)
+            elif kind == "text":
+                found.add(point.id, name, texts[about], point.score)
+            else:
+                found.add(about, name, items[point.id], point.score)
+    _add_self(found, scored, items)
+    _add_rows(found, rows, items.values())
+    return found
+
+
+def _nothing() -> Steps[list[list[Point]]]:
+    yield from ()
+    return []
+
+
+def _in_leg(scored: Mapping[str, Scored], leg: Leg) -> list[str]:
+    """Return the points that the leg adds to."""
+    return [point for point, made in scored.items() if any(term.part.leg == leg for term in made.terms)]
+
+
+def _word_values(bound: Bound, sources: Sources, user: str | None) -> Steps[dict[str, tuple[int, float]]]:
+    """Return word → index and value in the user's tfidf vector."""
+    if user is None or not sources.words:
+        return {}
+    points = yield from calls.retrieve(bound.space.users, [user], False, [TFIDF])
+    bag = points[0].sparse(TFIDF) if points else None
+    values = dict(zip(bag.indices, bag.values, strict=True)) if bag else {}
+    return {word: (index, values[index]) for word, index in sources.words.items() if index in values}
+
+
+def _asked(
+    bound: Bound,
+    scored: Mapping[str, Scored],
+    sources: Sources,
+    items: Sequence[str],
+    texts: Sequence[Point],
+    words: Mapping[str, tuple[int, float]],
+) -> _Asked:
+    asked = _Asked()
+    for leg in (DENSE, TFIDF):
+        mine = _in_leg(scored, leg)
+        if leg not in sources.linear or not mine:
+            continue
+        for point in mine if items else ():
+            asked.add("item", leg, point, _scores(models.NearestQuery(nearest=point), leg, items))
+        for text in texts:
+            if leg in text.get(Key.LEGS, []):
+                lookup = models.LookupLocation(collection=bound.space.texts, vector=leg)
+                asked.add("text", leg, text.id, _scores(models.NearestQuery(nearest=text.id), leg, mine, lookup))
+    mine = _in_leg(scored, TFIDF)
+    for word, (index, value) in words.items() if mine else ():
+        vector = models.SparseVector(indices=[index], values=[value])
+        asked.add("word", word, "", _scores(models.NearestQuery(nearest=vector), TFIDF, mine))
+    return asked
+
+
+def _scores(
+    query: models.NearestQuery, leg: Leg, among: Sequence[str], lookup: models.LookupLocation | None = None
+) -> models.QueryRequest:
+    """Return a request for the scores of these points."""
+    return models.QueryRequest(
+        query=query, using=leg, lookup_from=lookup, filter=where(has_id(*among)), limit=len(among), with_payload=False
+    )
+
+
+def _add_self(found: Carried, scored: Mapping[str, Scored], items: Mapping[str, Source]) -> None:
+    """Add an item that is its own evidence: Qdrant leaves the point that is asked about out of the answer, and its cosine is 1."""
+    for point in _in_leg(scored, DENSE):
+        if point in items:
+            found.add(point, DENSE, items[point], 1.0)
+
+
+def _add_rows(found: Carried, rows: Sequence[Point], items: Collection[Source]) -> None:
+    for row in rows:
+        bag = row.sparse(COLLAB)
+        values = dict(zip(bag.indices, bag.values, strict=True)) if bag else {}
+        for source in items:
+            if source.index in values:
+                found.add(row.id, COLLAB, source, values[source.index])
