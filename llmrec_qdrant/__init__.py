@@ -16,6 +16,7 @@ from llmrec_qdrant.contracts.answers import (
 )
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Event, Item
+from llmrec_qdrant.contracts.evidence import Evidence, WhyNot
 from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.errors import (
     BrokerUnavailable,
@@ -46,6 +47,7 @@ __all__ = [
     "AsyncRecommender",
     "BrokerUnavailable",
     "Event",
+    "Evidence",
     "Failure",
     "FieldWarning",
     "Interest",
@@ -78,6 +80,7 @@ __all__ = [
     "SpaceStatus",
     "Topic",
     "Unauthorized",
+    "WhyNot",
     "WorkPending",
     "WorkPendingWarning",
 ]

@@ -14,6 +14,7 @@ from llmrec_qdrant.contracts.answers import (
     SimilarUser,
 )
 from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.contracts.evidence import Evidence, WhyNot
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.space.layout import Key
@@ -79,3 +80,19 @@ class AsyncLists(AsyncConnection):
         """As :meth:`Recommender.search`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return await self._drive(operations.search.search(await self._bound(), text, user, options))
+
+    async def explain(
+        self, user: str, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, weights: Mapping[Leg, float] | None = None,
+    ) -> Evidence:  # fmt: skip
+        """As :meth:`Recommender.explain`."""
+        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        return await self._drive(operations.explain.explain(await self._bound(), user, item, options, exclude_seen))
+
+    async def why_not(
+        self, user: str, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, weights: Mapping[Leg, float] | None = None,
+    ) -> WhyNot:  # fmt: skip
+        """As :meth:`Recommender.why_not`."""
+        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        return await self._drive(operations.explain.why_not(await self._bound(), user, item, options, exclude_seen))

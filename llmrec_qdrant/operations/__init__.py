@@ -2,6 +2,7 @@
 
 from llmrec_qdrant.operations import (
     events,
+    explain,
     failures,
     interests,
     items,
@@ -26,6 +27,7 @@ from llmrec_qdrant.operations import (
 
 __all__ = [
     "events",
+    "explain",
     "failures",
     "interests",
     "items",

@@ -31,7 +31,7 @@ from llmrec_qdrant.query.steering import steered, unmuted
 from llmrec_qdrant.space.conditions import all_of
 from llmrec_qdrant.space.layout import Key
 
-__all__ = ["plan_request", "recommend", "request"]
+__all__ = ["plan_for", "plan_request", "recommend", "request", "taste_of"]
 
 
 @say_absent
@@ -44,7 +44,7 @@ def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen)
 def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:
     stored = yield from read_user(bound, user, _keys(options, exclude_seen))
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
-    plan = yield from _plan(bound, user, stored, options, left_out)
+    plan = yield from plan_for(bound, user, stored, options, left_out)
     if not plan.reason:
         sources = of_user(stored.evidence, bound.config, bound.tenant)
         recommendations = yield from run_list(bound, options, plan, taste_of(stored), sources, stored.point)
@@ -88,7 +88,7 @@ def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Se
     user = external_id(user)
     stored = yield from read_user(bound, user, _keys(options, exclude_seen))
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
-    plan = yield from _plan(bound, user, stored, options, left_out)
+    plan = yield from plan_for(bound, user, stored, options, left_out)
     return plan.page(options.offset, options.limit)
 
 
@@ -111,7 +111,8 @@ def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
     ]
 
 
-def _plan(bound: Bound, user: str, stored: StoredUser, options: ListOptions, left_out: LeftOut) -> Steps[Plan]:
+def plan_for(bound: Bound, user: str, stored: StoredUser, options: ListOptions, left_out: LeftOut) -> Steps[Plan]:
+    """Plan the list of a user; ``reason`` of the plan says why, where it is one of popular items."""
     filter = all_of(item_filter(bound, options, left_out.items), unmuted(stored.steering))
     plan = plan_list(bound, options, stored.queries(bound), filter)
     if plan is None:

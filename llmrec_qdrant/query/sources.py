@@ -79,7 +79,12 @@ def of_user(
         for source in _of_row(row, {DENSE: step, TFIDF: step, COLLAB: follow}, norms, tenant):
             known = sources.get(source.point)
             sources[source.point] = source if known is None else _sum(known, source)
-    return Sources([_followed(source) for source in sources.values()], frozenset(norms), stored.get("words", {}), scaled=not without)
+    return Sources(
+        [_followed(source) for source in sources.values()],
+        frozenset(norms),
+        stored.get("words", {}),
+        scaled=not without,
+    )
 
 
 def _of_row(

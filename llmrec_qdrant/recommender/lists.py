@@ -13,6 +13,7 @@ from llmrec_qdrant.contracts.answers import (
     SimilarUser,
 )
 from llmrec_qdrant.contracts.config import Leg
+from llmrec_qdrant.contracts.evidence import Evidence, WhyNot
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.recommender.connection import Connection
@@ -34,8 +35,8 @@ class Lists(Connection):
         A user without vectors gets the popular items, and ``reason`` begins with "popular:". ``exclude_seen`` leaves out the
         items that the user has seen; ``"but_last"`` keeps the latest of them, for items that people take again.
         ``offset`` continues a list: ``recommend(user, 10, offset=10)`` is its second page; a list has 1,000 items at most.
-        ``diversity`` goes from 0 (none) to 1; ``weights`` per leg replace those of the space; ``explain`` fills ``legs`` and
-        ``reason`` in the same round trip; ``interests="auto"`` gives each of the user's topics its share of the list.
+        ``diversity`` goes from 0 (none) to 1; ``weights`` per leg replace those of the space; ``explain=True`` fills ``legs``
+        and ``reason`` in the same round trip, ``"evidence"`` also ``evidence``: what the score is made of; ``interests="auto"`` gives each of the user's topics its share of the list.
         """
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
         return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))
@@ -91,3 +92,24 @@ class Lists(Connection):
         """Search items by a text; ``user``: rank them for that user. Raises :class:`WorkPending` if no worker answers in time."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, offset=offset)
         return self._drive(operations.search.search(self._bound(), text, user, options))
+
+    def explain(
+        self, user: str, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, weights: Mapping[Leg, float] | None = None,
+    ) -> Evidence:  # fmt: skip
+        """Take the score of an item for a user apart. Its parts add up to ``score``.
+
+        ``limit``, ``filter``, ``exclude``, ``exclude_seen`` and ``weights`` are those of the list that is explained. ``without`` is the
+        smallest set of the user's items found without which the item leaves that list. Raises :class:`NotFound` for an item
+        that no leg proposes, and says where it falls out.
+        """
+        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        return self._drive(operations.explain.explain(self._bound(), user, item, options, exclude_seen))
+
+    def why_not(
+        self, user: str, item: str, limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, weights: Mapping[Leg, float] | None = None,
+    ) -> WhyNot:  # fmt: skip
+        """Say where an item falls out of a user's list: filter, seen, muted, no leg, or its rank."""
+        options = ListOptions(limit, filter, exclude, 0.0, weights)
+        return self._drive(operations.explain.why_not(self._bound(), user, item, options, exclude_seen))

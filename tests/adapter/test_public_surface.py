@@ -43,6 +43,7 @@ def test_the_public_names() -> None:
         "AsyncRecommender",
         "BrokerUnavailable",
         "Event",
+        "Evidence",
         "Failure",
         "FieldWarning",
         "Interest",
@@ -75,6 +76,7 @@ def test_the_public_names() -> None:
         "SpaceStatus",
         "Topic",
         "Unauthorized",
+        "WhyNot",
         "WorkPending",
         "WorkPendingWarning",
     ]

@@ -8,12 +8,31 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from llmrec_qdrant import Event, Item, Recommendation, Recommender, SpaceConfig
+from llmrec_qdrant import Event, Item, NotFound, Recommendation, Recommender, SpaceConfig
 from llmrec_qdrant.space.ids import point_id
 from tests.films import CONFIG, items, watched
 from tests.spaces import EITHER, space_on
 
-WORDS = "space ship cook rice war love song rain snow 电影 科幻 car race ghost king queen river gold".split()
+WORDS = [
+    "space",
+    "ship",
+    "cook",
+    "rice",
+    "war",
+    "love",
+    "song",
+    "rain",
+    "snow",
+    "电影",
+    "科幻",
+    "car",
+    "race",
+    "ghost",
+    "king",
+    "queen",
+    "river",
+    "gold",
+]
 
 
 def adds_up(listed: list[Recommendation]) -> None:
@@ -25,8 +44,12 @@ def adds_up(listed: list[Recommendation]) -> None:
         whole = sum(leg.contribution for leg in told.legs) + sum(part.contribution for part in told.adjustments)
         assert whole == pytest.approx(item.score, abs=1e-4)
         for leg in told.legs:
-            assert sum(event.contribution for event in leg.events) + leg.rest == pytest.approx(leg.contribution, abs=1e-6)
-            if leg.leg != "tfidf" and leg.method == "linear" and leg.events:  # words that dislikes cancel belong to the rest
+            assert sum(event.contribution for event in leg.events) + leg.rest == pytest.approx(
+                leg.contribution, abs=1e-6
+            )
+            if (
+                leg.leg != "tfidf" and leg.method == "linear" and leg.events
+            ):  # words that dislikes cancel belong to the rest
                 assert abs(leg.rest) <= 0.02 * abs(leg.contribution) + 1e-4
 
 
@@ -47,7 +70,12 @@ def any_space(request: pytest.FixtureRequest) -> Iterator[Recommender]:
     with space_on(request, config) as rec:
         rec.upsert_items(
             [
-                Item(id=f"i{n}", title=f"Title {n}", text=" ".join(chance.choices(WORDS, k=8)), payload={"kind": str(n % 3)})
+                Item(
+                    id=f"i{n}",
+                    title=f"Title {n}",
+                    text=" ".join(chance.choices(WORDS, k=8)),
+                    payload={"kind": str(n % 3)},
+                )
                 for n in range(80)
             ]
         )
@@ -60,7 +88,9 @@ def any_space(request: pytest.FixtureRequest) -> Iterator[Recommender]:
                 for n in range(160)
             ]
         )  # fmt: skip
-        rec.track([Event(user=f"u{n}", type="search", text="space war", ts=1_700_000_000 + 3_600 * 90) for n in range(3)])
+        rec.track(
+            [Event(user=f"u{n}", type="search", text="space war", ts=1_700_000_000 + 3_600 * 90) for n in range(3)]
+        )
         rec.reconcile()
         yield rec
 
@@ -104,7 +134,9 @@ def test_dense_evidence_is_the_weighted_mean(films: Recommender) -> None:
     listed = films.recommend("ann", explain="evidence")
     vectors = {
         record.id: np.array(record.vector["dense"])
-        for record in films.client.retrieve(films._space.items, [point_id("item", f"m{n}") for n in range(1, 9)], with_vectors=True)
+        for record in films.client.retrieve(
+            films._space.items, [point_id("item", f"m{n}") for n in range(1, 9)], with_vectors=True
+        )
     }
     older = 0.6 * 0.5 ** (1 / 30)
     first, second = vectors[point_id("item", "m1")], vectors[point_id("item", "m2")]
@@ -114,8 +146,12 @@ def test_dense_evidence_is_the_weighted_mean(films: Recommender) -> None:
             if leg.leg == "dense":
                 vector = vectors[point_id("item", item.id)]
                 by_item = {event.item: event.contribution for event in leg.events}
-                assert by_item.get("m1", 0) == pytest.approx(older * first @ vector / norm / leg.score * leg.contribution, abs=2e-3)
-                assert by_item.get("m2", 0) == pytest.approx(second @ vector / norm / leg.score * leg.contribution, abs=2e-3)
+                assert by_item.get("m1", 0) == pytest.approx(
+                    older * first @ vector / norm / leg.score * leg.contribution, abs=2e-3
+                )
+                assert by_item.get("m2", 0) == pytest.approx(
+                    second @ vector / norm / leg.score * leg.contribution, abs=2e-3
+                )
 
 
 def test_reasons_name_the_items_behind_them(films: Recommender) -> None:
@@ -123,3 +159,54 @@ def test_reasons_name_the_items_behind_them(films: Recommender) -> None:
     assert best.id == "m3"
     assert "The Martian" in best.reason
     assert "The Martian" in best.evidence.reasons["zh"]
+
+
+def test_explain_takes_a_listed_item_apart(films: Recommender) -> None:
+    told = films.explain("ann", "m3")
+    (same,) = [item for item in films.recommend("ann") if item.id == "m3"]
+    assert told.listed
+    assert told.score == pytest.approx(same.score, abs=1e-4)
+    collab = next(leg for leg in told.legs if leg.leg == "collab")
+    assert {event.item: event.followers for event in collab.events} == {"m1": 1, "m2": 1}  # bob alone took m3 after both
+
+
+def test_without_the_items_named_the_item_leaves_the_list(any_space: Recommender) -> None:
+    """The events about them are really deleted, and workers fold the rest."""
+    rec = any_space
+    tried = 0
+    for n in range(12):
+        user = f"u{n}"
+        best = rec.recommend(user, 3)[0].id
+        told = rec.explain(user, best, 3)
+        if not told.without or tried == 3:
+            continue
+        tried += 1
+        gone = [event.id for event in rec.events(user, limit=100) if event.item in told.without]
+        seen = list(told.without)
+        rec.remove_events(ids=gone, user=user)
+        rec.reconcile()
+        assert best not in [item.id for item in rec.recommend(user, 3, exclude=seen)]
+    assert tried
+
+
+def test_why_not_names_the_stage(films: Recommender) -> None:
+    films.track([Event(user="ann", item="m4", type="dislike", ts=1_700_500_000)])
+    films.reconcile()
+    stages = {
+        "m99": films.why_not("ann", "m99").stage,
+        "m1": films.why_not("ann", "m1").stage,
+        "m4": films.why_not("ann", "m4").stage,
+        "m3": films.why_not("ann", "m3").stage,
+        "excluded": films.why_not("ann", "m3", exclude=["m3"]).stage,
+        "filter": films.why_not("ann", "m3", filter={"year": {"gte": 2020}}).stage,
+        "nobody": films.why_not("nobody", "m3", limit=1).stage,
+    }
+    assert stages == {
+        "m99": "unknown", "m1": "seen", "m4": "unwanted", "m3": "listed", "excluded": "excluded", "filter": "filter", "nobody": "fallback",
+    }  # fmt: skip
+    assert films.why_not("ann", "m5", limit=1).stage in {"rank", "no_leg"}
+
+
+def test_an_item_that_no_leg_proposes_has_no_evidence(films: Recommender) -> None:
+    with pytest.raises(NotFound, match="has seen it"):
+        films.explain("ann", "m1")

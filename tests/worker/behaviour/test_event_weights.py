@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.query.folding import decayed
 from workers.behaviour import event_weights
-from workers.behaviour.event_weights import decayed, event_weight, interest_weight, rating_reference, standing
+from workers.behaviour.event_weights import event_weight, interest_weight, rating_reference, standing
 
 FIVE = SpaceConfig(rating_scale=(1, 5))
 

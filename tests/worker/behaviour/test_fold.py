@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.query.folding import decayed
 from llmrec_qdrant.space.ids import sparse_index
-from workers.behaviour.event_weights import decayed
 from workers.behaviour.fold import Past, fold, qualified_item
 from workers.text.idf import Vocabulary
 
