@@ -13,6 +13,7 @@ from llmrec_qdrant.cli.filters import item_ids, parse_filter, parse_weights
 from llmrec_qdrant.cli.options import Exclude, Filter, Limit, Offset
 from llmrec_qdrant.cli.printing import print_items, print_json, print_users
 from llmrec_qdrant.cli.watching import nobody_works
+from llmrec_qdrant.contracts.answers import Explain as ListExplain
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.errors import MissingDependency, WorkPending
 from llmrec_qdrant.queues.none import NO_WORKERS
@@ -25,6 +26,9 @@ Weights = Annotated[
     str | None, typer.Option("--weights", help="Weights of the legs, instead of the space's: dense=1,tfidf=1,collab=2.")
 ]
 Explain = Annotated[bool, typer.Option("--explain", "-e", help="Show the score of each leg and the reason.")]
+ShowEvidence = Annotated[
+    bool, typer.Option("--evidence", help="Show what adds up to each score, and the items behind it.")
+]
 IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Also list items that the user has seen.")]
 IncludeLast = Annotated[
     bool, typer.Option("--include-last", help="Also list the user's latest item, for things that people take again.")
@@ -47,6 +51,7 @@ def recommend(
     diversity: Diversity = 0.0,
     weights: Weights = None,
     explain: Explain = False,
+    evidence: ShowEvidence = False,
     interests: ByInterest = False,
 ) -> None:
     """Recommend items to a user, best first. A user without events gets the popular items.
@@ -56,8 +61,8 @@ def recommend(
     with context.open() as rec:
         listed = rec.recommend(
             user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
-            exclude_seen=_exclude_seen(include_seen, include_last),
-            diversity=diversity, weights=parse_weights(weights), explain=explain,
+            exclude_seen=exclude_seen(include_seen, include_last),
+            diversity=diversity, weights=parse_weights(weights), explain=explained(explain, evidence),
             interests="auto" if interests else None,
         )  # fmt: skip
     _show(context, listed, f"for {user}")
@@ -94,6 +99,7 @@ def similar(
     diversity: Diversity = 0.0,
     weights: Weights = None,
     explain: Explain = False,
+    evidence: ShowEvidence = False,
 ) -> None:
     """List the items most similar to an item.
 
@@ -102,7 +108,7 @@ def similar(
     with context.open() as rec:
         listed = rec.similar_items(
             item, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude), diversity=diversity,
-            weights=parse_weights(weights), explain=explain,
+            weights=parse_weights(weights), explain=explained(explain, evidence),
         )  # fmt: skip
     _show(context, listed, f"like {item}")
 
@@ -146,6 +152,7 @@ def search(
     diversity: Diversity = 0.0,
     weights: Weights = None,
     explain: Explain = False,
+    evidence: ShowEvidence = False,
 ) -> None:
     """Find items by meaning and by words; with --user, order them for that user.
 
@@ -154,7 +161,7 @@ def search(
     with context.open() as rec, _missing_workers_named(context):
         listed = rec.search(
             text, user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
-            diversity=diversity, weights=parse_weights(weights), explain=explain,
+            diversity=diversity, weights=parse_weights(weights), explain=explained(explain, evidence),
         )  # fmt: skip
     _show(context, listed, f"“{text}”")
 
@@ -179,12 +186,18 @@ def request(
     with context.open() as rec:
         body = rec.request(
             user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
-            exclude_seen=_exclude_seen(include_seen, include_last), weights=parse_weights(weights),
+            exclude_seen=exclude_seen(include_seen, include_last), weights=parse_weights(weights),
         )  # fmt: skip
     print_json(body)
 
 
-def _exclude_seen(include_seen: bool, include_last: bool) -> Seen:
+def explained(explain: bool, evidence: bool) -> ListExplain:
+    """Return what a list says about its items."""
+    return "evidence" if evidence else explain
+
+
+def exclude_seen(include_seen: bool, include_last: bool) -> Seen:
+    """Return which seen items a list leaves out."""
     return False if include_seen else "but_last" if include_last else True
 
 

@@ -143,17 +143,29 @@ def print_items(listed: Sequence[Recommendation], title: str, counted: str = "sc
         say(f"{reason[0].upper()}{reason[1:]}", "yellow")
         counted = Key.POPULARITY
     explained = any(item.legs for item in listed)
+    apart = any(item.evidence for item in listed)
     fields = [] if explained else _common_fields(listed)
-    table = _item_table(title, counted, LEGS if explained else (), fields)
+    table = _item_table(title, counted, (*LEGS, "other") if apart else LEGS if explained else (), fields)
     digits = ".3f" if counted == "score" else ",.0f"
     for rank, item in enumerate(listed, start=1):
-        scores = [f"{score:.2f}" if (score := item.legs.get(leg)) else "·" for leg in LEGS] if explained else []
+        scores = _parts(item) if apart else _leg_scores(item) if explained else []
         label = Text(item.title or "—")
-        if explained:
+        if explained or apart:
             label.append(f"\n{item.reason}", style="dim green")
         values = [Text(cell_of(item.payload.get(field))) for field in fields]
         table.add_row(str(rank), label, Text(item.id), f"{item.score:{digits}}", *scores, *values)
     out.print(table)
+
+
+def _leg_scores(item: Recommendation) -> list[str]:
+    return [f"{score:.2f}" if (score := item.legs.get(leg)) else "·" for leg in LEGS]
+
+
+def _parts(item: Recommendation) -> list[str]:
+    """Return what each leg, and everything else together, adds to the score."""
+    added = {leg.leg: leg.contribution for leg in item.evidence.legs} if item.evidence else {}
+    rest = sum(part.contribution for part in item.evidence.adjustments) if item.evidence else 0.0
+    return [f"{added[leg]:.3f}" if leg in added else "·" for leg in LEGS] + [f"{rest:.3f}" if rest else "·"]
 
 
 def _item_table(title: str, counted: str, legs: Sequence[str], fields: Sequence[str]) -> Table:

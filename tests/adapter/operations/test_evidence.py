@@ -167,7 +167,10 @@ def test_explain_takes_a_listed_item_apart(films: Recommender) -> None:
     assert told.listed
     assert told.score == pytest.approx(same.score, abs=1e-4)
     collab = next(leg for leg in told.legs if leg.leg == "collab")
-    assert {event.item: event.followers for event in collab.events} == {"m1": 1, "m2": 1}  # bob alone took m3 after both
+    assert {event.item: event.followers for event in collab.events} == {
+        "m1": 1,
+        "m2": 1,
+    }  # bob alone took m3 after both
 
 
 def test_without_the_items_named_the_item_leaves_the_list(any_space: Recommender) -> None:
