@@ -6,7 +6,7 @@ What a leg adds follows from its own list of candidates (``query/dbsf.py``). A l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qdrant_client import models
@@ -20,6 +20,7 @@ from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.query import pages, results
 from llmrec_qdrant.query.dbsf import Part, Term, parts_of, terms_of
 from llmrec_qdrant.query.options import ListOptions
+from llmrec_qdrant.query.requests import Request
 from llmrec_qdrant.query.sources import Source, Sources
 from llmrec_qdrant.query.told import Carried, evidence_of
 from llmrec_qdrant.space.conditions import has_id, where
@@ -27,6 +28,10 @@ from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF, Key
 from llmrec_qdrant.space.points import Point
 
 __all__ = ["Scored", "carried", "run_list", "terms_at"]
+
+
+MAX_WORDS = 16
+"""Words of the user that are looked for, strongest first."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,9 @@ class _Asked:
 
 
 def run_list(
-    bound: Bound, options: ListOptions, plan: Plan, taste: Taste, sources: Sources, user: str | None = None
+    bound: Bound, options: ListOptions, plan: Plan, taste: Taste, sources: Sources
 ) -> Steps[list[Recommendation]]:
-    """Return the list of a plan, with evidence if ``explain`` asks for it; ``user``: the point whose vectors are the queries."""
+    """Return the list of a plan, with evidence if ``explain`` asks for it."""
     if options.explain != "evidence":
         return (yield from run_plan(bound, options, plan, taste))
     depths = depths_of(options, plan)
@@ -63,7 +68,7 @@ def run_list(
     points, lists = yield from read_ranked(bound, options, plan, taste, alone)
     scored = terms_at(plan, depths, parts, lists)
     listed = {point.id: scored.get(point.id, Scored()) for point in points}
-    carriers = yield from carried(bound, listed, sources, user)
+    carriers = yield from carried(bound, listed, sources)
     return [
         _with_evidence(recommendation, point, scored.get(point.id, Scored()), carriers, taste, sources)
         for recommendation, point in zip(results.recommendations(points, plan.reason), points, strict=True)
@@ -94,30 +99,29 @@ def _with_evidence(
     return recommendation.model_copy(update={"legs": scores, "reason": told.reasons["en"], "evidence": told})
 
 
-def carried(
-    bound: Bound, scored: Mapping[str, Scored], sources: Sources, user: str | None, everything: bool = False
-) -> Steps[Carried]:
+def carried(bound: Bound, scored: Mapping[str, Scored], sources: Sources, everything: bool = False) -> Steps[Carried]:
     """Read what each source adds to each leg of these points; of many sources, the heaviest unless ``everything``."""
     heavy = list(sources.all) if everything else sources.heavy
     items = {source.point: source for source in heavy if source.item is not None}
     texts = {source.point: source for source in heavy if source.item is None}
-    known = yield from calls.retrieve(bound.space.items, items, [Key.TITLE])
     legs = yield from calls.retrieve(bound.space.texts, texts, [Key.LEGS])
-    rows = yield from calls.retrieve(bound.space.items, _in_leg(scored, COLLAB), False, [COLLAB])
-    words = yield from _word_values(bound, sources, user)
-    asked = _asked(bound, scored, sources, list(items), legs, words)
+    asked = _asked(bound, scored, sources, list(items), legs)
     answers = yield from calls.query(bound.space.items, asked.requests) if asked.requests else _nothing()
-    found = Carried({point.id: point.get(Key.TITLE, "") for point in known})
+    found = Carried()
     for (kind, name, about), points in zip(asked.keys, answers, strict=True):
         for point in points:
-            if kind == "word":
-                found.add_word(point.id, name, point.score)
-            elif kind == "text":
-                found.add(point.id, name, texts[about], point.score)
-            else:
-                found.add(about, name, items[point.id], point.score)
+            match kind:
+                case "title":
+                    found.titles[point.id] = point.get(Key.TITLE, "")
+                case "row":
+                    _add_row(found, point, sources.all)
+                case "word":
+                    found.add_word(point.id, name, point.score)
+                case "text":
+                    found.add(point.id, name, texts[about], point.score)
+                case _:
+                    found.add(about, name, items[point.id], point.score)
     _add_self(found, scored, items)
-    _add_rows(found, rows, items.values())
     return found
 
 
@@ -131,25 +135,21 @@ def _in_leg(scored: Mapping[str, Scored], leg: Leg) -> list[str]:
     return [point for point, made in scored.items() if any(term.part.leg == leg for term in made.terms)]
 
 
-def _word_values(bound: Bound, sources: Sources, user: str | None) -> Steps[dict[str, tuple[int, float]]]:
-    """Return word → index and value in the user's tfidf vector."""
-    if user is None or not sources.words:
-        return {}
-    points = yield from calls.retrieve(bound.space.users, [user], False, [TFIDF])
-    bag = points[0].sparse(TFIDF) if points else None
-    values = dict(zip(bag.indices, bag.values, strict=True)) if bag else {}
-    return {word: (index, values[index]) for word, index in sources.words.items() if index in values}
-
-
 def _asked(
     bound: Bound,
     scored: Mapping[str, Scored],
     sources: Sources,
     items: Sequence[str],
     texts: Sequence[Point],
-    words: Mapping[str, tuple[int, float]],
 ) -> _Asked:
     asked = _Asked()
+    if items:
+        asked.add("title", "", "", Request(filter=where(has_id(*items)), limit=len(items), with_payload=[Key.TITLE]))
+        if followed := _in_leg(scored, COLLAB):
+            rows = Request(
+                filter=where(has_id(*followed)), limit=len(followed), with_payload=False, with_vector=[COLLAB]
+            )
+            asked.add("row", "", "", rows)
     for leg in (DENSE, TFIDF):
         mine = _in_leg(scored, leg)
         if leg not in sources.linear or not mine:
@@ -161,8 +161,8 @@ def _asked(
                 lookup = models.LookupLocation(collection=bound.space.texts, vector=leg)
                 asked.add("text", leg, text.id, _scores(models.NearestQuery(nearest=text.id), leg, mine, lookup))
     mine = _in_leg(scored, TFIDF)
-    for word, (index, value) in words.items() if mine else ():
-        vector = models.SparseVector(indices=[index], values=[value])
+    for word, (index, value) in list(sources.words.items())[:MAX_WORDS] if mine else ():
+        vector = models.SparseVector(indices=[int(index)], values=[value])
         asked.add("word", word, "", _scores(models.NearestQuery(nearest=vector), TFIDF, mine))
     return asked
 
@@ -171,7 +171,7 @@ def _scores(
     query: models.NearestQuery, leg: Leg, among: Sequence[str], lookup: models.LookupLocation | None = None
 ) -> models.QueryRequest:
     """Return a request for the scores of these points."""
-    return models.QueryRequest(
+    return Request(
         query=query, using=leg, lookup_from=lookup, filter=where(has_id(*among)), limit=len(among), with_payload=False
     )
 
@@ -183,10 +183,9 @@ def _add_self(found: Carried, scored: Mapping[str, Scored], items: Mapping[str, 
             found.add(point, DENSE, items[point], 1.0)
 
 
-def _add_rows(found: Carried, rows: Sequence[Point], items: Collection[Source]) -> None:
-    for row in rows:
-        bag = row.sparse(COLLAB)
-        values = dict(zip(bag.indices, bag.values, strict=True)) if bag else {}
-        for source in items:
-            if source.index in values:
-                found.add(row.id, COLLAB, source, values[source.index])
+def _add_row(found: Carried, row: Point, sources: Sequence[Source]) -> None:
+    bag = row.sparse(COLLAB)
+    values = dict(zip(bag.indices, bag.values, strict=True)) if bag else {}
+    for source in sources:
+        if source.item is not None and source.index in values:
+            found.add(row.id, COLLAB, source, values[source.index])

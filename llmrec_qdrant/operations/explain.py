@@ -57,7 +57,7 @@ def explain(bound: Bound, user: str, item: str, options: ListOptions, exclude_se
 
 def _evidence(bound: Bound, stored: StoredUser, about: str, scored: Scored) -> Steps[Evidence]:
     sources = of_user(stored.evidence, bound.config, bound.tenant)
-    carriers = yield from carried(bound, {about: scored}, sources, stored.point, everything=True)
+    carriers = yield from carried(bound, {about: scored}, sources, everything=True)
     points = yield from calls.retrieve(bound.space.items, [about], [Key.TOPIC_IDS])
     taste = taste_of(stored)
     point = points[0] if points else Point(about)

@@ -47,7 +47,7 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
     plan = yield from plan_for(bound, user, stored, options, left_out)
     if not plan.reason:
         sources = of_user(stored.evidence, bound.config, bound.tenant)
-        recommendations = yield from run_list(bound, options, plan, taste_of(stored), sources, stored.point)
+        recommendations = yield from run_list(bound, options, plan, taste_of(stored), sources)
         if recommendations:
             return recommendations
         if options.offset and any((yield from calls.query(bound.space.items, [plan.page(0, 1)]))):

@@ -15,7 +15,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.query.pages import prefetches
-from llmrec_qdrant.query.requests import TASTE
+from llmrec_qdrant.query.requests import TASTE, Request
 from llmrec_qdrant.space.conditions import all_of
 from llmrec_qdrant.space.points import Point
 
@@ -36,7 +36,7 @@ class Part:
     def alone(self, filter: models.Filter | None) -> models.QueryRequest:
         """Return the request for the candidates of this prefetch, with ids and the leg's own scores."""
         part = self.prefetch
-        return models.QueryRequest(
+        return Request(
             prefetch=part.prefetch,
             query=part.query,
             using=part.using,

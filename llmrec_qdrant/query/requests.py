@@ -19,7 +19,7 @@ from llmrec_qdrant.query.weights import multiplicities
 from llmrec_qdrant.space.conditions import all_of, has_id, none_of, tenant_filter
 from llmrec_qdrant.space.layout import DENSE, ITEM_HEAVY, Key
 
-__all__ = ["LegQuery", "alone", "as_json", "combined", "exclusion", "fused", "personal", "top", "top_unlike"]
+__all__ = ["LegQuery", "Request", "alone", "as_json", "combined", "exclusion", "fused", "personal", "top", "top_unlike"]
 
 
 TASTE = 0.5
@@ -61,7 +61,7 @@ class LegQuery:
         )
 
 
-class _Request(models.QueryRequest):
+class Request(models.QueryRequest):
     """A request that the Qdrant client does not copy deeply before sending it; the client changes nothing but ``query``."""
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
@@ -85,7 +85,7 @@ def fused(
     present = [query for query in legs if weights.get(query.leg, 0) > 0]
     times = multiplicities({query.leg: weights[query.leg] for query in present}) if present else {}
     prefetch = [query.prefetch(depth, inner) for query in present for _ in range(times[query.leg])]
-    return _Request(
+    return Request(
         prefetch=prefetch,
         query=models.FusionQuery(fusion=models.Fusion.DBSF),
         filter=filter,
@@ -131,7 +131,7 @@ def _has_word() -> models.SumExpression:
 def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:
     """Return a request for the candidates that one leg contributes to :func:`fused`: ids and the leg's own scores."""
     prefetch = query.prefetch(limit)
-    return _Request(
+    return Request(
         query=prefetch.query,
         using=prefetch.using,
         lookup_from=prefetch.lookup_from,
@@ -144,7 +144,7 @@ def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> model
 
 def top(filter: models.Filter | None, limit: int, by: str = Key.POPULARITY) -> models.QueryRequest:
     """Return a request for the items with the highest values of a field; items without the field are left out."""
-    return _Request(query=_descending(by), filter=filter, limit=limit, with_payload=_light_payload())
+    return Request(query=_descending(by), filter=filter, limit=limit, with_payload=_light_payload())
 
 
 def top_unlike(unwanted: Sequence[float], filter: models.Filter | None, depth: int) -> models.QueryRequest:
@@ -158,7 +158,7 @@ def top_unlike(unwanted: Sequence[float], filter: models.Filter | None, depth: i
     away = models.NearestQuery(nearest=[-x for x in unwanted])
     compared = models.Prefetch(prefetch=[popular], query=away, using=DENSE, limit=depth)
     scaled = models.Prefetch(prefetch=[compared], query=models.FusionQuery(fusion=models.Fusion.DBSF), limit=depth)
-    return _Request(
+    return Request(
         prefetch=[scaled],
         query=models.FormulaQuery(formula=_lowered_popularity()),
         filter=filter,

@@ -15,7 +15,7 @@ from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF
 
 __all__ = ["Source", "Sources", "examples", "of_user"]
 
-COVERED = 0.999
+COVERED = 0.99
 """Share of the total weight of a leg that the heaviest sources cover, in lists."""
 MAX_HEAVY = 24
 """Sources that lists look at."""
@@ -41,8 +41,8 @@ class Sources:
     all: Sequence[Source] = ()
     linear: frozenset[str] = frozenset()
     """Legs whose vector is the weighted sum of the sources."""
-    words: Mapping[str, int] = field(default_factory=dict)
-    """Word → index in the tfidf leg."""
+    words: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Word → its index in the tfidf leg and its value in the user's vector."""
     scaled: bool = True
     """Whether the weights include the scale of the sum; if not, parts are scaled to add up to the score."""
 

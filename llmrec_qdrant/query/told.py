@@ -22,7 +22,7 @@ MIN_EVENT = 1e-3
 class Carried:
     """What sources and words add to the legs of items, in the units of the leg's own score."""
 
-    titles: Mapping[str, str]
+    titles: dict[str, str] = field(default_factory=dict)
     """Point of a source → title."""
     sources: dict[tuple[str, str], list[tuple[Source, float]]] = field(default_factory=dict)
     """Point and leg → sources with what they add."""

@@ -59,6 +59,8 @@ def flat(payload: Mapping[str, Any]) -> dict[str, Any]:
     >>> flat({"title": "Jaws", "bookkeeping": {"stale": True}})
     {'title': 'Jaws', 'bookkeeping.stale': True}
     """
+    if not payload:
+        return {}
     values = dict(payload)
     inside = values.pop(BOOKKEEPING, None)
     if isinstance(inside, Mapping):

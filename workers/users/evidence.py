@@ -19,7 +19,8 @@ __all__ = ["evidence_of"]
 def evidence_of(events: Sequence[Point], past: Sequence[Past], profile: Profile, config: SpaceConfig) -> dict[str, Any]:
     """Return the events behind the vectors, newest first, with their weights before they decay, and what else explains them.
 
-    ``norms`` are the lengths of the weighted sums; ``words`` maps the user's strongest words to their indices in the tfidf leg.
+    ``norms`` are the lengths of the weighted sums; ``words`` maps the user's strongest words to their indices and values in the
+    tfidf leg.
     """
     rows = [
         {
@@ -32,5 +33,7 @@ def evidence_of(events: Sequence[Point], past: Sequence[Past], profile: Profile,
         }
         for event, entry in zip(events, past, strict=True)
     ]
-    words = {word: sparse_index(found[0].stem) for word in profile.terms if (found := terms(word, config.stemmer))}
+    values = dict(zip(profile.tfidf.indices, profile.tfidf.values, strict=True)) if profile.tfidf else {}
+    indices = {word: sparse_index(found[0].stem) for word in profile.terms if (found := terms(word, config.stemmer))}
+    words = {word: [index, values[index]] for word, index in indices.items() if index in values}
     return {"events": rows if profile.vectors else [], "norms": dict(profile.norms), "words": words}
