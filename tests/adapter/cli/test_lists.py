@@ -87,3 +87,23 @@ def test_a_search_that_nobody_can_encode_names_what_to_install(filled: Llmrec, m
     ran = filled("search", "a text that nobody has encoded")
     assert ran.code == 2
     assert "error: the search text cannot be encoded: no broker is set and the workers are not installed" in ran.err
+
+
+def test_explain_and_why_not(filled: Llmrec) -> None:
+    told = filled("explain", "ann", "m2", "--json").json
+    parts = [*told["legs"], *told["adjustments"]]
+    assert sum(part["contribution"] for part in parts) == pytest.approx(told["score"], abs=1e-4)
+    assert told["listed"] and told["legs"][0]["events"][0]["title"] == "Interstellar"
+    table = filled("explain", "ann", "m2").out
+    assert "Interstellar" in table and "collab" in table
+    assert "《Interstellar》" in filled("explain", "ann", "m2", "--chinese").out
+    assert filled("why-not", "ann", "m1").out == "m1: 'ann' has seen it\n"
+    assert filled("why-not", "ann", "m99", "--json").json["stage"] == "unknown"
+    assert "has seen it" in one_sentence(filled("explain", "ann", "m1"))
+
+
+def test_columns_of_evidence_add_up(filled: Llmrec) -> None:
+    rows = [line.split() for line in filled("recommend", "ann", "--evidence").out.splitlines()]
+    (row,) = [row for row in rows if "m2" in row]
+    numbers = [float(cell) for cell in row[row.index("m2") + 1 :] if cell != "·"]
+    assert sum(numbers[1:]) == pytest.approx(numbers[0], abs=0.003)
