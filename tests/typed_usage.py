@@ -11,6 +11,7 @@ from qdrant_client import QdrantClient, models
 from llmrec_qdrant import (
     AsyncRecommender,
     Event,
+    Evidence,
     Interest,
     InvalidInput,
     Item,
@@ -28,6 +29,7 @@ from llmrec_qdrant import (
     SpaceConfig,
     SpaceStatus,
     Topic,
+    WhyNot,
 )
 from llmrec_qdrant.contracts.answers import Failure, Rejected
 from llmrec_qdrant.contracts.config import Leg
@@ -142,6 +144,8 @@ def reading(rec: Recommender) -> list[str]:
     found += rec.top(by="year", filter={"lang": "zh"})
     found += rec.search("heist in a dream", user="alice")
     assert_type(rec.similar_users("alice"), list[SimilarUser])
+    assert_type(rec.explain("alice", "i1"), Evidence)
+    assert_type(rec.why_not("alice", "i1"), WhyNot)
     assert_type(rec.request("alice", limit=10), dict[str, Any])
     assert_type(found[0].legs, dict[str, float])
     return [f"{one.title}: {one.score:.2f} {one.reason}" for one in found]

@@ -189,11 +189,11 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "clean_up", "close", "connect", "create", "delete_items", "events", "failures", "fit_topics", "forget_user",
+        "clean_up", "close", "connect", "create", "delete_items", "events", "explain", "failures", "fit_topics", "forget_user",
         "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "pull", "push", "recommend", "recommend_from",
         "reconcile", "reembed", "remove_events", "rename_topic", "report", "request", "retry", "rollback", "search", "shelves", "similar_items",
         "similar_users", "status", "steer", "top", "topic_items", "topics", "traces_of", "track", "train", "tune", "update_items", "upsert_items", "users",
-        "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics", "watch",
+        "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics", "watch", "why_not",
     ]  # fmt: skip
 
 
