@@ -58,9 +58,9 @@ class LegEvidence(Contract):
 class Adjustment(Contract):
     """What changes the score beside the legs."""
 
-    kind: Literal["boost", "lowered", "word", "taste", "continued", "popularity"] = Field(
+    kind: Literal["boost", "lowered", "word", "taste", "continued", "popular"] = Field(
         description="boost, lowered: the user's steering of `topic`; word: the item has a word of the search; taste: the legs of the "
-        "user who searches; continued: the item lies behind the first candidates; popularity: a list of popular items."
+        "user who searches; continued: the item lies behind the first candidates; popular: a list of popular items."
     )
     contribution: float
     topic: str | None = None
@@ -95,7 +95,7 @@ class WhyNot(Contract):
         "not_encoded",
         "filter",
         "excluded",
-        "seen",
+        "already_seen",
         "unwanted",
         "muted",
         "no_leg",

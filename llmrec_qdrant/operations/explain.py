@@ -81,7 +81,7 @@ def why_not(bound: Bound, user: str, item: str, options: ListOptions, exclude_se
     if item in left_out.disliked:
         return WhyNot(item=item, stage="unwanted", reason=f"{user!r} disliked it, rated it low or gave it back")
     if item in left_out.items:
-        return WhyNot(item=item, stage="seen", reason=f"{user!r} has seen it")
+        return WhyNot(item=item, stage="already_seen", reason=f"{user!r} has seen it")
     muted = [topic for topic in points[0].get(Key.TOPIC_IDS, []) if stored.steering.get(topic) == 0]
     if muted:
         return WhyNot(item=item, stage="muted", reason=f"{user!r} muted its topic {muted[0]!r}")

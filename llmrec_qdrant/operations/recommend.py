@@ -64,7 +64,7 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
 
 def _popular(item: Recommendation) -> Recommendation:
     """Add the evidence of an item of a popular list: its whole score is one adjustment."""
-    part = Adjustment(kind="popularity", contribution=item.score)
+    part = Adjustment(kind="popular", contribution=item.score)
     told = Evidence(score=item.score, adjustments=[part], reasons={"en": item.reason})
     return item.model_copy(update={"evidence": told})
 

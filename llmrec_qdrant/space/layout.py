@@ -126,7 +126,7 @@ class Key:
     """Users: ids of items that the user disliked, rated low or returned, latest first; no list has them."""
     LAST = _bookkeeping("last_taken")
     """Users: the item of the latest event with a positive weight."""
-    EVIDENCE = _bookkeeping("evidence")
+    EVIDENCE = _bookkeeping("made_of")
     """Users: the events behind the vectors with their weights, the norms of their sums, and word → index; see ``operations/evidence.py``."""
     WAITING = _bookkeeping("waiting")
     """Users: items of events that were missing from the catalogue, or not encoded, at the last refresh."""

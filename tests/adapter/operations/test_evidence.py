@@ -126,7 +126,7 @@ def test_steering_is_a_part_of_the_sum(any_space: Recommender) -> None:
 def test_a_popular_list_says_so(films: Recommender) -> None:
     listed = films.recommend("nobody", explain="evidence")
     adds_up(listed)
-    assert [part.kind for part in listed[0].evidence.adjustments] == ["popularity"]
+    assert [part.kind for part in listed[0].evidence.adjustments] == ["popular"]
 
 
 def test_dense_evidence_is_the_weighted_mean(films: Recommender) -> None:
@@ -205,7 +205,7 @@ def test_why_not_names_the_stage(films: Recommender) -> None:
         "nobody": films.why_not("nobody", "m3", limit=1).stage,
     }
     assert stages == {
-        "m99": "unknown", "m1": "seen", "m4": "unwanted", "m3": "listed", "excluded": "excluded", "filter": "filter", "nobody": "fallback",
+        "m99": "unknown", "m1": "already_seen", "m4": "unwanted", "m3": "listed", "excluded": "excluded", "filter": "filter", "nobody": "fallback",
     }  # fmt: skip
     assert films.why_not("ann", "m5", limit=1).stage in {"rank", "no_leg"}
 
