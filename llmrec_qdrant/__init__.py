@@ -13,6 +13,7 @@ from llmrec_qdrant.contracts.answers import (
     SimilarUser,
     SpaceStatus,
     Topic,
+    Words,
 )
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.entities import Event, Item
@@ -81,6 +82,7 @@ __all__ = [
     "Topic",
     "Unauthorized",
     "WhyNot",
+    "Words",
     "WorkPending",
     "WorkPendingWarning",
 ]

@@ -32,9 +32,13 @@ class Settings(BaseSettings):
     )
     space: str | None = Field(None, description="Name of the space.")
     tenant: str | None = Field(None, description="Tenant whose items and users are visible; unset: all.")
-    llm_url: str | None = Field(None, description="OpenAI-compatible endpoint that names topics, ending in /v1.")
+    llm_url: str | None = Field(
+        None, description="OpenAI-compatible endpoint that names topics and writes texts, ending in /v1."
+    )
     llm_model: str | None = Field(None, description="Model of that endpoint.")
     llm_key: SecretStr | None = Field(None, description="API key of that endpoint.")
+    llm_rate: float = Field(60.0, gt=0, description="Texts that the endpoint is asked for per minute, at most.")
+    llm_price: float = Field(0.0, ge=0, description="Price of a million tokens of that endpoint, in your currency.")
     models: Path = Field(Path("~/.llmrec/models"), description="Folder of trained models, shared by all workers.")
     encoder_backend: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "auto",

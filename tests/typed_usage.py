@@ -30,6 +30,7 @@ from llmrec_qdrant import (
     SpaceStatus,
     Topic,
     WhyNot,
+    Words,
 )
 from llmrec_qdrant.contracts.answers import Failure, Rejected
 from llmrec_qdrant.contracts.config import Leg
@@ -62,6 +63,7 @@ def space(rec: Recommender) -> None:
 def knowing(rec: Recommender) -> None:
     assert_type(rec.train("towers", epochs=2), Job)
     assert_type(rec.tune(users=400, dry_run=True), Job)
+    assert_type(rec.generate(users=10, language="zh", dry_run=True), Job)
     assert_type(rec.jobs(limit=5), list[JobStatus])
     assert_type(rec.job("train-1").result, dict[str, Any])
     assert_type(rec.fit_topics(), Job)
@@ -74,6 +76,8 @@ def knowing(rec: Recommender) -> None:
     assert_type(rec.interests("alice"), list[Interest])
     assert_type(rec.steer("alice", "7", 0.0), list[Interest])
     assert_type(rec.shelves("alice", rows=3, limit=5), list[Shelf])
+    assert_type(rec.portrait("alice"), Words)
+    assert_type(rec.blurb("alice", "tt0816692", language="zh"), Words)
     rec.recommend("alice", interests="auto")
     rec.recommend("alice", interests="all")  # type: ignore[arg-type]
 

@@ -30,6 +30,8 @@ def handler(kind: JobKind) -> Handler:
         from .evaluation.job import tune_settings as handle
     elif kind == "fit-topics":
         from .topics.job import fit_topics as handle
+    elif kind == "generate":
+        from .generate.job import generate_texts as handle
     else:
         from .reembed import reembed as handle
     return handle

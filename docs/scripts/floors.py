@@ -37,6 +37,7 @@ ROOMS = {
     "reembed": "another model, blue/green",
     "reconcile": "what is stale → messages",
     "topics": "clusters, keywords, naming, fit",
+    "generate": "texts by a language model, checked",
     "users": "events → a user's legs, interests",
     "items": "text → vectors, topics, collab rows",
     "encoding": "encoder, backends, registry",

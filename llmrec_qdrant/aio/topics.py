@@ -8,10 +8,12 @@ from llmrec_qdrant import operations
 from llmrec_qdrant.aio.connection import AsyncConnection
 from llmrec_qdrant.contracts.answers import (
     Interest,
+    Language,
     Recommendation,
     Seen,
     Shelf,
     Topic,
+    Words,
 )
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
@@ -59,3 +61,11 @@ class AsyncTopics(AsyncConnection):
         """As :meth:`Recommender.shelves`."""
         options = ListOptions(limit, filter, exclude, offset=offset)
         return await self._drive(operations.shelves.shelves(await self._bound(), user, rows, options, exclude_seen))
+
+    async def portrait(self, user: str, *, language: Language | None = None) -> Words:
+        """As :meth:`Recommender.portrait`."""
+        return await self._drive(operations.words.portrait(await self._bound(), user, language))
+
+    async def blurb(self, user: str, item: str, *, language: Language | None = None) -> Words:
+        """As :meth:`Recommender.blurb`."""
+        return await self._drive(operations.words.blurb(await self._bound(), user, item, language))

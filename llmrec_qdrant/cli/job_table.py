@@ -61,6 +61,8 @@ def outcome(status: JobStatus) -> str:
             return f"version {result.get('version')} is live: {result.get('model')}"
         case "fit-topics":
             return f"{result.get('topics')} topics"
+        case "generate":
+            return f"{result.get('written')} texts written, {result.get('requests')} requests"
         case "tune":
             count = len(result.get("changes") or {}) if result.get("stored") else 0
             return {0: "nothing changed", 1: "1 setting changed"}.get(count, f"{count} settings changed")

@@ -21,7 +21,7 @@ __all__ = ["main"]
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 COMMAND_MODULES = (
-    "demo", "spaces", "loading", "items", "data", "events", "lists", "explaining", "topics", "reporting", "tuning", "training",
+    "demo", "spaces", "loading", "items", "data", "events", "lists", "explaining", "topics", "words", "reporting", "tuning", "training",
     "reembedding", "moving", "jobs", "from_workers",
 )  # fmt: skip
 """Modules that register their commands when they are imported, in the order of ``llmrec --help``."""

@@ -14,6 +14,7 @@ from llmrec_qdrant.errors import InvalidInput
 __all__ = [
     "Failure",
     "Interest",
+    "Language",
     "Moved",
     "PartlyRejected",
     "Receipt",
@@ -23,6 +24,7 @@ __all__ = [
     "SimilarUser",
     "SpaceStatus",
     "Topic",
+    "Words",
 ]
 
 
@@ -32,6 +34,9 @@ Seen = bool | Literal["but_last"]
 
 Explain = bool | Literal["evidence"]
 """What a list says about its items: nothing (False), the score per leg and a reason (True), or what the score is made of."""
+
+Language = Literal["en", "zh"]
+"""Language of a text about a user."""
 
 
 class Recommendation(Contract):
@@ -107,6 +112,15 @@ class Interest(Contract):
     )
     last_at: datetime = Field(description="Time of the latest event about it.")
     steer: float = Field(default=1.0, description="Weight that the user set: 0 mutes, 1 is neutral, above 1 boosts.")
+
+
+class Words(Contract):
+    """A text about a user, or about an item for a user. It says nothing but its evidence."""
+
+    text: str
+    by: Literal["template", "llm"] = Field(description="Who wrote it: a fixed template, or the language model.")
+    language: Language
+    items: list[str] = Field(default_factory=list, description="Ids of the user's items that the text rests on.")
 
 
 class Shelf(Contract):

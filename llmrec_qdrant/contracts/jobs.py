@@ -1,4 +1,4 @@
-"""Jobs (re-embedding, training, fitting topics, tuning): their options and their status."""
+"""Jobs (re-embedding, training, fitting topics, tuning, generating texts): their options and their status."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from llmrec_qdrant.contracts.answers import MAX_TOPICS
+from llmrec_qdrant.contracts.answers import MAX_TOPICS, Language
 from llmrec_qdrant.contracts.checks import Contract
 
 __all__ = [
-    "FitTopicsOptions", "Hide", "JobKind", "JobState", "JobStatus", "Method", "ReembedOptions", "TrainOptions",
+    "FitTopicsOptions", "GenerateOptions", "Hide", "JobKind", "JobState", "JobStatus", "Method", "ReembedOptions", "TrainOptions",
     "TuneOptions",
 ]  # fmt: skip
 
-JobKind = Literal["reembed", "train", "fit-topics", "tune"]
+JobKind = Literal["reembed", "train", "fit-topics", "tune", "generate"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Method = Literal["towers", "encoder", "texts"]
 Hide = Literal["last", "time"]
@@ -90,3 +90,13 @@ class TuneOptions(Contract):
     limit: int = Field(10, ge=1, le=1_000, description="Length of the lists.")
     seed: int = Field(0, ge=0, lt=2**31)
     dry_run: bool = Field(False, description="Measure only; store nothing.")
+
+
+class GenerateOptions(Contract):
+    """Options of generating texts."""
+
+    users: int | None = Field(None, ge=1, description="Number of users to write about; null: all.")
+    blurbs: int = Field(3, ge=0, le=100, description="Texts per user on the first items of the list.")
+    language: Language | None = Field(None, description="Language of the texts; null: that of the items.")
+    max_tokens: int | None = Field(None, ge=1, description="Estimated tokens after which the job ends; null: no limit.")
+    dry_run: bool = Field(False, description="Count requests and tokens only; ask nobody.")

@@ -80,8 +80,8 @@ class RunJob(Message):
     job: str = Field(min_length=1, max_length=100, description="Id of the job, such as `train-7`.")
 
     def destination(self) -> str:
-        """Name of the queue; trainings go to the encoders' queue, since they need the same hardware."""
-        return "encode" if self.job.startswith("train-") else self.queue
+        """Name of the queue; trainings go to the encoders' queue, since they need the same hardware, and texts to their own."""
+        return {"train": "encode", "generate": "generate"}.get(self.job.rpartition("-")[0], self.queue)
 
 
 class Reconcile(Message):

@@ -23,6 +23,7 @@ from llmrec_qdrant.operations import (
     topics,
     traces,
     versions,
+    words,
 )
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "topics",
     "traces",
     "versions",
+    "words",
 ]

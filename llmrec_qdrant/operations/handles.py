@@ -44,7 +44,7 @@ class _Handle:
 
     @property
     def kind(self) -> JobKind:
-        """``reembed``, ``train``, ``fit-topics`` or ``tune``."""
+        """``reembed``, ``train``, ``fit-topics``, ``tune`` or ``generate``."""
         return self._status.kind
 
     def _seen(self, status: JobStatus) -> JobStatus:

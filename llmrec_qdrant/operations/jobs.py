@@ -6,7 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from llmrec_qdrant.contracts.jobs import FitTopicsOptions, JobKind, JobStatus, TrainOptions, TuneOptions
+from llmrec_qdrant.contracts.jobs import (
+    FitTopicsOptions,
+    GenerateOptions,
+    JobKind,
+    JobStatus,
+    TrainOptions,
+    TuneOptions,
+)
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.errors import InvalidInput, SpaceNotFound, WorkPending, show
 from llmrec_qdrant.operations import job_records, reembed
@@ -21,15 +28,17 @@ JOB_POLL_SECONDS = 0.5
 """Seconds between two reads of a job that is awaited."""
 
 OnStatus = Callable[[JobStatus], None]
-Options = TrainOptions | FitTopicsOptions | TuneOptions
+Options = TrainOptions | FitTopicsOptions | TuneOptions | GenerateOptions
 """Options of the kinds that :func:`start` starts."""
-KIND_OF_OPTIONS: dict[type[Any], JobKind] = {TrainOptions: "train", FitTopicsOptions: "fit-topics", TuneOptions: "tune"}
+KIND_OF_OPTIONS: dict[type[Any], JobKind] = {
+    TrainOptions: "train", FitTopicsOptions: "fit-topics", TuneOptions: "tune", GenerateOptions: "generate",
+}  # fmt: skip
 
 
 def start(space: Space, options: Options, inline: bool) -> Steps[JobStatus]:
     """Start a job, or return the one under way with the same options; with ``inline`` it has ended when this returns.
 
-    Raises :class:`SpaceMismatch` while a training or tuning with other options is under way; a topic fit is replaced.
+    Raises :class:`SpaceMismatch` while a training, tuning or generation with other options is under way; a topic fit is replaced.
     """
     kind = KIND_OF_OPTIONS[type(options)]
     record = yield from job_records.start(space, kind, options.model_dump(mode="json"), inline)

@@ -182,6 +182,6 @@ def _forget_in_trials(bound: Bound, theirs: models.Filter, user: str) -> Steps[N
 
 def _forget_at(bound: Bound, theirs: models.Filter, user: str, items: Collection[str], version: int) -> Steps[None]:
     space = bound.space.at(version)
-    yield from calls.delete(space.texts, theirs)
     yield from calls.delete(space.users, only(user))
+    yield from calls.delete(space.texts, theirs)  # after the user: see `operations.words.keep`
     yield from _mark_items(space.items, items)

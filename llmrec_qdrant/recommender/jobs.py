@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from llmrec_qdrant import operations
-from llmrec_qdrant.contracts.jobs import Hide, JobStatus, Method, TrainOptions, TuneOptions
+from llmrec_qdrant.contracts.answers import Language
+from llmrec_qdrant.contracts.jobs import GenerateOptions, Hide, JobStatus, Method, TrainOptions, TuneOptions
 from llmrec_qdrant.operations.handles import Job
 from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.queues.inline import ahead, watched
@@ -55,6 +56,20 @@ class Jobs(Connection):
         """
         self._whole("tune it")
         options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
+        return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
+
+    def generate(
+        self, *, users: int | None = None, blurbs: int = 3, language: Language | None = None,
+        max_tokens: int | None = None, dry_run: bool = False,
+    ) -> Job:  # fmt: skip
+        """Write portraits and blurbs with the language model of the workers, and keep those that say nothing beyond their evidence.
+
+        For the first ``users`` users (None: all), a portrait and ``blurbs`` texts on the first items of their lists. Texts
+        whose evidence is unchanged are not written again. ``max_tokens`` ends the job at an estimated number of tokens;
+        ``dry_run`` only counts ``requests``, ``tokens`` and ``cost``. Raises :class:`SpaceMismatch` while another one runs.
+        """
+        self._whole("write texts about its users")
+        options = GenerateOptions(users=users, blurbs=blurbs, language=language, max_tokens=max_tokens, dry_run=dry_run)
         return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def jobs(self, limit: int = 20) -> list[JobStatus]:

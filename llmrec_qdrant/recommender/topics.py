@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import (
     Interest,
+    Language,
     Recommendation,
     Seen,
     Shelf,
     Topic,
+    Words,
 )
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
@@ -59,3 +61,14 @@ class Topics(Connection):
         """Recommend one row of items per interest, strongest interest first; ``offset`` continues the rows."""
         options = ListOptions(limit, filter, exclude, offset=offset)
         return self._drive(operations.shelves.shelves(self._bound(), user, rows, options, exclude_seen))
+
+    def portrait(self, user: str, *, language: Language | None = None) -> Words:
+        """Return what a user cares about in two sentences, in ``language``; None: in that of the user's items."""
+        return self._drive(operations.words.portrait(self._bound(), user, language))
+
+    def blurb(self, user: str, item: str, *, language: Language | None = None) -> Words:
+        """Return why an item is for a user, in a sentence, in ``language``; None: in that of the item's title.
+
+        Raises :class:`NotFound` for an unknown item.
+        """
+        return self._drive(operations.words.blurb(self._bound(), user, item, language))

@@ -12,7 +12,7 @@ from llmrec_qdrant.contracts.checks import external_id
 __all__ = ["Kind", "digest", "point_id", "sparse_index"]
 
 
-Kind = Literal["item", "user", "event", "query", "search", "topic", "job"]
+Kind = Literal["item", "user", "event", "query", "search", "topic", "job", "words"]
 
 _NAMESPACE = uuid.UUID("6f1d7ad5-5f9b-5c0e-9b0e-2f6c0d4c6e11")
 

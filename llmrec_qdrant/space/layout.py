@@ -133,7 +133,7 @@ class Key:
     FOLDED = _bookkeeping("folded")
     """Events: whether the vectors of the user include the event."""
     SEARCHED_AT = _bookkeeping("searched_at")
-    """Texts of searches: when the text was last searched for, within a day."""
+    """Texts of searches: when the text was last searched for, within a day; written texts: when they were written."""
     LEASE = _bookkeeping("lease")
     """Until this time a worker holds the point, and reconcile does not enqueue it again."""
     ATTEMPTS = _bookkeeping("attempts")

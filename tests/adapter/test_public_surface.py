@@ -77,6 +77,7 @@ def test_the_public_names() -> None:
         "Topic",
         "Unauthorized",
         "WhyNot",
+        "Words",
         "WorkPending",
         "WorkPendingWarning",
     ]
@@ -189,8 +190,8 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(Recommender)) - set(public_names(AsyncRecommender)) == {"config"}
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
-        "clean_up", "close", "connect", "create", "delete_items", "events", "explain", "failures", "fit_topics", "forget_user",
-        "from_env", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "pull", "push", "recommend", "recommend_from",
+        "blurb", "clean_up", "close", "connect", "create", "delete_items", "events", "explain", "failures", "fit_topics", "forget_user",
+        "from_env", "generate", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "portrait", "pull", "push", "recommend", "recommend_from",
         "reconcile", "reembed", "remove_events", "rename_topic", "report", "request", "retry", "rollback", "search", "shelves", "similar_items",
         "similar_users", "status", "steer", "top", "topic_items", "topics", "traces_of", "track", "train", "tune", "update_items", "upsert_items", "users",
         "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics", "watch", "why_not",
@@ -203,6 +204,7 @@ def test_both_recommenders_take_the_same_parameters(name: str) -> None:
     assert one.parameters == two.parameters
     assert one.return_annotation == two.return_annotation or name in {
         "fit_topics",
+        "generate",
         "job",
         "reembed",
         "train",

@@ -22,7 +22,7 @@ import redis
 import yaml
 from celery import Celery
 
-from llmrec_qdrant.contracts.messages import MESSAGES
+from llmrec_qdrant.contracts.messages import MESSAGES, RunJob
 from llmrec_qdrant.settings import Settings
 from tests.conftest import missing
 from tests.services import ROOT, CeleryWorker, QdrantServer, RedisServer, ServiceMissing, free_port, wait_for
@@ -156,7 +156,9 @@ def queues(name: str) -> set[str]:
 
 
 def test_every_queue_is_consumed_without_a_profile() -> None:
-    assert queues("worker") == {message.queue for message in MESSAGES}
+    assert queues("worker") == {message.queue for message in MESSAGES} | {
+        RunJob(space="s", job="generate-1").destination()
+    }
     assert queues("refresher") == {"refresh"}
     assert queues("worker-gpu") <= queues("worker")
 

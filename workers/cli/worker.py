@@ -20,8 +20,8 @@ from llmrec_qdrant.settings import export
 __all__ = ["QUEUES", "worker"]
 
 
-QUEUES = ("encode", "refresh", "batch")
-"""Texts to encode; users to refresh after new events; long jobs and the clock."""
+QUEUES = ("encode", "refresh", "batch", "generate")
+"""Texts to encode; users to refresh after new events; long jobs and the clock; texts by a language model."""
 
 CONNECT_SECONDS = 3.0
 """How long Redis may take to answer at the start."""
@@ -37,7 +37,10 @@ class LogLevel(StrEnum):
 
 
 Queues = Annotated[
-    str, typer.Option(help="Kinds of work: encode (texts), refresh (users), batch (long jobs), comma-separated.")
+    str,
+    typer.Option(
+        help="Kinds of work: encode (texts), refresh (users), batch (long jobs), generate (a language model), comma-separated."
+    ),
 ]
 Concurrency = Annotated[
     int, typer.Option(help="Processes. A single one already encodes on all cores; on a GPU, use one.", min=1)
@@ -48,7 +51,7 @@ Level = Annotated[LogLevel, typer.Option(help="info: one line per piece of work 
 
 def worker(
     context: Connected,
-    queues: Queues = "encode,refresh,batch",
+    queues: Queues = "encode,refresh,batch,generate",
     concurrency: Concurrency = 1,
     clock: Clock = True,
     loglevel: Level = LogLevel.INFO,

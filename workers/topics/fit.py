@@ -253,7 +253,7 @@ def _identified(
     pairs = matched([topic.topic for topic in described], old, labels, sample.before)
     taken = {old[place].label for place in pairs.values()}
     fresh = [topic for place, topic in enumerate(described) if place not in pairs]
-    names = iter(named([(topic.topic.keywords, topic.examples) for topic in fresh]))
+    names = iter(named([topic.topic.keywords for topic in fresh]))
     phrases = label_choice.phrases(sample.terms) if fresh else {}
     result: list[Fitted] = []
     for place, fitted in enumerate(described):

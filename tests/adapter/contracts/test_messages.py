@@ -51,6 +51,7 @@ def test_names_and_queues_of_the_tasks() -> None:
 def test_trainings_go_where_the_encoders_run() -> None:
     assert RunJob(space="s", job="train-7").destination() == "encode"
     assert RunJob(space="s", job="fit-topics-7").destination() == "batch"
+    assert RunJob(space="s", job="generate-7").destination() == "generate"
 
 
 @pytest.mark.parametrize("model", [EmbedItems, EmbedTexts, RefreshUsers])

@@ -73,6 +73,8 @@ READS: dict[str, Callable[[Recommender, Any], Any]] = {
     "top": lambda rec, form: rec.top(exclude=[form]),
     "shelves": lambda rec, form: [rec.shelves(form), rec.shelves("else", exclude=[form])],
     "interests": lambda rec, form: rec.interests(form),
+    "portrait": lambda rec, form: rec.portrait(form),
+    "blurb": lambda rec, form: rec.blurb(form, form),
     "events": lambda rec, form: rec.events(form),
     "traces_of": lambda rec, form: rec.traces_of(form),
     "get_items": lambda rec, form: rec.get_items([form, "i1", form]),
@@ -103,7 +105,7 @@ CHANGES: dict[str, Callable[[Recommender, Any], Any]] = {
 """Method that takes an id and changes what is stored → its answer."""
 
 WITHOUT_IDS = {
-    "clean_up", "client", "close", "config", "connect", "create", "failures", "fit_topics", "from_env", "job", "jobs", "pull", "push",
+    "clean_up", "client", "close", "config", "connect", "create", "failures", "fit_topics", "from_env", "generate", "job", "jobs", "pull", "push",
     "reconcile", "reembed", "rename_topic", "retry", "rollback", "space", "status", "topic_items", "topics", "train", "tune", "users", "watch",
 }  # fmt: skip
 """Public names that take no id of an item or user; of topics, jobs and tenants, ids are texts."""
@@ -117,7 +119,7 @@ def test_every_public_method_is_tried() -> None:
 def test_methods_that_read(space: tuple[Recommender, str, list[Any]], name: str) -> None:
     rec, stored, forms = space
     wanted = READS[name](rec, stored)
-    if name not in {"recommend_from", "similar_items", "similar_users"}:  # which know no stranger
+    if name not in {"blurb", "recommend_from", "similar_items", "similar_users"}:  # which know no stranger
         assert wanted != READS[name](rec, "nobody")
     for form in forms:
         assert READS[name](rec, form) == wanted, form

@@ -1,0 +1,164 @@
+"""Says what a user cares about and why an item is for them: a written text if its evidence still holds, else the template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmrec_qdrant.contracts.answers import Interest, Language, Words
+from llmrec_qdrant.contracts.checks import external_id
+from llmrec_qdrant.errors import InvalidInput, NotFound, show
+from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.bound import Bound
+from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.operations.interests import current_interests
+from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.users import StoredUser, read_user
+from llmrec_qdrant.query import templates
+from llmrec_qdrant.query.results import YEAR
+from llmrec_qdrant.query.templates import BlurbEvidence, Evidence, PortraitEvidence, Strand
+from llmrec_qdrant.space.conditions import only
+from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Key, new_text
+from llmrec_qdrant.space.points import Point, new_point
+
+__all__ = ["blurb", "blurb_evidence", "keep", "portrait", "portrait_evidence", "written"]
+
+MAX_STRANDS = 4
+"""Interests in a portrait."""
+MAX_TITLES = 2
+"""Items that a text names per interest."""
+MAX_SHARED = 3
+"""Shared words that a blurb names."""
+MIN_SHARED = 2
+"""Shared words without which a blurb gives no reason, where no interest speaks for the item: a single one is often "film"."""
+MAX_KEYWORDS = 8
+"""Keywords per interest in the evidence."""
+
+
+def portrait(bound: Bound, user: str, language: Language | None) -> Steps[Words]:
+    """Return what a user cares about in two sentences, in ``language`` or in that of the user's items."""
+    language = checked_language(language)
+    evidence = yield from portrait_evidence(bound, external_id(user))
+    chosen = language or templates.language_of([title for strand in evidence.strands for title in strand.titles])
+    template = templates.portrait(evidence, chosen)
+    items = [item for strand in evidence.strands for item in strand.items]
+    return (yield from _said(bound, external_id(user), evidence, chosen, template, items))
+
+
+def blurb(bound: Bound, user: str, item: str, language: Language | None) -> Steps[Words]:
+    """Return why an item is for a user in a sentence, in ``language`` or in that of the item's title.
+
+    Raises :class:`NotFound` for an unknown item.
+    """
+    language = checked_language(language)
+    evidence = yield from blurb_evidence(bound, external_id(user), external_id(item))
+    chosen = language or templates.language_of([evidence.title])
+    template = templates.blurb(evidence, chosen)
+    items = list(evidence.strand.items) if evidence.strand else []
+    return (yield from _said(bound, external_id(user), evidence, chosen, template, items))
+
+
+def checked_language(language: object) -> Any:
+    """Return a language, or None for that of the items. Raises :class:`InvalidInput` for any other."""
+    if language is not None and (not isinstance(language, str) or language not in {"en", "zh"}):
+        raise InvalidInput(f"language must be 'en' or 'zh', or None for that of the items, not {show(language)}")
+    return language
+
+
+# --- evidence -------------------------------------------------------------------------------------
+
+
+def portrait_evidence(bound: Bound, user: str) -> Steps[PortraitEvidence]:
+    """Return the strongest interests of a user, without muted ones."""
+    interests = yield from _followed(bound, (yield from read_user(bound, user)))
+    return PortraitEvidence(tuple(_strand(interest) for interest in interests[:MAX_STRANDS]))
+
+
+def blurb_evidence(bound: Bound, user: str, item: str) -> Steps[BlurbEvidence]:
+    """Return what is known that speaks for an item: the strongest interest that it belongs to, and shared words.
+
+    Raises :class:`NotFound` for an unknown item.
+    """
+    points = yield from calls.retrieve(
+        bound.space.items, [bound.item_point(item)], [Key.TITLE, Key.TERMS, Key.TOPIC_IDS]
+    )
+    if not points:
+        raise NotFound(f"space {bound.space.name!r} has no item {show(item)}")
+    stored = yield from read_user(bound, user)
+    interests = yield from _followed(bound, stored)
+    about = points[0].get(Key.TOPIC_IDS, [])
+    strand = next((_strand(interest, item) for interest in interests if interest.topic in about), None)
+    shared = _shared(stored, points[0])
+    if strand is None and len(shared) < MIN_SHARED:
+        shared = ()
+    return BlurbEvidence(item, points[0].get(Key.TITLE, ""), strand, shared)
+
+
+def _followed(bound: Bound, stored: StoredUser) -> Steps[list[Interest]]:
+    interests = yield from current_interests(bound, stored)
+    return sorted((one for one in interests if one.steer > 0), key=lambda one: -one.weight * one.steer)
+
+
+def _strand(interest: Interest, without: str = "") -> Strand:
+    titled = [item for item in interest.items if interest.titles.get(item) and item != without][:MAX_TITLES]
+    return Strand(
+        interest.label,
+        interest.trend,
+        tuple(interest.keywords[:MAX_KEYWORDS]),
+        tuple(titled),
+        tuple(interest.titles[item] for item in titled),
+    )
+
+
+def _shared(stored: StoredUser, item: Point) -> tuple[str, ...]:
+    words = set(item.get(Key.TERMS, []))
+    return tuple(term for term in stored.terms if term in words and _says_something(term))[:MAX_SHARED]
+
+
+def _says_something(term: str) -> bool:
+    return len(term) > 1 and not YEAR.fullmatch(term) and term.lower() not in templates.NUMBER_WORDS
+
+
+# --- written texts --------------------------------------------------------------------------------
+
+
+def _said(
+    bound: Bound, user: str, evidence: Evidence, language: Language, template: str, items: list[str]
+) -> Steps[Words]:
+    stored = yield from written(bound, user, evidence, language)
+    return Words(text=stored or template, by="llm" if stored else "template", language=language, items=items)
+
+
+def written(bound: Bound, user: str, evidence: Evidence, language: Language) -> Steps[str]:
+    """Return the text that a model wrote from exactly this evidence; "" if there is none."""
+    point = _point(bound, user, evidence, language)
+    points = yield from calls.retrieve(bound.space.texts, [point], [Key.TEXT, Key.SRC_HASH])
+    current = templates.digest_of(evidence, language)
+    return next((str(one.get(Key.TEXT, "")) for one in points if one.get(Key.SRC_HASH) == current), "")
+
+
+def keep(bound: Bound, user: str, evidence: Evidence, language: Language, text: str) -> Steps[bool]:
+    """Store a written text with the user, unless the user was forgotten meanwhile; returns whether it is stored.
+
+    Forgetting deletes the user before the texts: whoever writes a text and then finds the user has not written too late.
+    """
+    point = _point(bound, user, evidence, language)
+    values = new_text(
+        {
+            Key.TEXT: text,
+            Key.USER_ID: user,
+            Key.TENANT: bound.owner,
+            Key.SRC_HASH: templates.digest_of(evidence, language),
+            Key.SEARCHED_AT: now(),
+        }
+    )
+    yield from calls.upsert(bound.space.texts, [new_point(point, {**values, Key.STALE: False})])
+    if (yield from calls.retrieve(bound.space.users, [bound.user_point(user)], False)):
+        return True
+    yield from calls.delete(bound.space.texts, only(point))
+    return False
+
+
+def _point(bound: Bound, user: str, evidence: Evidence, language: Language) -> str:
+    about = evidence.item if isinstance(evidence, BlurbEvidence) else ""
+    return point_id("words", f"{user}\x1f{about}\x1f{language}", bound.tenant)
