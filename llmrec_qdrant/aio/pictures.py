@@ -17,8 +17,9 @@ class AsyncPictures(AsyncConnection):
 
     async def report(self, evaluation: Any = None) -> str:
         """As :meth:`Recommender.report`."""
+        measured = quality_figures.checked(evaluation)
         overview = await self._drive(operations.overview.read_overview(await self._bound()))
-        return await asyncio.to_thread(page.build_page, overview, evaluation)
+        return await asyncio.to_thread(page.build_page, overview, measured)
 
     async def visualize_topics(self) -> Any:
         """As :meth:`Recommender.visualize_topics`."""

@@ -20,7 +20,8 @@ class Pictures(Connection):
         ``evaluation`` is the document that ``llmrec evaluate --json`` prints; without one, the report says how to get it.
         Raises :class:`InvalidInput` for any other value.
         """
-        return page.build_page(self._drive(operations.overview.read_overview(self._bound())), evaluation)
+        measured = quality_figures.checked(evaluation)
+        return page.build_page(self._drive(operations.overview.read_overview(self._bound())), measured)
 
     def visualize_topics(self) -> Any:
         """Return a figure of the items in two dimensions, coloured by topic; of large spaces, a random sample."""

@@ -13,11 +13,18 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations.overview import Overview
 from llmrec_qdrant.report.drawing import COLOURS, GREY, axis, empty, figure, objects, plain
 
-__all__ = ["ages", "quality", "rows_of", "training_curves"]
+__all__ = ["ages", "checked", "quality", "rows_of", "training_curves"]
 
 BY_EPOCH = "NDCG by epoch"
 """Where the result of a training holds the figure after each epoch."""
 AGES = ((1, "within a day"), (7, "within a week"), (30, "within a month"), (365, "within a year"), (10**9, "older"))
+
+
+def checked(evaluation: Any) -> Any:
+    """Return an evaluation, or None, before a report is read for it. Raises :class:`InvalidInput` for anything else."""
+    if evaluation is not None:
+        rows_of(evaluation)
+    return evaluation
 
 
 def rows_of(result: Any) -> list[dict[str, Any]]:

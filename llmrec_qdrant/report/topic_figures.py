@@ -173,7 +173,10 @@ def tree(overview: Overview) -> Any:
     y = axis("topic", tickvals=list(range(len(leaves))), ticktext=[plain(shown[leaf].label, 34) for leaf in leaves],
              range=[-0.8, len(leaves) - 0.2], showgrid=False)  # fmt: skip
     return figure(
-        [lines], x=axis("distance (Ward, of unit vectors)", rangemode="tozero"), y=y, height=110 + 18 * len(leaves)
+        [lines],
+        x=axis("distance (Ward, of unit vectors)", range=[0, 1.03 * max(merges[-1].distance, 0.1)]),
+        y=y,
+        height=110 + 18 * len(leaves),
     )
 
 
