@@ -57,6 +57,10 @@ MIN_DENSE_SHARE = 0.5
 KMEANS_STARTS = 5
 
 
+MAX_REFIT_ROUNDS = 2
+"""Rounds of k-means from existing centroids: until convergence, topics drift away from what they were."""
+
+
 SEED = 7
 
 
@@ -191,7 +195,7 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
         while len(begin) < number:
             far = int(np.argmin((rows @ begin.T).max(axis=1)))
             begin = np.vstack([begin, rows[far]])
-        model = KMeans(number, init=begin, n_init=1)
+        model = KMeans(number, init=begin, n_init=1, max_iter=MAX_REFIT_ROUNDS)
     labels: np.ndarray = model.fit(rows).labels_
     return labels
 

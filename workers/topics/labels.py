@@ -117,13 +117,12 @@ def foreign_function_words(texts: Sequence[Sequence[Term]]) -> set[str]:
     sets = [{term.word for term in text} for text in texts]
     found: set[str] = set()
     for language in LANGUAGES:
-        inside = [words & _function_words(language) for words in sets]
+        inside = [here for words in sets if (here := words & _function_words(language))]
         total = Counter(word for words in inside for word in words)
-        accompanied = Counter(word for words in inside if len(words) > 1 for word in words)
+        alone = Counter(word for words in inside if len(words) == 1 for word in words)
         for word, count in total.items():
-            if accompanied[word] < MIN_COMPANY:
-                continue
-            others = sum(1 for words in inside if words - {word}) / len(sets)
-            if accompanied[word] / count >= FOREIGN_LIFT * others:
+            accompanied = count - alone[word]
+            others = (len(inside) - alone[word]) / len(sets)
+            if accompanied >= MIN_COMPANY and accompanied / count >= FOREIGN_LIFT * others:
                 found.add(word)
     return found
