@@ -131,7 +131,7 @@ def external_id(value: object) -> str:
         raise InvalidInput(str(error)) from None
     if not isinstance(checked, str):
         raise InvalidInput(f"an id must be a text, a whole number or a UUID, not {show(value)}")
-    return checked
+    return str.__str__(checked)  # a plain text: the member of an enumeration would be shown by its name
 
 
 def several(values: object, name: str = "ids") -> list[Any]:

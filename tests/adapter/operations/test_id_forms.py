@@ -73,6 +73,8 @@ READS: dict[str, Callable[[Recommender, Any], Any]] = {
     "top": lambda rec, form: rec.top(exclude=[form]),
     "shelves": lambda rec, form: [rec.shelves(form), rec.shelves("else", exclude=[form])],
     "interests": lambda rec, form: rec.interests(form),
+    "explain": lambda rec, form: rec.explain(form, form, exclude_seen=False),
+    "why_not": lambda rec, form: rec.why_not(form, form),
     "portrait": lambda rec, form: rec.portrait(form),
     "blurb": lambda rec, form: rec.blurb(form, form),
     "events": lambda rec, form: rec.events(form),
@@ -111,15 +113,26 @@ WITHOUT_IDS = {
 """Public names that take no id of an item or user; of topics, jobs and tenants, ids are texts."""
 
 
+PICTURES = {"report", "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics"}
+"""Figures, which need the extra report; tests/adapter/report tests them."""
+
+
 def test_every_public_method_is_tried() -> None:
-    assert sorted([*READS, *CHANGES, *WITHOUT_IDS]) == public_names(Recommender)
+    assert sorted([*READS, *CHANGES, *WITHOUT_IDS, *PICTURES]) == public_names(Recommender)
 
 
 @pytest.mark.parametrize("name", READS)
 def test_methods_that_read(space: tuple[Recommender, str, list[Any]], name: str) -> None:
     rec, stored, forms = space
     wanted = READS[name](rec, stored)
-    if name not in {"blurb", "recommend_from", "similar_items", "similar_users"}:  # which know no stranger
+    if name not in {
+        "blurb",
+        "explain",
+        "why_not",
+        "recommend_from",
+        "similar_items",
+        "similar_users",
+    }:  # which know no stranger
         assert wanted != READS[name](rec, "nobody")
     for form in forms:
         assert READS[name](rec, form) == wanted, form
