@@ -10,7 +10,7 @@ from llmrec_qdrant.aio.connection import AsyncConnection
 from llmrec_qdrant.contracts.answers import Language
 from llmrec_qdrant.contracts.jobs import GenerateOptions, Hide, JobStatus, Method, TrainOptions, TuneOptions
 from llmrec_qdrant.operations.handles import AsyncJob
-from llmrec_qdrant.queues.base import OnProgress
+from llmrec_qdrant.queues.base import OnProgress, in_shares
 from llmrec_qdrant.queues.inline import watched
 
 __all__ = ["AsyncJobs"]
@@ -63,5 +63,5 @@ class AsyncJobs(AsyncConnection):
     @contextmanager
     def watch(self, on_progress: OnProgress) -> Iterator[None]:
         """As :meth:`Recommender.watch`; not awaited. ``on_progress`` is called from the thread that does the work."""
-        with watched(self._queue, on_progress):
+        with watched(self._queue, on_progress if self._tenant is None else in_shares(on_progress)):
             yield

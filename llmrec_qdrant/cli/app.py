@@ -116,6 +116,13 @@ class Connected(typer.Context):
         tenant: str | None = self.obj.connection()["tenant"]
         return tenant
 
+    def refuse_tenant(self, what: str) -> None:
+        """Raise :class:`InvalidInput` if the command is bound to a tenant: ``what`` it shows or does concerns all of them."""
+        if self.tenant is not None:
+            raise InvalidInput(
+                f"{what} concerns all tenants, and this command is bound to tenant {self.tenant!r}: leave out --tenant, or unset LLMREC_TENANT"
+            )
+
     @property
     def api_key(self) -> str | None:
         """API key of the Qdrant; never print it."""

@@ -9,10 +9,15 @@ import typer
 
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.options import Yes, confirm
-from llmrec_qdrant.cli.printing import counted_as, print_json, say
+from llmrec_qdrant.cli.printing import counted_as, print_json, say, warn
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.recommender import Recommender
+from llmrec_qdrant.space.conditions import equals, where
 from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import Space
+from llmrec_qdrant.space.layout import Key, Space
+
+MAX_NAMESAKES = 5
+"""Tenants that are named if each has a user of the same id."""
 
 
 @app.command(rich_help_panel="Space and data")
@@ -54,7 +59,8 @@ def forget(
 ) -> None:
     """Delete a user with all events, searches and other texts.
 
-    Lists of refused rows and other files are not searched. Exit code 1: --verify has found something.
+    Lists of refused rows and other files are not searched. Without --tenant, the user without a tenant is meant. Exit code 1:
+    --verify has found something.
 
     Example: llmrec forget alice --yes --verify
     """
@@ -64,6 +70,8 @@ def forget(
         known = _is_known(rec, user, context.tenant)
         count = rec.forget_user(user)
         traces = rec.traces_of(user) if verify else {}
+        if context.tenant is None:
+            _warn_of_namesakes(rec, user)
     left = sum(traces.values())
     if context.json:
         print_json({"events": count, **({"traces": traces} if verify else {})})
@@ -75,6 +83,16 @@ def forget(
         _say_traces(user, traces)
     if left:
         raise typer.Exit(1)
+
+
+def _warn_of_namesakes(rec: Recommender, user: str) -> None:
+    """Name the tenants that have a user of this id, who is somebody else."""
+    theirs = where(equals(Key.USER_ID, external_id(user)))
+    hits = rec.client.facet(Space(rec.space).users, Key.TENANT, theirs, limit=MAX_NAMESAKES).hits
+    tenants = sorted(str(hit.value) for hit in hits if hit.value)
+    if tenants:
+        named = f"tenant {tenants[0]!r}" if len(tenants) == 1 else f"tenants {', '.join(map(repr, tenants))}"
+        warn(f"{user!r} of {named} is another user, and stays: to forget them, repeat the command with --tenant")
 
 
 def _say_traces(user: str, traces: Mapping[str, int]) -> None:

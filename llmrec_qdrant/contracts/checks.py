@@ -86,6 +86,8 @@ def _external_id(value: object) -> object:
     if isinstance(value, UUID):
         return str(value)
     if not isinstance(value, str):
+        if isinstance(value, bytes | bytearray):  # which pydantic would read as text
+            raise ValueError(f"an id must be a text, a whole number or a UUID, not {show(value)}")
         return value
     if value.isascii() and value.isprintable() and len(value) <= MAX_ID and value == value.strip() != "":
         return value  # most ids: a bulk load checks several per event

@@ -38,7 +38,7 @@ from llmrec_qdrant.space.ids import digest, point_id
 from llmrec_qdrant.space.layout import Key, new_item, own_fields
 from llmrec_qdrant.space.points import Point, new_point
 
-__all__ = ["ITEMS_PER_MESSAGE", "ItemLike", "checked_tenant", "delete_items", "update_items", "upsert_items"]
+__all__ = ["ITEMS_PER_MESSAGE", "ItemLike", "delete_items", "update_items", "upsert_items"]
 
 ITEMS_PER_MESSAGE = 256
 """Items per message: a few seconds of work, and enough texts to sort by length, which saves a third of the encoding."""
@@ -113,14 +113,6 @@ def _accepted(bound: Bound, item: Item) -> Item:
     raise InvalidInput(
         f"Item: 'tenant': {item.tenant!r} is not {bound.tenant!r}, the tenant this recommender is bound to"
     )
-
-
-def checked_tenant(tenant: str | None) -> str | None:
-    """Return ``tenant`` if it is None or a valid tenant name.
-
-    Raises :class:`InvalidInput` otherwise.
-    """
-    return None if tenant is None else Item(id="x", tenant=tenant).tenant
 
 
 def _store(bound: Bound, items: Sequence[Item], replace: bool, create: bool = True) -> Steps[tuple[Receipt, list[str]]]:

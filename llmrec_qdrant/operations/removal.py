@@ -21,7 +21,7 @@ from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.events import USERS_PER_MESSAGE
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.operations.stored import MAX_EVENTS
-from llmrec_qdrant.operations.traces import trial_collections
+from llmrec_qdrant.operations.traces import collections_of
 from llmrec_qdrant.operations.versions import on_every_version, versions
 from llmrec_qdrant.space.conditions import equals, has_id, only, where
 from llmrec_qdrant.space.ids import point_id
@@ -153,7 +153,9 @@ def _delete_texts_at(bound: Bound, events: Sequence[str], version: int) -> Steps
 
 
 def forget_user(bound: Bound, user: str) -> Steps[int]:
-    """Delete a user with all events, searches and other texts, also from trial spaces; returns the number of events.
+    """Delete a user with all events, searches and other texts; returns the number of events.
+
+    Also from trial spaces, and from what is left of versions whose deletion was interrupted.
 
     Qdrant keeps deleted data in its storage files until it rewrites them; see docs/operations.md.
     """
@@ -165,13 +167,14 @@ def forget_user(bound: Bound, user: str) -> Steps[int]:
     events = yield from calls.count(bound.space.events, theirs)
     yield from calls.delete(bound.space.events, theirs)
     yield from on_every_version(bound.space, partial(_forget_at, bound, theirs, point, items))
-    yield from _forget_in_trials(bound, theirs, point)
+    yield from _forget_everywhere(bound, theirs, point)
     return events
 
 
-def _forget_in_trials(bound: Bound, theirs: models.Filter, user: str) -> Steps[None]:
+def _forget_everywhere(bound: Bound, theirs: models.Filter, user: str) -> Steps[None]:
+    """Delete the user from every collection by its name: also from trial spaces, and from versions that are half deleted."""
     held = {"events": theirs, "texts": theirs, "users": only(user)}
-    for name in (yield from trial_collections(bound.space)):
+    for name in (yield from collections_of(bound.space)):
         kind = re.sub(r"_v\d+$", "", name).rpartition("_")[2]
         try:
             if kind in held:

@@ -9,6 +9,7 @@ from qdrant_client import models
 from llmrec_qdrant.contracts.answers import MAX_BOOST, MAX_BOOSTED, Interest
 from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.messages import RefreshUsers
+from llmrec_qdrant.contracts.plain import plain
 from llmrec_qdrant.errors import InvalidInput, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
@@ -30,7 +31,7 @@ def steer(bound: Bound, user: str, topic: str, weight: float) -> Steps[list[Inte
     Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a weight out of range or too many boosted
     topics.
     """
-    value: object = weight
+    value: object = plain(weight)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BOOST:
         raise InvalidInput(f"a weight must lie between 0 (muted) and {MAX_BOOST:g}, with 1 neutral, not {show(value)}")
     user = external_id(user)

@@ -12,10 +12,10 @@ from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.calls import Offset
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.versions import versions
-from llmrec_qdrant.space.layout import COLLECTION_KINDS, Key, Space
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, TRIAL, Key, Space
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["TRIAL_PREFIX", "collections_of", "traces_of", "trial_collections"]
+__all__ = ["TRIAL_PREFIX", "collections_of", "traces_of"]
 
 POINTS_PER_PAGE = 256
 """Points per page of a scroll."""
@@ -62,17 +62,21 @@ def _is_theirs(bound: Bound, stored: Point, user: str, point: str) -> bool:
 
 
 def collections_of(space: Space) -> Steps[list[str]]:
-    """Return the names of the collections of a space, its versions and its trial spaces."""
-    own = re.compile(rf"{re.escape(space.name)}_(?:{_KINDS})(?:_v\d+)?")
+    """Return the names of the collections of a space, its versions and its trial spaces, which measurements copy a space to."""
     names = yield from calls.collection_names()
-    return sorted({*filter(own.fullmatch, names), *_of_trials(space, names)})
-
-
-def trial_collections(space: Space) -> Steps[list[str]]:
-    """Return the names of the collections of trial spaces, which measurements copy a space to."""
-    return _of_trials(space, (yield from calls.collection_names()))
-
-
-def _of_trials(space: Space, names: Iterable[str]) -> list[str]:
-    pattern = re.compile(rf"{re.escape(space.name[:TRIAL_PREFIX])}-trial-[0-9a-f]{{8}}_(?:{_KINDS})(?:_v\d+)?")
+    spaces = "|".join(map(re.escape, [space.name, *(yield from _trials(space, names))]))
+    pattern = re.compile(rf"(?:{spaces})_(?:{_KINDS})(?:_v\d+)?")
     return sorted(filter(pattern.fullmatch, names))
+
+
+def _trials(space: Space, names: Iterable[str]) -> Steps[list[str]]:
+    """Return the names of trial spaces. They have a heartbeat; another space that happens to have such a name has none."""
+    pattern = re.compile(rf"({re.escape(space.name[:TRIAL_PREFIX])}-trial-[0-9a-f]{{8}})_items_v1")
+    trials: list[str] = []
+    for match in filter(None, map(pattern.fullmatch, names)):
+        try:
+            stored = yield from calls.metadata(match[0])
+        except SpaceNotFound:  # the measurement has ended meanwhile
+            continue
+        trials += [match[1]] if TRIAL in stored else []
+    return trials

@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 
 from qdrant_client import models
 
+from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.errors import InvalidFilter, show
 from llmrec_qdrant.query.values import READERS, number
+from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.words import searched, stored, words_key
 
 __all__ = [
@@ -70,8 +72,9 @@ class Field:
         """
         if value is None:
             self.refuse(value, "no value: write {'exists': False} (on the command line: !field) for items without one")
+        read = external_id if self.path == Key.ITEM_ID else READERS[self.kind]
         try:
-            return READERS[self.kind](value)
+            return read(value)
         except ValueError as error:
             self.refuse(value, str(error))
 

@@ -58,9 +58,15 @@ def leg_scores(lists: Mapping[Leg, Sequence[Point]], point: str) -> dict[str, fl
 
 
 def without_statistics(scores: Mapping[str, float], lists: Mapping[Leg, Sequence[Point]]) -> dict[str, float]:
-    """Return scores in which that of the words is a share of the best in its list, which tells nothing of how common a word is."""
-    best = max((point.score for point in lists.get(TFIDF, ())), default=0.0)
-    return {leg: score / best if leg == TFIDF and best > 0 else score for leg, score in scores.items()}
+    """Return scores in which that of the words is the item's place in its list: 1 for the first, 1/n for the last of n.
+
+    The score itself, and even its share of the best one, would tell how common a word is in the items of other tenants.
+    """
+    listed = lists.get(TFIDF, ())
+    if TFIDF not in scores or not listed:
+        return dict(scores)
+    better = sum(point.score > scores[TFIDF] for point in listed)
+    return {**scores, TFIDF: 1 - better / len(listed)}
 
 
 def reason(

@@ -8,10 +8,20 @@ from typing import Protocol, runtime_checkable
 
 from llmrec_qdrant.contracts.messages import Message
 
-__all__ = ["JobQueue", "OnProgress", "mask_url"]
+__all__ = ["JobQueue", "OnProgress", "in_shares", "mask_url"]
 
 OnProgress = Callable[[str, float, float | None], None]
 """Called as ``on_progress(stage, done, total)``; ``total`` is None if unknown."""
+
+
+def in_shares(on_progress: OnProgress) -> OnProgress:
+    """Return a receiver of progress that passes on shares of a total of 1, for those who may not know how much work there is."""
+
+    def report(stage: str, done: float, total: float | None) -> None:
+        on_progress(stage, done / total if total else 0.0, 1.0 if total else None)
+
+    return report
+
 
 _SECRET = re.compile(r"([?&][^=&]*(?:pass|key|token|secret)[^=&]*=)[^&]*", re.IGNORECASE)
 """A parameter of a URL whose value is nobody's business."""

@@ -12,7 +12,7 @@ from llmrec_qdrant import operations
 from llmrec_qdrant.connect import on_server, open_queue, open_sync
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus
-from llmrec_qdrant.operations.bound import Bound, refuse_tenant
+from llmrec_qdrant.operations.bound import Bound, checked_tenant, refuse_tenant
 from llmrec_qdrant.operations.handles import Job
 from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.operations.steps import Steps, drive
@@ -36,7 +36,7 @@ class Connection:
         self._client = client
         self._queue = queue
         self._space = Space(space)
-        self._tenant = operations.items.checked_tenant(tenant)
+        self._tenant = checked_tenant(tenant)
         self._config: SpaceConfig | None = None
         self._config_at = 0.0
         self._memory = Memory() if on_server(client) else None

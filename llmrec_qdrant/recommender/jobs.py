@@ -9,7 +9,7 @@ from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import Language
 from llmrec_qdrant.contracts.jobs import GenerateOptions, Hide, JobStatus, Method, TrainOptions, TuneOptions
 from llmrec_qdrant.operations.handles import Job
-from llmrec_qdrant.queues.base import OnProgress
+from llmrec_qdrant.queues.base import OnProgress, in_shares
 from llmrec_qdrant.queues.inline import ahead, watched
 from llmrec_qdrant.recommender.connection import Connection
 
@@ -86,9 +86,10 @@ class Jobs(Connection):
     def watch(self, on_progress: OnProgress) -> Iterator[None]:
         """Within the block, report the work done in this process: ``on_progress(stage, done, total)``, ``total`` may be None.
 
-        Work of Celery workers is not reported here: use :meth:`Job.wait`.
+        The work is that of all tenants: on a connection bound to one, ``done`` is a share of a ``total`` of 1. Work of Celery
+        workers is not reported here: use :meth:`Job.wait`.
         """
-        with watched(self._queue, on_progress):
+        with watched(self._queue, on_progress if self._tenant is None else in_shares(on_progress)):
             yield
 
 

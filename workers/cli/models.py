@@ -27,6 +27,7 @@ def models(
     """
     from ..encoding import registry
 
+    context.refuse_tenant("the list of trained models")
     with context.open() as rec:
         versions = registry.versions(None if everywhere else rec.space)
         live = rec.config.model

@@ -66,6 +66,7 @@ def worker(
     Example, so that fresh events never wait behind a catalogue: llmrec worker --queues refresh --no-clock
     """
     names = _checked(queues)
+    context.refuse_tenant("the work of a worker")
     _check_addresses(context)
     version = _qdrant_version(context)
     app = _celery_app(context)

@@ -5,6 +5,7 @@ Accuracy comes from pytrec_eval (trec_eval's code, Van Gysel and de Rijke 2018),
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -89,7 +90,7 @@ def evaluate(
             **_own_lists(copy, parts.targets, limit, report),
             "most popular": most_popular(copy, parts.targets, interactions, limit),
         }
-        shares, catalogue = _shares(interactions), copy.items.count(tenant_filter(tenant))
+        shares, catalogue = _shares(interactions, tenant), copy.items.count(tenant_filter(tenant))
         beyond = _beyond(copy, parts.targets, shown, shares, catalogue)
     rows = [replace(row, **beyond[row.name]._asdict()) for row in _compared(parts.targets, shown, limit)]
     return Evaluation(limit, len(parts.targets), rows + _subsets(parts.targets, shown[OWN_ROW], shares, limit))
@@ -104,10 +105,11 @@ def _own_lists(copy: SpaceStore, targets: Sequence[Target], limit: int, report: 
     return result
 
 
-def _shares(interactions: Interactions) -> dict[Name, float]:
-    """Return item → share of all users who took it."""
-    takers = max(len(set(interactions.users.tolist())), 1)
-    return dict(zip(interactions.names, (interactions.popularity / takers).tolist(), strict=True))
+def _shares(interactions: Interactions, tenant: str | None) -> dict[Name, float]:
+    """Return item → share of its tenant's users who took it, for the items of all tenants or of one."""
+    takers = Counter(interactions.owners[user][0] for user in set(interactions.users.tolist()))
+    counted = zip(interactions.names, interactions.popularity.tolist(), strict=True)
+    return {name: count / max(takers[name[0]], 1) for name, count in counted if tenant in {None, name[0]}}
 
 
 def _compared(targets: Sequence[Target], shown: Mapping[str, list[list[str]]], limit: int) -> list[Row]:

@@ -11,9 +11,10 @@ import pytest
 from llmrec_qdrant import Event, Item, Recommender
 from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.space.conditions import only
-from llmrec_qdrant.space.layout import Space
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, Space
 from tests.films import CONFIG, T0, history, items
-from tests.spaces import EITHER, merged, space_on
+from tests.spaces import EITHER, merged, space_on, store_of
+from workers.evaluation import heartbeat
 
 
 @pytest.fixture(params=EITHER)
@@ -38,9 +39,11 @@ def texts(rec: Recommender) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def holding(rec: Recommender, word: str) -> dict[str, int]:
-    """Collection → points with a word anywhere in id, payload or vectors' names, read with the Qdrant client."""
+    """Collection of the space → points with a word in id, payload or vectors' names, read with the Qdrant client alone."""
     found = {}
     for collection in rec.client.get_collections().collections:
+        if not collection.name.startswith(rec.space):
+            continue
         points, _ = rec.client.scroll(collection.name, limit=10_000, with_payload=True)
         found[collection.name] = sum(word in repr(point) for point in points)
     return found
@@ -117,11 +120,10 @@ def test_nothing_is_left_of_a_user_who_was_forgotten(rec: Recommender) -> None:
     other.upsert_items([Item(id="m1", title="x")])
     other.track(history("zoe", "m1", "m1"))
     other.search("space", "zoe")
+    store_of(other).items.update_metadata(heartbeat.mark())
     before = rec.traces_of("zoe")
     assert before == {name: number for name, number in holding(rec, "'zoe'").items() if name in before}
-    assert sum(before.values()) >= 10 and set(before) == {
-        name for name in holding(rec, "x") if name.startswith(rec.space[:45])
-    }
+    assert sum(before.values()) >= 10 and set(before) == set(holding(rec, "x"))
     assert rec.forget_user("zoe") == 3
     assert set(holding(rec, "zoe").values()) == {0}
     assert set(rec.traces_of("zoe").values()) == {0} and rec.traces_of("zoe").keys() == before.keys()
@@ -129,6 +131,40 @@ def test_nothing_is_left_of_a_user_who_was_forgotten(rec: Recommender) -> None:
     for name in rec.traces_of("zoe"):
         if "-trial-" in name:
             rec.client.delete_collection(name)
+
+
+def test_what_a_half_deleted_version_holds_is_forgotten_too(rec: Recommender) -> None:
+    rec.search("space", "ann")
+    rec.reembed(size=32)
+    rec.client.delete_collection(
+        rec._space.versioned("items", 1)
+    )  # as a deletion of version 1 that was killed leaves it
+    assert rec.traces_of("ann")[rec._space.versioned("users", 1)] == 1
+    assert rec.forget_user("ann") == 3
+    assert set(rec.traces_of("ann").values()) == {0} and set(holding(rec, "'ann'").values()) == {0}
+    for kind in ("users", "texts", "topics"):
+        rec.client.delete_collection(rec._space.versioned(kind, 1))
+
+
+def test_a_space_named_like_a_trial_keeps_its_users(rec: Recommender) -> None:
+    other = Recommender(rec.client, rec._queue, f"{rec.space}-trial-0123abcd")
+    other.create(CONFIG)
+    other.track(history("ann", "m1"))
+    assert rec.forget_user("ann") == 3 and not [name for name in rec.traces_of("ann") if name.startswith(other.space)]
+    assert other.events("ann") and list(other.users()) == ["ann"]
+    for kind in COLLECTION_KINDS:
+        rec.client.delete_collection(other._space.versioned(kind))
+
+
+def test_tenants_forget_their_own_user_of_an_id(rec: Recommender) -> None:
+    red = Recommender(rec.client, rec._queue, rec.space, "red")
+    red.upsert_items(items())
+    red.track(history("ann", "m1", "m2", "m3"))
+    red.search("space", "ann")
+    assert rec.forget_user("ann") == 3
+    assert set(rec.traces_of("ann").values()) == {0} and sum(red.traces_of("ann").values()) == 5
+    assert red.forget_user("ann") == 3 and set(red.traces_of("ann").values()) == {0}
+    assert set(holding(rec, "'ann'").values()) == {0}
 
 
 def test_a_search_of_a_user_is_no_part_of_their_history(rec: Recommender) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -11,11 +12,12 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from qdrant_client import models
 
-from llmrec_qdrant import Event, InvalidInput, Item, NotFound, Recommender
+from llmrec_qdrant import AsyncRecommender, Event, InvalidInput, Item, NotFound, Recommender
 from llmrec_qdrant.contracts.checks import external_id
 from tests.adapter.test_public_surface import public_names
-from tests.spaces import fresh_name
+from tests.spaces import drop, fresh_name
 
 
 class Shop(StrEnum):
@@ -40,6 +42,12 @@ T = 1_700_000_000
 def made(user: Any, item: Any) -> Recommender:
     """Return a space in which a user took an item, beside others; ids come in the given forms."""
     rec = Recommender.connect(path=":memory:", space=fresh_name())
+    fill(rec, user, item)
+    return rec
+
+
+def fill(rec: Recommender, user: Any, item: Any) -> None:
+    """Create the space of :func:`made`."""
     rec.create({"model": "hash", "size": 16, "fields": {"price": "integer"}})
     titles = ["space rocket orbit", "rocket star orbit", "bread oven flour", "oven dough flour"] * 6
     rec.upsert_items([Item(id=item, title="space star"), *(Item(id=f"i{n}", title=t) for n, t in enumerate(titles))])
@@ -47,7 +55,6 @@ def made(user: Any, item: Any) -> Recommender:
         [Event(user=user, item=item, type="like", ts=T, id=item), Event(user=user, item="i0", type="like", ts=T + 1)]
     )
     rec.track([Event(user="else", item=name, type="like", ts=T + n) for n, name in enumerate(("i0", "i1"))])
-    return rec
 
 
 @pytest.fixture(params=WRITTEN, scope="module")
@@ -61,6 +68,12 @@ def space(request: pytest.FixtureRequest) -> Iterator[tuple[Recommender, str, li
 def topic_of(rec: Recommender) -> str:
     rec.fit_topics(2)
     return rec.topics()[0].id
+
+
+def _verbatim(form: Any) -> models.Filter:
+    """Return a filter in Qdrant's own words; they know texts and whole numbers only."""
+    text = form if isinstance(form, str) else external_id(form)
+    return models.Filter(must=[models.FieldCondition(key="item_id", match=models.MatchValue(value=text))])
 
 
 READS: dict[str, Callable[[Recommender, Any], Any]] = {
@@ -80,7 +93,10 @@ READS: dict[str, Callable[[Recommender, Any], Any]] = {
     "events": lambda rec, form: rec.events(form),
     "traces_of": lambda rec, form: rec.traces_of(form),
     "get_items": lambda rec, form: rec.get_items([form, "i1", form]),
-    "iter_items": lambda rec, form: [item.id for item in rec.iter_items(filter={"item_id": external_id(form)})],
+    "iter_items": lambda rec, form: [
+        [item.id for item in rec.iter_items(filter=filter)]
+        for filter in ({"item_id": form}, {"item_id": ["i1", form]}, _verbatim(form))
+    ],
 }
 """Method that takes an id and changes nothing → its answer."""
 
@@ -169,9 +185,81 @@ def test_what_is_stored_under_a_form_is_found_under_the_id(form: Any) -> None:
 )
 def test_what_is_no_id_is_refused_everywhere(space: tuple[Recommender, str, list[Any]], form: Any) -> None:
     rec, *_ = space
-    for name in sorted(READS.keys() - {"iter_items"}):
+    for name in sorted(READS):
         with pytest.raises((InvalidInput, NotFound)):
             READS[name](rec, form)
     for name in ("delete_items", "remove_events", "forget_user", "steer"):
         with pytest.raises(InvalidInput):
             CHANGES[name](rec, form)
+
+
+def test_other_characters_are_other_ids() -> None:
+    """NFC joins a letter and its accent; it does not make ４２ 42 or ﬁ fi, which may be ids of their own."""
+    for one, other in (("４２", "42"), ("ﬁ", "fi"), ("A", "a"), ("Å", "A")):
+        assert external_id(one) == one != external_id(other)
+    assert external_id("\u212b") == external_id("A\u030a") == "\u00c5"
+
+
+@pytest.mark.parametrize("form", [b"42", bytearray(b"42"), True, np.bool_(True)])
+def test_bytes_and_truth_values_are_no_ids_of_anything(form: Any) -> None:
+    for build in (lambda: Item(id=form), lambda: Item(id="x", tenant=form), lambda: Event(user=form, type="view")):
+        with pytest.raises(InvalidInput):
+            build()
+
+
+def test_topics_are_named_by_number_id_or_label() -> None:
+    with made("42", "42") as rec:
+        known = rec.rename_topic(topic_of(rec), "Cafe\u0301s")
+        assert known.label == "Caf\u00e9s"
+        named = [
+            known.id,
+            int(known.id),
+            np.int64(known.id),
+            np.str_(known.id),
+            "Caf\u00e9s",
+            "Cafe\u0301s",
+            np.str_("Caf\u00e9s"),
+        ]
+        assert len({repr(rec.steer("42", name, np.float32(2))) for name in named}) == 1
+        assert {rec.rename_topic(name, "Caf\u00e9s").id for name in named} == {known.id}
+
+
+# --- asyncio -----------------------------------------------------------------------------------------
+
+
+class Blocking:
+    """An :class:`AsyncRecommender` that the tables above can call: every answer is awaited."""
+
+    def __init__(self, rec: AsyncRecommender, loop: asyncio.AbstractEventLoop) -> None:
+        self._rec, self._loop = rec, loop
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            answer = getattr(self._rec, name)(*args, **options)
+            return self._loop.run_until_complete(_everything(answer) if hasattr(answer, "__aiter__") else answer)
+
+        return call
+
+
+async def _everything(pages: Any) -> list[Any]:
+    return [one async for one in pages]
+
+
+@pytest.mark.qdrant
+def test_asyncio_takes_the_same_forms(qdrant_url: str) -> None:
+    stored, form = "42", np.int64(42)
+    with Recommender.connect(qdrant_url, space=fresh_name()) as rec, asyncio.Runner() as runner:
+        fill(rec, form, form)
+        rec.fit_topics(2)
+        there = AsyncRecommender.connect(qdrant_url, space=rec.space)
+        blocking: Any = Blocking(there, runner.get_loop())
+        for name, call in READS.items():
+            assert call(blocking, form) == call(blocking, stored) == call(rec, stored), name
+        topic = rec.topics()[0].id
+        assert blocking.update_items([{"id": form, "payload": {"price": 3}}]).unchanged == 0
+        assert blocking.steer(form, topic, 2.0) == rec.interests(stored)
+        assert blocking.remove_events(user=form, item=form) == 1 and blocking.forget_user(form) == 1
+        assert set(rec.traces_of(stored).values()) == {0}
+        assert blocking.delete_items([form]) == 1 and rec.get_items([stored]) == []
+        runner.run(there.close())
+        drop(rec)

@@ -81,5 +81,11 @@ def test_evaluation_of_one_tenant_covers_its_users_only(rec: Recommender) -> Non
     found = evaluate(store_of(rec), CONFIG, tenant="acme")
     assert found.users == 3
     assert found.rows[0].coverage == 1.0  # of its own six items: five are new to each user
+    zoo = Recommender(rec.client, rec._queue, rec.space, "zoo")
+    zoo.track(
+        [Event(user=f"v{n}", item=f"i{n % 6}", type="view", ts=1_600_000_000 + k) for n in range(9) for k in range(2)]
+    )
+    rec.reconcile()
+    assert evaluate(store_of(rec), CONFIG, tenant="acme").rows == found.rows  # users of another tenant change no figure
     with pytest.raises(InvalidInput, match="no user"):
         evaluate(store_of(rec), CONFIG, tenant="nobody")
