@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmrec_qdrant import AsyncRecommender, Event, InvalidInput, Item, LlmrecError, Recommender
+from llmrec_qdrant import (
+    AsyncRecommender,
+    Event,
+    Interest,
+    InvalidInput,
+    Item,
+    LlmrecError,
+    Recommendation,
+    Recommender,
+    Shelf,
+    SimilarUser,
+    Topic,
+)
 from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from tests.adapter.test_public_surface import public_names
 from tests.spaces import fresh_name
@@ -101,27 +116,25 @@ class World(NamedTuple):
     bound: Recommender
 
 
+def fill(operator: Recommender, tenant: str, word: str, item: str, user: str, **fields: Any) -> None:
+    """Store items, events and a search of a tenant."""
+    operator.upsert_items(
+        [Item(id=f"{item}{n}", title=f"space {word} {n}", payload=fields, tenant=tenant) for n in range(15)]
+    )
+    rec = Recommender(operator.client, operator._queue, operator.space, tenant)
+    rec.track([Event(user=user, item=f"{item}{n}", type="like", ts=T + n) for n in range(5)])
+    rec.track(
+        [Event(user=f"{user}x", item=f"{item}{n}", type="like", ts=T + n, id=f"{item}-event{n}") for n in range(3)]
+    )
+    rec.search(f"{word} rockets")
+
+
 @contextmanager
 def two_tenants() -> Iterator[World]:
     with Recommender.connect(path=":memory:", space=fresh_name()) as operator:
         operator.create(CONFIG)
-        for tenant, word, item, user in (
-            ("red", "rocket", "m", "ann"),
-            ("blue", "plutonium zirconium", "hidden-item", "hidden-user1"),
-        ):
-            shelf = {"shelf": "hidden-shelf"} if tenant == "blue" else {}
-            operator.upsert_items(
-                [Item(id=f"{item}{n}", title=f"space {word} {n}", payload=shelf, tenant=tenant) for n in range(15)]
-            )
-            rec = Recommender(operator.client, operator._queue, operator.space, tenant)
-            rec.track([Event(user=user, item=f"{item}{n}", type="like", ts=T + n) for n in range(5)])
-            rec.track(
-                [
-                    Event(user=f"{user}x", item=f"{item}{n}", type="like", ts=T + n, id=f"{item}-event{n}")
-                    for n in range(3)
-                ]
-            )
-            rec.search(f"{word} rockets")
+        fill(operator, "red", "rocket", "m", "ann")
+        fill(operator, "blue", "plutonium zirconium", "hidden-item", "hidden-user1", shelf="hidden-shelf")
         operator.fit_topics(2)
         yield World(operator, Recommender(operator.client, operator._queue, operator.space, "red"))
 
@@ -219,6 +232,105 @@ def test_no_answer_to_a_tenant_holds_what_another_has() -> None:
         assert stored_for(world, "blue") == before
 
 
+# --- answers do not depend on other tenants ------------------------------------------------------
+
+
+def told(call: Callable[[], Any]) -> str:
+    """Return everything a call tells: its answer or error, and its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            answer = call()
+        except LlmrecError as error:
+            answer = f"{type(error).__name__}: {error}"
+    text = repr((plainly(answer), sorted({str(one.message) for one in caught})))
+    return re.sub(r"\btopic \d+", "topic N", text)  # topics are numbered in the whole space
+
+
+def plainly(answer: Any) -> Any:
+    """Return an answer without what the shared statistics of words may change: scores, and the order by them."""
+    if isinstance(answer, Recommendation):
+        return answer.id, answer.title, sorted(answer.legs), answer.payload, answer.topics
+    if isinstance(answer, SimilarUser):
+        return answer.id, sorted(answer.terms)
+    if isinstance(answer, Shelf):
+        return plainly(answer.interest), plainly(answer.items)
+    if isinstance(answer, Interest):
+        return answer.label, sorted(answer.items), round(answer.weight, 6), answer.steer
+    if isinstance(answer, Topic):
+        return answer.label, answer.keywords, answer.size
+    if isinstance(answer, list):
+        return sorted(map(plainly, answer), key=repr)
+    return answer
+
+
+def test_no_answer_to_a_tenant_depends_on_other_tenants() -> None:
+    """Every method in a space with two tenants, and in one where the tenant is alone."""
+    answers: list[dict[str, str]] = []
+    for others in (False, True):
+        with space_of_red(others) as (operator, bound):
+            name = operator.space
+            stages: list[tuple[str, float, float | None]] = []
+            with bound.watch(lambda *seen, stages=stages: stages.append(seen)):
+                found = {method: told(lambda call=call: call(bound, "ann", "m1")) for method, call in OWN.items()}
+            assert stages and {total for *_, total in stages} <= {1.0, None}
+            answers.append({method: text.replace(name, "SPACE") for method, text in found.items()} | _absent(bound))
+    alone, among = answers
+    for method, answer in alone.items():
+        assert among[method] == answer, method
+
+
+def _absent(bound: Recommender) -> dict[str, str]:
+    """What a tenant is told about what it does not have and the other has."""
+    filters = [{"shelf": "hidden-shelf"}, {"price": 77}, {"title": "x"}, {"colour": "x"}, {"item_id": "hidden-item1"}]
+    found = {
+        repr(filter): told(lambda filter=filter: bound.top(filter=filter)).replace(bound.space, "SPACE")
+        for filter in filters
+    }
+    calls: dict[str, Callable[[], Any]] = {
+        "similar": lambda: bound.similar_items("hidden-item1"),
+        "from": lambda: bound.recommend_from(["hidden-item1", "hidden-item2"]),
+        "users": lambda: bound.similar_users("hidden-user1"),
+        "update": lambda: bound.update_items([{"id": "hidden-item1", "payload": {"price": 1}}]),
+        "delete": lambda: bound.delete_items(["hidden-item1"]),
+        "remove": lambda: bound.remove_events(ids=["hidden-item-event1"]),
+        "forget": lambda: bound.forget_user("hidden-user1"),
+        "traces": lambda: list(bound.traces_of("hidden-user1").values()),
+        "topic": lambda: bound.rename_topic("topic of blue", "x"),
+    }
+    return found | {name: told(call).replace(bound.space, "SPACE") for name, call in calls.items()}
+
+
+@contextmanager
+def space_of_red(others: bool) -> Iterator[tuple[Recommender, Recommender]]:
+    """A space with the data of tenant red and, with ``others``, more of tenant blue; its operator and red."""
+    with Recommender.connect(path=":memory:", space=fresh_name()) as operator:
+        operator.create(CONFIG)
+        fill(operator, "red", "rocket", "m", "ann")
+        if others:
+            fill(operator, "blue", "plutonium zirconium", "hidden-item", "hidden-user1", price=77, colour="hidden-x")
+        operator.fit_topics(2)
+        if others:
+            blue = next(topic for topic in operator.topics() if topic.tenant == "blue")
+            operator.rename_topic(blue.id, "topic of blue")
+        yield operator, Recommender(operator.client, operator._queue, operator.space, "red")
+
+
+@pytest.mark.parametrize(
+    "tenant", [float("nan"), np.nan, "", " ", b"red", True, [], type("NAType", (), {})()], ids=repr
+)
+def test_what_names_no_tenant_does_not_mean_all_tenants(world: World, tenant: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is no tenant: .*; to see all tenants, leave it out"):
+        Recommender(world.operator.client, world.operator._queue, world.operator.space, tenant)
+
+
+def test_forms_of_a_tenant_are_one_tenant(world: World) -> None:
+    for stored, forms in {"42": [42, np.int64(42), 42.0], "Zo\u00eb": ["Zoe\u0308", np.str_("Zo\u00eb")]}.items():
+        for form in (stored, *forms):
+            client, queue = world.operator.client, world.operator._queue
+            assert Recommender(client, queue, world.operator.space, form)._tenant == stored
+
+
 def test_scores_of_words_do_not_tell_how_common_they_are_elsewhere() -> None:
     shown, raw = [], list[float]()
     for others in (0, 40):
@@ -227,13 +339,13 @@ def test_scores_of_words_do_not_tell_how_common_they_are_elsewhere() -> None:
             red, blue = (
                 Recommender(operator.client, operator._queue, operator.space, name) for name in ("red", "blue")
             )
-            red.upsert_items(
-                [Item(id=f"m{n}", title=title) for n, title in enumerate(("rocket", "rocket moon", "garden moon"))]
-            )
+            titles = ("rocket", "rocket moon", "garden moon", "garden")
+            red.upsert_items([Item(id=f"m{n}", title=title) for n, title in enumerate(titles)])
             blue.upsert_items([Item(id=f"b{n}", title="rocket") for n in range(others)])
-            shown.append({item.id: item.legs for item in red.search("rocket", explain=True)})
+            listed = [red.search(text, explain=True) for text in ("rocket", "rocket garden")]
+            shown.append([{item.id: item.legs.get("tfidf") for item in one} for one in listed])
             raw.append(operator.search("rocket", 1, filter={"item_id": "m0"}, explain=True)[0].legs["tfidf"])
     assert raw[0] != raw[1]  # the operator sees the scores themselves
-    for name, legs in shown[0].items():
-        assert shown[1][name].get("tfidf", 0) == pytest.approx(legs.get("tfidf", 0), rel=1e-6)
-    assert shown[0]["m0"]["tfidf"] == 1.0
+    one = {"m0": 1.0, "m1": 0.5}
+    assert [{item: place for item, place in listed[0].items() if place} for listed in shown] == [one, one]
+    assert {value for legs in (*shown[0], *shown[1]) for value in legs.values() if value} <= {1.0, 0.75, 0.5, 0.25}
