@@ -10,7 +10,7 @@ from qdrant_client import models
 
 from benchmarks.synthetic import CONFIG, FIT, Catalogue
 from llmrec_qdrant.operations.batching import POINTS_PER_REQUEST, batches
-from llmrec_qdrant.operations.spaces import create
+from llmrec_qdrant.operations.creating import create
 from llmrec_qdrant.space.layout import COLLAB_FIT
 from workers.storage.store import SpaceStore, Store
 from workers.topics import record

@@ -25,7 +25,8 @@ from llmrec_qdrant.operations import reembed as operations
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.job_records import COMMITTED
 from llmrec_qdrant.operations.reembed import VERSION, VersionState
-from llmrec_qdrant.operations.versions import drop, switch, versions
+from llmrec_qdrant.operations.switching import drop, next_number, switch
+from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
 
@@ -115,10 +116,8 @@ def _make(lease: Lease, store: SpaceStore, changes: Mapping[str, Any]) -> int:
     config = SpaceConfig.parse({**store.config().model_dump(), **changes})
     lease.report("loading the model", 0, 1)
     load_encoder(config)
-    existing = store.run(versions(store.space))
-    for other in existing.others:
-        store.run(drop(store.space, other))
-    number = existing.live + 1
+    store.run(operations.clean_up(store.space))
+    number = store.run(next_number(store.space))
     lease.report("creating version", 0, 1)
     lease.save()
     state = VersionState(job=lease.id, started_at=now())

@@ -27,7 +27,7 @@ class AsyncSpaces(AsyncConnection):
 
     async def create(self, config: SpaceConfig | Mapping[str, Any] | None = None) -> SpaceConfig:
         """As :meth:`Recommender.create`."""
-        self._config = await self._drive(operations.spaces.configure(self._space, config, self._tenant))
+        self._config = await self._drive(operations.creating.configure(self._space, config, self._tenant))
         self._config_at = time.monotonic()
         return self._config
 

@@ -1,6 +1,7 @@
 """The methods of a recommender as generators of steps; the drivers in :mod:`.steps` run them."""
 
 from llmrec_qdrant.operations import (
+    creating,
     events,
     explain,
     failures,
@@ -27,6 +28,7 @@ from llmrec_qdrant.operations import (
 )
 
 __all__ = [
+    "creating",
     "events",
     "explain",
     "failures",

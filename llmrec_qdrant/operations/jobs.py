@@ -18,7 +18,7 @@ from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.errors import InvalidInput, SpaceNotFound, WorkPending, show
 from llmrec_qdrant.operations import job_records, reembed
 from llmrec_qdrant.operations.steps import Sleep, Steps, notify
-from llmrec_qdrant.operations.versions import drop
+from llmrec_qdrant.operations.switching import drop
 from llmrec_qdrant.space.job_record import JobRecord
 from llmrec_qdrant.space.layout import Space
 

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus, ReembedOptions
-from llmrec_qdrant.errors import InvalidInput, NotFound, show
+from llmrec_qdrant.errors import InvalidInput, NotFound, SpaceMismatch, SpaceNotFound, show
 from llmrec_qdrant.operations import calls, job_records
 from llmrec_qdrant.operations.spaces import build_collection, identity, load_config
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.operations.versions import VERSIONED, Versions, drop, mark, switch, versions
+from llmrec_qdrant.operations.switching import drop, switch
+from llmrec_qdrant.operations.versions import VERSIONED, Versions, mark, missing_ignored, versions
 from llmrec_qdrant.space.conditions import equals, set_aside, where
-from llmrec_qdrant.space.layout import EARLIER, MIGRATION, Key, Space, read_metadata
+from llmrec_qdrant.space.layout import EARLIER, HIGHEST_VERSION, MIGRATION, Key, Space, read_metadata
 
 __all__ = [
     "VERSION", "VersionState", "clean_up", "complete_version", "drop_orphans", "make_version", "measure", "read_state", "result_of", "rollback", "start",
@@ -90,14 +91,12 @@ def make_version(space: Space, number: int, config: SpaceConfig, state: VersionS
     existing = yield from versions(space)
     for other in existing.all:
         if other != number:
-            yield from calls.update_metadata(space.versioned("items", other), mark(number))
-    known = {key: kept for other in (*existing.all, number) for key, kept in mark(other).items()}
+            told = {**mark(number), HIGHEST_VERSION: number}
+            yield from missing_ignored(calls.update_metadata(space.versioned("items", other), told))
+    known: dict[str, Any] = {key: kept for other in (*existing.all, number) for key, kept in mark(other).items()}
+    known |= {MIGRATION: asdict(state), EARLIER: before[:MAX_EARLIER], HIGHEST_VERSION: number}
     for kind in reversed(VERSIONED):
-        name = space.versioned(kind, number)
-        if kind != "items":
-            yield from calls.delete_collection(name)  # left behind by a worker that died at this point
-        metadata = {MIGRATION: asdict(state), EARLIER: before[:MAX_EARLIER], **known} if kind == "items" else {}
-        yield from build_collection(kind, name, config, metadata)
+        yield from build_collection(kind, space.versioned(kind, number), config, known if kind == "items" else {})
 
 
 def complete_version(space: Space, number: int) -> Steps[None]:
@@ -111,7 +110,7 @@ def version_of(space: Space, job: str) -> Steps[int | None]:
     """Return the version that a job fills or filled; None before it exists."""
     existing = yield from versions(space)
     for number in existing.all:
-        state = yield from read_state(space, number)
+        state = yield from missing_ignored(read_state(space, number))
         if state is not None and state.job == job:
             return number
     return None
@@ -152,15 +151,18 @@ def rollback(space: Space, wanted: int | None = None) -> Steps[int]:
     existing = yield from versions(space)
     ready: list[int] = []
     for number in existing.others:
-        state = yield from read_state(space, number)
+        try:
+            state = yield from read_state(space, number)
+        except SpaceNotFound:  # deleted meanwhile
+            continue
         if state is None or state.stage == "done":
             ready.append(number)
     earlier = [number for number in ready if number < existing.live] if wanted is None else [wanted]
     if not earlier or earlier[-1] not in ready:
         raise _no_version(space, existing, ready, wanted)
-    state = yield from read_state(space, existing.live)
+    state = yield from missing_ignored(read_state(space, existing.live))
     if state is not None:  # its worker may have died right after the switch, and must not switch again
-        yield from write_state(space, existing.live, replace(state, stage="done"))
+        yield from missing_ignored(write_state(space, existing.live, replace(state, stage="done")))
     yield from switch(space, earlier[-1])
     return earlier[-1]
 
@@ -180,13 +182,10 @@ def _no_version(space: Space, existing: Versions, ready: Sequence[int], wanted: 
 
 def clean_up(space: Space) -> Steps[list[int]]:
     """Delete every version that is neither live nor being filled; returns their numbers."""
-    under_way = yield from job_records.active(space, "reembed")
     existing = yield from versions(space)
     deleted: list[int] = []
     for number in existing.others:
-        state = yield from read_state(space, number)
-        if under_way is None or state is None or state.job != under_way.id:
-            yield from drop(space, number)
+        if not (yield from _is_being_filled(space, number)) and (yield from _dropped(space, number)):
             deleted.append(number)
     return deleted
 
@@ -196,19 +195,33 @@ def drop_orphans(space: Space) -> Steps[list[int]]:
     existing = yield from versions(space)
     deleted: list[int] = []
     for number in existing.others:
-        if (yield from _is_orphan(space, number)):
-            yield from drop(space, number)
+        if (yield from _is_orphan(space, number)) and (yield from _dropped(space, number)):
             deleted.append(number)
     return deleted
 
 
+def _dropped(space: Space, version: int) -> Steps[bool]:
+    """Delete a version; False if somebody has switched to it meanwhile."""
+    try:
+        yield from drop(space, version)
+    except SpaceMismatch:
+        return False
+    return True
+
+
+def _is_being_filled(space: Space, version: int) -> Steps[bool]:
+    """Whether a job under way fills the version. The job is read after the version, so none that begins meanwhile is missed."""
+    state = yield from missing_ignored(read_state(space, version))
+    if state is None or state.stage == "done":
+        return False
+    job = yield from job_records.read(space, state.job)
+    return job is not None and job.active
+
+
 def _is_orphan(space: Space, version: int) -> Steps[bool]:
     """Whether a version will never be completed: a job marks its version done before it ends, and this job ended without it."""
-    before = yield from read_state(space, version)
-    if before is None or before.stage == "done":
+    before = yield from missing_ignored(read_state(space, version))
+    if before is None or before.stage == "done" or (yield from _is_being_filled(space, version)):
         return False
-    job = yield from job_records.read(space, before.job)
-    if job is not None and job.active:
-        return False
-    after = yield from read_state(space, version)
+    after = yield from missing_ignored(read_state(space, version))
     return after is not None and after.stage != "done"

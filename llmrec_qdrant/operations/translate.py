@@ -80,7 +80,7 @@ def _detail(content: bytes) -> str:
 
 def _by_status(status: int, detail: str) -> LlmrecError:
     if status == 403 and "access" in detail.lower():
-        return Unauthorized(f"the API key does not allow this ({detail}): use one with the rights for it")
+        return Unauthorized(f"the API key does not allow this ({detail}): {_right(detail)}")
     if status in {401, 403}:
         return Unauthorized(f"Qdrant refused the API key ({status}): pass the right api_key, or set LLMREC_API_KEY")
     if status == 404:
@@ -88,6 +88,20 @@ def _by_status(status: int, detail: str) -> LlmrecError:
     if status in {408, 429, 500, 502, 503, 504}:
         return QdrantUnavailable(_BUSY.format(detail=f"{status} {detail}"))
     return QdrantRefused(f"Qdrant refused the request ({status}): {detail}")
+
+
+def _right(detail: str) -> str:
+    """Say which right is missing, by the detail of a refusal."""
+    named = re.search(r"collection [`']?([\w-]+)", detail)
+    if "Global manage access" in detail:
+        return "it may only read; use one that may write"
+    if "Global access" in detail:
+        return "it is for some collections only; use one for all of them"
+    if named is None:
+        return "use one with the rights for it"
+    if re.search(r"(?i)write|manage", detail):
+        return f"it may only read {named[1]!r}; use one that may write to it"
+    return f"it does not reach {named[1]!r}; use one that does"
 
 
 def _by_grpc(error: grpc.RpcError) -> LlmrecError:
@@ -124,6 +138,8 @@ def _by_local_text(error: ValueError | KeyError) -> LlmrecError | None:
     text = str(error.args[0]) if error.args else ""
     if re.search(r"[Cc]ollection .*not found", text):
         return _not_found(text)
+    if re.search(r"[Cc]ollection .*already exists", text):
+        return QdrantRefused(f"Qdrant refused the request: {text}")
     if "is not found in the collection" in text or re.fullmatch(r"[0-9a-f-]{36}", text):
         return NotFound(f"Qdrant cannot find it: {text}")
     return None

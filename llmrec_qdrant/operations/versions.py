@@ -1,4 +1,4 @@
-"""The versions of a space: lists them, writes to all of them, switches the aliases, deletes one.
+"""The versions of a space: lists them, and writes to all of them.
 
 The collection ``{space}_items_vN`` marks that version *N* exists: it is created last and deleted first. Readers use the
 aliases. Writers write to every version by name, the live one first, and list the versions again before they acknowledge: a
@@ -14,27 +14,33 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from qdrant_client import models
-
-from llmrec_qdrant.errors import SpaceIncomplete, SpaceMismatch, SpaceNotFound, Unauthorized
+from llmrec_qdrant.errors import SpaceIncomplete, SpaceNotFound, Unauthorized
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, MOVE, PLAIN, Space
 
 __all__ = [
+    "CLAIMED",
+    "DOOMED",
     "VERSIONED",
     "Versions",
-    "drop",
     "mark",
     "missing",
+    "missing_ignored",
     "on_every_version",
     "only_marks_of",
-    "switch",
     "versions",
 ]
 
 VERSIONED = tuple(kind for kind in COLLECTION_KINDS if kind not in PLAIN)
 """Kinds of collections that have versions; items come first."""
+
+CLAIMED = "claimed_"
+"""Begins the key, in the metadata of a version, of a switch to it that is under way; see operations/switching.py."""
+DOOMED = "doomed_"
+"""Begins the key of a deletion of the version that is under way."""
+LOOKS = 2
+"""Looks for the aliases before the API key is said to hide them: they may have been created between two requests."""
 
 _MARK = re.compile(r"version_(\d+)")
 
@@ -60,15 +66,16 @@ def versions(space: Space) -> Steps[Versions]:
     Raises :class:`SpaceNotFound` for a space without a live version, :class:`Unauthorized` if the API key cannot reach all.
     """
     space = space.at(None)
-    names, aliases, stored = yield from calls.names_and_metadata(space.items)
     pattern = re.compile(re.escape(space.items) + r"_v(\d+)")
-    numbers = {int(match[1]) for name in names if (match := pattern.fullmatch(name))}
-    match = pattern.fullmatch(aliases.get(space.items, ""))
-    if match is None and stored:  # it may have been created between the three answers
-        match = pattern.fullmatch((yield from calls.aliases()).get(space.items, ""))
+    for _ in range(LOOKS):
+        names, aliases, stored = yield from calls.names_and_metadata(space.items)
+        match = pattern.fullmatch(aliases.get(space.items, ""))
+        if match is not None or not stored:
+            break
     if match is None:
         raise _unreachable(space, "the versions") if stored else (yield from missing(space))
     live = int(match[1])
+    numbers = {int(found[1]) for name in names if (found := pattern.fullmatch(name))}
     for number in sorted(_recorded(stored) - numbers):
         try:
             if (yield from calls.collection_exists(space.versioned("items", number))):
@@ -86,9 +93,11 @@ def mark(version: int, exists: bool = True) -> dict[str, bool | None]:
 
 
 def only_marks_of(numbers: Collection[int], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metadata without its entries about other versions."""
+    """Return metadata without its entries about other versions, and about switches and deletions under way."""
     return {
-        key: value for key, value in stored.items() if not (match := _MARK.fullmatch(key)) or int(match[1]) in numbers
+        key: value
+        for key, value in stored.items()
+        if not key.startswith((CLAIMED, DOOMED)) and (not (match := _MARK.fullmatch(key)) or int(match[1]) in numbers)
     }
 
 
@@ -101,6 +110,14 @@ def _unreachable(space: Space, what: str) -> Unauthorized:
         f"the API key cannot reach {what} of space {space.name!r}, and every write must reach every version: "
         f"use a key for all collections whose names begin with {space.name}_"
     )
+
+
+def missing_ignored(steps: Steps[T]) -> Steps[T | None]:
+    """Run steps on a version that somebody may delete meanwhile; None if it is gone."""
+    try:
+        return (yield from steps)
+    except SpaceNotFound:
+        return None
 
 
 def missing(space: Space) -> Steps[SpaceNotFound]:
@@ -136,29 +153,3 @@ def on_every_version(space: Space, write: Callable[[int], Steps[T]]) -> Steps[T]
                 results[number] = yield from write(number)
             except SpaceNotFound:  # deleted in the meantime; if it was the only version, listing them again raises
                 deleted.add(number)
-
-
-def switch(space: Space, version: int) -> Steps[None]:
-    """Point every alias of the space at ``version``, in one atomic call."""
-    operations: list[models.DeleteAliasOperation | models.CreateAliasOperation] = []
-    for kind in VERSIONED:
-        alias = space.alias(kind)
-        operations.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)))
-        new = models.CreateAlias(collection_name=space.versioned(kind, version), alias_name=alias)
-        operations.append(models.CreateAliasOperation(create_alias=new))
-    yield from calls.change_aliases(operations)
-
-
-def drop(space: Space, version: int) -> Steps[None]:
-    """Delete a version; its items collection goes first, since it marks that the version exists.
-
-    Raises :class:`SpaceMismatch` for the live version.
-    """
-    existing = yield from versions(space)
-    if version == existing.live:
-        raise SpaceMismatch(f"version {version} of space {space.name!r} is live: switch to another version first")
-    for kind in VERSIONED:
-        yield from calls.delete_collection(space.versioned(kind, version))
-    for number in existing.all:
-        if number != version:
-            yield from calls.update_metadata(space.versioned("items", number), mark(version, exists=False))

@@ -32,7 +32,7 @@ class Spaces(Connection):
         may call this whenever it starts, also after :meth:`tune` and :meth:`reembed`. New leg weights apply at once; workers rebuild what other settings determine (users' vectors, the collab leg).
         Raises :class:`SpaceMismatch` if existing vectors were made with another model or dimension.
         """
-        self._config = self._drive(operations.spaces.configure(self._space, config, self._tenant))
+        self._config = self._drive(operations.creating.configure(self._space, config, self._tenant))
         self._config_at = time.monotonic()
         return self._config
 

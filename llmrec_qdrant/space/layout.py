@@ -260,6 +260,9 @@ MIGRATION = "migration"
 """Which job fills this version, and whether it is ready; see operations/reembed.py."""
 
 
+HIGHEST_VERSION = "highest_version"
+"""Highest number that a version of the space ever had."""
+
 MOVE = "move"
 """In the metadata of the events collection: the push or pull that fills this space; see operations/moving/target.py."""
 

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from qdrant_client import models
 
 from llmrec_qdrant import Event, Item, LlmrecError, Recommender, SpaceStatus, Unauthorized
-from llmrec_qdrant.space.layout import Space
+from llmrec_qdrant.space.layout import COLLECTION_KINDS, Space
 from tests.adapter.test_public_surface import public_names
 from tests.services import QdrantServer
 from tests.strict import CALLS, CONFIG, MAX_QUERY_LIMIT, READ_ONLY, SECRET, T, fill, for_aliases, strict_server, token
@@ -136,4 +137,32 @@ def test_a_key_that_does_not_reach_a_version_loses_no_write(server: QdrantServer
                     write()
             admin.clean_up()
             assert rec.upsert_items([Item(id="c", title="star")]).written == 1
-            assert admin.client.get_collection(space.items).config.metadata.keys() == {"llmrec"}
+            assert admin.client.get_collection(space.items).config.metadata.keys() == {"llmrec", "highest_version"}
+
+
+RIGHTS: dict[str, tuple[Any, str]] = {
+    "may not write to one": ({"items_v1": "r"}, "it may only read 'rights_items_v1'; use one that may write to it"),
+    "does not reach one": ({"users_v1": None}, "it does not reach 'rights_users_v1'; use one that does"),
+    "may write everywhere": ({}, "it is for some collections only; use one for all of them"),
+}
+
+
+@pytest.mark.parametrize("case", RIGHTS)
+def test_the_sentence_says_which_right_is_missing(server: QdrantServer, case: str) -> None:
+    fewer, sentence = RIGHTS[case]
+    space = Space("rights")
+    kinds = {
+        name.removeprefix("rights_"): name
+        for kind in COLLECTION_KINDS
+        for name in (space.alias(kind), space.versioned(kind))
+    }
+    rights = {name: fewer.get(kind, "rw") for kind, name in kinds.items()}
+    key = token([{"collection": name, "access": right} for name, right in rights.items() if right])
+    with Recommender.connect(server.url, space="rights", api_key=SECRET) as admin:
+        admin.create(CONFIG)
+    with Recommender.connect(server.url, space="rights", api_key=key) as rec:
+        with pytest.raises(Unauthorized) as caught:
+            rec.upsert_items([Item(id=case, title="rocket")])
+            rec.track([Event(user="u", item="a", type="like")])
+            rec.create({"fields": {"lang": "keyword"}})
+        assert str(caught.value).endswith(sentence)

@@ -8,7 +8,7 @@ from typing import Any
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import TuneOptions
 from llmrec_qdrant.contracts.messages import Message, Reconcile
-from llmrec_qdrant.operations import spaces
+from llmrec_qdrant.operations import creating
 from llmrec_qdrant.operations.job_records import COMMITTED
 from llmrec_qdrant.operations.steps import drive
 
@@ -45,7 +45,7 @@ def _store(store: SpaceStore, config: dict[str, Any] | None) -> list[Message]:
     """Store the configuration; returns the messages that refresh users and items accordingly."""
     if config is None:
         return []
-    drive(spaces.configure(store.space, SpaceConfig.parse(config)), store.client, _DiscardingQueue())
+    drive(creating.configure(store.space, SpaceConfig.parse(config)), store.client, _DiscardingQueue())
     return [Reconcile(space=store.name)]
 
 

@@ -17,7 +17,7 @@ from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.operations import calls, spaces
+from llmrec_qdrant.operations import calls, creating, spaces
 from llmrec_qdrant.operations.clock import iso
 from llmrec_qdrant.operations.steps import call
 from llmrec_qdrant.operations.traces import TRIAL_PREFIX
@@ -68,7 +68,7 @@ def trial(
 def _create(copy: SpaceStore, config: SpaceConfig) -> None:
     """Create the collections. Items come first and are deleted last, so that a trial space always has its heartbeat."""
     copy.run(spaces.build_collection("items", copy.space.versioned("items"), config, mark()))
-    copy.run(spaces.create(copy.space, config))
+    copy.run(creating.create(copy.space, config))
 
 
 def _fill(

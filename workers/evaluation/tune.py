@@ -10,7 +10,7 @@ import numpy as np
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
-from llmrec_qdrant.operations import spaces
+from llmrec_qdrant.operations import creating
 from llmrec_qdrant.space.layout import Key
 
 from ..items import collab
@@ -119,7 +119,7 @@ class SettingsBench:
 
     def ndcg(self, config: SpaceConfig, targets: Sequence[Target]) -> np.ndarray:
         """Return the NDCG of each target's list under ``config``, float array (targets,)."""
-        self._copy.run(spaces.create(self._copy.space, config))
+        self._copy.run(creating.create(self._copy.space, config))
         if config.fitting != self._fitting:
             collab.fit(self._copy, config)
             self._fitting = config.fitting

@@ -18,6 +18,16 @@ def test_init_is_idempotent_and_adds_fields(llmrec: Llmrec) -> None:
     assert "year (integer)" in shown.out and "llmrec load items" in shown.out
 
 
+def test_init_after_a_reembedding_changes_nothing(llmrec: Llmrec) -> None:
+    start_up = ("init", "--model", "hash", "--size", "64", "--field", "year:integer", "--json")
+    llmrec(*start_up)
+    llmrec("init", "--field", "kind", "--json")
+    llmrec("reembed", "--size", "32")
+    moved = llmrec("init", "--json").json["config"]
+    assert moved["size"] == 32 and llmrec(*start_up).json["config"] == moved
+    assert moved["fields"] == {"year": "integer", "lang": "keyword", "kind": "keyword"}
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -181,7 +181,10 @@ def test_a_key_that_may_only_read(guarded: QdrantServer) -> None:
         owner.create(SMALL)
     with Recommender.connect(guarded.url, space="movies", api_key="reader-key") as reader:
         assert reader.recommend("alice") == []
-        with pytest.raises(Unauthorized, match=r"^the API key does not allow this \(Forbidden: .*\): use one with"):
+        with pytest.raises(
+            Unauthorized,
+            match=r"^the API key does not allow this \(Forbidden: .*\): it may only read; use one that may write$",
+        ):
             reader.upsert_items([Item(id="tt1")])
 
 

@@ -12,7 +12,7 @@ from qdrant_client import models
 from llmrec_qdrant import Item, Recommender, SpaceConfig, SpaceNotFound
 from llmrec_qdrant.errors import NotFound, QdrantUnavailable
 from llmrec_qdrant.operations.reembed import VersionState, make_version
-from llmrec_qdrant.operations.versions import drop as drop_version
+from llmrec_qdrant.operations.switching import drop as drop_version
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Key, Space
