@@ -69,6 +69,56 @@ def find_topic(bound: Bound, topic: str) -> Steps[Topic]:
     )
 
 
+def topic_items(bound: Bound, topic: str, options: ListOptions) -> Steps[list[Recommendation]]:
+    """Return the items of a topic, most popular first.
+
+    Raises :class:`NotFound` for an unknown topic.
+    """
+    known = yield from find_topic(bound, topic)
+    inside = all_of(item_filter(bound, options), where(equals(Key.TOPIC_IDS, known.id)))
+    listed = requests.top(inside, options.limit)
+    request = pages.page(lambda _: listed, MAX_LIMIT, options.offset, options.limit)
+    points = yield from calls.query(bound.space.items, [request])
+    return results.by_popularity(points[0], f"in topic {known.label}")
+
+
 def _composed(text: str) -> str:
     """Return a text in one form, whether accented letters were typed as one character or two."""
     return unicodedata.normalize("NFC", text)
+
+
+def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:
+    """Rename a topic; every refit keeps the new label.
+
+    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a label that cannot be shown or is taken.
+    """
+    value: object = label
+    clean = _composed(" ".join(value.split())) if isinstance(value, str) else ""
+    if not 1 <= len(clean) <= MAX_LABEL or any(unicodedata.category(letter)[0] == "C" for letter in clean):
+        raise InvalidInput(f"a label must have 1 to {MAX_LABEL} visible characters, not {show(value)}")
+    known = yield from find_topic(bound, topic)
+    topics = yield from list_topics(bound)
+    if any(other.label == clean and other.id != known.id and other.tenant == known.tenant for other in topics):
+        raise InvalidInput(f"another topic has the label {clean!r}: choose a different one")
+    yield from on_every_version(bound.space, partial(_rename_at, bound, known.id, clean))
+    return known.model_copy(update={Key.LABEL: clean, Key.LABEL_BY: "admin"})
+
+
+def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None]:
+    """Record the edit before and after it: workers read the topics again, and repair what a crash left undone."""
+    space = bound.space.at(version)
+    edit = {Key.LABEL: label, Key.LABEL_BY: "admin", Key.UPDATED_AT: now()}
+    yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})
+    yield from calls.update_payload(space.topics, edit, where(equals(Key.TOPIC_ID, topic)))
+    yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})
+    yield from calls.update_payload(space.items, {Key.TOPICS: [label]}, where(equals(Key.TOPIC_IDS, topic)))
+
+
+def fit_topics(bound: Bound, number: int | None, inline: bool) -> Steps[JobStatus]:
+    """Start a job that discovers the topics of the space; see :func:`llmrec_qdrant.operations.jobs.start`.
+
+    Raises :class:`InvalidInput` for an impossible ``number`` of topics.
+    """
+    if number is not None and (type(number) is not int or not 2 <= number <= MAX_TOPICS):
+        raise InvalidInput(f"topics must be a whole number from 2 to {MAX_TOPICS}, or None, not {show(number)}")
+    return (yield from jobs.start(bound.space, FitTopicsOptions(topics=number), inline))
