@@ -6,7 +6,8 @@ checker compares Qdrant point by point with the acknowledged writes. Finally, si
 time until its vectors exist is measured. Last line:
 ``missing=… extra=… wrong=… resurrected=… read_errors=… redone_shards=… seed=…``; the exit code is 0 only if all but
 ``redone_shards`` are 0 and that is at most one per kill. A shard is the 256 items of a message; ``redone_shards`` counts
-every text whose encoding began more than once per model, including the 32 that are checked before the switch.
+every text whose encoding began more than once per model, including the 32 that are checked before the switch. ``--skew 90`` also gives
+every process a wall clock that is wrong by up to 90 seconds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import redis
 
 from benchmarks import embedded_chaos
 from benchmarks.oracle import Writer, check, settled
+from benchmarks.skew import move_clocks
 from llmrec_qdrant import Recommender, SpaceConfig, WorkPendingWarning
 from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable
 from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
@@ -50,8 +52,7 @@ class Clock(CeleryWorker):
     name = "clock"
 
     def _command(self) -> Sequence[str]:
-        scheduler = "celery.beat:Scheduler"
-        return [sys.executable, "-m", "celery", "-A", self.app, "beat", "--scheduler", scheduler, "--loglevel", "INFO"]
+        return [sys.executable, "-m", "celery", "-A", self.app, "beat", "--loglevel", "INFO"]
 
     def _ready(self) -> bool:
         return "maxinterval" in self.log[self._log_offset :]  # the end of the banner
@@ -228,6 +229,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--flushes", type=int, default=0, help="times Redis is emptied")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--skew", type=int, default=0, help="seconds by which each clock is wrong at most")
     parser.add_argument("--embedded", action="store_true", help="kill the process of an embedded Qdrant instead")
     options = parser.parse_args()
     if options.embedded:
@@ -237,10 +239,14 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llmrec-chaos-")))
         notebook = Notebook(folder / "notebook")
         noting = {"app": "benchmarks.recording", "env": {NOTEBOOK: str(notebook.path)}}
-        qdrant = stack.enter_context(QdrantServer())
-        broker = stack.enter_context(RedisServer())
-        workers = [stack.enter_context(CeleryWorker(broker.url, qdrant.url, **noting)) for _ in range(2)]  # type: ignore[arg-type]
-        clock = stack.enter_context(Clock(broker.url, qdrant.url))
+        qdrant, broker = QdrantServer(), RedisServer()
+        workers = [CeleryWorker(broker.url, qdrant.url, **noting) for _ in range(2)]  # type: ignore[arg-type]
+        clock = Clock(broker.url, qdrant.url)
+        services = [qdrant, broker, *workers, clock]
+        if options.skew:
+            print("clocks moved by seconds:", move_clocks(services, options.skew, options.seed, folder), flush=True)
+        for service in services:
+            stack.enter_context(service)
 
         def connect() -> Recommender:
             return stack.enter_context(Recommender.connect(qdrant.url, space=SPACE, broker=broker.url))
@@ -276,9 +282,15 @@ def main() -> int:
             f"seconds from a blow in the middle of a shard until its vectors are there (lease {POINT_LEASE_SECONDS:.0f}): "
             + ", ".join(f"{blow} killed {value:.1f}" for blow, value in took.items())
         )
+        if options.skew:
+            print("\n".join(rec.status().notes))
         for line in [*notes[:10], *sorted(set(reader.errors))[:5]]:
             print(f"  {line}")
-        print(f"{counts}" + f" read_errors={len(reader.errors)} redone_shards={redone:.1f} seed={options.seed}")
+        print(
+            f"{counts}"
+            + f" read_errors={len(reader.errors)} redone_shards={redone:.1f} seed={options.seed}"
+            + f" skew={options.skew}" * bool(options.skew)
+        )
     bad = any(counts.values()) or reader.errors or version != 2 or redone > len(nemesis.log)
     return 1 if bad else 0
 

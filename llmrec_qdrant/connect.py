@@ -15,6 +15,7 @@ import httpx
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llmrec_qdrant.errors import InvalidInput, MissingDependency, show
+from llmrec_qdrant.operations import clock
 from llmrec_qdrant.operations.moving import Side
 from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.queues.base import JobQueue, mask_url
@@ -99,6 +100,7 @@ def open_sync(url: str | None = None, path: str | None = None, api_key: str | No
             cloud_inference=NO_TEXTS_TO_EMBED,
             limits=CONNECTIONS,
             headers=HEADERS,
+            event_hooks={"response": [clock.listen]},
         )
 
 
@@ -129,6 +131,7 @@ def open_async(url: str, api_key: str | None = None) -> AsyncQdrantClient:
             cloud_inference=NO_TEXTS_TO_EMBED,
             limits=CONNECTIONS,
             headers=HEADERS,
+            event_hooks={"response": [clock.listen_async]},
         )
 
 

@@ -79,6 +79,7 @@ class Service(ABC):
     start_seconds = START_SECONDS
 
     def __init__(self) -> None:
+        self.more_environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
         self._log_offset = 0
@@ -125,7 +126,7 @@ class Service(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment(),
+                env={**self._environment(), **self.more_environment},
                 cwd=self._working_directory(),
                 start_new_session=True,
             )

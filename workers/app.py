@@ -12,23 +12,15 @@ from celery import Celery, signals
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.settings import Settings
 
+from .clock import BATCH
 from .storage.alive import touch
 
-__all__ = ["EXPIRES", "RECONCILE_EVERY", "app"]
+__all__ = ["app"]
 
 
 # A log line per request, per message or per tick of the clock is noise; `tasks` logs the work that was done.
 for _name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy", "multiprocessing"):
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-EXPIRES = 1_500.0
-"""Seconds after which a message that only triggers a search for work is dropped.
-
-Celery compares the clock of the sender with that of the worker: two clocks may each be ten minutes off.
-"""
-RECONCILE_EVERY = 5.0
-"""Seconds between two searches for work that no message has announced."""
 
 
 def _broker() -> str:
@@ -56,8 +48,9 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     # One message at a time: a dead worker delays one unit of work, not a queue of them.
     worker_prefetch_multiplier=1,
-    # Redis delivers an unacknowledged message again after this time; tasks take seconds, so minutes are safe.
-    broker_transport_options={"visibility_timeout": 600, "socket_keepalive": True},
+    # Redis delivers an unacknowledged message again after this time, by the clocks of the workers that took it and that look
+    # for it: an hour, so that clocks may differ by minutes. Nothing waits for it, as a sweep finds what a dead worker left.
+    broker_transport_options={"visibility_timeout": 3_600, "socket_keepalive": True},
     # A worker that starts before Redis waits for it.
     broker_connection_retry_on_startup=True,
     # On QUIT, finish the running task first (TERM waits for it anyway).
@@ -75,13 +68,7 @@ app.conf.update(
     resultrepr_maxsize=200,
     # Bounds leaks in native code: above this many KiB, the process is replaced between two tasks.
     worker_max_memory_per_child=4_000_000,
-    task_default_queue="batch",
+    task_default_queue=BATCH,
     timezone="UTC",
-    beat_schedule={
-        "sweep": {
-            "task": "llmrec.sweep",
-            "schedule": RECONCILE_EVERY,
-            "options": {"queue": "batch", "expires": EXPIRES},
-        }
-    },
+    beat_scheduler=f"{__package__}.clock:Clock",
 )

@@ -7,7 +7,7 @@ bounded amount, so Redis holds little however much is left to do; the last unit 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -25,7 +25,7 @@ from llmrec_qdrant.contracts.messages import (
 )
 from llmrec_qdrant.operations import job_records, reembed
 from llmrec_qdrant.operations.batching import batches
-from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.operations.clock import now, present
 from llmrec_qdrant.operations.events import USERS_PER_MESSAGE, mark_users
 from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
 from llmrec_qdrant.space import conditions
@@ -33,7 +33,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import CollectionKind, Key
 
 from .items import boilerplate, collab_due
-from .storage.attempts import lease_end
+from .storage.attempts import lease_end, leased
 from .storage.lease import announcements
 from .storage.revision import mark_users_stale
 from .storage.store import SpaceStore, Store
@@ -97,8 +97,7 @@ def _stale(
 
 def _stale_at(store: Store, max_batches: int | None, size: int) -> Iterator[list[str]]:
     """Lease and yield stale points of one collection, in at most ``max_batches``; None includes points with a lease."""
-    leased = models.FieldCondition(key=Key.LEASE, range=models.DatetimeRange(gt=datetime.now(UTC)))
-    which = models.Filter(must=[conditions.stale()], must_not=None if max_batches is None else [leased])
+    which = models.Filter(must=[conditions.stale()], must_not=None if max_batches is None else [leased()])
     ids = (point.id for page in store.pages(which, False) for point in page)
     for batch in islice(batches(ids, size), max_batches):
         store.set_payload({Key.LEASE: lease_end()}, conditions.where(conditions.has_id(*batch), conditions.stale()))
@@ -110,7 +109,7 @@ def _expire_searches(space: SpaceStore) -> None:
     dateless = conditions.where(conditions.equals(Key.USER_ID, ""), conditions.empty(Key.SEARCHED_AT))
     if space.texts.count(dateless):  # stored before searches had a date
         space.texts.set_payload({Key.SEARCHED_AT: now()}, dateless)
-    last = datetime.now(UTC) - timedelta(days=space.config().search_days)
+    last = present() - timedelta(days=space.config().search_days)
     old = conditions.where(models.FieldCondition(key=Key.SEARCHED_AT, range=models.DatetimeRange(lt=last)))
     if space.texts.count(old):
         space.texts.delete(old)

@@ -21,11 +21,14 @@ from llmrec_qdrant.contracts.messages import (
 from llmrec_qdrant.errors import InvalidInput, QdrantUnavailable, SpaceNotFound
 from llmrec_qdrant.operations.retry import pause_after
 from llmrec_qdrant.settings import Settings
+from llmrec_qdrant.space.layout import Space
 
-from .app import EXPIRES, app
+from .app import app
+from .clock import SWEEP
 from .dispatch import Worker
 from .evaluation.trial_space import running
-from .storage.store import spaces
+from .storage.notes import report_clock
+from .storage.store import SpaceStore, spaces
 
 __all__ = ["perform", "publish", "sweep"]
 
@@ -60,9 +63,8 @@ def client() -> Any:
 
 
 def publish(message: Message) -> None:
-    """Send a message. One that only triggers a search for work expires, as the next sweep repeats it."""
-    expires = EXPIRES if isinstance(message, Reconcile | RunJob) else None
-    app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), expires=expires)
+    """Send a message. None expires: Celery would compare the clocks of two machines."""
+    app.send_task(message.task, kwargs=message.model_dump(mode="json"), queue=message.destination())
 
 
 def perform(kind: type[Message], data: dict[str, Any]) -> None:
@@ -82,6 +84,7 @@ def perform(kind: type[Message], data: dict[str, Any]) -> None:
     for next_message in following:
         publish(next_message)
     _log_outcome(message, len(following), time.monotonic() - began)
+    report_clock(SpaceStore(client(), Space(message.space)))
 
 
 def _log_outcome(message: Message, following: int, seconds: float) -> None:
@@ -116,17 +119,21 @@ for _kind in MESSAGES:
     _register(_kind)
 
 
-@app.task(name="llmrec.sweep", autoretry_for=(QdrantUnavailable,), retry_backoff=1, max_retries=MAX_RETRIES)
+@app.task(name=SWEEP)
 def sweep() -> None:
     """Search every space for work whose message was lost. A trial space is left to the job that measures in it.
 
-    Sweeps pile up while no worker runs, or come from several clocks: those that follow at once are passed over.
+    Sweeps pile up while no worker runs, or come from several clocks: those that follow at once are passed over. While Qdrant is
+    away, a sweep does nothing: the next comes in seconds.
     """
     global _swept_at
     if time.monotonic() - _swept_at < MIN_SWEEP_PAUSE:
         return
-    trials = running(client())
-    for space in spaces(client()):
-        if space.space not in trials:
-            publish(Reconcile(space=space.name))
+    try:
+        trials = running(client())
+        for space in spaces(client()):
+            if space.space not in trials:
+                publish(Reconcile(space=space.name))
+    except QdrantUnavailable as error:
+        log.warning("%s; the next sweep tries again", error)
     _swept_at = time.monotonic()

@@ -272,3 +272,5 @@ def print_status(status: SpaceStatus) -> None:
             "Words and behaviour still recommend them; a multilingual model reads more.",
             "yellow",
         )
+    for note in status.notes:
+        say(note, "yellow")

@@ -173,6 +173,10 @@ class SpaceStatus(Contract):
         default_factory=list,
         description="Passages that many items share, most frequent first: they are left out before texts are encoded.",
     )
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What the operator should know, one sentence each: clocks that differ, work that could not be done.",
+    )
 
 
 class Failure(Contract):

@@ -8,7 +8,7 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.contracts.messages import Reconcile
-from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations import calls, clock, notes
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps, notify
 from llmrec_qdrant.space import conditions
@@ -28,11 +28,18 @@ def status(bound: Bound) -> Steps[SpaceStatus]:
         counts[field] = counts.get(field, 0) + number
     aside = counts.pop(_ASIDE)
     boilerplate: list[str] = []
-    if bound.tenant is None:  # the passages stand in other tenants' texts
-        record = (yield from calls.metadata(bound.space.items)).get(BOILERPLATE) or {}
-        boilerplate = list(record.get("passages") or ())
+    reported = [clock.in_words("this machine", clock.ahead())] if clock.ahead() else []
+    if bound.tenant is None:  # passages and notes may quote other tenants' texts
+        metadata = yield from calls.metadata(bound.space.items)
+        boilerplate = list((metadata.get(BOILERPLATE) or {}).get("passages") or ())
+        reported += notes.shown(metadata)
     return SpaceStatus(
-        space=bound.space.name, model=bound.config.encoder_id, set_aside=aside, boilerplate=boilerplate, **counts
+        space=bound.space.name,
+        model=bound.config.encoder_id,
+        set_aside=aside,
+        boilerplate=boilerplate,
+        notes=reported,
+        **counts,
     )
 
 

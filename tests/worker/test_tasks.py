@@ -10,12 +10,10 @@ import pytest
 from qdrant_client import QdrantClient
 
 from llmrec_qdrant import Recommender, SpaceConfig
+from llmrec_qdrant.connect import open_sync
 from llmrec_qdrant.contracts.messages import EmbedItems, Message, Reconcile, RunJob
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
-
-MAX_SKEW = 600.0
-"""Seconds by which the clock of a machine may be wrong, in either direction."""
 
 
 @pytest.fixture
@@ -24,18 +22,26 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("workers.tasks")
 
 
-@pytest.mark.parametrize("message", [Reconcile(space="t"), RunJob(space="t", job="train-1")])
-def test_a_message_outlives_the_skew_of_two_clocks(
-    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, message: Message
-) -> None:
+@pytest.mark.parametrize(
+    "message",
+    [Reconcile(space="t"), RunJob(space="t", job="train-1"), EmbedItems(space="t", ids=[point_id("item", "a")])],
+)
+def test_no_message_expires(tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, message: Message) -> None:
     """Celery drops an expired message by the clocks of two machines, without a word."""
     sent: list[Any] = []
-    monkeypatch.setattr(tasks.app, "send_task", lambda name, **options: sent.append(options["expires"]))
+    monkeypatch.setattr(tasks.app, "send_task", lambda name, **options: sent.append(options))
     tasks.publish(message)
-    assert sent[0] >= 2 * MAX_SKEW
-    assert tasks.app.conf.beat_schedule["sweep"]["options"]["expires"] >= 2 * MAX_SKEW
-    tasks.publish(EmbedItems(space="t", ids=[point_id("item", "a")]))
-    assert sent[1] is None
+    assert sent == [{"kwargs": message.model_dump(mode="json"), "queue": message.destination()}]
+    assert not tasks.app.conf.beat_schedule and tasks.app.conf.task_default_queue == "batch"
+
+
+def test_a_sweep_while_qdrant_is_away_leaves_it_to_the_next(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tasks, "client", lambda: open_sync("http://127.0.0.1:1"))
+    monkeypatch.setattr(tasks, "_swept_at", float("-inf"))
+    tasks.sweep()
+    assert "the next sweep tries again" in caplog.text
 
 
 def test_sweeps_that_have_piled_up_are_done_once(tasks: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

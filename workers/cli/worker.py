@@ -142,7 +142,7 @@ def _quieten(loglevel: LogLevel) -> None:
 def _banner(context: Connected, version: str, queues: list[str], concurrency: int, clock: bool) -> str:
     from llmrec_qdrant import __version__
 
-    from ..app import RECONCILE_EVERY
+    from ..clock import RECONCILE_EVERY
 
     broker = context.obj.connection()["broker"]
     processes = "one process" if concurrency == 1 else f"{concurrency} processes"
@@ -170,7 +170,7 @@ def _run(app: Any, queues: list[str], concurrency: int, clock: bool, loglevel: L
     )  # fmt: skip
     if clock:
         # A thread: it ends with this process, and has no schedule file that two workers would fight over.
-        EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler").start()
+        EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
     running.start()
     return 0 if shutdowns == ["Warm"] else int(running.exitcode or 0)
 

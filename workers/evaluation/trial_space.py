@@ -2,7 +2,7 @@
 
 A trial space holds the items, with the vectors of their text, and the events that a split does not hold out. Everything
 that is fitted on events (co-occurrence, popularity, user vectors) is fitted anew inside it. It is deleted at the end; if
-its owner is killed, the next trial or the next sweep of a worker deletes it once its heartbeat is an hour old.
+its owner is killed, a sweep deletes it once the heartbeat is an hour old and a worker has seen it unchanged for ten minutes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from qdrant_client import QdrantClient, models
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations import calls, creating, spaces
-from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.operations.clock import iso, present
 from llmrec_qdrant.operations.steps import call
 from llmrec_qdrant.operations.traces import TRIAL_PREFIX
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, Key, Space
 
 from ..items import collab
+from ..storage.observed import Observed
 from ..storage.store import SpaceStore, run
 from .heartbeat import beat, last_beat, mark
 from .report import Report, no_report
@@ -36,6 +37,10 @@ __all__ = ["running", "trial"]
 
 ABANDONED_AFTER = timedelta(hours=1)
 """Age of the last heartbeat from which a trial space counts as abandoned; a fit of ten million events takes minutes."""
+SILENT_SECONDS = 600.0
+"""Seconds for which a process must also have seen the same heartbeat, as the clock of the owner may be hours behind."""
+_heartbeats = Observed()
+"""Collection → its heartbeat."""
 TRIAL_ITEMS = re.compile(r"(.+-trial-[0-9a-f]{8})_items_v1")
 
 
@@ -110,7 +115,8 @@ def running(client: QdrantClient) -> set[Space]:
         beat_at = last_beat(client, name) if match else None  # another space may have such a name, but no heartbeat
         if match and beat_at:
             space = Space(match[1])
-            if beat_at < iso(datetime.now(UTC) - ABANDONED_AFTER):
+            silent = _heartbeats.seconds(name, beat_at) >= SILENT_SECONDS
+            if silent and beat_at < iso(present() - ABANDONED_AFTER):
                 _delete(SpaceStore(client, space))
             else:
                 in_use.add(space)

@@ -30,7 +30,7 @@ from llmrec_qdrant.space.points import Point
 
 from ..behaviour.cooccurrence import Interactions, cooccurrence, sparse_rows, strengths
 from ..storage.store import SpaceStore
-from .collab_due import unmark_due
+from .collab_due import begin_rebuild, unmark_due
 from .interactions import EVENT_KEYS, MAX_EVENTS, collect, read_interactions
 
 __all__ = ["fit", "refit"]
@@ -49,14 +49,14 @@ IDS_PER_CONDITION = 1_000
 
 def fit(space: SpaceStore, config: SpaceConfig) -> None:
     """Rebuild ``collab`` and ``popularity`` of every item; an item without events left loses both."""
-    since = now()
+    stamp = begin_rebuild(space)
     taken = read_interactions(space, config)
     points = [point_id("item", item, tenant or None) for tenant, item in taken.names]
     _write_popularity(space, points, taken.popularity)
     for batch in batches(sparse_rows(cooccurrence(taken, config.collab_distance), taken.names), ROWS_PER_WRITE):
         _write_rows(space, {points[row]: vector for row, vector in batch})
     _forget_others(space, set(points))
-    unmark_due(space, since)
+    unmark_due(space, stamp)
     fitted = {"events": taken.n_events, "items": space.items.count(), "fitting": config.fitting, "at": now()}
     space.items.update_metadata({COLLAB_FIT: fitted})
 
@@ -67,14 +67,14 @@ def refit(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> None:
     Reads the events of the users who took any of them. The popularity of other items is used as stored. Items with more
     than ``MAX_REBUILD_EVENTS`` such events wait for the next whole fit.
     """
-    since = now()
+    stamp = begin_rebuild(space, ids)
     items = space.items.retrieve(ids, [Key.ITEM_ID, Key.TENANT])
     points = {(item.get(Key.TENANT, ""), item.payload[Key.ITEM_ID]): item.id for item in items}
     parts = _events_of_takers(space, list(points))
     if sum(part.events for part in parts) <= MAX_REBUILD_EVENTS:
         taken = collect((page for part in parts for page in part.pages(space)), config)
         _rebuild(space, config, points, taken)
-    unmark_due(space, since, list(points.values()))
+    unmark_due(space, stamp, list(points.values()))
 
 
 def _rebuild(

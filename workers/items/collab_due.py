@@ -7,6 +7,7 @@ the space has grown.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..behaviour.event_weights import item_point
 from ..storage.store import SpaceStore
 from .interactions import MAX_EVENTS, taken_events
 
-__all__ = ["due", "fit_due", "mark_due", "read_collab_fit", "unmark_due"]
+__all__ = ["begin_rebuild", "due", "fit_due", "mark_due", "read_collab_fit", "unmark_due"]
 
 ITEMS_PER_MARK = 1_000
 """Items that are marked in one request."""
@@ -88,10 +89,24 @@ def _near(order: Sequence[Point], changed: Collection[str]) -> Iterator[Point]:
             yield from order[max(place - WINDOW, 0) : place + WINDOW + 1]
 
 
-def unmark_due(space: SpaceStore, since: str, points: Sequence[str] = ()) -> None:
-    """Clear the marks set before ``since``, of these item points or of all."""
-    which = conditions.where(_due_before(since), *([conditions.has_id(*points)] if points else []))
-    space.items.set_payload({Key.COLLAB_SINCE: None}, which)
+def begin_rebuild(space: SpaceStore, points: Sequence[str] = ()) -> str:
+    """Give the marks of these item points, or all marks, one new value, and return it; call it before reading events.
+
+    A later mark has another value, so :func:`unmark_due` leaves it, whatever the clock says of whoever set it.
+    """
+    stamp = now()
+    space.items.set_payload({Key.COLLAB_SINCE: stamp}, conditions.where(_marked(), *_among(points)))
+    return stamp
+
+
+def unmark_due(space: SpaceStore, stamp: str, points: Sequence[str] = ()) -> None:
+    """Clear the marks that still have the value of :func:`begin_rebuild`, of these item points or of all."""
+    same = models.FieldCondition(key=Key.COLLAB_SINCE, range=models.DatetimeRange(gte=stamp, lte=stamp))
+    space.items.set_payload({Key.COLLAB_SINCE: None}, conditions.where(same, *_among(points)))
+
+
+def _among(points: Sequence[str]) -> list[models.HasIdCondition]:
+    return [conditions.has_id(*points)] if points else []
 
 
 def due(space: SpaceStore) -> list[str]:
@@ -102,11 +117,12 @@ def due(space: SpaceStore) -> list[str]:
     rare = models.FieldCondition(key=Key.POPULARITY, range=models.Range(lte=MAX_POPULARITY))
     order = models.OrderBy(key=Key.COLLAB_SINCE, direction=models.Direction.ASC)
     waiting, _ = space.items.scroll(
-        conditions.where(_due_before(now()), rare), order_by=order, limit=MAX_BATCH, payload=[Key.POPULARITY]
+        conditions.where(_marked(), rare), order_by=order, limit=MAX_BATCH, payload=[Key.POPULARITY]
     )
     users = np.cumsum([1 + float(item.get(Key.POPULARITY, 0)) for item in waiting])
     return [item.id for item, total in zip(waiting, users, strict=True) if total <= MAX_USERS]
 
 
-def _due_before(moment: str) -> models.FieldCondition:
-    return models.FieldCondition(key=Key.COLLAB_SINCE, range=models.DatetimeRange(lte=moment))
+def _marked() -> models.FieldCondition:
+    """Match every item with a mark: none is older than Unix time."""
+    return models.FieldCondition(key=Key.COLLAB_SINCE, range=models.DatetimeRange(gte=datetime.fromtimestamp(0, UTC)))

@@ -10,17 +10,19 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+
+from qdrant_client import models
 
 from llmrec_qdrant.errors import LlmrecError
-from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.operations.clock import iso, present
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
 from .store import Store
 
-__all__ = ["MAX_SOLO_TRIES", "POINT_LEASE_SECONDS", "attempt", "lease_end"]
+__all__ = ["MAX_SOLO_TRIES", "POINT_LEASE_SECONDS", "attempt", "lease_end", "leased"]
 
 log = logging.getLogger("llmrec.worker")
 
@@ -33,7 +35,15 @@ WORKER_DIED = "the worker died each time while working on it (killed, or out of 
 
 def lease_end(seconds: float = POINT_LEASE_SECONDS) -> str:
     """Return the end of a lease that begins now, as an ISO timestamp."""
-    return iso(datetime.now(UTC) + timedelta(seconds=seconds))
+    return iso(present() + timedelta(seconds=seconds))
+
+
+def leased() -> models.FieldCondition:
+    """Match points whose lease has not ended. An end further away than a lease lasts comes from a clock that runs ahead: no lease."""
+    begun = present()
+    return models.FieldCondition(
+        key=Key.LEASE, range=models.DatetimeRange(gt=begun, lte=begun + timedelta(seconds=2 * POINT_LEASE_SECONDS))
+    )
 
 
 def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[list[Point]], None]) -> list[str]:

@@ -16,13 +16,13 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from llmrec_qdrant.contracts.messages import Message, RunJob
 from llmrec_qdrant.errors import LlmrecError, SpaceNotFound
 from llmrec_qdrant.operations import job_records
-from llmrec_qdrant.operations.clock import iso, now
+from llmrec_qdrant.operations.clock import iso, now, present
 from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.space.job_record import MAX_ATTEMPTS, JobRecord
 
@@ -256,7 +256,7 @@ def unchanged_for(store: SpaceStore, record: JobRecord, seconds: float) -> bool:
     _SEEN[key] = (record.owner, record.revision, since)
     stamp = record.heartbeat_at or record.created_at
     return time.monotonic() - since >= seconds or (
-        not (moved and owner) and stamp < iso(datetime.now(UTC) - timedelta(seconds=seconds))
+        not (moved and owner) and stamp < iso(present() - timedelta(seconds=seconds))
     )
 
 

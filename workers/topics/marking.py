@@ -6,16 +6,17 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from llmrec_qdrant.operations.clock import iso
+from llmrec_qdrant.operations.clock import iso, present
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, Key
 from llmrec_qdrant.space.points import Point, set_payload
 
 from ..items import assign
 from ..storage.lease import Lease
+from ..storage.observed import Observed
 from ..storage.store import SpaceStore
 from .record import MAX_FACET, Run, check, unmarked, write
 
@@ -29,6 +30,10 @@ MARKING_SECONDS = 60.0
 """Seconds of marking per message: other messages wait for it where one worker serves every queue."""
 MAX_LABEL_AGE = 300.0
 """Seconds during which a worker may still cache a label that has been edited."""
+MAX_EDIT_AGE = timedelta(days=1)
+"""Age of the last edit, by the clock of whoever edited, above which a process that first hears of it lets it be."""
+_edits = Observed()
+"""Collection → time of the last edit of a label."""
 
 
 def mark(lease: Lease, space: SpaceStore, run: Run) -> bool:
@@ -99,5 +104,7 @@ def mend_labels(space: SpaceStore) -> None:
 
 def lately_edited(space: SpaceStore) -> bool:
     """Whether a label was edited so recently that a worker may still cache the old one."""
-    stamp = space.items.metadata().get(TOPICS_EDITED) or {}
-    return str(stamp.get("at") or "") > iso(datetime.now(UTC) - timedelta(seconds=MAX_LABEL_AGE))
+    edited_at = str((space.items.metadata().get(TOPICS_EDITED) or {}).get("at") or "")
+    return (
+        edited_at > iso(present() - MAX_EDIT_AGE) and _edits.seconds(space.items.collection, edited_at) < MAX_LABEL_AGE
+    )

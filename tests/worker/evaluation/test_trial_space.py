@@ -154,6 +154,7 @@ def test_only_abandoned_trials_are_deleted(rec: Recommender, monkeypatch: pytest
     for kind in ("events", "topics"):  # a kill in the middle of the deletion
         rec.client.delete_collection(left.space.versioned(kind))
     monkeypatch.setattr(trials, "ABANDONED_AFTER", timedelta(0))
+    monkeypatch.setattr(trials, "SILENT_SECONDS", 0.0)
     evaluate(store_of(rec), CONFIG)
     assert mine() == before
     for kind in COLLECTION_KINDS:
