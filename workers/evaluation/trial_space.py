@@ -2,7 +2,8 @@
 
 A trial space holds the items, with the vectors of their text, and the events that a split does not hold out. Everything
 that is fitted on events (co-occurrence, popularity, user vectors) is fitted anew inside it. It is deleted at the end; if
-its owner is killed, a sweep deletes it once the heartbeat is an hour old and a worker has seen it unchanged for ten minutes.
+its owner is killed, a sweep deletes it once the heartbeat is an hour old and a worker has seen it unchanged for ten minutes,
+or at once if it is a day old.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ __all__ = ["running", "trial"]
 
 ABANDONED_AFTER = timedelta(hours=1)
 """Age of the last heartbeat from which a trial space counts as abandoned; a fit of ten million events takes minutes."""
+DEAD_AFTER = timedelta(days=1)
+"""Age of the last heartbeat that no wrong clock explains."""
 SILENT_SECONDS = 600.0
 """Seconds for which a process must also have seen the same heartbeat, as the clock of the owner may be hours behind."""
 _heartbeats = Observed()
@@ -115,9 +118,14 @@ def running(client: QdrantClient) -> set[Space]:
         beat_at = last_beat(client, name) if match else None  # another space may have such a name, but no heartbeat
         if match and beat_at:
             space = Space(match[1])
-            silent = _heartbeats.seconds(name, beat_at) >= SILENT_SECONDS
-            if silent and beat_at < iso(present() - ABANDONED_AFTER):
+            if _abandoned(name, beat_at):
                 _delete(SpaceStore(client, space))
             else:
                 in_use.add(space)
     return in_use
+
+
+def _abandoned(name: str, beat_at: str) -> bool:
+    """Whether an owner is dead: its heartbeat is a day old, or an hour by its clock and unchanged for as long as this process looks."""
+    silent = _heartbeats.seconds(name, beat_at) >= SILENT_SECONDS
+    return beat_at < iso(present() - (ABANDONED_AFTER if silent else DEAD_AFTER))
