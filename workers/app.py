@@ -12,8 +12,8 @@ from celery import Celery, signals
 from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.settings import Settings
 
-from .clock import BATCH
 from .storage.alive import touch
+from .storage.clock import BATCH
 
 __all__ = ["app"]
 
@@ -70,5 +70,5 @@ app.conf.update(
     worker_max_memory_per_child=4_000_000,
     task_default_queue=BATCH,
     timezone="UTC",
-    beat_scheduler=f"{__package__}.clock:Clock",
+    beat_scheduler=f"{__package__}.storage.clock:Clock",
 )

@@ -24,9 +24,9 @@ from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.space.layout import Space
 
 from .app import app
-from .clock import SWEEP
 from .dispatch import Worker
 from .evaluation.trial_space import running
+from .storage.clock import SWEEP
 from .storage.notes import report_clock
 from .storage.store import SpaceStore, spaces
 

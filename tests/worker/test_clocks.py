@@ -164,7 +164,7 @@ def test_the_clock_sends_sweeps_that_never_expire_until_many_wait(
     """Whatever the wall clock does: the scheduler does not read it."""
     from celery import Celery
 
-    from workers.clock import BATCH, MAX_WAITING, RECONCILE_EVERY, Clock
+    from workers.storage.clock import BATCH, MAX_WAITING, RECONCILE_EVERY, Clock
 
     url = redis_url.rsplit("/", 1)[0] + "/8"
     broker = redis.Redis.from_url(url)
@@ -183,7 +183,7 @@ def test_the_clock_sends_sweeps_that_never_expire_until_many_wait(
 def test_a_clock_without_redis_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     from celery import Celery
 
-    from workers.clock import Clock
+    from workers.storage.clock import Clock
 
     app = Celery("clock", broker="redis://127.0.0.1:1/0")
     app.conf.broker_transport_options = {"max_retries": 0, "socket_connect_timeout": 0.2}

@@ -142,7 +142,7 @@ def _quieten(loglevel: LogLevel) -> None:
 def _banner(context: Connected, version: str, queues: list[str], concurrency: int, clock: bool) -> str:
     from llmrec_qdrant import __version__
 
-    from ..clock import RECONCILE_EVERY
+    from ..storage.clock import RECONCILE_EVERY
 
     broker = context.obj.connection()["broker"]
     processes = "one process" if concurrency == 1 else f"{concurrency} processes"
