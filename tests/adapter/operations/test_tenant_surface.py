@@ -317,7 +317,9 @@ def space_of_red(others: bool) -> Iterator[tuple[Recommender, Recommender]]:
 
 
 @pytest.mark.parametrize(
-    "tenant", [float("nan"), np.nan, "", " ", b"red", True, [], type("NAType", (), {})()], ids=repr
+    "tenant",
+    [float("nan"), np.nan, "", " ", b"red", True, [], type("NAType", (), {})()],
+    ids=lambda tenant: repr(tenant).split(" at ")[0],
 )
 def test_what_names_no_tenant_does_not_mean_all_tenants(world: World, tenant: Any) -> None:
     with pytest.raises(InvalidInput, match=r"is no tenant: .*; to see all tenants, leave it out"):
