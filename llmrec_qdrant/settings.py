@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     alive: Path | None = Field(None, description="File that a worker touches while it lives, for health checks.")
 
     def __init__(self, **values: Any) -> None:
+        if any(name.upper() == "LLMREC_TENANT" and not value for name, value in os.environ.items()):
+            values.setdefault(
+                "tenant", ""
+            )  # another empty variable is an unset one; this one must not mean all tenants
         try:
             super().__init__(**values)
         except ValidationError as error:

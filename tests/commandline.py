@@ -6,7 +6,7 @@ import io
 import json
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("typer")
+
+import typer
 
 from llmrec_qdrant.cli import main
 
@@ -90,6 +92,18 @@ def filled(llmrec: Llmrec, tmp_path: Path) -> Llmrec:
     assert llmrec("load", "items", lines(tmp_path / "items.jsonl", FILMS)).code == 0
     assert llmrec("load", "events", lines(tmp_path / "events.jsonl", CLICKS)).code == 0
     return llmrec
+
+
+def commands(group: Any = None, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command with its words, as the application itself knows them."""
+    group = group or typer.main.get_command(main._collect())
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from commands(command, (*before, name))
+            if command.invoke_without_command:
+                yield (*before, name), command
+        else:
+            yield (*before, name), command
 
 
 def lines(path: Path, rows: list[dict[str, Any]]) -> str:

@@ -24,7 +24,10 @@ for _name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strateg
 
 
 def _broker() -> str:
-    broker = Settings().broker
+    settings = Settings()
+    if settings.tenant is not None:
+        raise InvalidInput("a worker serves all tenants: unset LLMREC_TENANT")
+    broker = settings.broker
     if broker is None:
         raise InvalidInput("a worker needs a broker: set LLMREC_BROKER, for example to redis://localhost:6379/0")
     return broker.get_secret_value()

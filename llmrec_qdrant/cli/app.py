@@ -59,8 +59,8 @@ class Shared:
         for name in ("url", "path", "space", "broker", "api_key", "tenant"):
             if getattr(self, name) == "":
                 raise InvalidInput(f"--{name.replace('_', '-')} is empty: give it a value, or leave it out")
-        settings = Settings()
-        arguments = Settings(space=self.space or settings.space or "main").connection()
+        bound = {"tenant": self.tenant} if self.tenant else {}
+        arguments = Settings(space=self.space or Settings().space or "main", **bound).connection()
         if self.url or self.path:
             arguments |= {"url": None, "path": None}
         return arguments | {name: getattr(self, name) for name in arguments if getattr(self, name)}

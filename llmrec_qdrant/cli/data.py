@@ -11,6 +11,7 @@ from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.options import Yes, confirm
 from llmrec_qdrant.cli.printing import counted_as, print_json, say, warn
 from llmrec_qdrant.contracts.checks import external_id
+from llmrec_qdrant.operations.bound import checked_tenant
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.conditions import equals, where
 from llmrec_qdrant.space.ids import point_id
@@ -44,7 +45,13 @@ def delete(context: Connected, items: Annotated[list[str], typer.Argument(help="
     confirm(f"delete {repr(items[0]) if len(items) == 1 else counted_as(len(items), 'item')}?", yes)
     with context.open() as rec:
         count = rec.delete_items(items)
-    print_json({"deleted": count}) if context.json else say(f"{count:,} deleted")
+    if context.json:
+        print_json({"deleted": count})
+    elif not count:
+        say("no such item: nothing deleted")
+    else:
+        absent = len(dict.fromkeys(items)) - count
+        say(f"{counted_as(count, 'item')} deleted" + (f"; not in the space: {absent:,}" if absent else ""))
 
 
 @app.command(rich_help_panel="Space and data")
@@ -59,15 +66,16 @@ def forget(
 ) -> None:
     """Delete a user with all events, searches and other texts.
 
-    Lists of refused rows and other files are not searched. Without --tenant, the user without a tenant is meant. Exit code 1:
-    --verify has found something.
+    Without --tenant, the user without a tenant is meant. Files, such as lists of refused rows, are not searched, and counts of
+    items keep what the user contributed until they are rebuilt. Exit code 1: --verify has found something.
 
     Example: llmrec forget alice --yes --verify
     """
+    user = external_id(user)
     confirm(f"delete {user!r} with all events and texts?", yes)
     with context.open() as rec:
         rec.status()  # refuses a space that does not exist
-        known = _is_known(rec, user, context.tenant)
+        known, texts = _held(rec, user, checked_tenant(context.tenant))
         count = rec.forget_user(user)
         traces = rec.traces_of(user) if verify else {}
         if context.tenant is None:
@@ -75,8 +83,8 @@ def forget(
     left = sum(traces.values())
     if context.json:
         print_json({"events": count, **({"traces": traces} if verify else {})})
-    elif known or count:
-        say(f"{user} deleted, with {counted_as(count, 'event')}")
+    elif known or count or texts:
+        say(f"{user} deleted, with {counted_as(count, 'event')} and {counted_as(texts, 'text')}")
     else:
         say("no such user: nothing deleted")
     if verify and not context.json:
@@ -87,7 +95,7 @@ def forget(
 
 def _warn_of_namesakes(rec: Recommender, user: str) -> None:
     """Name the tenants that have a user of this id, who is somebody else."""
-    theirs = where(equals(Key.USER_ID, external_id(user)))
+    theirs = where(equals(Key.USER_ID, user))
     hits = rec.client.facet(Space(rec.space).users, Key.TENANT, theirs, limit=MAX_NAMESAKES).hits
     tenants = sorted(str(hit.value) for hit in hits if hit.value)
     if tenants:
@@ -103,11 +111,13 @@ def _say_traces(user: str, traces: Mapping[str, int]) -> None:
     say(
         f"{looked}: {counted_as(left, 'point')} of {user} left; repeat the command"
         if left
-        else f"{looked}: nothing of {user} is left"
+        else f"{looked}: no point of {user} is left"
     )
 
 
-def _is_known(rec: Recommender, user: str, tenant: str | None) -> bool:
-    """Whether the live version stores the user, who may have weights of topics but no events."""
-    users = Space(rec.space).users
-    return bool(rec.client.retrieve(users, [point_id("user", user, tenant)], with_payload=False))
+def _held(rec: Recommender, user: str, tenant: str | None) -> tuple[bool, int]:
+    """Return whether the live version stores the user, and how many texts: there may be weights of topics or searches, and no events."""
+    space = Space(rec.space)
+    theirs = where(equals(Key.USER_ID, user), equals(Key.TENANT, tenant or ""))
+    stored = rec.client.retrieve(space.users, [point_id("user", user, tenant)], with_payload=False)
+    return bool(stored), rec.client.count(space.texts, theirs, exact=True).count

@@ -39,7 +39,8 @@ def refuse_tenant(tenant: str | None, what: str) -> None:
     """
     if tenant is not None:
         raise InvalidInput(
-            f"a connection bound to tenant {tenant!r} sees only a part of the space and cannot {what}: connect without a tenant"
+            f"a connection bound to tenant {tenant!r} sees only a part of the space and cannot {what}: connect without a tenant "
+            "(leave out --tenant or tenant=, and unset LLMREC_TENANT)"
         )
 
 

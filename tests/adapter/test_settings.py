@@ -49,7 +49,7 @@ def test_a_folder_and_a_space_are_enough(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["LLMREC_QDRANT_URL", "LLMREC_PATH", "LLMREC_BROKER", "LLMREC_API_KEY", "LLMREC_TENANT"]
+    "name", ["LLMREC_QDRANT_URL", "LLMREC_PATH", "LLMREC_BROKER", "LLMREC_API_KEY", "LLMREC_LLM_RATE"]
 )
 def test_an_empty_variable_is_an_unset_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose files and shells pass `VARIABLE=` for what is not set."""
@@ -58,6 +58,16 @@ def test_an_empty_variable_is_an_unset_one(name: str, monkeypatch: pytest.Monkey
     assert Settings().connection() == {
         "url": None, "path": None, "space": "movies", "broker": None, "api_key": None, "tenant": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["LLMREC_TENANT", "llmrec_tenant"])
+def test_an_empty_tenant_does_not_mean_all_tenants(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMREC_SPACE", "movies")
+    monkeypatch.setenv("LLMREC_PATH", ":memory:")
+    monkeypatch.setenv(name, "")
+    for ask in (Settings().connection, Recommender.from_env, AsyncRecommender.from_env):
+        with pytest.raises(InvalidInput, match="LLMREC_TENANT is empty: set it to the tenant, or unset it"):
+            ask()
 
 
 @pytest.mark.parametrize("space", [None, ""])

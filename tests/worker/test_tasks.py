@@ -12,8 +12,18 @@ from qdrant_client import QdrantClient
 from llmrec_qdrant import Recommender, SpaceConfig
 from llmrec_qdrant.connect import open_sync
 from llmrec_qdrant.contracts.messages import EmbedItems, Message, Reconcile, RunJob
+from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.ids import point_id
+
+
+@pytest.mark.parametrize("tenant", ["acme", ""])
+def test_a_worker_serves_all_tenants_or_does_not_start(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, tenant: str
+) -> None:
+    monkeypatch.setenv("LLMREC_TENANT", tenant)
+    with pytest.raises(InvalidInput, match="a worker serves all tenants: unset LLMREC_TENANT"):
+        importlib.import_module("workers.app")._broker()
 
 
 @pytest.fixture

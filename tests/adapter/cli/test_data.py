@@ -6,7 +6,7 @@ import pytest
 
 from llmrec_qdrant import Recommender
 from llmrec_qdrant.space.layout import COLLECTION_KINDS
-from tests.commandline import Llmrec
+from tests.commandline import Llmrec, one_sentence
 
 
 def test_delete_and_forget(filled: Llmrec) -> None:
@@ -24,7 +24,22 @@ def test_forgetting_nobody_says_so(filled: Llmrec) -> None:
     ran = filled("forget", "nosuch", "--yes")
     assert (ran.code, ran.out) == (0, "no such user: nothing deleted\n")
     assert "nothing deleted" in filled("forget", "bob", stdin="n\n").err
-    assert filled("forget", "bob", "--yes").out == "bob deleted, with 2 events\n"
+    assert filled("forget", "bob", "--yes").out == "bob deleted, with 2 events and 0 texts\n"
+
+
+def test_a_user_known_by_searches_alone_is_forgotten_and_said_to_be(filled: Llmrec) -> None:
+    assert filled("search", "space", "--user", "zoe").code == 0
+    assert filled("forget", "zoe", "--yes").out == "zoe deleted, with 0 events and 1 text\n"
+    assert filled("forget", "zoe", "--yes").out == "no such user: nothing deleted\n"
+
+
+def test_what_cannot_be_an_id_is_refused_before_the_question(filled: Llmrec) -> None:
+    assert "an id must not be empty" in one_sentence(filled("forget", ""))
+
+
+def test_items_that_are_not_there_are_not_said_to_be_deleted(filled: Llmrec) -> None:
+    assert filled("delete", "nope", "--yes").out == "no such item: nothing deleted\n"
+    assert filled("delete", "m3", "nope", "m3", "--yes").out == "1 item deleted; not in the space: 1\n"
 
 
 def test_forgetting_is_proved_by_reading_every_point(filled: Llmrec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +50,8 @@ def test_forgetting_is_proved_by_reading_every_point(filled: Llmrec, monkeypatch
         collections, 0
     )
     assert (
-        "looked through 6 collections: nothing of nosuch is left" in filled("forget", "nosuch", "--yes", "--verify").out
+        "looked through 6 collections: no point of nosuch is left"
+        in filled("forget", "nosuch", "--yes", "--verify").out
     )
     monkeypatch.setattr(Recommender, "forget_user", lambda self, user: 0)
     ran = filled("forget", "bob", "--yes", "--verify")
@@ -50,4 +66,4 @@ def test_nothing_is_deleted_without_a_yes(filled: Llmrec) -> None:
     assert "delete 'm3'?" in filled("delete", "m3", stdin="n\n").err
     status = filled("status", "--json").json
     assert (status["items"], status["users"], status["events"]) == (4, 2, 4)
-    assert filled("delete", "m3", stdin="y\n").out.strip() == "1 deleted"
+    assert filled("delete", "m3", stdin="y\n").out.strip() == "1 item deleted"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from llmrec_qdrant.cli import main
-from tests.commandline import Llmrec
+from tests.commandline import Llmrec, commands
 
 CODES = {0, 1, 2, 3}
 """Exit codes that `llmrec --help` names, but for an interruption."""
@@ -32,17 +29,6 @@ ODD = [
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every command with its words."""
-    for name, command in sorted(group.commands.items()):
-        if hasattr(command, "commands"):
-            yield from commands(command, (*before, name))
-            if command.invoke_without_command:
-                yield (*before, name), command
-        else:
-            yield (*before, name), command
-
-
 def options(command: Any) -> list[str]:
     """Return the options of a command, but for those that end it at once."""
     names = [name for one in command.params for name in getattr(one, "opts", []) if name.startswith("--")]
@@ -53,7 +39,7 @@ def options(command: Any) -> list[str]:
     ]
 
 
-ALL = [(words, command) for words, command in commands(typer.main.get_command(main._collect())) if words not in SLOW]
+ALL = [(words, command) for words, command in commands() if words not in SLOW]
 
 
 def odd_line(chance: random.Random) -> list[str]:

@@ -28,13 +28,10 @@ from llmrec_qdrant import (
     SimilarUser,
     Topic,
 )
-from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from tests.adapter.test_public_surface import public_names
 from tests.spaces import fresh_name
-
-CONFIG = {"model": "hash", "size": 16, "fields": {"shelf": "keyword", "price": "integer"}}
-SECRETS = ("plutonium", "zirconium", "hidden-item", "hidden-user", "hidden-shelf")
-"""Words, ids and values that only the other tenant has."""
+from tests.tenants import CONFIG, SECRETS, T, fill, fill_both
+from tests.tenants import stored_for as stored_in
 
 REFUSED: dict[str, Callable[[Any], Any]] = {
     "reembed": lambda rec: rec.reembed(size=32),
@@ -55,7 +52,6 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
 
 IDS = ("m1", "m2", "hidden-item1", "nobody")
 USERS = ("ann", "bob", "hidden-user1", "nobody")
-T = 1_700_000_000
 
 OWN: dict[str, Callable[[Recommender, str, str], Any]] = {
     "create": lambda rec, user, item: rec.create(CONFIG),
@@ -116,26 +112,10 @@ class World(NamedTuple):
     bound: Recommender
 
 
-def fill(operator: Recommender, tenant: str, word: str, item: str, user: str, **fields: Any) -> None:
-    """Store items, events and a search of a tenant."""
-    operator.upsert_items(
-        [Item(id=f"{item}{n}", title=f"space {word} {n}", payload=fields, tenant=tenant) for n in range(15)]
-    )
-    rec = Recommender(operator.client, operator._queue, operator.space, tenant)
-    rec.track([Event(user=user, item=f"{item}{n}", type="like", ts=T + n) for n in range(5)])
-    rec.track(
-        [Event(user=f"{user}x", item=f"{item}{n}", type="like", ts=T + n, id=f"{item}-event{n}") for n in range(3)]
-    )
-    rec.search(f"{word} rockets")
-
-
 @contextmanager
 def two_tenants() -> Iterator[World]:
     with Recommender.connect(path=":memory:", space=fresh_name()) as operator:
-        operator.create(CONFIG)
-        fill(operator, "red", "rocket", "m", "ann")
-        fill(operator, "blue", "plutonium zirconium", "hidden-item", "hidden-user1", shelf="hidden-shelf")
-        operator.fit_topics(2)
+        fill_both(operator)
         yield World(operator, Recommender(operator.client, operator._queue, operator.space, "red"))
 
 
@@ -146,17 +126,9 @@ def world() -> Iterator[World]:
         yield made
 
 
-def stored_for(world: World, tenant: str) -> dict[str, Any]:
+def stored_for(world: World, tenant: str) -> dict[tuple[str, Any], Any]:
     """Return everything that the collections hold for a tenant."""
-    found = {}
-    for kind in COLLECTION_KINDS:
-        points, _ = world.operator.client.scroll(
-            world.operator._space.alias(kind), limit=10_000, with_payload=True, with_vectors=True
-        )
-        found |= {
-            (kind, point.id): point.model_dump() for point in points if (point.payload or {}).get("tenant") == tenant
-        }
-    return found
+    return stored_in(world.operator, tenant)
 
 
 PICTURES = {"report", "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics"}
@@ -194,11 +166,17 @@ def test_asyncio_refuses_the_same(qdrant_url: str) -> None:
 
 def test_a_tenant_cannot_create_a_space() -> None:
     rec = Recommender.connect(path=":memory:", space=fresh_name(), tenant="red")
-    with rec, pytest.raises(InvalidInput, match="cannot create it: connect without a tenant"):
+    with (
+        rec,
+        pytest.raises(
+            InvalidInput,
+            match=r"cannot create it: connect without a tenant \(leave out --tenant or tenant=, and unset LLMREC_TENANT\)",
+        ),
+    ):
         rec.create(CONFIG)
 
 
-def assert_own(world: World, call: Callable[[], Any], before: dict[str, Any]) -> None:
+def assert_own(world: World, call: Callable[[], Any], before: dict[tuple[str, Any], Any]) -> None:
     try:
         answer = call()
     except LlmrecError as error:
