@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.text import Text
 
 from llmrec_qdrant.cli.printing import out, table_of
 from llmrec_qdrant.contracts.jobs import JobStatus
 
-__all__ = ["outcome", "print_jobs"]
+__all__ = ["outcome", "print_jobs", "verdict"]
 
 
 STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red", "cancelled": "yellow"}
@@ -46,6 +47,16 @@ def _time(status: JobStatus) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def verdict(result: Mapping[str, Any]) -> str:
+    """Say in a sentence whether a trained model is better than the one before it."""
+    known = "better" if result.get("offered") else result.get("metrics", {}).get("verdict")
+    return {
+        "better": "its lists are better than those of the model before it",
+        "worse": "its lists are worse than those of the model before it",
+        "cannot tell": "the held-out users cannot tell whether its lists are better; more users or events may",
+    }.get(known, "no better than the model before it")
+
+
 def outcome(status: JobStatus) -> str:
     """Describe the outcome of a job in a few words."""
     if status.result is None:
@@ -53,10 +64,7 @@ def outcome(status: JobStatus) -> str:
     result = status.result
     match status.kind:
         case "train":
-            comparison = (
-                "better than the model before it" if result.get("offered") else "no better than the model before it"
-            )
-            return f"{result.get('version')}: {comparison}"
+            return f"{result.get('version')}: {verdict(result)}"
         case "reembed":
             return f"version {result.get('version')} is live: {result.get('model')}"
         case "fit-topics":

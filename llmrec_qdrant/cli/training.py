@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from llmrec_qdrant.cli.app import Connected, app
+from llmrec_qdrant.cli.job_table import verdict
 from llmrec_qdrant.cli.options import Seed, SplitBy, Wait
 from llmrec_qdrant.cli.printing import counted_as, figure, say
 from llmrec_qdrant.cli.watching import report, run_job
@@ -62,7 +63,8 @@ def train(
 
     Each user's last item is held out (with --split time: the latest events). After each epoch, real requests for half of
     the sampled users measure the model, and the best epoch wins. The other half then confirms whether the model beats
-    the current one; if not, it is kept but not offered. The space is only read: `llmrec reembed --model VERSION` rolls
+    the current one, by the lists of all legs; if they are worse, or so few users cannot tell, it is kept but not offered.
+    The space is only read: `llmrec reembed --model VERSION` rolls
     a version out with its leg weights, and `llmrec rollback` takes it back. If the worker of a training dies, another
     worker resumes it. A training needs at least 40 users with two items or more.
 
@@ -81,11 +83,14 @@ def train(
 
 
 def _print(result: dict[str, Any]) -> None:
-    version, offered = result["version"], result["offered"]
-    say(f"{version} is {'better' if offered else 'no better'} than the current model; figures: llmrec models")
-    figures = result["metrics"]
-    if {"fused", "fused before", "at", "users"} <= figures.keys():
+    version, figures = result["version"], result["metrics"]
+    say(f"{version}: {verdict(result)}; figures: llmrec models")
+    if {"fused", "fused before", "gain of fused, 95 %", "at", "users"} <= figures.keys():
         before, after = figure(figures["fused before"]), figure(figures["fused"])
-        say(f"NDCG@{figures['at']} {before} → {after} on {counted_as(figures['users'], 'held-out user')}")
-    if offered:
+        low, high = (f"{bound:+.3f}" for bound in figures["gain of fused, 95 %"])
+        users = counted_as(figures["users"], "held-out user")
+        say(
+            f"NDCG@{figures['at']} of the lists {before} → {after} on {users}; the difference is {low} to {high} (95 %)"
+        )
+    if result["offered"]:
         say(f"roll it out: llmrec reembed --model {version}")

@@ -43,7 +43,13 @@ def models(
     for name in ("model", DENSE, "before", "fused", "before", "dimension", "trained", ""):
         table.add_column(name, justify="left" if name in {"model", "trained", ""} else "right")
     for version in versions:
-        state = "live" if version.name == live else "offered" if version.offered else "kept, not better"
+        state = (
+            "live"
+            if version.name == live
+            else "offered"
+            if version.offered
+            else version.metrics.get("verdict", "not better")
+        )
         figures = [figure(version.metrics.get(name, 0)) for name in FIGURES]
         table.add_row(version.name, *figures, f"{version.size}", version.made_at[:16], state)
     out.print(table)

@@ -30,6 +30,8 @@ RECORD_FILE = "version.json"
 
 
 CARD_FILE = "README.md"
+VERDICTS = {"worse": "was worse than", "cannot tell": "was neither better nor worse, beyond chance, than"}
+"""Verdict on a version that is not offered → words for its card."""
 
 
 SAFE_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".md", ".model"})
@@ -54,7 +56,7 @@ class Version:
     metrics: dict[str, Any] = field(default_factory=dict)
     """NDCG on held-out users, of this model and of the previous model of the space."""
     offered: bool = False
-    """Whether it beat the previous model of the space on held-out users."""
+    """Whether its fused lists beat those of the previous model of the space on held-out users."""
     made_at: str = ""
     files: dict[str, str] = field(default_factory=dict)
     """File → SHA-256."""
@@ -196,7 +198,7 @@ def publish(write: Callable[[Path], None], version: Version) -> Version:
 def _card(version: Version) -> str:
     metrics = "\n".join(f"| {name} | {value} |" for name, value in version.metrics.items())
     options = ", ".join(f"{name} {value}" for name, value in version.options.items())
-    verdict = "beat" if version.offered else "did not beat"
+    verdict = "beat" if version.offered else VERDICTS.get(str(version.metrics.get("verdict")), "did not beat")
     return f"""# {version.name}
 
 Trained by `llmrec train --method {version.method}` on the events of space `{version.space}`, starting from

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.space.layout import DENSE
 
-from ..evaluation.metrics import beats_noise, interval, p_value
+from ..evaluation.metrics import interval, p_value
 
-__all__ = ["Outcome", "compare"]
+__all__ = ["Outcome", "Verdict", "compare"]
+
+Verdict = Literal["better", "worse", "cannot tell"]
 
 ONE_SIDED = 0.9
 """Confidence of the two-sided interval whose lower bound corresponds to a one-sided test at 5 %."""
@@ -30,15 +32,15 @@ class Outcome:
     """Leg weights of the fused query, chosen on other users."""
 
 
-def compare(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any], bool]:
-    """Return the metrics of a version, and whether it is better.
+def compare(before: Outcome, after: Outcome, limit: int) -> dict[str, Any]:
+    """Return the metrics of a version, with the verdict on it.
 
-    It is better if the NDCG of its dense leg increases at the 5 % level, one-sided, and that of its fused lists does not
-    drop by more than a standard error.
+    The lists that users get decide: ``better`` and ``worse`` need a difference of the fused NDCG at the 5 % level,
+    one-sided. Between them, the held-out users ``cannot tell``.
     """
     dense, fused = after.dense - before.dense, after.fused - before.fused
-    better = interval(dense, ONE_SIDED)[0] > 0 and not beats_noise(-fused)
-    metrics = {
+    return {
+        "verdict": _verdict(fused),
         "at": limit,
         f"{DENSE} before": round(float(before.dense.mean()), 4),
         DENSE: round(float(after.dense.mean()), 4),
@@ -50,4 +52,8 @@ def compare(before: Outcome, after: Outcome, limit: int) -> tuple[dict[str, Any]
         "leg weights before": before.weights,
         "leg weights": after.weights,
     }
-    return metrics, better
+
+
+def _verdict(gains: np.ndarray) -> Verdict:
+    low, high = interval(gains, ONE_SIDED)
+    return "better" if low > 0 else "worse" if high < 0 else "cannot tell"

@@ -123,14 +123,15 @@ class _Training:
         learner, epochs = self._factory.learner(examples, self._split.hides), self._epochs(data)
         before = measure_baseline(self._store, self._config, self._split, self._evaluator, self._folder)
         after = self._choose(learner, epochs)
-        metrics, better = compare(before, after, self._evaluator.limit)
-        metrics |= {
+        metrics = compare(before, after, self._evaluator.limit) | {
             "epochs": epochs.progress.best,
             "NDCG by epoch": [round(ndcg, 4) for ndcg in epochs.progress.evaluations],
             "users": len(before.dense),
         }
         learner = self._from_everything(learner, epochs, len(examples))
-        version = replace(self._factory.version(learner), data=data, metrics=metrics, offered=better)
+        version = replace(
+            self._factory.version(learner), data=data, metrics=metrics, offered=metrics["verdict"] == "better"
+        )
         self._evaluator.report(PUBLISHING, 0, 1)
         return registry.publish(learner.save, version)
 

@@ -21,7 +21,11 @@ def job(kind: Any, **more: Any) -> JobStatus:
     [
         (
             job("train", state="done", result={"version": "m-1", "offered": True}),
-            "m-1: better than the model before it",
+            "m-1: its lists are better than those of the model before it",
+        ),
+        (
+            job("train", state="done", result={"version": "m-1", "metrics": {"verdict": "worse"}}),
+            "m-1: its lists are worse than those of the model before it",
         ),
         (
             job("train", state="done", result={"version": "m-1", "offered": False}),

@@ -9,6 +9,7 @@ import pytest
 
 from llmrec_qdrant.cli import training
 from tests.commandline import Llmrec, one_sentence
+from tests.trainings import KINDS, VARIANTS, taken
 
 
 def test_train_teaches_before_it_is_used(run: Llmrec) -> None:
@@ -29,9 +30,9 @@ def test_train_teaches_before_it_is_used(run: Llmrec) -> None:
 @pytest.fixture
 def shop(llmrec: Llmrec, tmp_path: Path) -> Llmrec:
     """A space with behaviour that can be learnt."""
-    items = [{"id": f"i{k}", "title": f"word{k} other{k % 5}"} for k in range(40)]
+    items = [{"id": f"i{k}", "title": f"word{k % KINDS} other{k % 5}"} for k in range(KINDS * VARIANTS)]
     events = [
-        {"user": f"u{n}", "item": f"i{(n + 7 * step) % 40}", "type": "view", "ts": 1_700_000_000 + 86_400 * step}
+        {"user": f"u{n}", "item": f"i{taken(n, step)}", "type": "view", "ts": 1_700_000_000 + 86_400 * step}
         for n in range(60) for step in range(4)
     ]  # fmt: skip
     for kind, rows in (("items", items), ("events", events)):
@@ -59,12 +60,13 @@ def test_train_makes_a_version_that_models_lists_and_reembed_takes(
     assert (trained["state"], trained["result"]["version"]) == ("done", "main-towers-1")
     assert shop("jobs", trained["id"], "--json").json == trained
     (listed,) = shop("models", "--json").json
-    assert listed["name"] == "main-towers-1" and listed["offered"] is True and listed["live"] is False
+    assert (listed["name"], listed["live"]) == ("main-towers-1", False)
+    assert listed["offered"] is trained["result"]["offered"]
     assert "main-towers-1" in shop("models").out
+    before, after = shop("init", "--json").json["config"]["weights"], listed["metrics"]["leg weights"]
     moved = shop("reembed", "--model", "main-towers-1", "--json").json
     assert (moved["state"], moved["result"]["version"]) == ("done", 2)
     assert shop("models", "--json").json[0]["live"] is True
-    before, after = (listed["metrics"][name] for name in ("leg weights before", "leg weights"))
     assert shop("init", "--json").json["config"]["weights"] == after != before
     again = shop("reembed", "--model", "main-towers-1", "--json").json
     assert (again["state"], again["result"]["version"]) == ("done", 2)  # it is live already: nothing is deleted
@@ -95,6 +97,14 @@ def test_a_trained_model_that_does_not_exist_is_refused_at_once(
 
 
 def test_a_training_ends_with_a_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    metrics = {"at": 10, "users": 30, "fused before": 0.1234, "fused": 0.15}
-    training._print({"version": "main-towers-1", "offered": True, "metrics": metrics})
-    assert "NDCG@10 .1234 → .1500 on 30 held-out users" in capsys.readouterr().out
+    metrics = {
+        "at": 10, "users": 30, "fused before": 0.1234, "fused": 0.15, "gain of fused, 95 %": [-0.002, 0.051],
+        "verdict": "cannot tell",
+    }  # fmt: skip
+    training._print({"version": "main-towers-1", "offered": False, "metrics": metrics})
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "main-towers-1: the held-out users cannot tell whether its lists are better" in printed
+    assert (
+        "NDCG@10 of the lists .1234 → .1500 on 30 held-out users; the difference is -0.002 to +0.051 (95 %)" in printed
+    )
+    assert "roll it out" not in printed
