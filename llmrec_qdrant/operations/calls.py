@@ -5,17 +5,34 @@ An operation writes ``points = yield from retrieve(...)``. Results of the Qdrant
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse  # `models` has another class of that name
 
-from llmrec_qdrant.contracts.paths import canonical_path
-from llmrec_qdrant.errors import LlmrecError, SpaceNotFound
-from llmrec_qdrant.operations.limits import bounded, pages_within
-from llmrec_qdrant.operations.steps import Call, Steps, Together, call
+from llmrec_qdrant.operations.batching import batches
+from llmrec_qdrant.operations.collections import (
+    Description,
+    aliases,
+    change_aliases,
+    collection_exists,
+    collection_names,
+    create_collection,
+    create_index,
+    delete_collection,
+    delete_index,
+    describe,
+    index_kinds,
+    metadata,
+    names_and_metadata,
+    server_version,
+    update_metadata,
+)
+from llmrec_qdrant.operations.limits import Limits, bounded, split_write
+from llmrec_qdrant.operations.steps import Steps, call
+from llmrec_qdrant.operations.whole import read_whole
 from llmrec_qdrant.space.points import Point, set_payload
 
 __all__ = [
@@ -52,6 +69,9 @@ Selector = bool | Sequence[str] | models.PayloadSelectorExclude
 """Payload keys to read: all, none, these, or all but these."""
 Offset = Any
 """Start of the next page of a scroll; None after the last page."""
+
+POINTS_COUNTED = 1_000
+"""Points per page where they are counted by reading them."""
 
 
 def _selected(selector: Selector) -> Any:
@@ -105,11 +125,12 @@ def scroll(
 
 
 def _scrolled(collection: str, limit: int, **arguments: Any) -> Steps[tuple[list[models.Record], Offset]]:
-    def ask(most: int | None) -> Steps[tuple[list[models.Record], Offset]]:
+    def ask(limits: Limits) -> Steps[tuple[list[models.Record], Offset]]:
         records: list[models.Record] = []
         now = dict(arguments)
         while True:
-            size = limit - len(records) if most is None else min(limit - len(records), most)
+            size = limit - len(records) if limits.page is None else min(limit - len(records), limits.page)
+            now["scroll_filter"] = limits.filter(now.get("scroll_filter"))
             page: list[models.Record]
             page, following = yield from call("scroll", collection_name=collection, limit=size, **now)
             records += page
@@ -160,41 +181,108 @@ def _whole(record: models.Record) -> models.PointStruct:
 
 def count(collection: str, condition: models.Filter | None = None) -> Steps[int]:
     """Return the exact number of matching points."""
-    result: models.CountResult = yield from call(
-        "count", collection_name=collection, count_filter=condition, exact=True
-    )
-    return result.count
+
+    def ask(limits: Limits) -> Steps[int]:
+        if condition is not None and not limits.exact:
+            pages = yield from _all(collection, condition, False)
+            return sum(len(page) for page in pages)
+        result: models.CountResult = yield from call(
+            "count", collection_name=collection, count_filter=limits.filter(condition), exact=limits.exact
+        )
+        return result.count
+
+    return (yield from bounded(collection, ask))
 
 
 def facet(
     collection: str, key: str, condition: models.Filter | None = None, *, limit: int, exact: bool = False
 ) -> Steps[dict[str, int]]:
-    """Return value → number of matching points that have it, for an indexed keyword, most frequent first."""
+    """Return value → number of matching points that have it, for an indexed keyword, most frequent first.
 
-    def ask(most: int | None) -> Steps[Any]:
-        size = limit if most is None else min(limit, most)
-        return (
-            yield from call(
-                "facet", collection_name=collection, key=key, facet_filter=condition, limit=size, exact=exact
-            )
+    Where Qdrant may not list that many values, or not count exactly, the points are read and counted here.
+    """
+
+    def ask(limits: Limits) -> Steps[dict[str, int]]:
+        size = limit if limits.page is None else min(limit, limits.page)
+        if exact and not limits.exact:
+            return (yield from _counted(collection, key, condition, limit))
+        response: models.FacetResponse = yield from call(
+            "facet",
+            collection_name=collection,
+            key=key,
+            facet_filter=limits.filter(condition),
+            limit=size,
+            exact=exact,
         )
+        if len(response.hits) == size < limit:  # there may be more values
+            return (yield from _counted(collection, key, condition, limit))
+        return {str(hit.value): hit.count for hit in response.hits}
 
-    response: models.FacetResponse = yield from bounded(collection, ask)
-    return {str(hit.value): hit.count for hit in response.hits}
+    return (yield from bounded(collection, ask))
+
+
+def _counted(collection: str, key: str, condition: models.Filter | None, limit: int) -> Steps[dict[str, int]]:
+    """Return what :func:`facet` returns, by reading all matching points."""
+    counts = Counter[str]()
+    for page in (yield from _all(collection, condition, [key])):
+        for point in page:
+            value = point.get(key)
+            counts.update({str(one) for one in (value if isinstance(value, list) else [value]) if one is not None})
+    return dict(counts.most_common(limit))
+
+
+def _all(collection: str, condition: models.Filter | None, payload: Selector) -> Steps[list[list[Point]]]:
+    """Return all matching points, page by page."""
+    pages: list[list[Point]] = []
+    offset: Offset = None
+    while not pages or offset is not None:
+        page, offset = yield from scroll(collection, condition, limit=POINTS_COUNTED, offset=offset, payload=payload)
+        pages.append(page)
+    return pages
 
 
 def query(collection: str, requests: Sequence[models.QueryRequest]) -> Steps[list[list[Point]]]:
-    """Return the ranked points of each request, in one round trip."""
+    """Return the ranked points of each request; in one round trip, unless one needs more candidates than a request may have."""
 
-    def ask(most: int | None) -> Steps[list[list[Point]]]:
-        parts = list(pages_within(requests, most))
-        responses: list[QueryResponse] = yield from call(
-            "query_batch_points", collection_name=collection, requests=[part for request in parts for part in request]
-        )
-        answers = iter(responses)
-        return [[Point.of(point) for _ in request for point in next(answers).points] for request in parts]
+    def ask(limits: Limits) -> Steps[list[list[Point]]]:
+        def plain(some: Sequence[models.QueryRequest]) -> Steps[list[list[Point]]]:
+            return (yield from _in_pages(collection, some, limits))
+
+        def stored(ids: Sequence[str], payload: Any, vectors: Any) -> Steps[list[Point]]:
+            return (yield from retrieve(collection, ids, payload, vectors))
+
+        answers = iter((yield from plain([request for request in requests if limits.fits(request)])))
+        found: list[list[Point]] = []
+        for request in requests:
+            whole = next(answers) if limits.fits(request) else (yield from read_whole(request, plain, stored))
+            found.append(whole)
+        return found
 
     return (yield from bounded(collection, ask))
+
+
+def _in_pages(collection: str, requests: Sequence[models.QueryRequest], limits: Limits) -> Steps[list[list[Point]]]:
+    parts = [list(_pages_of(limits.request(request), limits.page)) for request in requests]
+    if not parts:
+        return []
+    responses: list[QueryResponse] = yield from call(
+        "query_batch_points", collection_name=collection, requests=[page for pages in parts for page in pages]
+    )
+    answers = iter(responses)
+    return [[Point.of(point) for _ in pages for point in next(answers).points] for pages in parts]
+
+
+def _pages_of(request: models.QueryRequest, limit: int | None) -> Iterator[models.QueryRequest]:
+    """Yield the requests that together answer one."""
+    wanted, offset = request.limit or 0, request.offset or 0
+    if limit is None or wanted <= limit:
+        yield request
+        return
+    for start in range(0, wanted, limit):
+        yield request.model_copy(update={"offset": offset + start, "limit": min(limit, wanted - start)})
+
+
+# --- writing --------------------------------------------------------------------------------------
 
 
 def upsert(collection: str, points: Sequence[models.PointStruct], only_if: models.Filter | None = None) -> Steps[None]:
@@ -202,16 +290,25 @@ def upsert(collection: str, points: Sequence[models.PointStruct], only_if: model
 
     With ``only_if``, an existing point is replaced only if it matches; new points are always stored.
     """
+
+    def ask(limits: Limits) -> Steps[None]:
+        guard = limits.filter(only_if)
+        for some in batches(points, limits.batch or len(points)):
+            yield from call("upsert", collection_name=collection, points=some, wait=True, update_filter=guard)
+
     if points:
-        yield from call("upsert", collection_name=collection, points=list(points), wait=True, update_filter=only_if)
+        yield from bounded(collection, ask)
 
 
 def update(collection: str, operations: Sequence[Any], wait: bool = True) -> Steps[None]:
     """Apply update operations one after the other; with ``wait`` they are durable when this returns."""
+
+    def ask(limits: Limits) -> Steps[None]:
+        some = [part for operation in operations for part in split_write(operation, limits)]
+        yield from call("batch_update_points", collection_name=collection, update_operations=some, wait=wait)
+
     if operations:
-        yield from call(
-            "batch_update_points", collection_name=collection, update_operations=list(operations), wait=wait
-        )
+        yield from bounded(collection, ask)
 
 
 def update_payload(collection: str, values: Mapping[str, Any], condition: models.Filter) -> Steps[None]:
@@ -221,125 +318,19 @@ def update_payload(collection: str, values: Mapping[str, Any], condition: models
 
 def delete(collection: str, condition: models.Filter) -> Steps[None]:
     """Delete all matching points."""
-    selector = models.FilterSelector(filter=condition)
-    yield from call("delete", collection_name=collection, points_selector=selector, wait=True)
+
+    def ask(limits: Limits) -> Steps[None]:
+        selector = models.FilterSelector(filter=limits.filter(condition))
+        yield from call("delete", collection_name=collection, points_selector=selector, wait=True)
+
+    yield from bounded(collection, ask)
 
 
 def delete_vectors(collection: str, names: Sequence[str], condition: models.Filter) -> Steps[None]:
     """Delete these named vectors of all matching points."""
-    selector = models.FilterSelector(filter=condition)
-    yield from call("delete_vectors", collection_name=collection, vectors=list(names), points=selector, wait=True)
 
+    def ask(limits: Limits) -> Steps[None]:
+        selector = models.FilterSelector(filter=limits.filter(condition))
+        yield from call("delete_vectors", collection_name=collection, vectors=list(names), points=selector, wait=True)
 
-# --- collections ----------------------------------------------------------------------------------
-
-
-def server_version() -> Steps[str]:
-    """Return the version of the Qdrant server, such as ``1.16.3``."""
-    info: models.VersionInfo = yield from call("info")
-    return str(info.version)
-
-
-def collection_names() -> Steps[list[str]]:
-    """Return the names of all collections that the API key may list."""
-    response: models.CollectionsResponse = yield from call("get_collections")
-    return [collection.name for collection in response.collections]
-
-
-def collection_exists(collection: str) -> Steps[bool]:
-    """Return whether a collection or alias of that name exists."""
-    exists: bool = yield from call("collection_exists", collection_name=collection)
-    return exists
-
-
-def aliases() -> Steps[dict[str, str]]:
-    """Return alias → collection."""
-    response: models.CollectionsAliasesResponse = yield from call("get_aliases")
-    return {alias.alias_name: alias.collection_name for alias in response.aliases}
-
-
-def names_and_metadata(collection: str) -> Steps[tuple[list[str], dict[str, str], dict[str, Any]]]:
-    """Return the names of collections, alias → collection, and the metadata of a collection (empty if there is none), at once."""
-    asked = Call("get_collections"), Call("get_aliases"), Call("get_collection", {"collection_name": collection})
-    answers: list[Any] = yield Together(asked)
-    listed, named, described = answers
-    if isinstance(described, SpaceNotFound):
-        described = None
-    if error := next((answer for answer in (listed, named, described) if isinstance(answer, LlmrecError)), None):
-        raise error
-    names = [found.name for found in listed.collections]
-    aliases = {alias.alias_name: alias.collection_name for alias in named.aliases}
-    return names, aliases, dict(described.config.metadata or {}) if described is not None else {}
-
-
-def change_aliases(operations: Sequence[Any]) -> Steps[None]:
-    """Change aliases in one atomic call."""
-    yield from call("update_collection_aliases", change_aliases_operations=list(operations))
-
-
-def create_collection(
-    collection: str, spec: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
-) -> Steps[None]:
-    """Create a collection; see :func:`llmrec_qdrant.space.schema.collection_spec`."""
-    yield from call("create_collection", collection_name=collection, metadata=dict(metadata or {}), **spec)
-
-
-def create_index(collection: str, key: str, schema: Any) -> Steps[None]:
-    """Index a payload key."""
-    yield from call("create_payload_index", collection_name=collection, field_name=key, field_schema=schema, wait=True)
-
-
-def delete_collection(collection: str) -> Steps[None]:
-    """Delete a collection and everything in it; a missing collection is no error."""
-    yield from call("delete_collection", collection_name=collection)
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a collection is, apart from its points."""
-
-    spec: dict[str, Any]
-    """Arguments of ``create_collection``: the parameters of the vectors."""
-    metadata: dict[str, Any]
-    indexes: dict[str, Any]
-    """Indexed payload key → schema of the index."""
-
-
-def describe(collection: str) -> Steps[Description]:
-    """Return the parameters, the metadata and the payload indexes of a collection."""
-    info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
-    params = info.config.params
-    spec = {"vectors_config": params.vectors or {}, "sparse_vectors_config": params.sparse_vectors or {}}
-    return Description(spec, dict(info.config.metadata or {}), _schemas(info.payload_schema or {}))
-
-
-def _schemas(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return key → schema as a request states it; embedded Qdrant stores the kind of an index only."""
-    return {
-        key: index if isinstance(index, str) else index.params or index.data_type.value for key, index in stored.items()
-    }
-
-
-def metadata(collection: str) -> Steps[dict[str, Any]]:
-    """Return the metadata of a collection."""
-    info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
-    return dict(info.config.metadata or {})
-
-
-def update_metadata(collection: str, values: Mapping[str, Any]) -> Steps[None]:
-    """Set these metadata keys of a collection, or delete those that are None; other keys keep their values."""
-    yield from call("update_collection", collection_name=collection, metadata=dict(values))
-
-
-def index_kinds(collection: str) -> Steps[dict[str, str]]:
-    """Return payload key, by its canonical path, → kind of its index."""
-    info: models.CollectionInfo = yield from call("get_collection", collection_name=collection)
-    kinds = {
-        canonical_path(key): getattr(index, "data_type", index) for key, index in (info.payload_schema or {}).items()
-    }
-    return {key: str(getattr(kind, "value", kind)) for key, kind in kinds.items()}
-
-
-def delete_index(collection: str, key: str) -> Steps[None]:
-    """Remove the index of a payload key."""
-    yield from call("delete_payload_index", collection_name=collection, field_name=key, wait=True)
+    yield from bounded(collection, ask)

@@ -17,7 +17,7 @@ from llmrec_qdrant.operations.absent import say_absent
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.evidence import run_list
 from llmrec_qdrant.operations.left_out import LeftOut, read_left_out
-from llmrec_qdrant.operations.limits import capped, limit_of
+from llmrec_qdrant.operations.limits import as_body, limits_of
 from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights, plan_list, read_pages
 from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
@@ -79,7 +79,8 @@ def taste_of(stored: StoredUser) -> Taste:
 def request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[dict[str, Any]]:
     """Return the body whose answer is the list of :func:`recommend`."""
     body = yield from plan_request(bound, user, options, exclude_seen)
-    return requests.as_json(capped(body, (yield from limit_of(bound.space.items))))
+    limits = yield from limits_of(bound.space.items)
+    return requests.as_json(as_body(bound.space.items, body, limits))
 
 
 def plan_request(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[models.QueryRequest]:

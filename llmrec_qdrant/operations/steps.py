@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llmrec_qdrant.contracts.messages import Message
-from llmrec_qdrant.errors import BrokerUnavailable, LlmrecError, WorkPendingWarning
+from llmrec_qdrant.errors import BrokerUnavailable, LlmrecError, QdrantUnavailable, WorkPendingWarning
 from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.queues.base import JobQueue
 
@@ -28,6 +28,9 @@ __all__ = ["Call", "Effect", "Send", "Sleep", "Steps", "Together", "call", "driv
 
 
 T = TypeVar("T")
+
+MAX_ASKED_PAUSE = 10.0
+"""Seconds that a call waits at most where Qdrant asks for a pause."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,17 @@ Steps = Generator[Effect, Any, T]
 
 
 def call(method: str, *, remember: bool = False, **arguments: Any) -> Steps[Any]:
-    """Yield one client call and return its result."""
-    return (yield Call(method, arguments, remember=remember))
+    """Yield one client call and return its result; where Qdrant asks for a short pause (rate limits), it is made."""
+    waited = 0.0
+    while True:
+        try:
+            return (yield Call(method, arguments, remember=remember))
+        except QdrantUnavailable as error:
+            pause = error.retry_after or 0.0
+            waited += pause
+            if not pause or waited > MAX_ASKED_PAUSE:
+                raise
+        yield Sleep(pause)
 
 
 @contextmanager

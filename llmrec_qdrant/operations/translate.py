@@ -22,6 +22,24 @@ _BUSY = "Qdrant is busy ({detail}): try again in a moment, with smaller batches 
 _DOWN = "Qdrant does not answer ({detail}): check that it runs and that the URL is right, then try again"
 
 
+_STRICT = {
+    "Max points count": "max_points_count",
+    "Max vector storage size": "max_collection_vector_size_bytes",
+    "Max payload storage size": "max_collection_payload_size_bytes",
+    "maximum number of payload ind": "max_payload_index_count",
+    "Filter condition limit": "filter_max_conditions",
+    "Condition size limit": "condition_max_size",
+    'for "limit"': "max_query_limit",
+    'for "upsert limit"': "upsert_max_batchsize",
+    'for "update limit"': "upsert_max_batchsize",
+    'for "timeout"': "max_timeout",
+    "Multivector": "multivector_config",
+    "Sparse vector": "sparse_config",
+    "Exact search": "search_allow_exact",
+}
+"""What Qdrant says of a limit → the setting that sets it."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Translate the exceptions that Qdrant, httpx and grpc raise within the block."""
@@ -42,7 +60,8 @@ def translate(error: Exception) -> LlmrecError | None:
         case UnexpectedResponse():
             return _by_status(error.status_code or 0, _detail(error.content))
         case ResourceExhaustedResponse():
-            return QdrantUnavailable(_BUSY.format(detail="429"), retry_after=min(float(error.retry_after_s), 60.0))
+            detail = f"429 {_short(error)}"
+            return QdrantUnavailable(_BUSY.format(detail=detail), retry_after=min(float(error.retry_after_s), 60.0))
         case QdrantException() if "Retry-After" in str(error):
             return QdrantUnavailable(_BUSY.format(detail="429"))
         case ResponseHandlingException() | httpx.RequestError():
@@ -87,7 +106,13 @@ def _by_status(status: int, detail: str) -> LlmrecError:
         return _not_found(detail)
     if status in {408, 429, 500, 502, 503, 504}:
         return QdrantUnavailable(_BUSY.format(detail=f"{status} {detail}"))
-    return QdrantRefused(f"Qdrant refused the request ({status}): {detail}")
+    return QdrantRefused(f"Qdrant refused the request ({status}): {detail}{_advice(detail)}")
+
+
+def _advice(detail: str) -> str:
+    """Return what to do where a limit of strict mode is the reason; empty for other reasons."""
+    setting = next((setting for text, setting in _STRICT.items() if text in detail), None)
+    return f" To go on, raise {setting} in the strict mode of the collection, or remove it there." if setting else ""
 
 
 def _right(detail: str) -> str:

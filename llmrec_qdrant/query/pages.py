@@ -55,13 +55,13 @@ class Page:
         """The request for the page, the items before and the items after it."""
         if self._ordered:
             return self.request
-        request = _fused_below(self.request)
-        return _part(request, self._offset - self._before, self._before + self._limit + NEIGHBOURS)
+        request = _part(self.request, self._offset - self._before, self._before + self._limit + NEIGHBOURS)
+        return _fused_below(request)
 
     @property
     def whole(self) -> models.QueryRequest:
         """The request for the whole list."""
-        return _part(_fused_below(self.request), 0, everything(prefetches(self.request)))
+        return _fused_below(_part(self.request, 0, everything(prefetches(self.request))))
 
     def is_torn(self, points: Sequence[Point]) -> bool:
         """Whether more items may have the score at an edge than ``points`` show, the answer to :attr:`with_neighbours`."""
@@ -107,7 +107,8 @@ def _fused_below(request: models.QueryRequest) -> models.QueryRequest:
     if not isinstance(request.query, models.FusionQuery):
         return request
     inner = prefetches(request)
-    candidates = models.Prefetch(prefetch=inner, query=request.query, limit=everything(inner))
+    end = (request.offset or 0) + (request.limit or 0)
+    candidates = models.Prefetch(prefetch=inner, query=request.query, limit=min(everything(inner), end))
     return request.model_copy(update={"prefetch": [candidates], "query": models.FormulaQuery(formula="$score")})
 
 
