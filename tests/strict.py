@@ -40,12 +40,20 @@ WORDS = [
 ]
 
 
-def strict_server() -> QdrantServer:
+LOW = {
+    "MAX_QUERY_LIMIT": "20", "UPSERT_MAX_BATCHSIZE": "7", "CONDITION_MAX_SIZE": "20", "FILTER_MAX_CONDITIONS": "60",
+    "SEARCH_ALLOW_EXACT": "false", "SEARCH_MAX_HNSW_EF": "10", "SEARCH_MAX_OVERSAMPLING": "1.0", "MAX_TIMEOUT": "5",
+}  # fmt: skip
+"""Limits of strict mode within which everything works."""
+
+
+def strict_server(**limits: str) -> QdrantServer:
     """Managed Qdrant's default, filters on indexed keys only, with a small limit of points per query; every request needs a key."""
     env = {
         f"{_STRICT}ENABLED": "true", f"{_STRICT}UNINDEXED_FILTERING_RETRIEVE": "false",
         f"{_STRICT}UNINDEXED_FILTERING_UPDATE": "false", f"{_STRICT}MAX_QUERY_LIMIT": str(MAX_QUERY_LIMIT),
         "QDRANT__SERVICE__JWT_RBAC": "true", "QDRANT__SERVICE__READ_ONLY_API_KEY": READ_ONLY,
+        **{f"{_STRICT}{name}": value for name, value in limits.items()},
     }  # fmt: skip
     return QdrantServer(api_key=SECRET, env=env)
 
@@ -97,7 +105,7 @@ CALLS: Mapping[str, Callable[[Recommender], Any]] = {
     "track": lambda rec: rec.track([Event(user="u2", item="i9", type="like", ts=T)]),
     "load_events": lambda rec: rec.load_events([Event(user="u3", item="i9", type="like", ts=T)]),
     "reconcile": lambda rec: rec.reconcile(),
-    "recommend": lambda rec: rec.recommend("u1", 50, explain=True, diversity=0.3),
+    "recommend": lambda rec: rec.recommend("u1", 50, explain="evidence", diversity=0.3),
     "request": lambda rec: rec.request("big"),
     "top": lambda rec: rec.top(250),
     "recommend_from": lambda rec: rec.recommend_from(["i1"], ["i2"], 100),
@@ -109,6 +117,14 @@ CALLS: Mapping[str, Callable[[Recommender], Any]] = {
     "interests": lambda rec: rec.interests("u1"),
     "shelves": lambda rec: rec.shelves("u1"),
     "steer": lambda rec: rec.steer("u1", rec.topics()[0].id, 0.0),
+    "explain": lambda rec: rec.explain("u1", rec.recommend("u1", 1)[0].id),
+    "why_not": lambda rec: rec.why_not("u1", "i299"),
+    "portrait": lambda rec: rec.portrait("u1"),
+    "blurb": lambda rec: rec.blurb("u1", "i5"),
+    "visualize_topics": lambda rec: rec.visualize_topics(),
+    "visualize_interests": lambda rec: rec.visualize_interests("u1"),
+    "visualize_item": lambda rec: rec.visualize_item("i5"),
+    "report": lambda rec: rec.report(),
     "topic_items": lambda rec: rec.topic_items(rec.topics()[0].id),
     "rename_topic": lambda rec: rec.rename_topic(rec.topics()[0].id, "New name"),
     "tune": lambda rec: rec.tune(users=50, dry_run=True).wait(),

@@ -15,16 +15,29 @@ from llmrec_qdrant import Event, Item, LlmrecError, Recommender, SpaceStatus, Un
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, Space
 from tests.adapter.test_public_surface import public_names
 from tests.services import QdrantServer
-from tests.strict import CALLS, CONFIG, MAX_QUERY_LIMIT, READ_ONLY, SECRET, T, fill, for_aliases, strict_server, token
+from tests.strict import (
+    CALLS,
+    CONFIG,
+    LOW,
+    MAX_QUERY_LIMIT,
+    READ_ONLY,
+    SECRET,
+    T,
+    fill,
+    for_aliases,
+    strict_server,
+    token,
+)
 
 pytestmark = [pytest.mark.qdrant, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-OUTSIDE = {"client", "close", "connect", "from_env", "pull", "push", "space", "watch"}
-"""Public names that talk to no collection of the space, or to another server (tests/integration/test_moving.py)."""
+OUTSIDE = {"client", "close", "connect", "from_env", "generate", "pull", "push", "space", "visualize_quality", "watch"}
+"""Public names that talk to no collection of the space, to another server (tests/integration/test_moving.py), or to a language model."""
 
 READS = {
     "config", "status", "get_items", "iter_items", "users", "events", "recommend", "request", "top", "recommend_from",
-    "similar_items", "similar_users", "topics", "interests", "shelves", "jobs", "job",
+    "similar_items", "similar_users", "topics", "interests", "shelves", "jobs", "job", "explain", "why_not", "portrait", "blurb",
+    "visualize_topics", "visualize_interests", "visualize_item", "report",
 }  # fmt: skip
 """Methods that work with a key for the aliases."""
 
@@ -92,6 +105,17 @@ def test_everything_works_in_strict_mode_with_a_small_limit(server: QdrantServer
         fill(rec)
         print(f"\nstrict mode, max_query_limit={MAX_QUERY_LIMIT}")
         assert rec.client.get_collection(rec._space.items).config.strict_mode_config.max_query_limit == MAX_QUERY_LIMIT
+        assert told(rec) == dict.fromkeys(CALLS, "works")
+        assert [job.state for job in rec.jobs()] == ["done"] * 4
+        assert (rec.status().items_stale, rec.status().users_stale, rec.status().events_unfolded) == (0, 0, 0)
+
+
+def test_everything_works_with_every_limit_set_low() -> None:
+    with strict_server(**LOW) as low, Recommender.connect(low.url, space="low", api_key=SECRET) as rec:
+        fill(rec)
+        print("\nstrict mode,", ", ".join(f"{name.lower()}={value}" for name, value in LOW.items()))
+        kept = rec.client.get_collection(rec._space.items).config.strict_mode_config
+        assert (kept.max_query_limit, kept.upsert_max_batchsize, kept.condition_max_size) == (20, 7, 20)
         assert told(rec) == dict.fromkeys(CALLS, "works")
         assert [job.state for job in rec.jobs()] == ["done"] * 4
         assert (rec.status().items_stale, rec.status().users_stale, rec.status().events_unfolded) == (0, 0, 0)
