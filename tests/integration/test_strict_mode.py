@@ -37,11 +37,11 @@ OUTSIDE = {"client", "close", "connect", "from_env", "generate", "pull", "push",
 READS = {
     "config", "status", "get_items", "iter_items", "users", "events", "recommend", "request", "top", "recommend_from",
     "similar_items", "similar_users", "topics", "interests", "shelves", "jobs", "job", "explain", "why_not", "portrait", "blurb",
-    "visualize_topics", "visualize_interests", "visualize_item", "report",
+    "visualize_topics", "visualize_interests", "visualize_item", "topic_items",
 }  # fmt: skip
 """Methods that work with a key for the aliases."""
 
-ALSO_READS = {"failures", "traces_of"}
+ALSO_READS = {"failures", "report", "traces_of"}
 """Methods that read every version, with a key that may read everything."""
 
 
@@ -130,8 +130,11 @@ def test_long_pages_are_read_in_pieces_and_whole(admin: Recommender) -> None:
     assert len({item.id for item in listed}) == 250
     assert [item.score for item in listed] == sorted((item.score for item in listed), reverse=True)
     assert [item.id for item in listed[120:130]] == [item.id for item in admin.top(10, offset=120)]
+    admin.create({"prefetch": MAX_QUERY_LIMIT})  # a body takes no more candidates than that
     (posted,) = admin.client.query_batch_points(admin._space.items, [models.QueryRequest(**admin.request("u1"))])
-    assert [(point.payload or {})["item_id"] for point in posted.points] == [item.id for item in admin.recommend("u1")]
+    whole = admin.recommend("u1", 60)
+    scores = {item.id: item.score for item in whole}
+    assert [scores[(point.payload or {})["item_id"]] for point in posted.points] == [item.score for item in whole[:10]]
 
 
 def test_a_key_that_does_not_reach_a_version_loses_no_write(server: QdrantServer) -> None:

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from qdrant_client import models
 
-from llmrec_qdrant.errors import LlmrecError
+from llmrec_qdrant.errors import LlmrecError, QdrantRefused
 from llmrec_qdrant.operations.clock import iso, present
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Key
@@ -50,7 +50,8 @@ def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[l
     """Do ``work`` on stale points; returns the ids to retry.
 
     ``guard`` is the payload key (``src_hash`` or ``revision``) that changes when a point gets a new source. Raises
-    :class:`LlmrecError` if a service fails: then no point is to blame, and the message is retried.
+    :class:`LlmrecError` if a service fails: then no point is to blame, and the message is retried. What Qdrant refuses to store is
+    the fault of a point, or will not pass before somebody raises a limit: it is set aside with the reason.
     """
     again: list[str] = []
     for point in points:
@@ -60,9 +61,9 @@ def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[l
         _record_try(store, group, guard)
         try:
             work(group)
-        except LlmrecError:
-            raise
         except Exception as error:
+            if isinstance(error, LlmrecError) and not isinstance(error, QdrantRefused):
+                raise
             again += _failed(store, group, guard, error)
     return again
 

@@ -253,6 +253,22 @@ def test_a_full_collection_says_which_setting_to_raise(rec: Recommender, limited
             other.upsert_items([Item(id=f"i{n}", title="rocket") for n in range(number, number + 100)])
 
 
+def test_vectors_that_a_full_collection_refuses_are_set_aside_until_there_is_room(rec: Recommender) -> None:
+    rec.upsert_items([Item(id=f"i{number}", title="rocket") for number in range(5)])
+    rec.load_events([Event(user="u1", item="i1", type="like")])
+    with strict(rec, max_collection_vector_size_bytes=1) as other:
+        for _ in range(130):  # Qdrant looks at the size now and then
+            store_of(other).items.set_payload({Key.STALE: True}, models.Filter())
+            other.reconcile()
+            if other.status().set_aside:
+                break
+        reasons = {failure.reason for failure in other.failures()}
+    assert reasons and all("raise max_collection_vector_size_bytes" in reason for reason in reasons)
+    with strict(rec) as other:
+        assert other.retry() > 0
+        assert (other.status().set_aside, other.status().items_stale) == (0, 0)
+
+
 def test_a_filter_of_too_many_conditions_says_which_setting_to_raise(varied: Recommender) -> None:
     many: dict[str, Any] = {"should": [{"key": "year", "match": {"value": 1990 + n}} for n in range(9)]}
     with (
