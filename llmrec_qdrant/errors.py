@@ -64,12 +64,12 @@ def describe(error: ValidationError, values: bool = True) -> str:
     """
     parts = []
     for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"]) or "input"
+        path = ".".join(str(part) for part in fault["loc"])
         field = path if len(path) <= 80 else path[:77] + "..."
         message = re.sub(r"^(Value error|Assertion failed), ", "", fault["msg"])
         shown = show(fault["input"])
         got = "" if not values or fault["type"] in {"missing", "value_error"} else f" (got {shown})"
-        parts.append(f"{field!r}: {message[0].lower()}{message[1:]}{got}")
+        parts.append(f"{f'{field!r}: ' if path else ''}{message[0].lower()}{message[1:]}{got}")
     return f"{error.title}: {'; '.join(parts)}"
 
 

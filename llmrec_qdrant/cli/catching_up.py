@@ -11,7 +11,7 @@ from llmrec_qdrant.cli.watching import NO_WORKER, NO_WORKER_SECONDS, watch_here
 from llmrec_qdrant.contracts.answers import SpaceStatus
 from llmrec_qdrant.recommender import Recommender
 
-__all__ = ["catch_up"]
+__all__ = ["catch_up", "pending"]
 
 
 POLL_SECONDS = 0.5
@@ -30,27 +30,28 @@ def catch_up(rec: Recommender, *, wait: bool, quiet: bool, finish: Callable[[], 
         finish()
         announced = rec.reconcile()
     counted = rec.status()
-    if not wait or not announced or not _pending(counted):
+    if not wait or not announced or not pending(counted):
         return counted
-    with bar("workers are encoding and refreshing", _pending(counted), quiet=quiet) as update:
+    with bar("workers are encoding and refreshing", pending(counted), quiet=quiet) as update:
         return _watch_workers(rec, counted, update)
 
 
-def _pending(counted: SpaceStatus) -> int:
+def pending(counted: SpaceStatus) -> int:
+    """Return how many points wait for a worker."""
     return counted.items_stale + counted.users_stale + counted.texts_stale + counted.events_unfolded
 
 
 def _watch_workers(rec: Recommender, counted: SpaceStatus, update: Update) -> SpaceStatus:
-    total = _pending(counted)
+    total = pending(counted)
     moved_at = time.monotonic()
     warned = False
-    while before := _pending(counted):
+    while before := pending(counted):
         time.sleep(POLL_SECONDS)
         counted = rec.status()
-        pending = _pending(counted)
-        total = max(total, pending)
-        update(total - pending, total)
-        if pending != before:
+        left = pending(counted)
+        total = max(total, left)
+        update(total - left, total)
+        if left != before:
             moved_at, warned = time.monotonic(), True  # a worker runs
         elif time.monotonic() - moved_at > QUIET_SECONDS:
             warn(

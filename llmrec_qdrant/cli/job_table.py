@@ -20,7 +20,7 @@ STYLES = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red",
 def print_jobs(listed: Sequence[JobStatus], title: str) -> None:
     """Print a table of jobs; the last column holds the result, the interim result, or the reason of a failure."""
     if not listed:
-        out.print(Text("no jobs yet: start one with llmrec topics fit, train, tune or reembed"))
+        out.print(Text("no jobs yet: start one with llmrec topics fit, train, tune, reembed or generate"))
         return
     under_way = ("stage", "progress", "worker") if any(status.active for status in listed) else ()
     table = table_of(title, ("job", "state", "time", *under_way, "outcome"), right={"progress", "time"})
@@ -66,10 +66,14 @@ def outcome(status: JobStatus) -> str:
         case "train":
             return f"{result.get('version')}: {verdict(result)}"
         case "reembed":
-            return f"version {result.get('version')} is live: {result.get('model')}"
+            if not status.options.get("changes"):
+                return f"nothing to do: version {result.get('version')} had these settings"
+            return f"switched to version {result.get('version')}: {result.get('model')}"
         case "fit-topics":
             return f"{result.get('topics')} topics"
         case "generate":
+            if result.get("dry_run"):
+                return f"dry run: {result.get('requests')} requests, nobody was asked"
             return f"{result.get('written')} texts written, {result.get('requests')} requests"
         case "tune":
             count = len(result.get("changes") or {}) if result.get("stored") else 0

@@ -10,10 +10,13 @@ from rich.text import Text
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.job_table import print_jobs
 from llmrec_qdrant.cli.options import Wait
-from llmrec_qdrant.cli.printing import out, print_json, say, table_of
+from llmrec_qdrant.cli.printing import counted_as, out, print_json, say, table_of
 from llmrec_qdrant.cli.watching import nobody_works, watch_job
 from llmrec_qdrant.queues.none import NO_WORKERS
 from llmrec_qdrant.recommender import Recommender
+
+MAX_LISTED = 100
+"""Failures that are listed at most."""
 
 
 @app.command(rich_help_panel="Work")
@@ -24,7 +27,7 @@ def jobs(
     limit: Annotated[int, typer.Option("--limit", "-n", help="Number of jobs to list.", min=1)] = 20,
     wait: Wait = True,
 ) -> None:
-    """List re-embeddings, trainings, topic fits and tunings, newest first; with an id, watch that job to its end.
+    """List re-embeddings, trainings, topic fits, tunings and written texts, newest first; with an id, watch that job to its end.
 
     Ctrl-C stops the watching, not the job. If the worker of a job dies, another worker resumes it.
 
@@ -83,4 +86,11 @@ def failures(
     for failure in listed:
         table.add_row(failure.kind, Text(failure.id), str(failure.version), Text(failure.reason))
     out.print(table)
-    say(f"retrying {retried:,}" if retry else "retry them: llmrec failures --retry")
+    if len(listed) == MAX_LISTED:
+        say(f"the first {MAX_LISTED:,}; there may be more")
+    if not retry:
+        say("retry them: llmrec failures --retry")
+    elif context.has_broker or nobody_works(context):
+        say(f"{counted_as(retried, 'point')} will be tried again by a worker")
+    else:
+        say(f"{counted_as(retried, 'point')} tried again: llmrec failures lists those that failed again")

@@ -11,12 +11,13 @@ import typer
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.filters import item_ids, parse_filter, parse_weights
 from llmrec_qdrant.cli.options import Exclude, Filter, Limit, Offset
-from llmrec_qdrant.cli.printing import print_items, print_json, print_users
+from llmrec_qdrant.cli.printing import print_items, print_json, print_users, say
 from llmrec_qdrant.cli.watching import nobody_works
 from llmrec_qdrant.contracts.answers import Explain as ListExplain
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.errors import MissingDependency, WorkPending
 from llmrec_qdrant.queues.none import NO_WORKERS
+from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.layout import Key
 
 Diversity = Annotated[
@@ -65,7 +66,8 @@ def recommend(
             diversity=diversity, weights=parse_weights(weights), explain=explained(explain, evidence),
             interests="auto" if interests else None,
         )  # fmt: skip
-    _show(context, listed, f"for {user}")
+        hint = "" if listed or context.json else why_empty(context, rec, "" if include_seen else user)
+    _show(context, listed, f"for {user}", hint=hint)
 
 
 @app.command(rich_help_panel="Lists")
@@ -85,7 +87,8 @@ def top(
     """
     with context.open() as rec:
         listed = rec.top(limit, offset=offset, by=by, filter=parse_filter(filter), exclude=item_ids(exclude))
-    _show(context, listed, f"top by {by}", Key.POPULARITY)
+        hint = "" if listed or context.json else why_empty(context, rec)
+    _show(context, listed, f"top by {by}", Key.POPULARITY, hint=hint)
 
 
 @app.command(rich_help_panel="Lists")
@@ -163,7 +166,8 @@ def search(
             text, user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
             diversity=diversity, weights=parse_weights(weights), explain=explained(explain, evidence),
         )  # fmt: skip
-    _show(context, listed, f"“{text}”")
+        hint = "" if listed or context.json else why_empty(context, rec)
+    _show(context, listed, f"“{text}”", hint=hint)
 
 
 @app.command(rich_help_panel="Lists")
@@ -201,8 +205,22 @@ def exclude_seen(include_seen: bool, include_last: bool) -> Seen:
     return False if include_seen else "but_last" if include_last else True
 
 
-def _show(context: Connected, listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:
+def why_empty(context: Connected, rec: Recommender, user: str = "") -> str:
+    """Say why a list is empty where that can be known; ``user``: whose seen items it leaves out."""
+    if not rec.status().items:
+        whose = f"space {context.space!r}" + (
+            f" has no items of tenant {context.tenant!r}" if context.tenant else " has no items"
+        )
+        return f"{whose} yet: llmrec load items FILE"
+    return f"what {user} has seen is left out; --include-seen lists it, too" if user else ""
+
+
+def _show(
+    context: Connected, listed: Sequence[Recommendation], title: str, counted: str = "score", hint: str = ""
+) -> None:
     if context.json:
         print_json([item.model_dump(mode="json") for item in listed])
-    else:
-        print_items(listed, title, counted)
+        return
+    print_items(listed, title, counted)
+    if hint:
+        say(hint)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
-from llmrec_qdrant.cli.catching_up import catch_up
+from llmrec_qdrant.cli.catching_up import catch_up, pending
 from llmrec_qdrant.cli.options import Wait
 from llmrec_qdrant.cli.previewing import preview
 from llmrec_qdrant.cli.printing import counted_as, print_json, print_status, say, warn
@@ -233,7 +233,7 @@ def _load(
         print_json({"load": loaded.as_json(), "status": counted.model_dump(mode="json")})
     else:
         _report(kind, source, loaded, counted)
-        say(f"took {time.monotonic() - began:.1f} s in all{', with encoding and refreshing' * wait}")
+        say(f"took {time.monotonic() - began:.1f} s in all{', with encoding and refreshing' * (not pending(counted))}")
     if loaded.rejected:
         raise typer.Exit(PARTLY_REFUSED)
 

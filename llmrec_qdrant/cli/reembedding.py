@@ -9,7 +9,7 @@ import typer
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.encoders import dimension_of, leg_weights
 from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait, Yes, confirm
-from llmrec_qdrant.cli.printing import print_json, say
+from llmrec_qdrant.cli.printing import counted_as, print_json, say
 from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.recommender import Recommender
@@ -46,6 +46,8 @@ def _print(result: dict[str, Any], changes: dict[str, Any], unchanged: bool) -> 
     say(f"version {result['version']} is live: {result['model']}", "bold")
     if weights := changes.get("weights"):
         say(f"leg weights of this model: {', '.join(f'{leg} {weight:g}' for leg, weight in weights.items())}")
+    if aside := result.get("items_set_aside"):
+        say(f"{counted_as(aside, 'item')} could not be encoded and were set aside: llmrec failures", "yellow")
     say("undo it: llmrec rollback; delete the old version: llmrec clean-up")
 
 
@@ -90,4 +92,5 @@ def clean_up(context: Connected, yes: Yes = False) -> None:
     if context.json:
         print_json({"deleted": deleted})
     else:
-        say(f"deleted versions: {', '.join(map(str, deleted)) or 'none'}")
+        named = ", ".join(map(str, deleted))
+        say(f"deleted versions: {named}" if deleted else "nothing to delete: no version is left behind")

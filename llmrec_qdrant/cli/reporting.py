@@ -28,6 +28,7 @@ def report(context: Connected, out: Out = Path("report.html"), evaluation: Evalu
 
     Example: llmrec evaluate --json > evaluation.json; llmrec report --evaluation evaluation.json
     """
+    _check(out)
     measured = _read(evaluation)
     with context.open() as rec:
         content = rec.report(measured)
@@ -36,6 +37,24 @@ def report(context: Connected, out: Out = Path("report.html"), evaluation: Evalu
         print_json({"out": str(out), "bytes": size})
     else:
         say(f"wrote {out} ({size / 1e6:.1f} MB): open it in a browser")
+
+
+def _check(out: Path) -> None:
+    """Refuse a file that cannot be written, or that is no report, before anything is computed."""
+    if not out.parent.is_dir():
+        raise InvalidInput(f"there is no folder {str(out.parent)!r}: create it, or name another file with --out")
+    if out.is_dir():
+        raise InvalidInput(f"{str(out)!r} is a folder: name a file with --out, such as report.html")
+    if out.is_file() and not _may_be_overwritten(out):
+        raise InvalidInput(
+            f"{str(out)!r} exists and is no report, so it is not overwritten: name another file with --out"
+        )
+
+
+def _may_be_overwritten(out: Path) -> bool:
+    with out.open("rb") as file:
+        head = file.read(4_096)
+    return not head or b"<title>Report on " in head
 
 
 def _read(path: Path | None) -> Any:

@@ -15,7 +15,8 @@ from llmrec_qdrant.cli.encoders import dimension_of
 from llmrec_qdrant.cli.options import Model, Pooling, Similarity, Size, Wait
 from llmrec_qdrant.cli.printing import out, print_json, print_status, say
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.errors import InvalidInput, SpaceNotFound
+from llmrec_qdrant.recommender import Recommender
 
 Fields = Annotated[
     list[str] | None,
@@ -49,7 +50,7 @@ def init(
     options = {"model": model, "size": size, "pooling": pooling, "similarity": similarity, "rating_scale": rating_scale}
     with context.open(create=True) as rec:
         settings = _config_file(config) | {name: value for name, value in options.items() if value is not None}
-        if model and "size" not in settings:
+        if model and "size" not in settings and not _exists(rec):
             settings["size"] = dimension_of(settings)
         fields = {**settings.get("fields", {}), **_fields(field)}
         created = rec.create({**settings, **({"fields": fields} if fields else {})})
@@ -61,6 +62,14 @@ def init(
     _say_fields(created)
     if not status.items:
         out.print("next: [bold]llmrec load items FILE[/bold], then [bold]llmrec load events FILE[/bold]")
+
+
+def _exists(rec: Recommender) -> bool:
+    """Whether the space exists: then its own settings decide, and a model need not be loaded to be refused."""
+    try:
+        return bool(rec.config)
+    except SpaceNotFound:
+        return False
 
 
 def _config_file(path: Path | None) -> dict[str, Any]:

@@ -54,11 +54,11 @@ def _print(result: dict[str, Any]) -> None:
         f"(gain {result['low']:+.4f} to {result['high']:+.4f}, 95 %; p {result['p']:.3f})"
     )
     if result["stored"]:
-        say("stored with the space")
+        say("stored with the space: the gain is larger than its standard error")
     elif result["better"]:
-        say("nothing stored: --dry-run")
+        say("nothing stored (--dry-run): the gain is larger than its standard error, so without --dry-run it is stored")
     else:
-        say("no gain beyond chance on held-out users: the space keeps its settings", "yellow")
+        say("the gain on held-out users is no larger than its standard error: the space keeps its settings", "yellow")
 
 
 def _value(value: Any) -> str:

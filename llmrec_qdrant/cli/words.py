@@ -81,12 +81,17 @@ def generate(
 
 
 def _print_generated(result: dict[str, Any]) -> None:
-    asked = f"{counted_as(result['requests'], 'request')}, about {result['tokens']:,} tokens, cost {result['cost']:g}"
+    cost = f"cost {result['cost']:g}" if result["cost"] else "cost unknown without LLMREC_LLM_PRICE"
+    asked = f"{counted_as(result['requests'], 'request')}, about {result['tokens']:,} tokens, {cost}"
     if result["dry_run"]:
         say(f"{counted_as(result['users'], 'user')}: {asked}; nobody was asked (--dry-run)")
+        if result["spent"]:
+            say("counted up to --max-tokens: more texts would follow", "yellow")
         return
     say(
         f"{counted_as(result['written'], 'text')} written, {result['refused']:,} refused, {result['current']:,} still current: {asked}"
     )
+    if failed := result["requests"] - result["written"] - result["refused"]:
+        say(f"{counted_as(failed, 'request')} failed: run the command again to write these texts", "yellow")
     if result["spent"]:
         say("--max-tokens is used up; run the command again to continue", "yellow")

@@ -35,6 +35,9 @@ FOUNDING = {"stage": "filling", "job": ""}
 
 Wanted = SpaceConfig | Mapping[str, Any]
 
+REEMBED_OPTIONS = frozenset({"model", "size", "pooling", "similarity"})
+"""Settings that are options of `llmrec reembed`."""
+
 
 def configure(space: Space, wanted: Wanted | None, tenant: str | None = None) -> Steps[SpaceConfig]:
     """Create the space, or change those settings of an existing one that ``wanted`` names, in every version.
@@ -202,8 +205,15 @@ def _earlier(space: Space, numbers: Sequence[int]) -> Steps[list[dict[str, Any]]
 def _refuse_other_vectors(space: Space, stored: SpaceConfig, wanted: SpaceConfig) -> None:
     differ = [name for name in SpaceConfig.IDENTITY if getattr(stored, name) != getattr(wanted, name)]
     if differ:
-        lines = ", ".join(f"{name} {getattr(stored, name)!r} ≠ {getattr(wanted, name)!r}" for name in differ)
+        lines = ", ".join(f"{name} is {getattr(stored, name)!r}, not {getattr(wanted, name)!r}" for name in differ)
         raise SpaceMismatch(
-            f"space {space.name!r} has other vectors ({lines}): move it with `llmrec reembed`, create a space "
-            "under another name, or keep the stored values"
+            f"space {space.name!r} stores other vectors ({lines}): encode it anew with {_move(differ, wanted)}, create a space "
+            "under another name, or leave these settings out"
         )
+
+
+def _move(differ: Sequence[str], wanted: SpaceConfig) -> str:
+    """Return the command, or else the call, that moves the space to the settings that differ."""
+    if set(differ) <= REEMBED_OPTIONS:
+        return f"`llmrec reembed {' '.join(f'--{name} {getattr(wanted, name)}' for name in differ)}`"
+    return f"rec.reembed({', '.join(f'{name}={getattr(wanted, name)!r}' for name in differ)})"

@@ -47,7 +47,9 @@ def explain(bound: Bound, user: str, item: str, options: ListOptions, exclude_se
     scored = terms_at(plan, [plan.depth], [parts], lists).get(about)
     if scored is None:
         missed = yield from why_not(bound, user, item, options, exclude_seen)
-        raise NotFound(f"item {item!r} has no evidence for {user!r}: {missed.reason}")
+        seen = missed.stage == "already_seen"
+        instead = "; explained all the same with --include-seen or exclude_seen=False" if seen else ""
+        raise NotFound(f"item {item!r} has no evidence for {user!r}: {missed.reason}{instead}")
     listed = any(point.id == about for point in points)
     told = yield from _evidence(bound, stored, about, scored)
     told = yield from with_followers(bound, item, told)

@@ -149,7 +149,7 @@ def rollback(space: Space, wanted: int | None = None) -> Steps[int]:
     if wanted is not None and type(wanted) is not int:
         raise InvalidInput(f"a version is a whole number, not {show(wanted)}")
     existing = yield from versions(space)
-    ready: list[int] = []
+    ready, unfinished = list[int](), dict[int, str]()
     for number in existing.others:
         try:
             state = yield from read_state(space, number)
@@ -157,9 +157,11 @@ def rollback(space: Space, wanted: int | None = None) -> Steps[int]:
             continue
         if state is None or state.stage == "done":
             ready.append(number)
+        else:
+            unfinished[number] = state.job
     earlier = [number for number in ready if number < existing.live] if wanted is None else [wanted]
     if not earlier or earlier[-1] not in ready:
-        raise _no_version(space, existing, ready, wanted)
+        raise _no_version(space, existing, ready, unfinished, wanted)
     state = yield from missing_ignored(read_state(space, existing.live))
     if state is not None:  # its worker may have died right after the switch, and must not switch again
         yield from missing_ignored(write_state(space, existing.live, replace(state, stage="done")))
@@ -167,16 +169,25 @@ def rollback(space: Space, wanted: int | None = None) -> Steps[int]:
     return earlier[-1]
 
 
-def _no_version(space: Space, existing: Versions, ready: Sequence[int], wanted: int | None) -> NotFound:
+def _no_version(
+    space: Space, existing: Versions, ready: Sequence[int], unfinished: Mapping[int, str], wanted: int | None
+) -> NotFound:
     """Return the error that says which versions there are instead."""
     if wanted == existing.live:
         return NotFound(f"version {wanted} of space {space.name!r} is live already")
     others = (
         f"; complete, too: version {ready[-1]}, which `llmrec rollback --to {ready[-1]}` switches to" if ready else ""
     )
+    if wanted in unfinished:
+        job = unfinished[wanted]
+        return NotFound(
+            f"version {wanted} of space {space.name!r} is not complete: `llmrec jobs {job}` shows the job that fills it{others}"
+        )
     if wanted is not None:
         return NotFound(f"there is no version {show(wanted)} of space {space.name!r} to switch to{others}")
-    why = "its first version is live" if existing.live == 1 else "earlier ones were cleaned up"
+    why = (
+        "its first version is live" if existing.live == 1 else "earlier ones were deleted, or not moved to this Qdrant"
+    )
     return NotFound(f"there is no earlier version of space {space.name!r}: {why}{others}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_waiting_ends_when_nothing_moves(llmrec: Llmrec, tmp_path: Path, monkeyp
     assert ran.code == 0
     assert ran.err.count("no worker has taken this up") == 1
     assert "no worker seems to be running" in ran.err and "`llmrec worker`" in ran.err
+    assert re.fullmatch(r"took [\d.]+ s in all", ran.out.splitlines()[-1])  # nothing was encoded
     assert "no worker" not in llmrec("load", "items", path, "--no-wait").err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

@@ -31,7 +31,19 @@ def job(kind: Any, **more: Any) -> JobStatus:
             job("train", state="done", result={"version": "m-1", "offered": False}),
             "m-1: no better than the model before it",
         ),
-        (job("reembed", state="done", result={"version": 2, "model": "hash"}), "version 2 is live: hash"),
+        (
+            job("reembed", state="done", result={"version": 2, "model": "hash"}, options={"changes": {"size": 32}}),
+            "switched to version 2: hash",
+        ),
+        (
+            job("reembed", state="done", result={"version": 2, "model": "hash"}, options={"changes": {}}),
+            "nothing to do: version 2 had these settings",
+        ),
+        (
+            job("generate", state="done", result={"written": 0, "requests": 12, "dry_run": True}),
+            "dry run: 12 requests, nobody was asked",
+        ),
+        (job("generate", state="done", result={"written": 9, "requests": 12}), "9 texts written, 12 requests"),
         (job("fit-topics", state="done", result={"topics": 24}), "24 topics"),
         (job("tune", state="done", result={"stored": True, "changes": {"weights": {}}}), "1 setting changed"),
         (job("tune", state="done", result={"stored": True, "changes": {"a": 1, "b": 2}}), "2 settings changed"),

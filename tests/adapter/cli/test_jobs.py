@@ -50,5 +50,11 @@ def test_failures_are_listed_with_their_reason_and_retried(filled: Llmrec, monke
     monkeypatch.setattr(Recommender, "retry", lambda self: 1)
     shown = filled("failures").out
     assert "m1" in shown and "failed on [this] text" in shown and "llmrec failures --retry" in shown
-    assert "retrying 1" in filled("failures", "--retry").out
+    assert "1 point tried again: llmrec failures lists" in filled("failures", "--retry").out
+    assert "there may be more" not in shown
+    monkeypatch.setattr(Recommender, "failures", lambda self: [failure] * 100)
+    assert "the first 100; there may be more" in filled("failures").out
+    monkeypatch.setattr(Recommender, "failures", lambda self: [failure])
     assert filled("failures", "--retry", "--json").json == {"failures": [failure.model_dump()], "retried": 1}
+    monkeypatch.setattr("llmrec_qdrant.cli.watching.inline_available", lambda: False)
+    assert "1 point will be tried again by a worker" in filled("failures", "--retry").out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.commandline import Llmrec, one_sentence
+from tests.commandline import CLICKS, FILMS, Llmrec, lines, one_sentence
 
 
 def test_recommend(filled: Llmrec) -> None:
@@ -76,6 +78,17 @@ def test_the_body_of_a_request_takes_the_options_of_a_list(filled: Llmrec) -> No
     assert body["offset"] == 2 and "year" in str(body["filter"])
 
 
+def test_an_empty_list_says_why(llmrec: Llmrec, tmp_path: Path) -> None:
+    for command in (["recommend", "ann"], ["top"], ["search", "x"]):
+        assert llmrec(*command).out.endswith("nothing matches\nspace 'main' has no items yet: llmrec load items FILE\n")
+        assert llmrec(*command, "--json").json == []
+    assert "space 'main' has no items of tenant 'acme' yet" in llmrec("top", "--tenant", "acme").out
+    assert llmrec("load", "items", lines(tmp_path / "items.jsonl", FILMS[:1])).code == 0
+    assert llmrec("load", "events", lines(tmp_path / "events.jsonl", CLICKS[:1])).code == 0
+    assert llmrec("recommend", "ann").out.endswith("what ann has seen is left out; --include-seen lists it, too\n")
+    assert llmrec("top", "--filter", "year=1900").out == "top by popularity: nothing matches\n"
+
+
 @pytest.mark.parametrize("args", [["similar", "nope"], ["similar-users", "nope"]])
 def test_what_is_not_there(filled: Llmrec, args: list[str]) -> None:
     assert "'nope'" in one_sentence(filled(*args))
@@ -99,7 +112,8 @@ def test_explain_and_why_not(filled: Llmrec) -> None:
     assert "《Interstellar》" in filled("explain", "ann", "m2", "--chinese").out
     assert filled("why-not", "ann", "m1").out == "m1: 'ann' has seen it\n"
     assert filled("why-not", "ann", "m99", "--json").json["stage"] == "unknown"
-    assert "has seen it" in one_sentence(filled("explain", "ann", "m1"))
+    assert "has seen it; explained all the same with --include-seen" in one_sentence(filled("explain", "ann", "m1"))
+    assert filled("explain", "ann", "m1", "--include-seen").code == 0
 
 
 def test_columns_of_evidence_add_up(filled: Llmrec) -> None:

@@ -29,5 +29,18 @@ def test_a_file_that_is_no_evaluation_is_refused_and_nothing_is_written(
     assert not (tmp_path / "x.html").exists()
 
 
+def test_only_a_report_is_overwritten(filled: Llmrec, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.html"
+    mine.write_text("<!DOCTYPE html><title>My page</title>")
+    assert "exists and is no report, so it is not overwritten" in one_sentence(filled("report", "--out", str(mine)))
+    assert mine.read_text().endswith("My page</title>")
+    mine.write_text("")
+    first = filled("report", "--out", str(mine), "--json").json["bytes"]
+    assert filled("report", "--out", str(mine), "--json").json["bytes"] > 0.9 * first
+    assert "is a folder: name a file" in one_sentence(filled("report", "--out", str(tmp_path)))
+
+
 def test_a_folder_that_does_not_exist_is_said_in_a_sentence(filled: Llmrec, tmp_path: Path) -> None:
-    assert "x.html" in one_sentence(filled("report", "--out", str(tmp_path / "nowhere" / "x.html")))
+    assert f"there is no folder {str(tmp_path / 'nowhere')!r}" in one_sentence(
+        filled("report", "--out", str(tmp_path / "nowhere" / "x.html"))
+    )

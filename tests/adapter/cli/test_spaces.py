@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.commandline import Llmrec, one_sentence
@@ -31,7 +33,10 @@ def test_init_after_a_reembedding_changes_nothing(llmrec: Llmrec) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--model", "other", "--size", "32"], "size 64 ≠ 32"),
+        (
+            ["--model", "other", "--size", "32"],
+            "size is 64, not 32): encode it anew with `llmrec reembed --model other --size 32`",
+        ),
         (["--pooling", "max"], "'pooling'"),
         (["--field", "year:number"], "'fields.year'"),
         (["--config", "nowhere.json"], "nowhere.json"),
@@ -39,6 +44,17 @@ def test_init_after_a_reembedding_changes_nothing(llmrec: Llmrec) -> None:
 )
 def test_init_refuses(llmrec: Llmrec, options: list[str], reason: str) -> None:
     assert reason in one_sentence(llmrec("init", *options))
+
+
+def test_init_with_another_model_names_reembed_without_loading_the_model(llmrec: Llmrec) -> None:
+    refused = one_sentence(llmrec("init", "--model", "nowhere/such-model"))
+    assert "model is 'hash', not 'nowhere/such-model'" in refused
+    assert "encode it anew with `llmrec reembed --model nowhere/such-model`" in refused
+
+
+def test_what_no_option_of_reembed_changes_is_named_as_a_call(llmrec: Llmrec, tmp_path: Path) -> None:
+    (tmp_path / "more.json").write_text('{"max_tokens": 17}')
+    assert "encode it anew with rec.reembed(max_tokens=17)" in one_sentence(llmrec("init", "--config", "more.json"))
 
 
 def test_init_finds_the_size_of_a_model(run: Llmrec) -> None:

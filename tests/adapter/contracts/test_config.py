@@ -61,27 +61,27 @@ def test_defaults_are_not_shared() -> None:
         ({"prefetch": 10_001}, "SpaceConfig: 'prefetch': input should be less than or equal to 10000 (got 10001)"),
         (
             {"rating_scale": (5, 1)},
-            "SpaceConfig: 'input': rating_scale must be a lower and a higher finite number, not (5.0, 1.0)",
+            "SpaceConfig: rating_scale must be a lower and a higher finite number, not (5.0, 1.0)",
         ),
         (
             {"rating_scale": (3, 3)},
-            "SpaceConfig: 'input': rating_scale must be a lower and a higher finite number, not (3.0, 3.0)",
+            "SpaceConfig: rating_scale must be a lower and a higher finite number, not (3.0, 3.0)",
         ),
         (
             {"rating_scale": (math.nan, 1)},
-            "SpaceConfig: 'input': rating_scale must be a lower and a higher finite number, not (nan, 1.0)",
+            "SpaceConfig: rating_scale must be a lower and a higher finite number, not (nan, 1.0)",
         ),
         (
             {"event_weights": {"view": math.inf}},
-            "SpaceConfig: 'input': event_weights must be finite, not {'view': inf}",
+            "SpaceConfig: event_weights must be finite, not {'view': inf}",
         ),
         (
             {"weights": {}},
-            "SpaceConfig: 'input': weights must be zero or more, and at least one above zero, not {}",
+            "SpaceConfig: weights must be zero or more, and at least one above zero, not {}",
         ),
         (
             {"weights": {"dense": 0}},
-            "SpaceConfig: 'input': weights must be zero or more, and at least one above zero, not {'dense': 0.0}",
+            "SpaceConfig: weights must be zero or more, and at least one above zero, not {'dense': 0.0}",
         ),
         (
             {"weights": {"x": 1}},

@@ -128,13 +128,13 @@ def test_your_own_id_is_kept() -> None:
 
 
 def test_an_event_is_about_something() -> None:
-    assert refusal(event, item=None) == "Event: 'input': an event needs an item or a text"
-    assert refusal(event, item=None, text=" \n ") == "Event: 'input': an event needs an item or a text"
+    assert refusal(event, item=None) == "Event: an event needs an item or a text"
+    assert refusal(event, item=None, text=" \n ") == "Event: an event needs an item or a text"
     assert event(item=None, text="time travel").item is None
 
 
 def test_a_rating_needs_a_value() -> None:
-    assert refusal(event, type="rating") == "Event: 'input': a rating needs a value"
+    assert refusal(event, type="rating") == "Event: a rating needs a value"
     assert event(type="rating", value=0).value == 0.0
     assert event(type="view", value=3).value == 3.0
 
@@ -142,7 +142,7 @@ def test_a_rating_needs_a_value() -> None:
 def test_a_value_that_pandas_left_out_is_missing() -> None:
     assert event(value=math.nan).value is None
     assert event(text=math.nan).text == ""
-    assert refusal(event, type="rating", value=math.nan) == "Event: 'input': a rating needs a value"
+    assert refusal(event, type="rating", value=math.nan) == "Event: a rating needs a value"
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf], ids=str)

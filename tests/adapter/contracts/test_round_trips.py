@@ -107,4 +107,4 @@ def test_an_event_is_read_or_refused_and_nothing_else(data: dict[str, Any]) -> N
     try:
         Event.parse({"user": "a", "type": "view", "item": "b", **data})
     except InvalidInput as refused:
-        assert str(refused).startswith("Event: '")
+        assert str(refused).startswith("Event: ")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from qdrant_client import models
 
-from llmrec_qdrant import Recommender, SpaceConfig, SpaceMismatch
+from llmrec_qdrant import NotFound, Recommender, SpaceConfig, SpaceMismatch
 from llmrec_qdrant.operations.creating import create
 from llmrec_qdrant.operations.reembed import VersionState, make_version
 from llmrec_qdrant.operations.switching import drop, next_number, switch
@@ -68,6 +68,10 @@ def test_a_space_whose_aliases_are_gone_is_found_again_in_its_latest_complete_ve
     rec.reembed(size=32)
     stored = {item.id for item in rec.iter_items()}
     rec._drive(make_version(rec._space, 3, rec.config, VersionState(job="reembed-9")))  # never filled
+    with pytest.raises(
+        NotFound, match=r"version 3 of .* is not complete: `llmrec jobs reembed-9` shows the job that fills"
+    ):
+        rec.rollback(3)
     rec.client.delete_collection(rec._space.versioned("items", 1))
     for kind in ("items", "users", "topics", "texts"):
         _forget_alias(rec, rec._space.alias(kind))  # type: ignore[arg-type]
@@ -86,7 +90,7 @@ def test_a_creation_that_died_is_completed_with_the_settings_it_began_with(rec: 
     while not rec.client.collection_exists(begun._space.versioned("users")):
         creation.advance()
     creation.crash()
-    with pytest.raises(SpaceMismatch, match="size 24 ≠ 32"):
+    with pytest.raises(SpaceMismatch, match="size is 24, not 32"):
         begun.create({"model": "hash", "size": 32})
     assert begun.create({"model": "hash", "size": 24}).size == 24
     assert MIGRATION not in (begun.client.get_collection(begun._space.items).config.metadata or {})
