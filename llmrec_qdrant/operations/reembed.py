@@ -178,7 +178,7 @@ def _no_version(
     others = (
         f"; complete, too: version {ready[-1]}, which `llmrec rollback --to {ready[-1]}` switches to" if ready else ""
     )
-    if wanted in unfinished:
+    if wanted is not None and wanted in unfinished:
         job = unfinished[wanted]
         return NotFound(
             f"version {wanted} of space {space.name!r} is not complete: `llmrec jobs {job}` shows the job that fills it{others}"
