@@ -57,7 +57,7 @@ def _texts(rec: Recommender, user: str, blurbs: int, language: Language) -> Iter
 
 
 def _show(what: str, template: str, sight: Shown, language: Language, refused: list[int]) -> None:
-    if not sight.words:
+    if not sight.words and not sight.ways:
         print(f"{what}\n    template  {template}\n    model     is not asked: there is no evidence")
         return
     said = _scripted(sight.document, language)
@@ -69,17 +69,37 @@ def _show(what: str, template: str, sight: Shown, language: Language, refused: l
 
 def _scripted(document: Any, language: Language) -> str:
     """Write what a model would that keeps to the rules."""
-    mine = document.get("cares_about") or [part for part in [document.get("interest")] if part]
-    about = mine[0]["name"] if mine else " ".join(document.get("shared_words", []))
-    items = mine[0]["items"] if mine else []
-    named = ("、" if language == "zh" else " and ").join(items)
-    if "item" in document:
-        if language == "zh":
-            return f"{{0}}契合你喜欢的{about}" + (f"，像{named}。" if items else "。")
-        return f"You often return to {about}" + (f", as with {named}" if items else "") + ", and {0} joins them."
+    return _of_item(document, language) if "item" in document else _of_user(document["cares_about"], language)
+
+
+def _of_user(interests: Any, language: Language) -> str:
+    first, *others = interests
+    named = ("、" if language == "zh" else " and ").join(first["items"])
     if language == "zh":
-        return f"你最喜欢{about}，例如{named}。" + (f"其次是{mine[1]['name']}。" if len(mine) > 1 else "")
-    return f"You are drawn to {about}, such as {named}." + (f" Next comes {mine[1]['name']}." if len(mine) > 1 else "")
+        return f"你最喜欢{first['name']}，例如{named}。" + (f"其次是{others[0]['name']}。" if others else "")
+    return f"You are drawn to {first['name']}, such as {named}." + (
+        f" Next comes {others[0]['name']}." if others else ""
+    )
+
+
+def _of_item(document: Any, language: Language) -> str:
+    """Say the strongest way, and the interest."""
+    way = next(iter(document["because_of"]), {"way": "", "items": [], "words": []})
+    items = ("和" if language == "zh" else " and ").join(way["items"])
+    name = document.get("interest", {}).get("name", "")
+    if language == "zh":
+        said = {
+            "close in meaning": f"{{0}}与你选过的{items}意思相近。",
+            "others took it next": f"选过{items}的人接着也选了{{0}}。",
+        }
+        first = said.get(way["way"], f"{{0}}契合你喜欢的{name or '、'.join(way['words'])}。")
+        return first + (f"它属于你关注的{name}。" if name and way["way"] in said else "")
+    said = {
+        "close in meaning": f"You took {items}, and {{0}} is close in meaning.",
+        "others took it next": f"You took {items}, and others took {{0}} after.",
+    }
+    first = said.get(way["way"], f"You often return to {name or ', '.join(way['words'])}, and {{0}} joins them.")
+    return first + (f" It belongs to {name}, which you follow." if name and way["way"] in said else "")
 
 
 if __name__ == "__main__":

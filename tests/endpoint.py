@@ -54,11 +54,31 @@ def honest(system: str, document: dict[str, Any]) -> str:
         return str(document["keywords"][0]).title()
     if "cares_about" in document:
         return _portrait(document["cares_about"], chinese)
-    words = document.get("interest", {}).get("name") or " ".join(document["shared_words"])
-    items = "".join(document.get("interest", {}).get("items", []))
-    if chinese:
-        return f"{{0}}契合你喜欢的{words}{'，像' + items if items else ''}。"
-    return f"You often return to {words}{', as with ' + items.replace('}{', '} and {') if items else ''}, and {{0}} joins them."
+    return _blurb(document, chinese)
+
+
+def _blurb(document: dict[str, Any], chinese: bool) -> str:
+    """Say each way with its own items in a sentence of its own, at most one way beside the interest."""
+    name = document.get("interest", {}).get("name")
+    ways = {way["way"]: way for way in document["because_of"] if way["items"]}
+    if (way := ways.get("close in meaning")) is not None:
+        items = "".join(way["items"])
+        first = (
+            f"{{0}}与{items}意思相近。"
+            if chinese
+            else f"{{0}} is close in meaning to {items.replace('}{', '} and {')}."
+        )
+    elif (way := ways.get("others took it next")) is not None:
+        items = "".join(way["items"])
+        first = (
+            f"选过{items}的人接着也选了{{0}}。"
+            if chinese
+            else f"Others took {{0}} after {items.replace('}{', '} and {')}."
+        )
+    else:
+        words = name or " ".join(word for way in document["because_of"] for word in way["words"])
+        return f"{{0}}契合你喜欢的{words}。" if chinese else f"You often return to {words}, and {{0}} joins them."
+    return first + (f"它属于你关注的{name}。" if chinese else f" It belongs to {name}, which you follow.") * bool(name)
 
 
 def _portrait(interests: list[dict[str, Any]], chinese: bool) -> str:

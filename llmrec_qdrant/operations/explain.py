@@ -25,7 +25,7 @@ from llmrec_qdrant.space.conditions import all_of, has_id, where
 from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["explain", "why_not"]
+__all__ = ["KEYS", "evidence_alone", "explain", "why_not"]
 
 KEYS = (*ALL_KEYS, Key.N_EVENTS, Key.EVIDENCE)
 
@@ -41,10 +41,7 @@ def explain(bound: Bound, user: str, item: str, options: ListOptions, exclude_se
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
     plan = yield from plan_for(bound, user, stored, options, left_out)
     about = bound.item_point(item)
-    parts = [] if plan.reason else parts_of(plan.at(plan.depth))
-    alone = [part.alone(plan.filter) for part in parts]
-    points, *lists = yield from read_pages(bound.space.items, [plan.page(0, options.limit)], alone)
-    scored = terms_at(plan, [plan.depth], [parts], lists).get(about)
+    points, scored = yield from _scored(bound, plan, options.limit, about)
     if scored is None:
         missed = yield from why_not(bound, user, item, options, exclude_seen)
         seen = missed.stage == "already_seen"
@@ -55,6 +52,28 @@ def explain(bound: Bound, user: str, item: str, options: ListOptions, exclude_se
     told = yield from with_followers(bound, item, told)
     without = (yield from fewest(bound, options, plan, stored, about, told)) if listed else None
     return told.model_copy(update={"listed": listed, "without": without})
+
+
+def evidence_alone(bound: Bound, user: str, stored: StoredUser, item: str) -> Steps[Evidence]:
+    """Return the evidence of an item in the user's default list, or, of a seen item, in a list with seen items.
+
+    No follower is counted and no counterfactual looked for; empty if no leg proposes the item. ``stored`` needs ``KEYS``.
+    """
+    options, about = ListOptions(), bound.item_point(item)
+    left_out = yield from read_left_out(bound, user, stored, item not in stored.seen)
+    plan = yield from plan_for(bound, user, stored, options, left_out)
+    _, scored = yield from _scored(bound, plan, options.limit, about)
+    if scored is None:
+        return Evidence(score=0.0)
+    return (yield from _evidence(bound, stored, about, scored))
+
+
+def _scored(bound: Bound, plan: Plan, limit: int, about: str) -> Steps[tuple[list[Point], Scored | None]]:
+    """Return the list of a plan, and what makes the score of one item; None if no leg proposes it."""
+    parts = [] if plan.reason else parts_of(plan.at(plan.depth))
+    alone = [part.alone(plan.filter) for part in parts]
+    points, *lists = yield from read_pages(bound.space.items, [plan.page(0, limit)], alone)
+    return points, terms_at(plan, [plan.depth], [parts], lists).get(about)
 
 
 def _evidence(bound: Bound, stored: StoredUser, about: str, scored: Scored) -> Steps[Evidence]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmrec_qdrant.contracts.answers import Interest, Language, Words
@@ -10,16 +11,17 @@ from llmrec_qdrant.errors import InvalidInput, NotFound, show
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.clock import now
+from llmrec_qdrant.operations.explain import KEYS, evidence_alone
 from llmrec_qdrant.operations.interests import current_interests
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import templates
-from llmrec_qdrant.query.results import YEAR
-from llmrec_qdrant.query.templates import BlurbEvidence, Evidence, PortraitEvidence, Strand
+from llmrec_qdrant.query.templates import BlurbEvidence, Evidence, PortraitEvidence, Strand, Way
+from llmrec_qdrant.query.ways import confirmed, says_little, taken, ways, without_item
 from llmrec_qdrant.space.conditions import only
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Key, new_text
-from llmrec_qdrant.space.points import Point, new_point
+from llmrec_qdrant.space.points import new_point
 
 __all__ = ["blurb", "blurb_evidence", "keep", "portrait", "portrait_evidence", "written"]
 
@@ -27,10 +29,6 @@ MAX_STRANDS = 4
 """Interests in a portrait."""
 MAX_TITLES = 2
 """Items that a text names per interest."""
-MAX_SHARED = 3
-"""Shared words that a blurb names."""
-MIN_SHARED = 2
-"""Shared words without which a blurb gives no reason, where no interest speaks for the item: a single one is often "film"."""
 MAX_KEYWORDS = 8
 """Keywords per interest in the evidence."""
 
@@ -54,8 +52,7 @@ def blurb(bound: Bound, user: str, item: str, language: Language | None) -> Step
     evidence = yield from blurb_evidence(bound, external_id(user), external_id(item))
     chosen = language or templates.language_of([evidence.title])
     template = templates.blurb(evidence, chosen)
-    items = list(evidence.strand.items) if evidence.strand else []
-    return (yield from _said(bound, external_id(user), evidence, chosen, template, items))
+    return (yield from _said(bound, external_id(user), evidence, chosen, template, list(evidence.known)))
 
 
 def checked_language(language: object) -> Any:
@@ -75,23 +72,34 @@ def portrait_evidence(bound: Bound, user: str) -> Steps[PortraitEvidence]:
 
 
 def blurb_evidence(bound: Bound, user: str, item: str) -> Steps[BlurbEvidence]:
-    """Return what is known that speaks for an item: the strongest interest that it belongs to, and shared words.
+    """Return what speaks for an item: what carries its score in :func:`explain.explain`, and the strongest interest it belongs to.
 
     Raises :class:`NotFound` for an unknown item.
     """
-    points = yield from calls.retrieve(
-        bound.space.items, [bound.item_point(item)], [Key.TITLE, Key.TERMS, Key.TOPIC_IDS]
-    )
+    about = bound.item_point(item)
+    points = yield from calls.retrieve(bound.space.items, [about], [Key.TITLE, Key.TOPIC_IDS])
     if not points:
         raise NotFound(f"space {bound.space.name!r} has no item {show(item)}")
-    stored = yield from read_user(bound, user)
+    stored = yield from read_user(bound, user, KEYS)
+    told = without_item((yield from evidence_alone(bound, user, stored, item)), item)
+    leading = taken(told)
+    found = yield from _confirmed(bound, leading, ways(told, leading))
     interests = yield from _followed(bound, stored)
-    about = points[0].get(Key.TOPIC_IDS, [])
-    strand = next((_strand(interest, item) for interest in interests if interest.topic in about), None)
-    shared = _shared(stored, points[0])
-    if strand is None and len(shared) < MIN_SHARED:
-        shared = ()
-    return BlurbEvidence(item, points[0].get(Key.TITLE, ""), strand, shared)
+    topics = points[0].get(Key.TOPIC_IDS, [])
+    strand = next((_strand(interest, named=False) for interest in interests if interest.topic in topics), None)
+    if strand is None and says_little(found):
+        leading, found = {}, ()
+    return BlurbEvidence(item, points[0].get(Key.TITLE, ""), strand, tuple(leading), tuple(leading.values()), found)
+
+
+def _confirmed(bound: Bound, leading: Mapping[str, str], found: Sequence[Way]) -> Steps[tuple[Way, ...]]:
+    """Keep only shared words that the named items have."""
+    named = list(dict.fromkeys(item for way in found if way.kind == "words" for item in way.items or leading))
+    points = yield from calls.retrieve(
+        bound.space.items, [bound.item_point(item) for item in named], [Key.ITEM_ID, Key.TERMS]
+    )
+    words_of = {point.payload[Key.ITEM_ID]: point.get(Key.TERMS, []) for point in points}
+    return tuple(confirmed(way, leading, words_of) for way in found)
 
 
 def _followed(bound: Bound, stored: StoredUser) -> Steps[list[Interest]]:
@@ -99,8 +107,9 @@ def _followed(bound: Bound, stored: StoredUser) -> Steps[list[Interest]]:
     return sorted((one for one in interests if one.steer > 0), key=lambda one: -one.weight * one.steer)
 
 
-def _strand(interest: Interest, without: str = "") -> Strand:
-    titled = [item for item in interest.items if interest.titles.get(item) and item != without][:MAX_TITLES]
+def _strand(interest: Interest, named: bool = True) -> Strand:
+    """Return an interest; with the items that are evidence of it, if ``named``."""
+    titled = [item for item in interest.items if interest.titles.get(item)][:MAX_TITLES] if named else []
     return Strand(
         interest.label,
         interest.trend,
@@ -108,15 +117,6 @@ def _strand(interest: Interest, without: str = "") -> Strand:
         tuple(titled),
         tuple(interest.titles[item] for item in titled),
     )
-
-
-def _shared(stored: StoredUser, item: Point) -> tuple[str, ...]:
-    words = set(item.get(Key.TERMS, []))
-    return tuple(term for term in stored.terms if term in words and _says_something(term))[:MAX_SHARED]
-
-
-def _says_something(term: str) -> bool:
-    return len(term) > 1 and not YEAR.fullmatch(term) and term.lower() not in templates.NUMBER_WORDS
 
 
 # --- written texts --------------------------------------------------------------------------------

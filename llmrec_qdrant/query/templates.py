@@ -6,7 +6,7 @@ A template needs no language model. Whatever it says stands in its evidence.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -18,6 +18,8 @@ __all__ = [
     "BlurbEvidence",
     "PortraitEvidence",
     "Strand",
+    "Way",
+    "WayKind",
     "blurb",
     "digest_of",
     "language_of",
@@ -35,6 +37,7 @@ MAX_TITLE = 80
 """Characters of a title in a sentence."""
 
 Trend = Literal["rising", "steady", "fading"]
+WayKind = Literal["close", "words", "followed", "boosted"]
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,41 @@ class PortraitEvidence:
 
 
 @dataclass(frozen=True)
+class Way:
+    """One way in which an item was found, and what of the user carries it."""
+
+    kind: WayKind
+    """close: in meaning; words: shared; followed: others took it next; boosted: a topic that the user asked for more of."""
+    items: tuple[str, ...] = ()
+    """Ids of the user's items that carry it, strongest first."""
+    titles: tuple[str, ...] = ()
+    """Title of each of these items."""
+    words: tuple[str, ...] = ()
+    """Shared words, strongest first; of a boost, the label of its topic."""
+    of: Literal["items", "texts", "history"] = "items"
+    """Carried by these items (or, where there are none, by those that carry most of the score), by what the user wrote or searched
+    for, or by all that they took."""
+
+
+@dataclass(frozen=True)
 class BlurbEvidence:
-    """What a blurb may say: the item, the interest that it belongs to, and the words that it shares with the user."""
+    """What a blurb may say: the item, what carries its score, and the interest that it belongs to."""
 
     item: str
     title: str
     strand: Strand | None = None
-    shared: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+    """Ids of the user's items that carry most of the score."""
+    titles: tuple[str, ...] = ()
+    """Title of each of these items."""
+    ways: tuple[Way, ...] = ()
+    """Greatest contribution first."""
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Id → title of all items of the user in this evidence, those that carry most first."""
+        pairs = [(self.taken, self.titles), *((way.items, way.titles) for way in self.ways)]
+        return {item: title for items, titles in pairs for item, title in zip(items, titles, strict=True)}
 
 
 Evidence = PortraitEvidence | BlurbEvidence
@@ -98,7 +129,7 @@ def quoted(title: str) -> str:
 def _listed(parts: Sequence[str], language: Language) -> str:
     if language == "zh":
         return "、".join(parts)
-    return parts[0] if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return "".join(parts) if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _about(strand: Strand, language: Language) -> str:
@@ -142,30 +173,69 @@ def _second_zh(first: Strand, others: Sequence[Strand]) -> str:
 
 def blurb(evidence: BlurbEvidence, language: Language) -> str:
     """Return why an item is for a user, in one sentence; that nothing known speaks for it, where nothing does."""
-    title, strand = quoted(evidence.title or evidence.item), evidence.strand
-    shared = _listed(evidence.shared, language) if evidence.shared else ""
-    if strand is None and not shared:
+    title = quoted(evidence.title or evidence.item)
+    if evidence.strand is None and not evidence.ways:
         return (
             f"Nothing that is known about you speaks for {title} in particular."
             if language == "en"
             else f"目前没有什么能说明{title}特别适合你。"
         )
-    return _blurb_zh(title, strand, shared) if language == "zh" else _blurb_en(title, strand, shared)
+    return _blurb_zh(title, evidence) if language == "zh" else _blurb_en(title, evidence)
 
 
-def _blurb_en(title: str, strand: Strand | None, shared: str) -> str:
-    if strand is None:
-        return f"{title} shares words with what you took: {shared}."
-    liked = _listed([quoted(known) for known in strand.titles], "en") if strand.titles else ""
-    because = f"Because you took {liked}: " if liked else ""
-    words = f", and shares words with what you took: {shared}" if shared else ""
-    return f"{because}{title} belongs to {_about(strand, 'en')}, which you follow{words}."
+_WROTE: Mapping[Language, str] = {"en": "what you wrote or searched for", "zh": "你写过或搜索过的文字"}
+_TOOK: Mapping[Language, str] = {"en": "what you took", "zh": "你选过的内容"}
 
 
-def _blurb_zh(title: str, strand: Strand | None, shared: str) -> str:
-    if strand is None:
-        return f"{title}和你选过的内容有共同的词：{shared}。"
-    liked = _listed([quoted(known) for known in strand.titles], "zh") if strand.titles else ""
-    because = f"因为你选过{liked}：" if liked else ""
-    words = f"，并和你选过的内容有共同的词：{shared}" if shared else ""
-    return f"{because}{title}属于你关注的{_about(strand, 'zh')}{words}。"
+def _carriers(way: Way, language: Language, them: str) -> str:
+    """Return what carries a way; ``them`` for the items that the sentence has named."""
+    if way.of != "items":
+        return (_WROTE if way.of == "texts" else _TOOK)[language]
+    return _listed([quoted(title) for title in way.titles], language) or them
+
+
+def _blurb_en(title: str, evidence: BlurbEvidence) -> str:
+    taken = _listed([quoted(known) for known in evidence.titles], "en")
+    them = "them" if len(evidence.titles) > 1 else "it"
+    predicates: list[str] = []
+    followed = ""
+    for way in evidence.ways:
+        names, words = _carriers(way, "en", them), _listed(way.words, "en")
+        match way.kind:
+            case "close":
+                predicates.append(f"is close in meaning to {names}")
+            case "words":
+                predicates.append(f"shares the word{'s' if len(way.words) > 1 else ''} {words} with {names}")
+            case "boosted":
+                predicates.append(f"belongs to {words}, of which you asked for more")
+            case "followed":
+                followed = "next" if names == them else f"after {names}"
+    if evidence.strand:
+        predicates.append(f"belongs to {_about(evidence.strand, 'en')}, which you follow")
+    clauses = [f"{title} {_listed(predicates, 'en')}"] if predicates else []
+    if followed:
+        clauses.append(f"others took {'it' if predicates else title} {followed}")
+    said = ", and ".join(clauses)
+    return f"Because you took {taken}: {said}." if taken else f"{said[0].upper()}{said[1:]}."
+
+
+def _blurb_zh(title: str, evidence: BlurbEvidence) -> str:
+    taken = _listed([quoted(known) for known in evidence.titles], "zh")
+    them = "它们" if len(evidence.titles) > 1 else "它"
+    clauses: list[str] = []
+    followed = ""
+    for way in evidence.ways:
+        names, words = _carriers(way, "zh", them), _listed(way.words, "zh")
+        match way.kind:
+            case "close":
+                clauses.append(f"与{names}内容相近")
+            case "words":
+                clauses.append(f"与{names}都提到{words}")
+            case "boosted":
+                clauses.append(f"属于你想多看的{words}")
+            case "followed":
+                followed = f"选过{names}的人接着也选了{title}"
+    if evidence.strand:
+        clauses.append(f"属于你关注的{_about(evidence.strand, 'zh')}")
+    said = "，".join(([f"{title}{'，'.join(clauses)}"] if clauses else []) + ([followed] if followed else []))
+    return f"{f'因为你选过{taken}：' if taken else ''}{said}。"

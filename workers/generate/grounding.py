@@ -9,15 +9,23 @@ names and praise. Whatever else it says is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmrec_qdrant.contracts.answers import Language
-from llmrec_qdrant.query.templates import NUMBER_WORDS, BlurbEvidence, Evidence, PortraitEvidence, Strand, quoted
+from llmrec_qdrant.query.templates import (
+    NUMBER_WORDS,
+    BlurbEvidence,
+    Evidence,
+    PortraitEvidence,
+    Strand,
+    WayKind,
+    quoted,
+)
 
 from ..text.stems import stem
-from .vocabulary import FADING, PLAIN, RISING
+from .vocabulary import CLAIMS, FADING, PLAIN, RISING
 
 __all__ = ["Shown", "grounded", "shown", "single_words"]
 
@@ -53,6 +61,10 @@ class Shown:
     """Trend of each interest."""
     needed: frozenset[int] = frozenset()
     """Handles that the text must contain."""
+    ways: Mapping[WayKind, frozenset[int]] = field(default_factory=dict)
+    """Way in which the item was found → handles that carry it."""
+    shared: frozenset[str] = frozenset()
+    """Words that the item shares with the user."""
 
 
 def shown(evidence: Evidence) -> Shown:
@@ -65,33 +77,56 @@ def _portrait(evidence: PortraitEvidence) -> Shown:
     owners: list[frozenset[int]] = []
     interests = []
     for number, strand in enumerate(evidence.strands):
-        interests.append(_interest(strand, len(titles)))
+        interests.append({**_interest(strand), "items": _handles(range(len(titles), len(titles) + len(strand.titles)))})
         titles += strand.titles
         owners += [frozenset({number})] * len(strand.titles)
     trends = [strand.trend for strand in evidence.strands]
     return Shown({"cares_about": interests}, titles, owners, _words(evidence.strands), trends)
 
 
+_SAID: Mapping[WayKind, str] = {
+    "close": "close in meaning",
+    "words": "shares words",
+    "followed": "others took it next",
+    "boosted": "the person asked for more of it",
+}
+
+
 def _blurb(evidence: BlurbEvidence) -> Shown:
+    places = {item: place for place, item in enumerate(evidence.known, start=1)}
+    carried: dict[WayKind, frozenset[int]] = {}
+    told = []
+    for way in evidence.ways:
+        items = [places[item] for item in way.items or evidence.taken] if way.of == "items" else []
+        if way.kind == "boosted":
+            items = []
+        carried[way.kind] = frozenset(items)
+        told.append({"way": _SAID[way.kind], "items": _handles(items), "words": _label_words(way.words)})
+    document: dict[str, Any] = {"item": "{0}", "because_of": told}
     strands = [evidence.strand] if evidence.strand else []
-    document: dict[str, Any] = {"item": "{0}", "shared_words": single_words(evidence.shared)}
-    titles, words = [evidence.title or evidence.item], _words(strands)
-    for strand in strands:
-        document["interest"] = _interest(strand, 1)
-        titles += strand.titles
-    for word in single_words(evidence.shared):
-        words |= {form: words.get(form, frozenset()) | {0} for form in _forms(word)}
-    return Shown(document, titles, [frozenset()] * len(titles), words, needed=frozenset({0}))
+    if evidence.strand:
+        document["interest"] = _interest(evidence.strand)
+    titles, words = [evidence.title or evidence.item, *evidence.known.values()], _words(strands)
+    shared = {form for way in evidence.ways for word in _label_words(way.words) for form in _forms(word)}
+    words |= {form: words.get(form, frozenset()) | {0} for form in shared}
+    free: list[frozenset[int]] = [frozenset()] * len(titles)
+    return Shown(document, titles, free, words, needed=frozenset({0}), ways=carried, shared=frozenset(shared))
 
 
-def _interest(strand: Strand, first: int) -> dict[str, Any]:
-    handles = [f"{{{first + place}}}" for place in range(len(strand.titles))]
-    label = [word for part in strand.label.split(" · ") for word in single_words(part.split())]
+def _handles(places: Iterable[int]) -> list[str]:
+    return [f"{{{place}}}" for place in places]
+
+
+def _label_words(labels: Sequence[str]) -> list[str]:
+    return [word for label in labels for part in label.split(" · ") for word in single_words(part.split())]
+
+
+def _interest(strand: Strand) -> dict[str, Any]:
+    name = _label_words([strand.label])
     return {
-        "name": ", ".join(label),
+        "name": ("、" if _has_han("".join(name)) else ", ").join(name),
         "trend": strand.trend,
         "keywords": single_words(strand.keywords),
-        "items": handles,
     }
 
 
@@ -106,7 +141,11 @@ def single_words(words: Sequence[str]) -> list[str]:
 
 
 def _longest(word: str) -> int:
-    return MAX_HAN if any("\u4e00" <= letter <= "\u9fff" for letter in word) else MAX_KEYWORD
+    return MAX_HAN if _has_han(word) else MAX_KEYWORD
+
+
+def _has_han(word: str) -> bool:
+    return any("\u4e00" <= letter <= "\u9fff" for letter in word)
 
 
 def _forms(word: str) -> set[str]:
@@ -117,8 +156,7 @@ def _forms(word: str) -> set[str]:
 def _words(strands: Sequence[Strand]) -> dict[str, frozenset[int]]:
     words: dict[str, frozenset[int]] = {}
     for number, strand in enumerate(strands):
-        label = [word for part in strand.label.split(" · ") for word in part.split()]
-        for word in single_words([*label, *strand.keywords]):
+        for word in [*_label_words([strand.label]), *single_words(strand.keywords)]:
             for form in _forms(word):
                 words[form] = words.get(form, frozenset()) | {number}
     return words
@@ -137,7 +175,7 @@ def grounded(text: str, sight: Shown, language: Language) -> str:
     if not all(reading.knows(sentence) for sentence in sentences):
         return ""
     enough = reading.handles >= sight.needed and (reading.handles or not sight.titles)
-    if not enough or not reading.has_topic:
+    if not enough or not (reading.has_topic or reading.has_reason):
         return ""
     return _HANDLE.sub(lambda handle: quoted(sight.titles[int(handle[1])]), line)
 
@@ -150,27 +188,34 @@ class _Reading:
         self._topic: frozenset[int] = frozenset()
         self.handles: set[int] = set()
         self.has_topic = False
+        self.has_reason = False
+        """Whether it names an item of the user that carries the score of the item, or a way in which it was found."""
 
     def knows(self, sentence: str) -> bool:
-        """Whether every part is known, every item follows an interest of its own, and every trend is that of the interests."""
-        trends: list[frozenset[str]] = []
-        mentioned: list[frozenset[int]] = []
+        """Whether every part is known, every item follows an interest of its own, and trends and ways are those of the evidence."""
+        claims = _Claims(self._sight)
         for handle, word, han, number, _, other in _PARTS.findall(sentence):
             if number or (other and other not in _PUNCTUATION) or (handle and not self._stands(int(handle))):
                 return False
-            for part in self._parts(word, han):
-                if part in self._sight.words:
-                    self._topic, self.has_topic = self._sight.words[part], True
-                    mentioned.append(self._topic)
-                elif part in PLAIN[self._language]:
-                    continue
-                elif allowed := _trends_of(part, self._language):
-                    trends.append(allowed)
-                else:
-                    return False
-        return all(self._has_trend(about, allowed) for about in mentioned for allowed in trends) and (
-            bool(mentioned) or not trends
-        )
+            if handle:
+                claims.handles.add(int(handle))
+            if not all(self._takes(part, claims) for part in self._parts(word, han)):
+                return False
+        self.has_reason |= bool(claims.ways or (self._sight.ways and claims.handles - {0}))
+        return claims.hold()
+
+    def _takes(self, part: str, claims: _Claims) -> bool:
+        """Take a word into the claims of the sentence; returns whether it is known."""
+        if part in self._sight.words:
+            self._topic, self.has_topic = self._sight.words[part], True
+            claims.mentioned.append(part)
+        elif way := CLAIMS[self._language].get(part):
+            claims.ways.append(way)
+        elif allowed := _trends_of(part, self._language):
+            claims.trends.append(allowed)
+        else:
+            return part in PLAIN[self._language]
+        return True
 
     def _stands(self, place: int) -> bool:
         """Note an item; returns whether the interest named last is one that the item belongs to."""
@@ -183,12 +228,47 @@ class _Reading:
     def _parts(self, word: str, han: str) -> Sequence[str]:
         """Return the words of a run of letters; a word of the evidence as the evidence has it."""
         if han:
-            return _cut(han, {*self._sight.words, *PLAIN["zh"], *RISING["zh"], *FADING["zh"]})
+            return _cut(han, {*self._sight.words, *PLAIN["zh"], *RISING["zh"], *FADING["zh"], *CLAIMS["zh"]})
         lowered = word.lower()
         return [next((form for form in sorted(_forms(lowered)) if form in self._sight.words), lowered)] if word else []
 
+
+@dataclass
+class _Claims:
+    """What one sentence says."""
+
+    sight: Shown
+    mentioned: list[str] = field(default_factory=list)
+    """Words of the evidence."""
+    handles: set[int] = field(default_factory=set)
+    trends: list[frozenset[str]] = field(default_factory=list)
+    """Per word on a trend: the trends of which it is true."""
+    ways: list[frozenset[WayKind]] = field(default_factory=list)
+    """Per word on a way in which the item was found: the ways of which it is true."""
+
+    def hold(self) -> bool:
+        """Whether the evidence has all of it."""
+        return self._trends_hold() and self._ways_hold()
+
+    def _trends_hold(self) -> bool:
+        about = [self.sight.words[word] for word in self.mentioned]
+        return all(self._has_trend(numbers, allowed) for numbers in about for allowed in self.trends) and (
+            bool(about) or not self.trends
+        )
+
     def _has_trend(self, about: frozenset[int], allowed: frozenset[str]) -> bool:
-        return any(self._sight.trends[number] in allowed for number in about if number < len(self._sight.trends))
+        return any(self.sight.trends[number] in allowed for number in about if number < len(self.sight.trends))
+
+    def _ways_hold(self) -> bool:
+        """Every way is one of the evidence, carries the items of the sentence, and shared words are shared ones."""
+        narrow = [way for way in self.ways if not any(other < way for other in self.ways)]
+        present = [frozenset(kind for kind in way if kind in self.sight.ways) for way in narrow]
+        if not all(present):
+            return False
+        if frozenset({"words"}) in self.ways and not all(word in self.sight.shared for word in self.mentioned):
+            return False
+        carriers = {place for way in present for kind in way for place in self.sight.ways[kind]}
+        return not present or self.handles <= carriers | {0}
 
 
 def _trends_of(word: str, language: Language) -> frozenset[str]:

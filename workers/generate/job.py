@@ -116,7 +116,7 @@ class _Run:
                 evidence: BlurbEvidence = self._store.run(words.blurb_evidence(bound, user, item.id))
             except NotFound:  # deleted meanwhile
                 continue
-            if evidence.strand or evidence.shared:
+            if evidence.strand or evidence.ways:
                 yield evidence, self._options.language or language_of([evidence.title])
 
     def _spend(self, tokens: int) -> None:

@@ -53,11 +53,46 @@ def test_a_portrait_names_the_users_own_items_and_their_topic(rec: Recommender) 
 
 def test_a_blurb_names_the_interest_that_the_item_belongs_to(rec: Recommender) -> None:
     said = rec.blurb("ann", "s7")
-    assert said.text.startswith("Because you took “Space Film ") and "“Space Film 7” belongs to " in said.text
+    assert said.text.startswith("Because you took “Space Film ") and " belongs to " in said.text
     assert rec.blurb("ann", "s7", language="zh").text.startswith("因为你选过“Space Film ")
     assert rec.blurb("ann", "f7").text == "Nothing that is known about you speaks for “Food Film 7” in particular."
     assert rec.blurb("nobody", "s7").text == "Nothing that is known about you speaks for “Space Film 7” in particular."
     assert "“Space Film 1”, " not in rec.blurb("ann", "s1").text.partition(":")[0], "an item is no evidence of itself"
+
+
+def test_a_blurb_names_exactly_what_carries_the_score(rec: Recommender) -> None:
+    """Independent of how the blurb is made: the public evidence of the same item."""
+    told = rec.explain("ann", "s7")
+    total: dict[str, float] = {}
+    positive = sum(leg.contribution for leg in told.legs if leg.contribution > 0)
+    for leg in told.legs:
+        for event in leg.events:
+            if leg.contribution >= 0.2 * positive and event.item:
+                total[event.item] = total.get(event.item, 0.0) + event.contribution
+    strongest = sorted(total, key=lambda item: -total[item])[:2]
+    said = rec.blurb("ann", "s7")
+    assert said.items[:2] == strongest and len(strongest) == 2
+    assert f"“Space Film {strongest[0][1:]}” and “Space Film {strongest[1][1:]}”" in said.text
+    words = {word.word for leg in told.legs for word in leg.words}
+    assert "others took" not in said.text, "no leg of followers carries it"
+    shared = said.text.partition("shares the words ")[2].partition(" with")[0].replace(" and ", ", ").split(", ")
+    assert shared and set(shared) <= words
+
+
+def test_a_blurb_names_the_followed_item_only_where_it_was_followed() -> None:
+    """m1 → m9 was taken by others; their texts share nothing, so that only the collab leg speaks for m9."""
+    with Recommender.connect(path=":memory:", space=fresh_name()) as rec:
+        rec.create(CONFIG)
+        rec.upsert_items([*items(), Item(id="m9", title="Ski Jump", text="winter snow slope")])
+        rec.track([event for user in "abc" for event in history(user, "m1", "m9")])
+        rec.track(history("ann", "m4", "m1"))
+        rec.reconcile()
+        said = rec.blurb("ann", "m9")
+        assert said.text == "Because you took “Interstellar”: others took “Ski Jump” next." and said.items == ["m1"]
+        assert (
+            rec.blurb("ann", "m9", language="zh").text == "因为你选过“Interstellar”：选过它的人接着也选了“Ski Jump”。"
+        )
+        assert "others took" not in rec.blurb("ann", "m5").text
 
 
 def test_what_cannot_be_said_is_an_error(rec: Recommender) -> None:

@@ -8,6 +8,7 @@ from llmrec_qdrant.query.templates import (
     BlurbEvidence,
     PortraitEvidence,
     Strand,
+    Way,
     blurb,
     digest_of,
     language_of,
@@ -51,10 +52,33 @@ def test_a_portrait(strands: tuple[Strand, ...], english: str, chinese: str) -> 
     ("evidence", "english", "chinese"),
     [
         (
-            BlurbEvidence("m3", "Gravity", SPACE, ("astronauts",)),
-            "Because you took “Interstellar” and “The Martian”: “Gravity” belongs to space and planet, which you follow, and "
-            "shares words with what you took: astronauts.",
-            "因为你选过“Interstellar”、“The Martian”：“Gravity”属于你关注的space、planet，并和你选过的内容有共同的词：astronauts。",
+            BlurbEvidence(
+                "m3",
+                "Gravity",
+                SPACE,
+                ("m1", "m2"),
+                ("Interstellar", "The Martian"),
+                (Way("close"), Way("words", ("m2",), ("The Martian",), ("astronaut", "space")), Way("followed")),
+            ),
+            "Because you took “Interstellar” and “The Martian”: “Gravity” is close in meaning to them, shares the words astronaut "
+            "and space with “The Martian” and belongs to space and planet, which you follow, and others took it next.",
+            "因为你选过“Interstellar”、“The Martian”：“Gravity”与它们内容相近，与“The Martian”都提到astronaut、space，"
+            "属于你关注的space、planet，选过它们的人接着也选了“Gravity”。",
+        ),
+        (
+            BlurbEvidence("m3", "Gravity", None, ("m1",), ("Interstellar",), (Way("followed"), Way("close"))),
+            "Because you took “Interstellar”: “Gravity” is close in meaning to it, and others took it next.",
+            "因为你选过“Interstellar”：“Gravity”与它内容相近，选过它的人接着也选了“Gravity”。",
+        ),
+        (
+            BlurbEvidence("m3", "Gravity", None, ("m1",), ("Interstellar",), (Way("followed"),)),
+            "Because you took “Interstellar”: others took “Gravity” next.",
+            "因为你选过“Interstellar”：选过它的人接着也选了“Gravity”。",
+        ),
+        (
+            BlurbEvidence("m3", "Gravity", None, (), (), (Way("close", of="texts"), Way("boosted", words=("space",)))),
+            "“Gravity” is close in meaning to what you wrote or searched for and belongs to space, of which you asked for more.",
+            "“Gravity”与你写过或搜索过的文字内容相近，属于你想多看的space。",
         ),
         (
             BlurbEvidence("m3", "", CRIME),
@@ -62,9 +86,9 @@ def test_a_portrait(strands: tuple[Strand, ...], english: str, chinese: str) -> 
             "“m3”属于你关注的crime。",
         ),
         (
-            BlurbEvidence("m3", "Gravity", None, ("space", "planet")),
-            "“Gravity” shares words with what you took: space and planet.",
-            "“Gravity”和你选过的内容有共同的词：space、planet。",
+            BlurbEvidence("m3", "Gravity", None, ways=(Way("words", words=("space",), of="history"),)),
+            "“Gravity” shares the word space with what you took.",
+            "“Gravity”与你选过的内容都提到space。",
         ),
         (
             BlurbEvidence("m3", "Gravity"),
@@ -87,7 +111,9 @@ def test_a_digest_changes_with_every_part_of_the_evidence_and_the_language() -> 
         digest_of(BlurbEvidence("a", "A"), "en"),
         digest_of(BlurbEvidence("b", "A"), "en"),
         digest_of(BlurbEvidence("a", "A", SPACE), "en"),
-        digest_of(BlurbEvidence("a", "A", None, ("x",)), "en"),
+        digest_of(BlurbEvidence("a", "A", None, ("x",), ("X",)), "en"),
+        digest_of(BlurbEvidence("a", "A", None, ("x",), ("X",), (Way("close"),)), "en"),
+        digest_of(BlurbEvidence("a", "A", None, ("x",), ("X",), (Way("followed"),)), "en"),
     ]
     assert len(set(variants)) == len(variants)
 
