@@ -11,13 +11,14 @@ from llmrec_qdrant.contracts.checks import Contract
 
 __all__ = [
     "FitTopicsOptions", "GenerateOptions", "Hide", "JobKind", "JobState", "JobStatus", "Method", "ReembedOptions", "TrainOptions",
-    "TuneOptions",
+    "TuneOptions", "What",
 ]  # fmt: skip
 
 JobKind = Literal["reembed", "train", "fit-topics", "tune", "generate"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Method = Literal["towers", "encoder", "texts"]
 Hide = Literal["last", "time"]
+What = Literal["users", "topics"]
 
 
 class JobStatus(Contract):
@@ -95,6 +96,9 @@ class TuneOptions(Contract):
 class GenerateOptions(Contract):
     """Options of generating texts."""
 
+    what: What = Field(
+        "users", description="users: portraits and blurbs; topics: names, descriptions and titles of shelves."
+    )
     users: int | None = Field(None, ge=1, description="Number of users to write about; null: all.")
     blurbs: int = Field(3, ge=0, le=100, description="Texts per user on the first items of the list.")
     language: Language | None = Field(None, description="Language of the texts; null: that of the items.")

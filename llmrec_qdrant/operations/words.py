@@ -8,22 +8,20 @@ from typing import Any
 from llmrec_qdrant.contracts.answers import Interest, Language, Words
 from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
-from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations import calls, kept_texts
 from llmrec_qdrant.operations.bound import Bound
-from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.operations.explain import KEYS, evidence_alone
 from llmrec_qdrant.operations.interests import current_interests
+from llmrec_qdrant.operations.kept_texts import Place
 from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import templates
 from llmrec_qdrant.query.templates import BlurbEvidence, Evidence, PortraitEvidence, Strand, Way
 from llmrec_qdrant.query.ways import confirmed, says_little, taken, ways, without_item
-from llmrec_qdrant.space.conditions import only
 from llmrec_qdrant.space.ids import point_id
-from llmrec_qdrant.space.layout import Key, new_text
-from llmrec_qdrant.space.points import new_point
+from llmrec_qdrant.space.layout import Key
 
-__all__ = ["blurb", "blurb_evidence", "keep", "portrait", "portrait_evidence", "written"]
+__all__ = ["blurb", "blurb_evidence", "checked_language", "place_of", "portrait", "portrait_evidence"]
 
 MAX_STRANDS = 4
 """Interests in a portrait."""
@@ -122,43 +120,16 @@ def _strand(interest: Interest, named: bool = True) -> Strand:
 # --- written texts --------------------------------------------------------------------------------
 
 
+def place_of(bound: Bound, user: str, evidence: Evidence, language: Language) -> Place:
+    """Return where a written text of this evidence is kept."""
+    about = evidence.item if isinstance(evidence, BlurbEvidence) else ""
+    point = point_id("words", f"{user}\x1f{about}\x1f{language}", bound.tenant)
+    return Place(point, templates.digest_of(evidence, language), user, bound.owner)
+
+
 def _said(
     bound: Bound, user: str, evidence: Evidence, language: Language, template: str, items: list[str]
 ) -> Steps[Words]:
-    stored = yield from written(bound, user, evidence, language)
-    return Words(text=stored or template, by="llm" if stored else "template", language=language, items=items)
-
-
-def written(bound: Bound, user: str, evidence: Evidence, language: Language) -> Steps[str]:
-    """Return the text that a model wrote from exactly this evidence; "" if there is none."""
-    point = _point(bound, user, evidence, language)
-    points = yield from calls.retrieve(bound.space.texts, [point], [Key.TEXT, Key.SRC_HASH])
-    current = templates.digest_of(evidence, language)
-    return next((str(one.get(Key.TEXT, "")) for one in points if one.get(Key.SRC_HASH) == current), "")
-
-
-def keep(bound: Bound, user: str, evidence: Evidence, language: Language, text: str) -> Steps[bool]:
-    """Store a written text with the user, unless the user was forgotten meanwhile; returns whether it is stored.
-
-    Forgetting deletes the user before the texts: whoever writes a text and then finds the user has not written too late.
-    """
-    point = _point(bound, user, evidence, language)
-    values = new_text(
-        {
-            Key.TEXT: text,
-            Key.USER_ID: user,
-            Key.TENANT: bound.owner,
-            Key.SRC_HASH: templates.digest_of(evidence, language),
-            Key.SEARCHED_AT: now(),
-        }
-    )
-    yield from calls.upsert(bound.space.texts, [new_point(point, {**values, Key.STALE: False})])
-    if (yield from calls.retrieve(bound.space.users, [bound.user_point(user)], False)):
-        return True
-    yield from calls.delete(bound.space.texts, only(point))
-    return False
-
-
-def _point(bound: Bound, user: str, evidence: Evidence, language: Language) -> str:
-    about = evidence.item if isinstance(evidence, BlurbEvidence) else ""
-    return point_id("words", f"{user}\x1f{about}\x1f{language}", bound.tenant)
+    place = place_of(bound, user, evidence, language)
+    written = (yield from kept_texts.read(bound, [place])).get(place.point)
+    return Words(text=written or template, by="llm" if written else "template", language=language, items=items)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import AsyncRecommender, InvalidInput, Item, NotFound, Recommender
-from llmrec_qdrant.operations import words
+from llmrec_qdrant.operations import kept_texts, words
 from llmrec_qdrant.query.templates import BlurbEvidence, PortraitEvidence
 from tests.films import CONFIG, history, items
 from tests.spaces import fresh_name
@@ -40,6 +40,11 @@ def rec() -> Iterator[Recommender]:
 def evidence_of(rec: Recommender, user: str, item: str = "") -> Any:
     bound = rec._bound()
     return rec._drive(words.blurb_evidence(bound, user, item) if item else words.portrait_evidence(bound, user))
+
+
+def kept(rec: Recommender, evidence: Any, text: str) -> bool:
+    bound = rec._bound()
+    return bool(rec._drive(kept_texts.keep(bound, words.place_of(bound, "ann", evidence, "en"), text)))
 
 
 def test_a_portrait_names_the_users_own_items_and_their_topic(rec: Recommender) -> None:
@@ -117,7 +122,7 @@ def test_a_kept_text_holds_as_long_as_its_evidence_and_goes_with_the_user() -> N
     with Recommender.connect(path=":memory:", space=fresh_name()) as rec:
         fill(rec)
         for evidence in (evidence_of(rec, "ann"), evidence_of(rec, "ann", "s7")):
-            assert rec._drive(words.keep(rec._bound(), "ann", evidence, "en", "Written."))
+            assert kept(rec, evidence, "Written.")
         assert (rec.portrait("ann").text, rec.portrait("ann").by) == ("Written.", "llm")
         assert rec.blurb("ann", "s7").text == "Written."
         assert rec.portrait("ann", language="zh").by == "template", "every language has a text of its own"
@@ -135,7 +140,7 @@ def test_a_text_about_a_user_who_was_forgotten_meanwhile_is_not_kept() -> None:
         fill(rec)
         evidence = evidence_of(rec, "ann")
         rec.forget_user("ann")
-        assert not rec._drive(words.keep(rec._bound(), "ann", evidence, "en", "Late."))
+        assert not kept(rec, evidence, "Late.")
         assert not any(rec.traces_of("ann").values())
 
 
@@ -143,7 +148,7 @@ def test_a_kept_text_does_not_wait_for_a_worker_and_counts_in_no_history() -> No
     with Recommender.connect(path=":memory:", space=fresh_name()) as rec:
         fill(rec)
         before = rec.recommend("ann", 5)
-        assert rec._drive(words.keep(rec._bound(), "ann", evidence_of(rec, "ann"), "en", "cook recipe kitchen"))
+        assert kept(rec, evidence_of(rec, "ann"), "cook recipe kitchen")
         rec.reconcile()
         assert rec.status().texts_stale == 0
         assert rec.recommend("ann", 5) == before
@@ -158,10 +163,10 @@ def test_a_tenant_sees_only_its_own_texts() -> None:
             tenant.track(history("ann", "m1", "m2"))
         rec.reconcile()
         nothing = PortraitEvidence()
-        assert one._drive(words.keep(one._bound(), "ann", nothing, "en", "Of tenant one."))
+        assert kept(one, nothing, "Of tenant one.")
         assert (one.portrait("ann").text, two.portrait("ann").by) == ("Of tenant one.", "template")
         blurb = two._drive(words.blurb_evidence(two._bound(), "ann", "m3"))
-        assert two._drive(words.keep(two._bound(), "ann", blurb, "en", "Of tenant two."))
+        assert kept(two, blurb, "Of tenant two.")
         assert isinstance(blurb, BlurbEvidence)
         assert one.blurb("ann", "m3").by == "template" and two.blurb("ann", "m3").text == "Of tenant two."
         with pytest.raises(NotFound):

@@ -14,7 +14,8 @@ from llmrec_qdrant.settings import Settings
 from tests.endpoint import honest, scripted
 from tests.films import CONFIG, history
 from tests.spaces import fresh_name
-from workers.generate import job
+from workers.generate import run
+from workers.generate.users import task_of
 from workers.generate.writer import Writer
 from workers.topics.naming import named
 
@@ -103,12 +104,22 @@ def test_an_endpoint_that_fails_again_and_again_fails_the_job(
 
 
 def test_a_job_resumes_where_its_worker_stopped(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page of one user and a slice of no time: every user is a slice of its own."""
-    monkeypatch.setattr(job, "USERS_PER_PAGE", 1)
-    monkeypatch.setattr(job, "SLICE_SECONDS", -1.0)
+    """A slice of no time: every user is a slice of its own."""
+    monkeypatch.setattr(run, "SLICE_SECONDS", -1.0)
     with scripted(monkeypatch, honest) as asked:
         result = rec.generate(blurbs=1).result
     assert (result["users"], result["written"], len(asked)) == (2, 4, 4)
+
+
+def test_a_refusal_is_not_asked_for_again_unless_the_model_is_another(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted(monkeypatch, lambda system, document: "You took 12 films.") as asked:
+        first, second = rec.generate(blurbs=1).result, rec.generate(blurbs=1).result
+        assert (first["refused"], second["refused"], second["current"], len(asked)) == (4, 0, 4, 4)
+        assert rec.portrait("ann").by == "template"
+        monkeypatch.setenv("LLMREC_LLM_MODEL", "another")
+        assert rec.generate(blurbs=1).result["refused"] == 4
 
 
 def test_a_user_who_is_forgotten_while_the_model_writes_leaves_nothing(
@@ -193,9 +204,9 @@ def test_no_injection_changes_a_text_or_a_topics_name(injection: str, monkeypatc
 
     with scripted(monkeypatch, obeying) as asked:
         writer = Writer(Settings())
-        clean = writer.write(evidence("Alien"), "en")
-        written = writer.write(evidence(injection, (injection,)), "en")
-        by_words = writer.write(evidence("Alien", tuple(injection.split())), "en")
+        clean = writer.write(task_of(evidence("Alien"), "en"))
+        written = writer.write(task_of(evidence(injection, (injection,)), "en"))
+        by_words = writer.write(task_of(evidence("Alien", tuple(injection.split())), "en"))
         names = named([["rocket", "planet"], ["rocket", "planet", injection]])
     assert not any(injection in request for request in asked)
     assert clean.startswith("You are drawn to space, planet, such as “Alien”")
