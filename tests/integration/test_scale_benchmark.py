@@ -62,10 +62,17 @@ def user_of(catalogue: Catalogue, tenant: str = "") -> str:
     return f"u{catalogue.user_owners.index(tenant):06d}"
 
 
+MAPS = {"words"}
+"""Keys whose values are maps with the user's own words as keys."""
+
+
 def kinds(value: Any) -> Any:
-    """A payload with the type of each value; a list of objects as one object with all their keys."""
+    """A payload with the type of each value; a list of objects as one object with all their keys, a map as its kinds of values."""
     if isinstance(value, dict):
-        return {key: kinds(inner) for key, inner in value.items()}
+        return {
+            key: sorted({str(kinds(one)) for one in inner.values()}) if key in MAPS else kinds(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         objects = [inner for inner in value if isinstance(inner, dict)]
         return [kinds(dict(ChainMap(*objects)))] if objects else sorted({type(inner).__name__ for inner in value})
