@@ -45,7 +45,8 @@ from llmrec_qdrant.space.layout import DENSE, Key
 from llmrec_qdrant.testing import MemoryQueue
 from tests.services import QdrantServer
 from workers.dispatch import Worker
-from workers.evaluation.search import search
+from workers.evaluation.search import Search
+from workers.evaluation.settings import Settings
 from workers.storage.store import SpaceStore
 
 CUTS = (3, 5, 10)
@@ -229,7 +230,7 @@ def ours(rec: Recommender, data: Data, *, but_last: bool | None = None, **more: 
     return lambda case: [one.id for one in rec.recommend(case.user, 10, exclude_seen=seen, **more)]
 
 
-def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
+def choose(rec: Recommender, data: Data, cases: Sequence[Case], minutes: float) -> None:
     """As ``llmrec tune`` does it, but on the validation targets of the protocol; the winner is stored.
 
     Who is not fitted on must not be there while the co-occurrence is fitted: histories hold targets of others.
@@ -237,35 +238,43 @@ def choose(rec: Recommender, data: Data, cases: Sequence[Case]) -> None:
     users = [case.user for case in cases]
     own = {case.user: case.past for case in cases if case.user not in data.fit}
     now = [rec.config]
+    folded: dict[str, str] = {}
+
+    def fold(some: Sequence[str]) -> None:
+        outdated = [user for user in some if folded.get(user) != now[0].folding]
+        refresh(rec, outdated)
+        folded.update(dict.fromkeys(outdated, now[0].folding))
 
     def arrive() -> None:
         track(rec, own, {})
-        refresh(rec, users)
+        folded.clear()
 
     def leave() -> None:
         for user in own:
             rec.forget_user(user)
 
-    def measure(config: SpaceConfig) -> np.ndarray:
+    def measure(config: SpaceConfig, count: int) -> np.ndarray:
         before, now[0] = now[0], rec.create(config)
         if config.fitting != before.fitting:
             leave()
             Worker(rec.client).run(FitCollab(space=rec.space))
             arrive()
-        elif config.folding != before.folding:
-            refresh(rec, users)
-        places = ranks(cases, ours(rec, data))
+        fold(users[:count])
+        places = ranks(cases[:count], ours(rec, data))
         return 1 / np.log2(places + 1)
 
     arrive()
+    fold(users)
     if not data.exclude_seen:
         worth = {keep: figures(ranks(cases, ours(rec, data, but_last=keep)))["NDCG@10"] for keep in (False, True)}
         data.but_last = worth[True] > worth[False]
         print(f"  of what users had, only the last: {worth[True]:.4f}, all: {worth[False]:.4f}", flush=True)
-    best = rec.config
-    for step, config in search(rec.config, measure):
-        print(f"  {step.name}: {step.value} → validation NDCG@10 {step.ndcg:.4f}", flush=True)
-        best = config
+    search = Search(Settings(rec.config), measure, len(cases))
+    best = chosen = search.run(60 * minutes)
+    print(f"  {len(search.journal.tried)} configurations tried", flush=True)
+    for step, simpler in search.simplify(chosen):
+        best = simpler
+        print(f"  {step.name}: {step.value} adds {step.gain:+.4f}, {'kept' if step.kept else 'put back'}", flush=True)
     leave()
     rec.create(best)
     Worker(rec.client).run(FitCollab(space=rec.space))
@@ -456,6 +465,7 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=0, help="random test users; 0 for all")
     parser.add_argument("--small", action="store_true", help="a part of the data, in minutes")
     parser.add_argument("--model", default=None, help="encoder, such as hash for a quick look")
+    parser.add_argument("--minutes", type=float, default=30, help="time to choose settings on validation users")
     options = parser.parse_args()
     warnings.simplefilter("ignore", WorkPendingWarning)
     warnings.filterwarnings("ignore", module="implicit")  # its remarks on its own matrices
@@ -475,7 +485,7 @@ def main() -> int:
         rec._queue = MemoryQueue()  # from here on users are folded when they are asked about
         track(rec, data.fit, {})
         Worker(rec.client).run(FitCollab(space=rec.space))
-        choose(rec, data, validation)
+        choose(rec, data, validation, options.minutes)
         if data.more:
             track(rec, data.more, data.fit)
             Worker(rec.client).run(FitCollab(space=rec.space))

@@ -35,10 +35,12 @@ class AsyncJobs(AsyncConnection):
         self._whole("fit its topics")
         return await self._handle(operations.topics.fit_topics(await self._bound(), topics, self._inline()))
 
-    async def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> AsyncJob:
+    async def tune(
+        self, *, users: int = 800, limit: int = 10, minutes: float = 30, seed: int = 0, dry_run: bool = False
+    ) -> AsyncJob:
         """As :meth:`Recommender.tune`."""
         self._whole("tune it")
-        options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
+        options = TuneOptions(users=users, limit=limit, minutes=minutes, seed=seed, dry_run=dry_run)
         return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
 
     async def generate(

@@ -89,6 +89,7 @@ class TuneOptions(Contract):
         800, ge=2, le=100_000, description="Sampled users: half choose the settings, half confirm the gain."
     )
     limit: int = Field(10, ge=1, le=1_000, description="Length of the lists.")
+    minutes: float = Field(30, gt=0, le=10_000, description="Time to search for, in minutes.")
     seed: int = Field(0, ge=0, lt=2**31)
     dry_run: bool = Field(False, description="Measure only; store nothing.")
 

@@ -46,16 +46,19 @@ class Jobs(Connection):
         self._whole("fit its topics")
         return self._handle(operations.topics.fit_topics(self._bound(), topics, self._inline()))
 
-    def tune(self, *, users: int = 800, limit: int = 10, seed: int = 0, dry_run: bool = False) -> Job:
+    def tune(
+        self, *, users: int = 800, limit: int = 10, minutes: float = 30, seed: int = 0, dry_run: bool = False
+    ) -> Job:
         """Choose leg weights, decays and event weights on half of ``users`` sampled users; store what the held-out half confirms.
 
-        Compares lists of ``limit`` items. The result holds ``changes`` (setting → value), NDCG ``before`` and ``after``
+        Searches all settings together for about ``minutes``, comparing lists of ``limit`` items. If the worker dies, another
+        goes on with what was tried. The result holds ``changes`` (setting → value), ``steps`` (what each adds), NDCG ``before`` and ``after``
         on the held-out users, the 95 % interval of the gain from ``low`` to ``high``, and whether it was ``stored``;
         ``dry_run`` stores nothing.
         Raises :class:`SpaceMismatch` while tuning with other options is under way.
         """
         self._whole("tune it")
-        options = TuneOptions(users=users, limit=limit, seed=seed, dry_run=dry_run)
+        options = TuneOptions(users=users, limit=limit, minutes=minutes, seed=seed, dry_run=dry_run)
         return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def generate(

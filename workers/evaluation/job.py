@@ -14,12 +14,13 @@ from llmrec_qdrant.operations.steps import drive
 
 from ..storage.lease import Done, Lease, Outcome
 from ..storage.store import SpaceStore
+from .journal import Journal
 from .tune import Tuning, tune
 
 __all__ = ["tune_settings"]
 
-RESULT, CONFIG = "result", "config"
-"""Names in a job's cursor of the measured result and of the configuration to store."""
+RESULT, CONFIG, JOURNAL = "result", "config", "journal"
+"""Names in a job's cursor of the measured result, of the configuration to store, and of what was tried so far."""
 
 
 def tune_settings(lease: Lease, store: SpaceStore) -> Outcome:
@@ -31,10 +32,14 @@ def tune_settings(lease: Lease, store: SpaceStore) -> Outcome:
         def report(what: str, done: float, total: float) -> None:
             lease.report(what, done, total)
 
-        tuning = tune(live, live.config(), users=options.users, limit=options.limit, seed=options.seed, report=report)
+        journal = Journal.of(lease.cursor.get(JOURNAL, {}), lambda stored: lease.advance(**{JOURNAL: stored}))
+        tuning = tune(
+            live, live.config(), users=options.users, limit=options.limit, seed=options.seed, minutes=options.minutes,
+            journal=journal, report=report,
+        )  # fmt: skip
         stored = tuning.better and not options.dry_run
         config = tuning.onto(store.config()).model_dump(mode="json") if stored else None
-        lease.advance(**{RESULT: {**_figures(tuning), "stored": stored}, CONFIG: config})
+        lease.advance(**{RESULT: {**_figures(tuning), "stored": stored}, CONFIG: config, JOURNAL: {}})
         if stored:
             lease.report(COMMITTED, 0, 1)  # from now on it can no longer be cancelled
         lease.save()
@@ -57,7 +62,7 @@ class _DiscardingQueue:
 
 
 def _figures(tuning: Tuning) -> dict[str, Any]:
-    names = ("limit", "chosen_on", "confirmed_on", "before", "after", "low", "high", "p")
+    names = ("limit", "tried", "chosen_on", "confirmed_on", "before", "after", "low", "high", "p")
     figures = {name: getattr(tuning, name) for name in names}
     return {
         "changes": tuning.changes,

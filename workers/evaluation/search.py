@@ -1,93 +1,140 @@
-"""Coordinate search over the settings of a space: fixes one setting after the other at its best value."""
+"""Searches settings of a space jointly, on a budget of time: Optuna proposes, and few users sort out most proposals.
+
+A multivariate tree-structured Parzen estimator proposes (Bergstra et al. 2011), successive halving measures a proposal on a
+ninth of the users, the best third of them on a third, and the best third of those on all (Jamieson and Talwalkar 2016). In
+the end every setting goes back to its former value unless the lists lose by it beyond chance: of many equally good values,
+one always looks better.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import optuna
+from optuna.trial import TrialState, create_trial
 
-from llmrec_qdrant.contracts.config import LEGS, Leg, SpaceConfig
+from llmrec_qdrant.contracts.config import SpaceConfig
 
-from .metrics import beats_noise
+from .journal import Journal, Tried
+from .metrics import MIN_USERS, beats_noise, interval
 from .report import Report, no_report
+from .settings import Settings
 
-__all__ = ["LEG_WEIGHTS", "Step", "search", "settings"]
+__all__ = ["Search", "Step"]
 
-LEG_RATIOS = (
-    (1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 2, 4), (1, 1, 4), (1, 1, 6), (1, 2, 1), (2, 1, 1), (2, 1, 2), (3, 1, 1),
-    (3, 1, 2), (4, 1, 2), (4, 2, 1), (6, 1, 2),
-)  # fmt: skip
-LEG_WEIGHTS: Sequence[dict[Leg, float]] = [dict(zip(LEGS, map(float, ratio), strict=True)) for ratio in LEG_RATIOS]
-"""Leg weights to try."""
-SETTING_VALUES: dict[str, Sequence[Any]] = {
-    "weights": LEG_WEIGHTS,
-    "collab_decay": (0.3, 0.5, 0.7, 0.9),
-    "position_decay": (0.3, 0.5, 0.7, 0.9),
-    "half_life_days": (7.0, 30.0, 90.0, 365.0),
-    "collab_distance": (0.25, 0.5, 1.0, 1.5),
-    "prefetch": (100, 200, 400),
-}
-"""Setting → values to try, in this order; docs/decisions/tuning.md explains why no others."""
-EVENT_WEIGHT_FACTORS = (0.0, 0.5, 2.0)
-"""Factors to try on the weight of an event type."""
+REDUCTION = 3
+"""Of how many proposals successive halving lets one pass to more users."""
+MAX_TRIALS = 150
+STARTING_TRIALS = 24
+"""Proposals before the sampler learns from earlier ones."""
+RESERVED = 0.2
+"""Share of the time for the end, when every setting is put back once."""
+Measure = Callable[[SpaceConfig, int], np.ndarray]
+"""Measures a configuration on the first so many users; returns a value for each, higher is better."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the search: a setting, the value chosen for it, and the NDCG with that value."""
+    """A setting that was changed, and what it alone adds to the gain."""
 
     name: str
     value: Any
-    ndcg: float
-    tried: int
-    """Number of other values that were measured."""
+    gain: float
+    """Mean gain in NDCG; negative if the setting was put back."""
+    low: float
+    """Lower bound of the gain's bootstrap interval (95 %); ``high`` is the upper bound."""
+    high: float
+    kept: bool
 
 
-def settings(config: SpaceConfig, event_types: Sequence[str] = ()) -> Iterator[tuple[str, list[SpaceConfig]]]:
-    """Yield each setting with the configurations to try instead of ``config``.
+@dataclass
+class Search:
+    """A search; its state is a journal, so that another worker can resume it."""
 
-    The weight of a single event type cancels out, so it is not tuned.
-    """
-    for name, values in SETTING_VALUES.items():
-        yield name, [config.model_copy(update={name: value}) for value in values if value != getattr(config, name)]
-    for event_type in event_types if len(event_types) > 1 else ():
-        weight = config.event_weights.get(event_type, 1.0)
-        tried = [{**config.event_weights, event_type: weight * factor} for factor in EVENT_WEIGHT_FACTORS]
-        yield f"event_weights.{event_type}", [config.model_copy(update={"event_weights": weights}) for weights in tried]
+    settings: Settings
+    measure: Measure
+    users: int
+    seed: int = 0
+    report: Report = no_report
+    journal: Journal = field(default_factory=Journal)
 
+    def run(self, seconds: float) -> SpaceConfig:
+        """Try proposals for as many seconds, or 150 of them; returns the best configuration that was measured on all users."""
+        journal, until = self.journal, seconds * (1 - RESERVED)
+        began = time.monotonic() - journal.seconds
+        start = self.measure(self.settings.config, self.users)
+        study = self._study()
+        while len(journal.tried) < MAX_TRIALS and time.monotonic() - began < until:
+            gain, _ = self._best()
+            self.report(f"choosing: {len(journal.tried)} tried, best {gain:+.4f}", time.monotonic() - began, until)
+            tried = [*journal.tried, self._try(study, start)]
+            journal.note(tried=tried, seconds=time.monotonic() - began)
+        return self._best()[1]
 
-def search(
-    config: SpaceConfig,
-    measure: Callable[[SpaceConfig], np.ndarray],
-    event_types: Sequence[str] = (),
-    report: Report = no_report,
-) -> Iterator[tuple[Step, SpaceConfig]]:
-    """Yield a step per setting, with the best configuration so far; leg weights are searched first and once more at the end.
+    def _best(self) -> tuple[float, SpaceConfig]:
+        """Return the best configuration so far, with its gain."""
+        measured = [(trial.gains[self.users], trial.params) for trial in self.journal.tried if trial.done]
+        gain, params = max(measured, key=lambda pair: pair[0], default=(0.0, {}))
+        config = self.settings.of(params) if gain > 0 else None
+        return (gain, config) if config else (0.0, self.settings.config)
 
-    ``measure`` returns a value per user; higher is better. Another value is chosen only if its gain
-    :func:`~workers.evaluation.metrics.beats_noise`: of many equally good values, one always looks better by chance.
-    """
-    best = measure(config)
-    names = [name for name, _ in settings(config, event_types)]
-    for number, name in enumerate([*names, "weights"]):
-        candidates = [
-            candidate for candidate in dict(settings(config, event_types))[name] if _counts_any(candidate, event_types)
-        ]
-        measured = [(measure(candidate), candidate) for candidate in candidates]
-        values, candidate = max(measured, key=lambda pair: float(pair[0].mean()), default=(best, config))
-        if beats_noise(values - best):
-            best, config = values, candidate
-        report("choosing", number + 1, len(names) + 1)
-        yield Step(name, _value(config, name), float(best.mean()), len(candidates)), config
+    def _try(self, study: optuna.Study, start: np.ndarray) -> Tried:
+        """Measure a proposal on more and more users, for as long as it is among the best."""
+        trial = study.ask(self.settings.distributions())
+        config, gains = self.settings.of(trial.params), {}
+        for users in self.rungs() if config else ():
+            gains[users] = float((self.measure(config, users) - start[:users]).mean())  # type: ignore[arg-type]
+            trial.report(gains[users], users)
+            if not self._among_best(users, gains[users]):
+                break
+        done = self.users in gains
+        study.tell(trial, gains.get(self.users), TrialState.COMPLETE if done else TrialState.PRUNED)
+        return Tried(trial.params, gains, done)
 
+    def _among_best(self, users: int, gain: float) -> bool:
+        """Whether a gain on so many users is among the best third of the last proposals, which grow better and better."""
+        measured = [trial.gains[users] for trial in self.journal.tried if users in trial.gains]
+        earlier = sorted(measured[-STARTING_TRIALS:], reverse=True)
+        return len(earlier) < REDUCTION or gain > earlier[len(earlier) // REDUCTION]
 
-def _counts_any(config: SpaceConfig, event_types: Sequence[str]) -> bool:
-    """Whether any of the event types still has a positive weight."""
-    return not event_types or any(config.event_weights.get(event_type, 1.0) > 0 for event_type in event_types)
+    def rungs(self) -> list[int]:
+        """Return the numbers of users that a proposal is measured on, one after the other."""
+        numbers = (self.users // REDUCTION**2, self.users // REDUCTION, self.users)
+        return [number for number in numbers if number >= MIN_USERS or number == self.users]
 
+    def _study(self) -> optuna.Study:
+        """Return a study that knows what was tried."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(
+                n_startup_trials=STARTING_TRIALS, multivariate=True, seed=self.seed + len(self.journal.tried)
+            )
+        study = optuna.create_study(direction="maximize", sampler=sampler, pruner=optuna.pruners.NopPruner())
+        distributions = self.settings.distributions()
+        for trial in self.journal.tried:
+            study.add_trial(create_trial(
+                state=TrialState.COMPLETE if trial.done else TrialState.PRUNED, params=dict(trial.params),
+                value=trial.gains.get(self.users), distributions=distributions, intermediate_values=dict(trial.gains),
+            ))  # fmt: skip
+        for params in self.settings.first()[len(self.journal.tried) :]:
+            study.enqueue_trial(params)
+        return study
 
-def _value(config: SpaceConfig, name: str) -> Any:
-    setting, _, event_type = name.partition(".")
-    return config.event_weights.get(event_type, 1.0) if event_type else getattr(config, setting)
+    def simplify(self, config: SpaceConfig) -> Iterator[tuple[Step, SpaceConfig]]:
+        """Put each changed setting back, unless the lists lose by it beyond chance; yields a step and what is left of ``config``."""
+        values = self.measure(config, self.users)
+        changes = self.settings.changes(config)
+        for number, name in enumerate([change.name for change in changes], 1):
+            change = next(change for change in self.settings.changes(config) if change.name == name)
+            without = self.measure(change.without, self.users)
+            gains, kept = values - without, beats_noise(values - without)
+            if not kept:
+                config, values = change.without, without
+            self.report("confirming each setting", number, len(changes))
+            yield Step(name, change.value, float(gains.mean()), *interval(gains), kept), config

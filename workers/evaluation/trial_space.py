@@ -34,7 +34,7 @@ from .splits import Split
 from .trial_copy import EventTest, copy_events, copy_texts
 from .trial_lists import fold_users
 
-__all__ = ["running", "trial"]
+__all__ = ["discard", "running", "trial"]
 
 ABANDONED_AFTER = timedelta(hours=1)
 """Age of the last heartbeat from which a trial space counts as abandoned; a fit of ten million events takes minutes."""
@@ -108,6 +108,12 @@ def _copy_events(
 def _delete(copy: SpaceStore) -> None:
     for kind in reversed(COLLECTION_KINDS):
         copy.run(calls.delete_collection(copy.space.versioned(kind)))
+
+
+def discard(store: SpaceStore, name: str) -> None:
+    """Delete a trial space that a killed worker left; "" is none."""
+    if TRIAL_ITEMS.fullmatch(f"{name}_items_v1"):
+        _delete(SpaceStore(store.client, Space(name)))
 
 
 def running(client: QdrantClient) -> set[Space]:

@@ -15,13 +15,15 @@ from llmrec_qdrant.space.layout import Key
 
 from ..items import collab
 from ..storage.store import SpaceStore
+from .journal import Journal
 from .metrics import MIN_USERS, beats_noise, interval, p_value
 from .report import Report, no_report
-from .search import Step, search
+from .search import Search, Step
+from .settings import Settings
 from .splits import Halves, Split, Target, hide_last
 from .trial_copy import event_payloads
 from .trial_lists import fold_users, ndcg_of
-from .trial_space import trial
+from .trial_space import discard, trial
 
 __all__ = ["Tuning", "tune"]
 
@@ -38,7 +40,10 @@ class Tuning:
     """The configuration of the space."""
     config: SpaceConfig
     """The chosen configuration."""
+    tried: int = 0
+    """Number of configurations that were measured."""
     steps: list[Step] = field(default_factory=list)
+    """Settings of the best configuration that differed from the space's, and what each is worth."""
     before: float = 0.0
     """NDCG of ``original`` on the held-out users."""
     after: float = 0.0
@@ -72,21 +77,32 @@ def tune(
     users: int = 800,
     limit: int = 10,
     seed: int = 0,
+    minutes: float = 30.0,
+    journal: Journal | None = None,
     report: Report = no_report,
 ) -> Tuning:
     """Choose settings on half of ``users`` random users and confirm them on the other half. Only reads the space.
 
-    Raises :class:`InvalidInput` with fewer than 40 users who took two items.
+    The search takes about as many minutes; it goes on from a ``journal``. Raises :class:`InvalidInput` with fewer than 40 users who took two items.
     """
     split = hide_last(event_payloads(store), config, users, seed)
     halves = _halves(store, split)
+    journal = journal or Journal()
+    discard(store, journal.trial)
     with trial(store, config, split, report) as copy:
-        event_types = sorted({event[Key.TYPE] for event in event_payloads(copy)})
+        journal.note(trial=copy.name)
+        settings = Settings(config, sorted({event[Key.TYPE] for event in event_payloads(copy)}))
         bench = SettingsBench(copy, config, limit)
         result = Tuning(limit, len(halves.choosing), config, config, confirmed_on=len(halves.confirming))
-        for step, best in search(config, lambda candidate: bench.ndcg(candidate, halves.choosing), event_types, report):
+        search = Search(
+            settings, lambda candidate, users: bench.ndcg(candidate, halves.choosing[:users]), len(halves.choosing),
+            seed, report, journal,
+        )  # fmt: skip
+        result.config = search.run(60 * minutes)
+        result.tried = len(journal.tried)
+        for step, simpler in search.simplify(result.config):
             result.steps.append(step)
-            result.config = best
+            result.config = simpler
         before, after = bench.ndcg(config, halves.confirming), bench.ndcg(result.config, halves.confirming)
     _confirm(result, before, after)
     return result

@@ -11,9 +11,9 @@ from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.query.weights import MAX_REPEATS
 from llmrec_qdrant.space.layout import DENSE
 
+from ..evaluation.leg_weights import LEG_WEIGHTS
 from ..evaluation.metrics import beats_noise
 from ..evaluation.report import Report, no_report
-from ..evaluation.search import LEG_WEIGHTS
 from ..evaluation.splits import Halves, Target
 from ..evaluation.trial_lists import ndcg_of
 from ..storage.store import SpaceStore

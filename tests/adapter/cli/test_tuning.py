@@ -4,7 +4,30 @@ from __future__ import annotations
 
 import pytest
 
+from llmrec_qdrant.cli import tuning
 from tests.commandline import Llmrec, one_sentence
+
+
+def test_a_tuning_shows_what_each_setting_adds(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [
+        {"name": "half_life_days", "value": 30.0, "gain": -0.0001, "low": -0.001, "high": 0.001, "kept": False},
+        {
+            "name": "weights",
+            "value": {"dense": 2.0, "collab": 4.0},
+            "gain": 0.012,
+            "low": 0.003,
+            "high": 0.02,
+            "kept": True,
+        },
+    ]
+    measured = {"before": 0.1, "after": 0.11, "low": 0.002, "high": 0.018, "p": 0.01, "stored": True, "better": True}
+    tuning._print({"limit": 10, "tried": 61, "chosen_on": 400, "confirmed_on": 400, "steps": steps, **measured})
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "61 configurations tried on 400 users"
+    weights, half_life = (next(line for line in lines if name in line) for name in ("weights", "half_life_days"))
+    assert "dense 2, collab 4 +0.0120 +0.0030 to +0.0200 ████████████████████" in weights
+    assert "30 -0.0001" in half_life and "put back" in half_life
+    assert lines.index(weights) < lines.index(half_life) and lines[-1] == "stored with the space"
 
 
 def test_tune_says_how_many_users_it_takes(filled: Llmrec, caplog: pytest.LogCaptureFixture) -> None:

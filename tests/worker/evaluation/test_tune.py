@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on, store_of
 from workers.dispatch import Worker
+from workers.evaluation.journal import Journal
 from workers.evaluation.tune import Tuning, tune
 from workers.reconcile import reconcile
 
@@ -45,13 +47,23 @@ def chained(rec: Recommender) -> None:
 def test_tuning_only_reads_the_space(rec: Recommender) -> None:
     chained(rec)
     before = (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
-    found = tune(store_of(rec), CONFIG, users=40)
+    found = tune(store_of(rec), CONFIG, users=40, minutes=0.2)
     assert found.chosen_on == found.confirmed_on == 20
-    assert found.steps[-1].ndcg >= found.steps[0].ndcg
-    assert found.config.weights["collab"] >= CONFIG.weights["collab"]
+    assert found.tried > 3
     assert found.changes == {name: getattr(found.config, name) for name in found.changes} and found.changes
     assert found.after > found.before and found.low <= found.after - found.before <= found.high
     assert before == (rec.status(), rec.request("u1"), {one.name for one in rec.client.get_collections().collections})
+
+
+def test_a_tuning_that_is_taken_up_deletes_the_trial_space_of_its_predecessor(rec: Recommender) -> None:
+    chained(rec)
+    left = f"{rec.space[:20]}-trial-0123abcd"
+    for kind in ("items", "events"):
+        rec.client.create_collection(f"{left}_{kind}_v1", vectors_config={})
+    journal = Journal(trial=left, seconds=59.0)
+    tune(store_of(rec), CONFIG, users=40, minutes=1, journal=journal)
+    assert re.fullmatch(r".+-trial-[0-9a-f]{8}", journal.trial) and journal.trial != left
+    assert not [one.name for one in rec.client.get_collections().collections if "-trial-" in one.name]
 
 
 def test_too_few_users_are_refused(rec: Recommender) -> None:
@@ -107,9 +119,8 @@ def test_a_gain_within_noise_is_not_confirmed(rec: Recommender, monkeypatch: pyt
 
     side = ["choosing"]
     monkeypatch.setattr("workers.evaluation.tune.SettingsBench.ndcg", ndcg)
-    monkeypatch.setattr(
-        "workers.evaluation.tune.search", lambda *given: side.append("confirming") or iter([(None, chosen)])
-    )
+    monkeypatch.setattr("workers.evaluation.search.Search.run", lambda *given: side.append("confirming") or chosen)
+    monkeypatch.setattr("workers.evaluation.search.Search.simplify", lambda *given: iter([(None, chosen)]))
     found = tune(store_of(rec), CONFIG, users=40)
     assert found.after > found.before and found.low < 0 < found.high
     assert not found.better
