@@ -18,12 +18,13 @@ WEIGHT, EVENT = "weights.", "event_weights."
 """Prefixes of parameters: the weight of a leg, and the factor on the weight of an event type."""
 MAX_LEG_WEIGHT = 6
 MAX_EVENT_FACTOR = 4.0
+PREFETCHES = (100, 200, 400)
 NUMBERS: Mapping[str, BaseDistribution] = {
     "collab_decay": FloatDistribution(0.2, 1.0, step=0.05),
     "position_decay": FloatDistribution(0.2, 1.0, step=0.05),
     "half_life_days": FloatDistribution(2.0, 1_000.0, log=True),
     "collab_distance": FloatDistribution(0.1, 3.0, log=True),
-    "prefetch": CategoricalDistribution((100, 200, 400)),
+    "prefetch": CategoricalDistribution(PREFETCHES),
 }
 """Setting → where its best value is sought; docs/decisions/tuning.md explains why no others."""
 
@@ -95,10 +96,9 @@ class Settings:
 
 def _nearest(distribution: BaseDistribution, value: Any) -> Any:
     """Return the allowed value that is nearest to ``value``."""
-    if isinstance(distribution, CategoricalDistribution):
-        return min(distribution.choices, key=lambda choice: abs(choice - value))
-    assert isinstance(distribution, FloatDistribution)
-    return min(max(value, distribution.low), distribution.high)
+    if isinstance(distribution, FloatDistribution):
+        return min(max(value, distribution.low), distribution.high)
+    return min(PREFETCHES, key=lambda choice: abs(choice - value))
 
 
 def _rounded(value: Any) -> Any:

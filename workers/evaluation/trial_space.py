@@ -112,7 +112,7 @@ def _delete(copy: SpaceStore) -> None:
 
 def discard(store: SpaceStore, name: str) -> None:
     """Delete a trial space that a killed worker left; "" is none."""
-    if TRIAL_ITEMS.fullmatch(f"{name}_items_v1"):
+    if name and TRIAL_ITEMS.fullmatch(Space(name).versioned("items")):
         _delete(SpaceStore(store.client, Space(name)))
 
 

@@ -11,6 +11,7 @@ import pytest
 from llmrec_qdrant import Event, InvalidInput, Item, Recommender, SpaceConfig
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.space.ids import point_id
+from llmrec_qdrant.space.layout import Space
 from llmrec_qdrant.testing import MemoryQueue
 from tests.spaces import EITHER, space_on, store_of
 from workers.dispatch import Worker
@@ -59,7 +60,7 @@ def test_a_tuning_that_is_taken_up_deletes_the_trial_space_of_its_predecessor(re
     chained(rec)
     left = f"{rec.space[:20]}-trial-0123abcd"
     for kind in ("items", "events"):
-        rec.client.create_collection(f"{left}_{kind}_v1", vectors_config={})
+        rec.client.create_collection(Space(left).versioned(kind), vectors_config={})
     journal = Journal(trial=left, seconds=59.0)
     tune(store_of(rec), CONFIG, users=40, minutes=1, journal=journal)
     assert re.fullmatch(r".+-trial-[0-9a-f]{8}", journal.trial) and journal.trial != left
