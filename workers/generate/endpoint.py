@@ -17,7 +17,7 @@ import httpx
 
 from llmrec_qdrant.settings import Settings
 
-__all__ = ["FAILURES", "ask", "is_set"]
+__all__ = ["FAILURES", "ask", "is_set", "what_is_missing"]
 
 MAX_ANSWER = 65_536
 """Bytes of an answer; a longer answer is discarded."""
@@ -30,6 +30,21 @@ def is_set(settings: Settings) -> bool:
     """Whether the settings name an endpoint and a model, with a URL that can be asked."""
     named = bool(settings.llm_url and settings.llm_model)
     return named and urlsplit(settings.llm_url or "").scheme in {"http", "https"}
+
+
+def what_is_missing(settings: Settings) -> str:
+    """Say why there is no endpoint to ask, and what to set; without its URL, which may hold a password."""
+    missing = [
+        name
+        for name, value in (("LLMREC_LLM_URL", settings.llm_url), ("LLMREC_LLM_MODEL", settings.llm_model))
+        if not value
+    ]
+    if missing:
+        return (
+            f"no language model is set: set {' and '.join(missing)} in the environment of the workers, or of this command if "
+            "there is no broker"
+        )
+    return "LLMREC_LLM_URL must begin with http:// or https://, such as http://localhost:11434/v1"
 
 
 def ask(settings: Settings, system: str, shown: Mapping[str, Any], seconds: float) -> str:

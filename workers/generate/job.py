@@ -8,7 +8,7 @@ from llmrec_qdrant.settings import Settings
 
 from ..storage.lease import Lease, Outcome
 from ..storage.store import SpaceStore
-from .endpoint import is_set
+from .endpoint import is_set, what_is_missing
 from .run import Run
 from .users import write_about_users
 
@@ -22,5 +22,5 @@ def generate_texts(lease: Lease, store: SpaceStore) -> Outcome:
     """
     options, settings = GenerateOptions.parse(lease.options), Settings()
     if not options.dry_run and not is_set(settings):
-        raise InvalidInput("no language model is set: set LLMREC_LLM_URL and LLMREC_LLM_MODEL for the workers")
+        raise InvalidInput(what_is_missing(settings))
     return write_about_users(Run(lease, store, options, settings))

