@@ -101,7 +101,10 @@ def _by_status(status: int, detail: str) -> LlmrecError:
     if status == 403 and "access" in detail.lower():
         return Unauthorized(f"the API key does not allow this ({detail}): {_right(detail)}")
     if status in {401, 403}:
-        return Unauthorized(f"Qdrant refused the API key ({status}): pass the right api_key, or set LLMREC_API_KEY")
+        what = "asks for an API key" if detail.startswith("Must provide") else "refused the API key"
+        return Unauthorized(
+            f"Qdrant {what} ({status}): pass the right one with --api-key or api_key=, or set LLMREC_API_KEY"
+        )
     if status == 404:
         return _not_found(detail)
     if status in {408, 429, 500, 502, 503, 504}:

@@ -99,6 +99,10 @@ class JobRecord(JobStatus):
             raise IllegalTransition(f"job {self.id} is {self.state}: it cannot become {state}")
         return self.model_copy(update={"state": state, **values})
 
+    def _ended(self, state: JobState, at: str, **values: Any) -> Self:
+        """The job ends. Nobody continues at its cursor, which may name the point of a user."""
+        return self._to(state, finished_at=at, cursor={}, **values)
+
     def claimed(self, owner: str, at: str) -> Self:
         """``owner`` takes the job up; this counts as an attempt until the job makes progress."""
         began = self.started_at or at
@@ -123,12 +127,12 @@ class JobRecord(JobStatus):
 
     def finished(self, result: Mapping[str, Any], at: str) -> Self:
         """The job ends with a result."""
-        return self._to("done", result=dict(result), reason="", finished_at=at)
+        return self._ended("done", at, result=dict(result), reason="")
 
     def failed(self, reason: str, at: str) -> Self:
         """The job ends without a result."""
-        return self._to("failed", reason=reason[:MAX_REASON], finished_at=at)
+        return self._ended("failed", at, reason=reason[:MAX_REASON])
 
     def cancelled(self, reason: str, at: str) -> Self:
         """The job is stopped before its end."""
-        return self._to("cancelled", reason=reason[:MAX_REASON], finished_at=at)
+        return self._ended("cancelled", at, reason=reason[:MAX_REASON])

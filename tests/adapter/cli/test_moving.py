@@ -55,15 +55,15 @@ def test_replacing_is_confirmed(filled: Llmrec, qdrant_url: str, there: str, ans
 
 def test_the_key_belongs_to_the_server(filled: Llmrec, run: Llmrec, monkeypatch: pytest.MonkeyPatch) -> None:
     with QdrantServer(api_key="secret") as guarded:
-        assert "refused the API key" in one_sentence(filled("push", guarded.url))
+        assert "asks for an API key" in one_sentence(filled("push", guarded.url))
         wrong = one_sentence(filled("push", guarded.url, "--api-key", "wrong-one"))
-        assert guarded.url in wrong and "wrong-one" not in wrong
+        assert f"{guarded.url}: Qdrant refused the API key" in wrong and "wrong-one" not in wrong
         assert filled("push", guarded.url, "--api-key", "secret").code == 0
         monkeypatch.setenv("LLMREC_OTHER_API_KEY", "secret")
         assert filled("push", guarded.url, "--as", "second").code == 0
         monkeypatch.delenv("LLMREC_OTHER_API_KEY")
         between = ["push", guarded.url, "--url", guarded.url, "--space", "main", "--api-key", "secret", "--as", "third"]
-        assert "refused the API key" in one_sentence(run(*between))
+        assert "asks for an API key" in one_sentence(run(*between))
         assert run(*between, "--other-api-key", "secret").code == 0
 
 

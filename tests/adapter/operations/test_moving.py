@@ -348,7 +348,7 @@ def test_an_old_server_is_refused(laptop: Recommender, qdrant_url: str, monkeypa
 
 def test_the_key_of_the_other_side(laptop: Recommender) -> None:
     with QdrantServer(api_key="secret") as guarded:
-        with pytest.raises(Unauthorized, match=rf"^{guarded.url}: Qdrant refused the API key"):
+        with pytest.raises(Unauthorized, match=rf"^{guarded.url}: Qdrant asks for an API key"):
             laptop.push(guarded.url)
         with pytest.raises(Unauthorized) as refused:
             laptop.push(guarded.url, api_key="wrong-one")

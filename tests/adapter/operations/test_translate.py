@@ -50,8 +50,8 @@ BY_HAND: list[tuple[Exception, type[LlmrecError], str]] = [
     (answer(400), QdrantRefused, "Qdrant refused the request (400): because"),
     (answer(409), QdrantRefused, "Qdrant refused the request (409): because"),
     (answer(422), QdrantRefused, "Qdrant refused the request (422): because"),
-    (answer(401), Unauthorized, "Qdrant refused the API key (401): pass the right api_key, or set LLMREC_API_KEY"),
-    (answer(403), Unauthorized, "Qdrant refused the API key (403): pass the right api_key, or set LLMREC_API_KEY"),
+    (answer(401), Unauthorized, "Qdrant refused the API key (401): pass the right one with --api-key or api_key=, or set LLMREC_API_KEY"),
+    (answer(403), Unauthorized, "Qdrant refused the API key (403): pass the right one with --api-key or api_key=, or set LLMREC_API_KEY"),
     (
         answer(404, MISSING), SpaceNotFound,
         "this Qdrant has no collection 'movies_items': create the space first with `llmrec init` or create()",
@@ -163,7 +163,8 @@ def guarded() -> Iterator[QdrantServer]:
 @pytest.mark.qdrant
 @pytest.mark.parametrize("key", [None, "wrong-key"])
 def test_a_wrong_api_key(guarded: QdrantServer, key: str | None) -> None:
-    with pytest.raises(Unauthorized, match=r"^Qdrant refused the API key \(401\): pass the right api_key") as caught:
+    what = "refused the API key" if key else "asks for an API key"
+    with pytest.raises(Unauthorized, match=rf"^Qdrant {what} \(401\): pass the right one") as caught:
         Recommender.connect(guarded.url, space="movies", api_key=key).status()
     assert "wrong-key" not in str(caught.value)
 
