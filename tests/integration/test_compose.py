@@ -80,6 +80,14 @@ def test_the_services_and_their_profiles() -> None:
     }
 
 
+def test_the_image_is_built_with_what_was_tested() -> None:
+    bases = {argument.split()[0] for name, argument in instructions() if name == "FROM"}
+    assert all(re.fullmatch(r"python:3\.\d+-slim-[a-z]+", base) for base in bases) and len(bases) == 1
+    wheels = [argument for name, argument in instructions() if name == "RUN" and "pip wheel" in argument]
+    assert len(wheels) == 1 and "--no-build-isolation" in wheels[0]  # or else the latest build backend is fetched
+    assert re.search(r"^hatchling==", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_image_is_pinned(name: str) -> None:
     image = SERVICES[name]["image"]
@@ -131,9 +139,42 @@ def test_a_service_can_do_only_what_it_needs(name: str) -> None:
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["read_only"] is True and service["tmpfs"] == ["/tmp"]
-    assert re.fullmatch(r"\d+[gm]", service["mem_limit"])
-    assert "privileged" not in service and service.get("network_mode") is None
+    assert service["read_only"] is True and service["tmpfs"] == ["/tmp:size=512m"]
+    assert re.fullmatch(r"\d+[gm]", service["mem_limit"]) and service["pids_limit"] and "cpus" in service
+    assert service["ulimits"]["core"] == 0
+    assert not {"privileged", "network_mode", "pid", "ipc", "cap_add", "devices", "userns_mode"} & service.keys()
+    assert not [volume for volume in service.get("volumes", []) if volume.startswith(("/", "."))]  # nothing of the host
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_restarts_shows_its_health_and_cannot_fill_the_disk_with_its_log(name: str) -> None:
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "retries"} <= service["healthcheck"].keys()
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
+
+
+def test_nothing_runs_as_root() -> None:
+    """The worker's image has a user of its own, and so has that of Flower."""
+    assert SERVICES["qdrant"]["image"].endswith("-unprivileged")
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", SERVICES["redis"]["user"])
+    assert {name for name, service in SERVICES.items() if service.get("user", "").startswith(("0", "root"))} == set()
+
+
+def test_redis_has_a_network_without_a_way_out() -> None:
+    assert COMPOSE["networks"] == {"queue": {"internal": True}}
+    on = {name: service.get("networks", ["default"]) for name, service in SERVICES.items()}
+    assert on == {
+        "qdrant": ["default"],
+        "redis": ["queue"],
+        **{name: ["default", "queue"] for name in [*WORKERS, "flower"]},
+    }
+
+
+def test_the_key_of_the_language_model_is_given_to_those_who_ask_it() -> None:
+    """Topics are named on the queue `batch`, texts are written on `generate`."""
+    asking = {name for name in WORKERS if name != "beat" and queues(name) & {"batch", "generate"}}
+    assert {name for name in SERVICES if "LLMREC_LLM_KEY" in SERVICES[name].get("environment", {})} == asking
 
 
 def test_qdrant_and_redis_ask_for_a_password_that_must_be_set() -> None:
