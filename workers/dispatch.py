@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,7 +19,7 @@ from llmrec_qdrant.contracts.messages import (
     RefreshUsers,
     RunJob,
 )
-from llmrec_qdrant.errors import SpaceNotFound
+from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, SpaceMismatch, SpaceNotFound
 from llmrec_qdrant.queues.base import OnProgress
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Key, Space
@@ -29,10 +30,13 @@ from .items.embed import embed
 from .items.followers import mark_authors, wake_waiting
 from .jobs import run_job
 from .reconcile import reconcile
+from .storage.notes import in_words
 from .storage.store import SpaceStore, Store
 from .users.refresh import refresh
 
 __all__ = ["Worker"]
+
+log = logging.getLogger("llmrec.worker")
 
 STAGES: dict[type[Message], str] = {
     EmbedItems: "encoding items",
@@ -54,36 +58,75 @@ class Worker:
     def drain(self, messages: Iterable[Message], on_progress: OnProgress | None = None) -> None:
         """Process these messages and all messages that follow from them, in order of arrival.
 
-        Up to ``MESSAGES_AT_ONCE`` neighbours that encode texts are processed at once; any other message waits for them.
+        Up to ``MESSAGES_AT_ONCE`` neighbours that encode texts are processed at once; any other message waits for them. A fault of
+        this package in one message stops no other, and is raised at the end.
         """
         queue, running, done = deque(messages), dict[Future[list[Message]], Message](), 0
+        faults: list[Exception] = []
         with ThreadPoolExecutor(MESSAGES_AT_ONCE, thread_name_prefix="drain") as threads:
             while queue or running:
                 while queue and len(running) < MESSAGES_AT_ONCE and _encodes(queue[0]):
                     message = queue.popleft()
-                    running[threads.submit(self.run, message)] = message
-                following, ended = _next_ended(running) if running else self._run_first(queue, on_progress)
+                    running[threads.submit(self._attempt, message, None, faults)] = message
+                following, ended = _next_ended(running) if running else self._run_first(queue, on_progress, faults)
                 queue.extend(following)
                 done += _size(ended)
                 if on_progress is not None and _size(ended):
                     left = sum(map(_size, [*queue, *running.values()]))
                     on_progress(STAGES[type(ended)], done, done + left)
 
-    def _run_first(self, queue: deque[Message], on_progress: OnProgress | None) -> tuple[list[Message], Message]:
+        if faults:
+            raise faults[0]
+
+    def _run_first(
+        self, queue: deque[Message], on_progress: OnProgress | None, faults: list[Exception]
+    ) -> tuple[list[Message], Message]:
         message = queue.popleft()
-        return self.run(message, on_progress), message
+        return self._attempt(message, on_progress, faults), message
+
+    def _attempt(self, message: Message, on_progress: OnProgress | None, faults: list[Exception]) -> list[Message]:
+        """Process a message; an error that is none of this package's is added to ``faults``, unless the caller may have raised it."""
+        try:
+            return self.run(message, on_progress)
+        except Exception as error:
+            if isinstance(error, LlmrecError) or type(message) not in STAGES:
+                raise
+            log.exception("%s of %s failed", STAGES[type(message)], message.space)
+            faults.append(error)
+            return []
 
     def run(self, message: Message, on_progress: OnProgress | None = None) -> list[Message]:
         """Process a message; returns the messages that follow from it. Idempotent."""
         space = SpaceStore(self._client, Space(message.space))
         match message:
             case EmbedItems() | EmbedTexts() | RefreshUsers() | FitCollab():
-                return [following for version in space.versions() for following in _points(version, message)]
+                return _on_every_version(space.versions(), message)
             case RunJob(job=job):
                 return run_job(space, job, on_progress)
             case Reconcile(everything=everything):
                 return list(reconcile(space, everything))
         return []
+
+
+def _on_every_version(versions: Sequence[SpaceStore], message: Message) -> list[Message]:
+    """Process the points of each version; one that fails stops no other, and its error is raised at the end.
+
+    Of a version that is not live, unreadable metadata is logged only: a later release may be filling it.
+    """
+    following: list[Message] = []
+    errors: list[Exception] = []
+    for version in versions:
+        try:
+            following += _points(version, message)
+        except QdrantUnavailable:
+            raise
+        except Exception as error:
+            log.error("%s of %s: %s", STAGES[type(message)], version.label, in_words(error))
+            if version is versions[0] or not isinstance(error, SpaceMismatch):
+                errors.append(error)
+    if errors:
+        raise errors[0]
+    return following
 
 
 def _points(space: SpaceStore, message: Message) -> list[Message]:

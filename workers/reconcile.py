@@ -6,8 +6,12 @@ bounded amount, so Redis holds little however much is left to do; the last unit 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,6 +27,7 @@ from llmrec_qdrant.contracts.messages import (
     RefreshUsers,
     RunJob,
 )
+from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, SpaceMismatch
 from llmrec_qdrant.operations import job_records, reembed
 from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.operations.clock import now, present
@@ -31,10 +36,13 @@ from llmrec_qdrant.operations.items import ITEMS_PER_MESSAGE
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import CollectionKind, Key
+from llmrec_qdrant.space.shapes import metadata_fault
 
 from .items import boilerplate, collab_due
+from .storage import malformed, notes
 from .storage.attempts import lease_end, leased
 from .storage.lease import announcements
+from .storage.notes import in_words
 from .storage.revision import mark_users_stale
 from .storage.store import SpaceStore, Store
 from .topics import marking
@@ -43,6 +51,12 @@ from .users.derive import made_with
 
 __all__ = ["create_users", "reconcile"]
 
+log = logging.getLogger("llmrec.worker")
+
+STOPPED = "stopped_"
+"""How the names of notes about pieces begin that could not be done."""
+SHORT_KEYS = (Key.USER_ID, Key.TENANT, Key.TYPE, Key.TS, Key.ITEM_ID, Key.VALUE, Key.SESSION)
+"""Payload keys of an event that a sweep checks; whoever folds it checks the text, too."""
 MAX_MESSAGES = {"items": 24, "texts": 100, "users": 100}
 """Messages per sweep: about what workers finish within a lease, so that waiting messages are rarely repeated."""
 
@@ -50,25 +64,77 @@ MAX_MESSAGES = {"items": 24, "texts": 100, "users": 100}
 def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
     """Yield messages for everything that is stale, as recorded in Qdrant.
 
-    ``everything`` includes points with a lease, which were announced within the last half minute.
+    ``everything`` includes points with a lease, which were announced within the last half minute. A piece that cannot be done stops
+    no other: it is logged, and noted for ``status()``. Raises :class:`QdrantUnavailable`: then the whole sweep is repeated.
     """
     versions = space.versions()
-    boilerplate.keep(versions)
-    for ids in _stale(versions, "items", everything, ITEMS_PER_MESSAGE):
-        yield EmbedItems(space=space.name, ids=ids)
-    for ids in _stale(versions, "texts", everything):
-        yield EmbedTexts(space=space.name, ids=ids)
+    stopped: dict[str, str] = {}
+    for name, where, piece in _pieces(space, versions, everything):
+        try:
+            yield from piece()
+        except QdrantUnavailable:
+            raise
+        except Exception as error:
+            key = f"{STOPPED}{name}_{where}".replace(" ", "_")
+            stopped[key] = sentence = f"{name} of {where} cannot be done: {in_words(error)}"
+            log.error("%s: %s", space.name, sentence, exc_info=not isinstance(error, LlmrecError))
+    with suppress(LlmrecError):  # a report must not fail the work
+        notes.keep(space, STOPPED, stopped)
+
+
+Piece = Callable[[], Iterable[Message]]
+
+
+def _pieces(space: SpaceStore, versions: Sequence[SpaceStore], everything: bool) -> Iterator[tuple[str, str, Piece]]:
+    """Yield the pieces of a sweep in order: what it does, to which version, and how."""
+    leases = partial(_Announced, space.name, everything)
+    items, texts, users = (
+        leases("items", EmbedItems, ITEMS_PER_MESSAGE),
+        leases("texts", EmbedTexts),
+        leases("users", RefreshUsers),
+    )
     for version in versions:
-        _expire_searches(version)
-        _mark_users_of_unfolded_events(version)
-        _mark_users_of_other_settings(version)
-    for ids in _stale(versions, "users", everything):
-        yield RefreshUsers(space=space.name, ids=ids)
-    yield from _collab(versions)
-    yield from _topics(versions)
-    yield from announcements(space, everything)
+        yield "metadata", version.label, partial(_quietly, _check_metadata, version)
+    yield "boilerplate", space.name, partial(_quietly, boilerplate.keep, versions)
+    for stale in (items, texts):
+        for version in versions:
+            yield f"encoding {stale.kind}", version.label, partial(stale.of, version)
+    for version in versions:
+        yield "expiry of searches", version.label, partial(_quietly, _expire_searches, version)
+        yield "users of new events", version.label, partial(_quietly, _mark_users_of_unfolded_events, version)
+        yield "users of other settings", version.label, partial(_quietly, _mark_users_of_other_settings, version)
+    for version in versions:
+        yield "refreshing users", version.label, partial(users.of, version)
+    yield "the collab leg", space.name, partial(_collab, versions)
+    yield "topics", space.name, partial(_topics, versions)
+    yield "jobs", space.name, partial(announcements, space, everything)
+    yield "records of jobs", space.name, partial(_quietly, _check_jobs, space)
     if versions[1:]:
-        space.run(reembed.drop_orphans(space.space))
+        yield "versions", space.name, partial(_quietly, _drop_orphans, space)
+
+
+def _quietly(work: Callable[..., object], *arguments: Any) -> Iterator[Message]:
+    """Do work from which no message follows."""
+    work(*arguments)
+    yield from ()
+
+
+def _drop_orphans(space: SpaceStore) -> None:
+    space.run(reembed.drop_orphans(space.space))
+
+
+def _check_metadata(version: SpaceStore) -> None:
+    """Raises :class:`SpaceMismatch` if a record in the metadata of the items cannot be read: work goes on as if there were none."""
+    said = metadata_fault(version.items.metadata())
+    if said:
+        raise SpaceMismatch(f"the record {said}; delete it from the metadata of {version.items.collection}")
+
+
+def _check_jobs(space: SpaceStore) -> None:
+    """Raises :class:`SpaceMismatch` if a record of a job cannot be read."""
+    unreadable = space.run(job_records.unreadable(space.space))
+    if unreadable:
+        raise SpaceMismatch("; ".join(unreadable))
 
 
 def _collab(versions: Sequence[SpaceStore]) -> Iterator[FitCollab]:
@@ -82,17 +148,25 @@ def _collab(versions: Sequence[SpaceStore]) -> Iterator[FitCollab]:
         yield FitCollab(space=versions[0].name, ids=changed[:MAX_BATCH])
 
 
-def _stale(
-    versions: Sequence[SpaceStore], kind: CollectionKind, everything: bool, size: int = USERS_PER_MESSAGE
-) -> Iterator[list[str]]:
-    """Yield ids of stale points, one list per message. A message covers every version, so an id is announced once."""
-    announced: set[str] = set()
-    for version in versions:
-        for batch in _stale_at(version.of(kind), None if everything else MAX_MESSAGES[kind], size):
-            fresh = [point for point in batch if point not in announced]
-            announced.update(fresh)
+@dataclass
+class _Announced:
+    """Announces stale points of one kind. A message covers every version, so an id is announced once."""
+
+    space: str
+    everything: bool
+    kind: CollectionKind
+    message: type[EmbedItems] | type[EmbedTexts] | type[RefreshUsers]
+    size: int = USERS_PER_MESSAGE
+    """Points per message."""
+    known: set[str] = field(default_factory=set)
+
+    def of(self, version: SpaceStore) -> Iterator[Message]:
+        """Yield messages for the stale points of a version that no other version has announced."""
+        for batch in _stale_at(version.of(self.kind), None if self.everything else MAX_MESSAGES[self.kind], self.size):
+            fresh = [point for point in batch if point not in self.known]
+            self.known.update(fresh)
             if fresh:
-                yield fresh
+                yield self.message(space=self.space, ids=fresh)
 
 
 def _stale_at(store: Store, max_batches: int | None, size: int) -> Iterator[list[str]]:
@@ -116,12 +190,14 @@ def _expire_searches(space: SpaceStore) -> None:
 
 
 def _mark_users_of_unfolded_events(space: SpaceStore) -> None:
-    """Mark or create users with unfolded events whose writer died before it could mark them."""
+    """Mark or create users with unfolded events whose writer died before it could mark them; set malformed events aside."""
     unfolded = conditions.where(conditions.equals(Key.FOLDED, False))
-    for page in space.events.pages(unfolded, [Key.USER_ID, Key.TENANT]):
+    for found in space.events.raw.pages(unfolded, SHORT_KEYS):
+        page, faults = malformed.split(space.events, found, keys=SHORT_KEYS)
+        malformed.set_events_aside(space, faults)
         named = {(event.payload[Key.USER_ID], event.get(Key.TENANT) or None): event.payload for event in page}
         owners = {point_id("user", *name): payload for name, payload in named.items()}
-        users = {user.id: user for user in space.users.retrieve(owners, [Key.STALE, Key.SET_ASIDE])}
+        users = {user.id: user for user in space.users.raw.retrieve(owners, [Key.STALE, Key.SET_ASIDE])}
         lagging = [user.id for user in users.values() if not user.get(Key.STALE) and not user.get(Key.SET_ASIDE)]
         if lagging:
             mark_users_stale(space, conditions.only(*lagging))

@@ -152,7 +152,7 @@ def _fill(lease: Lease, store: SpaceStore, old: SpaceStore, new: SpaceStore) -> 
 def _step(old: SpaceStore, new: SpaceStore, position: Position) -> Position | None:
     """Align one page; returns the next position, None at the end of the pass."""
     source, target = (new, old) if position.backwards else (old, new)
-    page, offset = source.of(position.kind).scroll(
+    page, offset = source.of(position.kind).raw.scroll(
         limit=POINTS_PER_STEP, offset=position.offset, payload=[Key.USER_ID, Key.SEARCHED_AT, Key.SRC_HASH]
     )
     ids = [point.id for point in page if not is_query(position.kind, point)]
@@ -191,11 +191,11 @@ def _is_behind(old: SpaceStore, new: SpaceStore, kind: CollectionKind) -> bool:
     """
     since = Key.UPDATED_AT if kind == "users" else Key.EMBEDDED_AT
     never = models.IsEmptyCondition(is_empty=models.PayloadField(key=since))
-    waiting, _ = new.of(kind).scroll(
+    waiting, _ = new.of(kind).raw.scroll(
         conditions.where(conditions.stale(), never), limit=POINTS_PER_STEP, payload=[Key.USER_ID, Key.SEARCHED_AT]
     )
     ids = [point.id for point in waiting if not is_query(kind, point)]
-    twins = old.of(kind).retrieve(ids, [since])
+    twins = old.of(kind).raw.retrieve(ids, [since])
     return len(waiting) == POINTS_PER_STEP or any(point.get(since) for point in twins)
 
 

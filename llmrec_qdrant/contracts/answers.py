@@ -180,9 +180,9 @@ class SpaceStatus(Contract):
 
 
 class Failure(Contract):
-    """An item, user or text that was set aside after failing too often."""
+    """An item, user, text or event that was set aside, since it failed too often or is malformed."""
 
-    kind: Literal["item", "user", "text"]
+    kind: Literal["item", "user", "text", "event"]
     id: str
     version: int
     reason: str

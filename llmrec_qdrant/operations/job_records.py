@@ -24,10 +24,11 @@ from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.space.conditions import NEVER, equals, has_id, where
 from llmrec_qdrant.space.job_record import REVISION, JobRecord
 from llmrec_qdrant.space.layout import Space
-from llmrec_qdrant.space.points import nested, new_point
+from llmrec_qdrant.space.points import Point, nested, new_point
 
 __all__ = [
     "COMMITTED", "active", "cancel", "find", "list_records", "of_kind", "read", "record_done", "replace", "request", "start",
+    "unreadable",
 ]  # fmt: skip
 
 MAX_FINISHED_JOBS = 50
@@ -46,7 +47,7 @@ NEWEST_WINS: frozenset[JobKind] = frozenset({"fit-topics"})
 def read(space: Space, job: str) -> Steps[JobRecord | None]:
     """Return the record of a job; None if it does not exist."""
     points = yield from calls.retrieve(space.jobs, [JobRecord.point_of(job)])
-    return JobRecord.of(points[0]) if points else None
+    return JobRecord.read(points[0]) if points else None
 
 
 def find(space: Space, job: str) -> Steps[JobRecord]:
@@ -64,15 +65,31 @@ def find(space: Space, job: str) -> Steps[JobRecord]:
 def list_records(space: Space, limit: int | None = None) -> Steps[list[JobRecord]]:
     """Return the records of all jobs, or of the latest ``limit``, newest first.
 
-    Leaves out kinds that a later version has added: those are for its workers.
+    Leaves out kinds that a later version has added: those are for its workers. Also those that :func:`unreadable` names.
     """
+    points = yield from _points(space)
+    known = [JobRecord.read(point) for point in points if point.get("kind") in get_args(JobKind)]
+    readable = [record for record in known if record is not None]
+    return sorted(readable, key=lambda record: record.created_at, reverse=True)[:limit]
+
+
+def unreadable(space: Space) -> Steps[list[str]]:
+    """Return a sentence for each record that is malformed; no worker takes such a job up."""
+    points = yield from _points(space)
+    later = [isinstance(point.get("kind"), str) and point.get("kind") not in get_args(JobKind) for point in points]
+    return [
+        f"the record of a job at point {point.id} of {space.jobs} cannot be read: delete it"
+        for point, is_later in zip(points, later, strict=True)
+        if not is_later and JobRecord.read(point) is None
+    ]
+
+
+def _points(space: Space) -> Steps[list[Point]]:
     points, offset = yield from calls.scroll(space.jobs, limit=PAGE)
     while offset is not None:
         more, offset = yield from calls.scroll(space.jobs, limit=PAGE, offset=offset)
         points += more
-    known = [JobRecord.of(point) for point in points if point.get("kind") in get_args(JobKind)]
-    records = sorted(known, key=lambda record: record.created_at, reverse=True)
-    return records[:limit]
+    return points
 
 
 def of_kind(records: Iterable[JobRecord], kind: JobKind) -> list[JobRecord]:
@@ -106,13 +123,14 @@ def request(space: Space, kind: JobKind, options: Mapping[str, Any]) -> Steps[Jo
     :class:`Unauthorized` if the API key cannot reach what the job works on.
     """
     yield from versions(space)
+    taken = 0
     while True:
         records = yield from list_records(space)
         mine = of_kind(records, kind)
         under_way = next((record for record in mine if record.active), None)
         if under_way is None:
-            number = 1 + max((record.number for record in mine), default=0)
-            record = yield from _insert(space, JobRecord.new(kind, number, options, now()))
+            taken = 1 + max([taken, *(record.number for record in mine)])  # an unreadable record has its number, too
+            record = yield from _insert(space, JobRecord.new(kind, taken, options, now()))
             if record is not None:
                 yield from _prune(space, mine)
                 return record
@@ -131,8 +149,8 @@ def _insert(space: Space, record: JobRecord) -> Steps[JobRecord | None]:
     """Store a new record; None if its number is taken."""
     record = record.model_copy(update={"revision": uuid.uuid4().hex})
     yield from calls.upsert(space.jobs, [new_point(record.point, record.payload())], only_if=NEVER)
-    stored = yield from find(space, record.id)
-    mine = (stored.created_at, stored.options) == (record.created_at, record.options)
+    stored = yield from read(space, record.id)
+    mine = stored is not None and (stored.created_at, stored.options) == (record.created_at, record.options)
     return stored if mine else None
 
 

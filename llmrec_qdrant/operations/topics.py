@@ -21,6 +21,7 @@ from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions
 from llmrec_qdrant.space.conditions import all_of, equals, where
 from llmrec_qdrant.space.layout import TOPICS_EDITED, Key
 from llmrec_qdrant.space.points import Point
+from llmrec_qdrant.space.shapes import fault
 
 __all__ = ["find_topic", "fit_topics", "list_topics", "rename_topic", "topic_items"]
 
@@ -34,7 +35,7 @@ def list_topics(bound: Bound) -> Steps[list[Topic]]:
     offset: Any = None
     while True:
         page, offset = yield from calls.scroll(bound.space.topics, bound.mine, limit=TOPICS_PER_PAGE, offset=offset)
-        topics += [_topic(point) for point in page]
+        topics += [_topic(point) for point in page if not fault("topics", point.payload)]
         if offset is None:
             return sorted(topics, key=lambda topic: (-topic.size, int(topic.id)))
 

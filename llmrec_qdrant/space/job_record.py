@@ -13,13 +13,14 @@ A running job has an owner, except between two slices of work. Transitions are p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import Field
 
 from llmrec_qdrant.contracts.jobs import JobKind, JobState, JobStatus
-from llmrec_qdrant.errors import LlmrecError
+from llmrec_qdrant.errors import InvalidInput, LlmrecError
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.points import BOOKKEEPING, Point
 
@@ -66,6 +67,16 @@ class JobRecord(JobStatus):
         """Read a record from its point. Fields that a later version has added are left out."""
         values = {key.removeprefix(f"{BOOKKEEPING}."): value for key, value in point.payload.items()}
         return cls(**{key: value for key, value in values.items() if key in cls.model_fields})
+
+    @classmethod
+    def read(cls, point: Point) -> Self | None:
+        """As :meth:`of`; None if the record is malformed, or lies at another point than that of its id."""
+        try:
+            record = cls.of(point)
+        except InvalidInput:
+            return None
+        named = re.fullmatch(rf"{re.escape(record.kind)}-[0-9]{{1,18}}", record.id)
+        return record if named and record.point == point.id else None
 
     @staticmethod
     def point_of(job: str) -> str:

@@ -85,7 +85,7 @@ _BUILT_IN: dict[CollectionKind, dict[str, FieldKind]] = {
     "topics": {Key.LABEL: "keyword", Key.TOPIC_ID: "keyword", Key.FIT: "keyword", Key.LABEL_BY: "keyword"},
     "events": {
         Key.USER_ID: "keyword", Key.ITEM_ID: "keyword", Key.TYPE: "keyword", Key.TS: "datetime", Key.FOLDED: "bool",
-        Key.SRC_HASH: "keyword",
+        Key.SRC_HASH: "keyword", Key.SET_ASIDE: "bool",
     },
     "jobs": {},
 }  # fmt: skip

@@ -29,4 +29,5 @@ def last_beat(client: QdrantClient, collection: str) -> str | None:
         stored = Store(client, collection).metadata().get(TRIAL)
     except SpaceNotFound:
         return None
-    return stored["at"] if stored else None
+    beat_at = stored.get("at") if isinstance(stored, dict) else None
+    return beat_at if isinstance(beat_at, str) else None

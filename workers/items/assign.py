@@ -13,6 +13,7 @@ from qdrant_client import models
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, TOPICS_FIT, Key
 from llmrec_qdrant.space.points import Point
+from llmrec_qdrant.space.shapes import record
 
 from ..storage.store import SpaceStore
 from .topic_rule import TopicPoint, Topics, mark
@@ -75,7 +76,7 @@ class SpaceTopics:
 
 def read_fit(space: SpaceStore) -> dict[str, Any]:
     """Return the record of the last fit, empty if there was none; see :mod:`workers.topics.record`."""
-    return dict(space.items.metadata().get(TOPICS_FIT) or {})
+    return record(space.items.metadata(), TOPICS_FIT)
 
 
 _CACHE: dict[tuple[int, str, int | None], tuple[object, SpaceTopics]] = {}
@@ -84,7 +85,7 @@ _CACHE: dict[tuple[int, str, int | None], tuple[object, SpaceTopics]] = {}
 def load(space: SpaceStore) -> SpaceTopics:
     """Return the topics of a version of a space; read again after a new fit or an edited label."""
     metadata = space.items.metadata()
-    state: dict[str, Any] = metadata.get(TOPICS_FIT) or {}
+    state = record(metadata, TOPICS_FIT)
     done = str(state.get("done") or "")
     fit = str(state["run"]) if state.get("stage") == "marking" else done
     stamp = (fit, done, metadata.get(TOPICS_EDITED))

@@ -13,6 +13,7 @@ from typing import Any
 
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import BOILERPLATE, FRESH, Key
+from llmrec_qdrant.space.shapes import record
 
 from ..storage.revision import mark_users_stale
 from ..storage.store import SpaceStore
@@ -33,7 +34,7 @@ MAX_SAMPLE = 2_000
 
 def load(space: SpaceStore) -> Boilerplate:
     """Return what is left out of the texts of a space."""
-    stored = space.at(None).items.metadata().get(BOILERPLATE) or {}
+    stored = record(space.at(None).items.metadata(), BOILERPLATE)
     return _boilerplate(tuple(stored.get("passages") or ()))
 
 
@@ -44,30 +45,30 @@ def _boilerplate(passages: tuple[str, ...]) -> Boilerplate:
 
 def due(space: SpaceStore) -> bool:
     """Whether the catalogue has changed so much in size that the boilerplate should be detected anew."""
-    return _due(space.at(None).items.metadata().get(BOILERPLATE) or {}, space.items.count())
+    return _due(record(space.at(None).items.metadata(), BOILERPLATE), space.items.count())
 
 
-def _due(record: Mapping[str, Any], items: int) -> bool:
-    return items >= MIN_ITEMS and not items / GROWTH < record.get("items", 0) < items * GROWTH
+def _due(known: Mapping[str, Any], items: int) -> bool:
+    return items >= MIN_ITEMS and not items / GROWTH < known.get("items", 0) < items * GROWTH
 
 
 def keep(versions: Sequence[SpaceStore]) -> None:
     """Detect the boilerplate anew if the catalogue has changed much in size; mark the items that this changes as stale."""
     live, *others = versions
-    record = live.items.metadata().get(BOILERPLATE) or {}
+    known = record(live.items.metadata(), BOILERPLATE)
     items = live.items.count()
-    if _due(record, items):
+    if _due(known, items):
         passages = list(_detect(live).passages)
-        record = {"passages": passages, "items": items, "before": record.get("before", record.get("passages", []))}
-        live.items.update_metadata({BOILERPLATE: record})
-    if "before" in record:  # also if whoever began to mark has died
-        before = _boilerplate(tuple(record.pop("before")))
+        known = {"passages": passages, "items": items, "before": known.get("before", known.get("passages", []))}
+        live.items.update_metadata({BOILERPLATE: known})
+    if "before" in known:  # also if whoever began to mark has died
+        before = _boilerplate(tuple(known.pop("before")))
         for version in versions:
-            _mark(version, before, _boilerplate(tuple(record["passages"])))
-        live.items.update_metadata({BOILERPLATE: record})
+            _mark(version, before, _boilerplate(tuple(known["passages"])))
+        live.items.update_metadata({BOILERPLATE: known})
     for version in others:
-        if (version.items.metadata().get(BOILERPLATE) or {}) != record:
-            version.items.update_metadata({BOILERPLATE: record})
+        if record(version.items.metadata(), BOILERPLATE) != known:
+            version.items.update_metadata({BOILERPLATE: known})
 
 
 def _detect(space: SpaceStore) -> Boilerplate:

@@ -49,7 +49,7 @@ IDS_PER_CONDITION = 1_000
 
 def fit(space: SpaceStore, config: SpaceConfig) -> None:
     """Rebuild ``collab`` and ``popularity`` of every item; an item without events left loses both."""
-    stamp = begin_rebuild(space)
+    stamp, events = begin_rebuild(space), space.events.count()
     taken = read_interactions(space, config)
     points = [point_id("item", item, tenant or None) for tenant, item in taken.names]
     _write_popularity(space, points, taken.popularity)
@@ -57,7 +57,7 @@ def fit(space: SpaceStore, config: SpaceConfig) -> None:
         _write_rows(space, {points[row]: vector for row, vector in batch})
     _forget_others(space, set(points))
     unmark_due(space, stamp)
-    fitted = {"events": taken.n_events, "items": space.items.count(), "fitting": config.fitting, "at": now()}
+    fitted = {"events": events, "items": space.items.count(), "fitting": config.fitting, "at": now()}
     space.items.update_metadata({COLLAB_FIT: fitted})
 
 

@@ -20,6 +20,7 @@ from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import COLLAB_FIT, Key
 from llmrec_qdrant.space.points import Point
+from llmrec_qdrant.space.shapes import record
 
 from ..behaviour.cooccurrence import WINDOW
 from ..behaviour.event_weights import item_point
@@ -42,7 +43,7 @@ MAX_STALE_SHARE = 0.01
 
 def read_collab_fit(space: SpaceStore) -> dict[str, Any]:
     """Return the counts of events and items at the last whole fit, and the digest of its settings; empty if none."""
-    fitted = space.items.metadata().get(COLLAB_FIT) or {}
+    fitted = record(space.items.metadata(), COLLAB_FIT)
     return {name: fitted[name] for name in ("events", "items", "fitting") if name in fitted}
 
 

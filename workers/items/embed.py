@@ -20,6 +20,7 @@ from llmrec_qdrant.space.points import Point
 
 from ..encoding.encoder import Encoder
 from ..encoding.loading import load_encoder
+from ..storage import malformed
 from ..storage.attempts import attempt
 from ..storage.store import Store
 from ..text import clean
@@ -91,7 +92,9 @@ def embed(
     A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted. Raises
     :class:`LlmrecError` if a service is away or the model cannot be loaded.
     """
-    stale = [point for point in store.retrieve(ids) if point.get(Key.STALE)]
+    found = [point for point in store.raw.retrieve(ids) if point.get(Key.STALE)]
+    stale, faults = malformed.split(store, found, Key.SRC_HASH)
+    malformed.set_aside(store, faults)
     if not stale:
         return Embedded()
     encoder = load_encoder(config)  # first: a model that cannot be loaded is not the points' fault

@@ -32,13 +32,15 @@ def align(old: SpaceStore, new: SpaceStore, kind: CollectionKind, ids: Sequence[
     """Bring these points of the new version into line with the old one; returns how many differed.
 
     Writers keep writing to both sides, the old one first. So this reads old, then new, mends the difference, and repeats
-    until there is none: a concurrent write is then on both sides, and a concurrently deleted point does not come back.
+    until there is none: a concurrent write is then on both sides, and a concurrently deleted point does not come back. Malformed
+    points are copied as they are, but for users without an id: users are made from events.
     """
     left = list(ids)
     differed: set[str] = set()
     while left:
-        wanted = {point.id: point for point in old.of(kind).retrieve(left, vectors=_copied_vectors(kind))}
-        present = {point.id: point for point in new.of(kind).retrieve(left)}
+        found = old.of(kind).raw.retrieve(left, vectors=_copied_vectors(kind))
+        wanted = {point.id: point for point in found if kind != "users" or isinstance(point.get(Key.USER_ID), str)}
+        present = {point.id: point for point in new.of(kind).raw.retrieve(left)}
         left = _mend(new, kind, wanted, present)
         differed.update(left)
     return len(differed)

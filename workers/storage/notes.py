@@ -12,7 +12,7 @@ from llmrec_qdrant.operations import clock, notes
 
 from .store import SpaceStore
 
-__all__ = ["keep", "report_clock"]
+__all__ = ["in_words", "keep", "report_clock"]
 
 REPORT_SECONDS = 60.0
 """Seconds between two looks of a process at the note about its clock."""
@@ -29,6 +29,12 @@ def keep(space: SpaceStore, prefix: str, sentences: Mapping[str, str]) -> None:
     if changes or gone:
         written = [notes.entry(name, changes.get(name)) for name in [*changes, *gone]]
         items.update_metadata({key: value for entry in written for key, value in entry.items()})
+
+
+def in_words(error: Exception) -> str:
+    """Return the sentence of an error of this package; of any other, also its type."""
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, LlmrecError) else f"{type(error).__name__}: {text}"
 
 
 def report_clock(space: SpaceStore) -> None:

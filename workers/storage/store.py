@@ -23,6 +23,7 @@ from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import CollectionKind, Space
 from llmrec_qdrant.space.points import Point, set_payload
+from llmrec_qdrant.space.shapes import fault
 
 __all__ = ["SpaceStore", "Store", "run", "spaces"]
 
@@ -40,11 +41,12 @@ def run(client: QdrantClient, steps: Steps[T]) -> T:
 
 
 class Store:
-    """One collection of a space."""
+    """One collection of a space. Points that lack what their kind needs, or hold it in another type, are not read; see ``raw``."""
 
-    def __init__(self, client: QdrantClient, collection: str) -> None:
+    def __init__(self, client: QdrantClient, collection: str, kind: CollectionKind | None = None) -> None:
         self._client = client
         self.collection = collection
+        self.kind = kind
 
     def __repr__(self) -> str:
         return f"Store({self.collection!r})"
@@ -52,13 +54,29 @@ class Store:
     def _run(self, steps: Steps[T]) -> T:
         return run(self._client, steps)
 
+    @property
+    def raw(self) -> Store:
+        """The same collection, read with its malformed points; see ``storage/malformed.py``."""
+        return Store(self._client, self.collection)
+
+    def fault(self, point: Point, keys: Sequence[str] | None = None) -> str:
+        """Return what is wrong with a point of which the payload ``keys`` were read (None: all); empty if nothing is."""
+        return fault(self.kind, point.payload, keys) if self.kind else ""
+
     # --- reading ------------------------------------------------------------------------------
+
+    def _sound(self, points: list[Point], payload: Selector) -> list[Point]:
+        """Return the points whose payload can be worked with, as far as it was read."""
+        if self.kind is None or not payload or isinstance(payload, models.PayloadSelectorExclude):
+            return points
+        keys = None if payload is True else list(payload)
+        return [point for point in points if not fault(self.kind, point.payload, keys)]
 
     def retrieve(
         self, ids: Iterable[str], payload: Selector = True, vectors: bool | Sequence[str] = False
     ) -> list[Point]:
         """Return the existing points among these ids, in any order."""
-        return self._run(calls.retrieve(self.collection, ids, payload, vectors))
+        return self._sound(self._run(calls.retrieve(self.collection, ids, payload, vectors)), payload)
 
     def scroll(
         self,
@@ -74,7 +92,8 @@ class Store:
         steps = calls.scroll(
             self.collection, condition, limit=limit, offset=offset, payload=payload, vectors=vectors, order_by=order_by
         )
-        return self._run(steps)
+        page, following = self._run(steps)
+        return self._sound(page, payload), following
 
     def pages(
         self,
@@ -202,13 +221,18 @@ class SpaceStore:
         """Name of the space."""
         return self.space.name
 
+    @property
+    def label(self) -> str:
+        """Name of the space and, if it is bound to one, its version."""
+        return self.name if self.space.version is None else f"{self.name} version {self.space.version}"
+
     def run(self, steps: Steps[T]) -> T:
         """Run an operation of the adapter that sends no messages."""
         return run(self.client, steps)
 
     def of(self, kind: CollectionKind) -> Store:
         """Return the collection of a kind."""
-        return Store(self.client, self.space.collection(kind))
+        return Store(self.client, self.space.collection(kind), kind)
 
     @cached_property
     def items(self) -> Store:

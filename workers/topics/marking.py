@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+
+from qdrant_client import models
 
 from llmrec_qdrant.operations.clock import iso, present
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import DENSE, TFIDF, TOPICS_EDITED, Key
 from llmrec_qdrant.space.points import Point, set_payload
+from llmrec_qdrant.space.shapes import record
 
 from ..items import assign
 from ..storage.lease import Lease
@@ -40,7 +43,7 @@ def mark(lease: Lease, space: SpaceStore, run: Run) -> bool:
     """Assign every item whose text is unchanged to its topic; returns False if time ran out before all were done."""
     end = time.monotonic() + MARKING_SECONDS
     done, total = 0, space.items.count(unmarked(run))
-    for page in space.items.pages(unmarked(run), [Key.TENANT, Key.SRC_HASH], CLUSTERED_LEGS):
+    for page in space.items.raw.pages(unmarked(run), [Key.TENANT, Key.SRC_HASH], CLUSTERED_LEGS):
         check(space, run)
         space.items.update(_marks(space, page))
         done += len(page)
@@ -52,18 +55,32 @@ def mark(lease: Lease, space: SpaceStore, run: Run) -> bool:
 
 
 def _marks(space: SpaceStore, page: Sequence[Point]) -> list[Any]:
-    """Return the operations that assign these items to topics; items with the same topics share one operation."""
+    """Return the operations that assign these items to topics; items with the same topics share one operation.
+
+    An item without a proper digest is malformed: it is marked all the same, so that the fit comes to an end.
+    """
     topics = assign.load(space)  # page by page: a label may have changed
-    owners = [point.get(Key.TENANT, "") for point in page]
+    owners = [str(point.get(Key.TENANT, "")) for point in page]
     dense, words = [point.dense(DENSE) for point in page], [point.sparse(TFIDF) for point in page]
-    groups: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+    groups: dict[str, tuple[Mapping[str, Any], list[Point]]] = {}
     for point, values in zip(page, topics.marks(owners, dense, words), strict=True):
-        groups.setdefault(str(values), (values, []))[1].append(point.payload[Key.SRC_HASH])
+        groups.setdefault(str(values), (values, []))[1].append(point)
     return [
         operation
-        for values, hashes in groups.values()
-        for operation in set_payload(values, conditions.where(conditions.one_of(Key.SRC_HASH, hashes)))
+        for values, points in groups.values()
+        for condition in _these(points)
+        for operation in set_payload(values, condition)
     ]
+
+
+def _these(points: Sequence[Point]) -> Iterator[models.Filter]:
+    """Match items while their texts are those that were read."""
+    hashes = [digest for point in points if isinstance(digest := point.get(Key.SRC_HASH), str)]
+    without = [point.id for point in points if not isinstance(point.get(Key.SRC_HASH), str)]
+    if hashes:
+        yield conditions.where(conditions.one_of(Key.SRC_HASH, hashes))
+    if without:
+        yield conditions.only(*without)
 
 
 def finish(space: SpaceStore, run: Run) -> None:
@@ -104,7 +121,7 @@ def mend_labels(space: SpaceStore) -> None:
 
 def lately_edited(space: SpaceStore) -> bool:
     """Whether a label was edited so recently that a worker may still cache the old one."""
-    edited_at = str((space.items.metadata().get(TOPICS_EDITED) or {}).get("at") or "")
+    edited_at = str(record(space.items.metadata(), TOPICS_EDITED).get("at") or "")
     return (
         edited_at > iso(present() - MAX_EDIT_AGE) and _edits.seconds(space.items.collection, edited_at) < MAX_LABEL_AGE
     )

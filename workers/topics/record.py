@@ -98,9 +98,11 @@ def interrupted(space: SpaceStore) -> bool:
 
 
 def is_sound(space: SpaceStore, run: Run) -> bool:
-    """Whether the existing topics are those of the fit; a slower fit may have written since."""
+    """Whether the existing topics are those of the fit, and whole; a slower fit may have written since."""
     own = space.topics.count(conditions.where(conditions.equals(Key.FIT, run.run)))
-    return own == run.made and (run.stage == "marking" or own == space.topics.count())
+    if own != run.made or (run.stage != "marking" and own != space.topics.count()):
+        return False
+    return not any(space.topics.fault(topic) for page in space.topics.raw.pages() for topic in page)
 
 
 def outdated(space: SpaceStore, live: SpaceStore) -> bool:

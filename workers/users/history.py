@@ -13,6 +13,7 @@ from llmrec_qdrant.space.layout import Key
 from llmrec_qdrant.space.points import Point
 
 from ..items.interactions import MAX_EVENTS
+from ..storage import malformed
 from ..storage.store import SpaceStore
 
 __all__ = ["MAX_EVENTS_READ", "count_events", "mark_folded", "moment", "read_dropped", "read_events"]
@@ -21,7 +22,7 @@ MAX_EVENTS_READ = MAX_EVENTS
 """Most recent events of a user that are read; limits what a list can exclude as seen."""
 EVENTS_PER_MARK = 1_000
 """Events that are marked as folded in one request."""
-_READ = (Key.ITEM_ID, Key.TENANT, Key.TYPE, Key.VALUE, Key.TEXT, Key.TS, Key.SESSION, Key.FOLDED)
+_READ = (Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TYPE, Key.VALUE, Key.TEXT, Key.TS, Key.SESSION, Key.FOLDED)
 """Payload keys of an event that a refresh uses."""
 
 
@@ -31,11 +32,19 @@ def moment(event: Point) -> float:
 
 
 def read_events(space: SpaceStore, user: Point) -> list[Point]:
-    """Read the ``MAX_EVENTS_READ`` most recent events of a user, newest first."""
+    """Read the ``MAX_EVENTS_READ`` most recent events of a user, newest first; those that are malformed are set aside."""
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
     of_user = conditions.where(*_of(user))
-    events, _ = space.events.scroll(of_user, order_by=newest, limit=MAX_EVENTS_READ, payload=_READ)
-    return _newest_first(events)
+    limit, faults = MAX_EVENTS_READ, dict[str, str]()
+    for _ in range(2):  # as many again as were malformed
+        found, _ = space.events.raw.scroll(of_user, order_by=newest, limit=limit, payload=_READ)
+        events, faults = malformed.split(space.events, found, keys=_READ)
+        if not faults or len(found) < limit:
+            break
+        limit += len(faults)
+    unfolded = {event.id for event in found if event.get(Key.FOLDED) is False}
+    malformed.set_events_aside(space, {event: said for event, said in faults.items() if event in unfolded})
+    return _newest_first(events)[:MAX_EVENTS_READ]
 
 
 def read_dropped(space: SpaceStore, user: Point, events: Sequence[Point]) -> list[Point]:

@@ -17,6 +17,7 @@ from llmrec_qdrant.space.points import Point
 from ..encoding.loading import user_tower
 from ..items import assign
 from ..items.collab_due import mark_due
+from ..storage import malformed
 from ..storage.attempts import attempt
 from ..storage.revision import mark_users_stale
 from ..storage.store import SpaceStore
@@ -37,7 +38,9 @@ def refresh(space: SpaceStore, config: SpaceConfig, ids: Sequence[str]) -> list[
     The revision is read before the events and guards the write: if an event arrives in between, this write has no effect,
     and the refresh that the event announced does the work.
     """
-    stale = [user for user in space.users.retrieve(ids) if user.get(Key.STALE)]
+    found = [user for user in space.users.raw.retrieve(ids) if user.get(Key.STALE)]
+    stale, faults = malformed.split(space.users, found, Key.REVISION)
+    malformed.set_aside(space.users, faults)
     if not stale:
         return []
     library, tower = Library(space, config), user_tower(config)
