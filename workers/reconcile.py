@@ -232,7 +232,7 @@ def _topics(versions: Sequence[SpaceStore]) -> Iterator[RunJob]:
         return
     topics = topics_record.read(live).topics
     if fits and fits[0].state == "done" and topics_record.interrupted(live):
-        yield _fit(live, FitTopicsOptions(topics=fits[0].options["topics"]))
+        yield _fit(live, FitTopicsOptions(topics=fits[0].options.get("topics")))
         return
     filling = any(record.active and record.kind == "reembed" for record in records)
     for version in [live] if filling else [live, *others]:

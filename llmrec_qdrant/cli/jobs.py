@@ -69,7 +69,7 @@ def failures(
     context: Connected,
     retry: Annotated[bool, typer.Option("--retry", help="Retry all of them.")] = False,
 ) -> None:
-    """List the items, users and texts that failed too often and were set aside, with the reason; retry them.
+    """List the items, users, texts and events that were set aside, since they failed too often or are malformed; retry them.
 
     Example: llmrec failures --retry
     """
@@ -82,7 +82,7 @@ def failures(
     if not listed:
         say("nothing was set aside")
         return
-    table = table_of("set aside after failing too often", ("kind", "id", "version", "reason"), right={"version"})
+    table = table_of("set aside", ("kind", "id", "version", "reason"), right={"version"})
     for failure in listed:
         table.add_row(failure.kind, Text(failure.id), str(failure.version), Text(failure.reason))
     out.print(table)

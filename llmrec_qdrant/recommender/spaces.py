@@ -45,7 +45,7 @@ class Spaces(Connection):
         return self._drive(operations.status.reconcile(self._bound()))
 
     def failures(self, limit: int = 100) -> list[Failure]:
-        """List what was set aside after failing too often, with the reason."""
+        """List what was set aside, after failing too often or as malformed, with the reason."""
         return self._drive(operations.failures.list_failures(self._bound(), limit))
 
     def retry(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from qdrant_client import models
 
-from llmrec_qdrant import Event, Item, LlmrecError, Recommender, SpaceConfig
+from llmrec_qdrant import Event, Item, LlmrecError, Recommender, SpaceConfig, Unauthorized
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.job_record import JobRecord
@@ -18,7 +18,9 @@ from llmrec_qdrant.space.layout import COLLAB_FIT, COLLECTION_KINDS, DENSE, TOPI
 from llmrec_qdrant.space.points import nested
 from llmrec_qdrant.space.shapes import fault
 from tests.spaces import EITHER, merged, space_on, store_of
+from workers import dispatch
 from workers.dispatch import Worker
+from workers.evaluation import trial_space
 from workers.reconcile import reconcile
 from workers.topics import record as topics_record
 
@@ -177,7 +179,7 @@ def test_malformed_points_of_every_kind_at_once(rec: Recommender) -> None:
         sorted(failure.reason for failure in rec.failures() if not any(key in failure.reason for key in mended))
         == named
     )
-    assert len(named) >= number - 5
+    assert len(named) == number - 6
     assert list(reconcile(store_of(rec))) == []
 
 
@@ -313,3 +315,45 @@ def test_a_piece_that_raises_stops_no_other(rec: Recommender, monkeypatch: pytes
     swept(rec)
     check_good(rec)
     assert rec.status().notes == [f"boilerplate of {rec.space} cannot be done: KeyError: 'passages'"]
+
+
+def test_a_message_that_fails_stops_no_other(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that no check foresees is raised when everything else is done."""
+    whole = dispatch.embed
+
+    def fails(store: Any, config: SpaceConfig, ids: list[str], *others: Any) -> Any:
+        if point_id("item", "bad") in ids:
+            raise KeyError("text")
+        return whole(store, config, ids, *others)
+
+    rec.upsert_items([Item(id="bad", title="rocket")], notify=False)
+    add_good(rec)
+    monkeypatch.setattr(dispatch, "embed", fails)
+    monkeypatch.setattr("workers.reconcile.ITEMS_PER_MESSAGE", 1)
+    with pytest.raises(KeyError, match="text"):
+        swept(rec)
+    rec.delete_items(["bad"])
+    check_good(rec)
+
+
+def test_a_trial_space_that_cannot_be_deleted_stops_no_other(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["a-trial-00000001", "a-trial-00000002", "a-trial-00000003", "a-trial-00000004"]
+    beats: list[Any] = [{"at": "2001-01-01T00:00:00Z"}, {"at": "2001-01-01T00:00:00Z"}, {"at": 5}, "now"]
+    for name, beat in zip(names, beats, strict=True):
+        rec.client.create_collection(f"{name}_items_v1", vectors_config={}, metadata={"trial": beat})
+    whole = trial_space._delete
+
+    def fails(copy: Any) -> None:
+        if copy.name == names[0]:
+            raise Unauthorized("the API key does not allow this")
+        whole(copy)
+
+    monkeypatch.setattr(trial_space, "_delete", fails)
+    assert {space.name for space in trial_space.running(rec.client)} & set(names) == {names[0]}
+    assert f"trial space {names[0]} cannot be deleted: the API key does not allow this" in caplog.text
+    left = {collection.name for collection in rec.client.get_collections().collections}
+    assert [f"{name}_items_v1" in left for name in names] == [True, False, True, True]
+    for name in names:
+        rec.client.delete_collection(f"{name}_items_v1")

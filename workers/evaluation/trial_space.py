@@ -8,6 +8,7 @@ or at once if it is a day old.
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from qdrant_client import QdrantClient, models
 
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.errors import InvalidInput, LlmrecError, QdrantUnavailable
 from llmrec_qdrant.operations import calls, creating, spaces
 from llmrec_qdrant.operations.clock import iso, present
 from llmrec_qdrant.operations.steps import call
@@ -35,6 +36,8 @@ from .trial_copy import EventTest, copy_events, copy_texts
 from .trial_lists import fold_users
 
 __all__ = ["discard", "running", "trial"]
+
+log = logging.getLogger("llmrec.worker")
 
 ABANDONED_AFTER = timedelta(hours=1)
 """Age of the last heartbeat from which a trial space counts as abandoned; a fit of ten million events takes minutes."""
@@ -121,13 +124,19 @@ def running(client: QdrantClient) -> set[Space]:
     in_use: set[Space] = set()
     for name in run(client, calls.collection_names()):
         match = TRIAL_ITEMS.fullmatch(name)
-        beat_at = last_beat(client, name) if match else None  # another space may have such a name, but no heartbeat
-        if match and beat_at:
-            space = Space(match[1])
-            if _abandoned(name, beat_at):
-                _delete(SpaceStore(client, space))
-            else:
-                in_use.add(space)
+        if match is None:
+            continue
+        try:
+            beat_at = last_beat(client, name)  # another space may have such a name, but no heartbeat
+            if beat_at and _abandoned(name, beat_at):
+                _delete(SpaceStore(client, Space(match[1])))
+            elif beat_at:
+                in_use.add(Space(match[1]))
+        except LlmrecError as error:  # one that cannot be looked after stops no other, and no sweep
+            if isinstance(error, QdrantUnavailable):
+                raise
+            log.error("trial space %s cannot be deleted: %s", match[1], error)
+            in_use.add(Space(match[1]))
     return in_use
 
 
