@@ -52,9 +52,22 @@ def honest(system: str, document: dict[str, Any]) -> str:
     chinese = "Chinese" in system
     if list(document) == ["keywords"]:
         return str(document["keywords"][0]).title()
+    if "item" not in document and "cares_about" not in document:
+        return _topic(system, document, chinese)
     if "cares_about" in document:
         return _portrait(document["cares_about"], chinese)
     return _blurb(document, chinese)
+
+
+def _topic(system: str, document: dict[str, Any], chinese: bool) -> str:
+    """A description, or the title of a shelf."""
+    if "shelf" in system:
+        return (
+            f"你关注的{document['name']}"
+            if chinese
+            else f"More of the {document['name']} you like".replace("More of", "For")
+        )
+    return f"内容是关于{document['name']}的故事。" if chinese else f"These are stories about {document['name']}."
 
 
 def _blurb(document: dict[str, Any], chinese: bool) -> str:

@@ -64,6 +64,7 @@ def knowing(rec: Recommender) -> None:
     assert_type(rec.train("towers", epochs=2), Job)
     assert_type(rec.tune(users=400, dry_run=True), Job)
     assert_type(rec.generate(users=10, language="zh", dry_run=True), Job)
+    assert_type(rec.generate(what="topics"), Job)
     assert_type(rec.jobs(limit=5), list[JobStatus])
     assert_type(rec.job("train-1").result, dict[str, Any])
     assert_type(rec.fit_topics(), Job)

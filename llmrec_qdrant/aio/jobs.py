@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from llmrec_qdrant import operations
 from llmrec_qdrant.aio.connection import AsyncConnection
 from llmrec_qdrant.contracts.answers import Language
-from llmrec_qdrant.contracts.jobs import GenerateOptions, Hide, JobStatus, Method, TrainOptions, TuneOptions
+from llmrec_qdrant.contracts.jobs import GenerateOptions, Hide, JobStatus, Method, TrainOptions, TuneOptions, What
 from llmrec_qdrant.operations.handles import AsyncJob
 from llmrec_qdrant.queues.base import OnProgress, in_shares
 from llmrec_qdrant.queues.inline import watched
@@ -44,12 +44,14 @@ class AsyncJobs(AsyncConnection):
         return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
 
     async def generate(
-        self, *, users: int | None = None, blurbs: int = 3, language: Language | None = None,
+        self, *, what: What = "users", users: int | None = None, blurbs: int = 3, language: Language | None = None,
         max_tokens: int | None = None, dry_run: bool = False,
     ) -> AsyncJob:  # fmt: skip
         """As :meth:`Recommender.generate`."""
         self._whole("write texts about its users")
-        options = GenerateOptions(users=users, blurbs=blurbs, language=language, max_tokens=max_tokens, dry_run=dry_run)
+        options = GenerateOptions(
+            what=what, users=users, blurbs=blurbs, language=language, max_tokens=max_tokens, dry_run=dry_run
+        )
         return await self._handle(operations.jobs.start((await self._bound()).space, options, self._inline()))
 
     async def jobs(self, limit: int = 20) -> list[JobStatus]:

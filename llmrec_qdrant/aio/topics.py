@@ -24,9 +24,9 @@ __all__ = ["AsyncTopics"]
 class AsyncTopics(AsyncConnection):
     """Methods on topics and interests."""
 
-    async def topics(self) -> list[Topic]:
+    async def topics(self, *, language: Language | None = None) -> list[Topic]:
         """As :meth:`Recommender.topics`."""
-        return await self._drive(operations.topics.list_topics(await self._bound()))
+        return await self._drive(operations.topic_texts.topics(await self._bound(), language))
 
     async def topic_items(
         self, topic: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None
@@ -57,10 +57,13 @@ class AsyncTopics(AsyncConnection):
         filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
         exclude_seen: Seen = True,
+        language: Language | None = None,
     ) -> list[Shelf]:
         """As :meth:`Recommender.shelves`."""
         options = ListOptions(limit, filter, exclude, offset=offset)
-        return await self._drive(operations.shelves.shelves(await self._bound(), user, rows, options, exclude_seen))
+        return await self._drive(
+            operations.shelves.shelves(await self._bound(), user, rows, options, exclude_seen, language)
+        )
 
     async def portrait(self, user: str, *, language: Language | None = None) -> Words:
         """As :meth:`Recommender.portrait`."""

@@ -11,6 +11,7 @@ from llmrec_qdrant.cli.options import Wait
 from llmrec_qdrant.cli.printing import counted_as, print_json, say
 from llmrec_qdrant.cli.watching import report, run_job
 from llmrec_qdrant.contracts.answers import Language, Words
+from llmrec_qdrant.contracts.jobs import What
 
 User = Annotated[str, typer.Argument(help="User id.")]
 InLanguage = Annotated[
@@ -52,6 +53,9 @@ def _show(context: Connected, words: Words) -> None:
 @app.command(rich_help_panel="Better lists")
 def generate(
     context: Connected,
+    what: Annotated[
+        What, typer.Option(help="users: portraits and blurbs; topics: names, descriptions, titles of shelves.")
+    ] = "users",
     users: Annotated[
         int | None, typer.Option(help="Number of users [default: all].", show_default=False, min=1)
     ] = None,
@@ -64,7 +68,7 @@ def generate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show requests, tokens and cost; ask nobody.")] = False,
     wait: Wait = True,
 ) -> None:
-    """Write portraits and blurbs with the language model that LLMREC_LLM_URL and LLMREC_LLM_MODEL name.
+    """Write texts with the language model that LLMREC_LLM_URL and LLMREC_LLM_MODEL name.
 
     A text that says anything beyond its evidence is refused, and the template stays. Running it again continues.
 
@@ -74,7 +78,7 @@ def generate(
         status = run_job(
             context, rec, "writing",
             lambda: rec.generate(
-                users=users, blurbs=blurbs, language=language, max_tokens=max_tokens, dry_run=dry_run
+                what=what, users=users, blurbs=blurbs, language=language, max_tokens=max_tokens, dry_run=dry_run
             ), wait,
         )  # fmt: skip
     report(context, status, _print_generated)
@@ -84,7 +88,8 @@ def _print_generated(result: dict[str, Any]) -> None:
     cost = f"cost {result['cost']:g}" if result["cost"] else "cost unknown without LLMREC_LLM_PRICE"
     asked = f"{counted_as(result['requests'], 'request')}, about {result['tokens']:,} tokens, {cost}"
     if result["dry_run"]:
-        say(f"{counted_as(result['users'], 'user')}: {asked}; nobody was asked (--dry-run)")
+        what = next(name for name in ("users", "topics") if name in result)
+        say(f"{counted_as(result[what], what[:-1])}: {asked}; nobody was asked (--dry-run)")
         _say_if_nobody(result)
         if result["spent"]:
             say("counted up to --max-tokens: more texts would follow", "yellow")
@@ -100,5 +105,5 @@ def _print_generated(result: dict[str, Any]) -> None:
 
 
 def _say_if_nobody(result: dict[str, Any]) -> None:
-    if result["users"] and not result["requests"] and not result["current"]:
+    if result.get("users") and not result["requests"] and not result["current"]:
         say("nobody has interests to write about: they take events, and topics (llmrec topics fit)", "yellow")

@@ -82,15 +82,19 @@ MAX_BOOSTED = 8
 """Topics that one user may boost: each boost repeats all legs in the query."""
 
 
+LabelBy = Literal["keywords", "llm", "admin"]
+
+
 class Topic(Contract):
     """A topic: a group of items about the same subject."""
 
     id: str = Field(description="Stable across refits, as long as the topic exists.")
     label: str = Field(description="Short name; yours if you renamed it.")
+    description: str = Field(default="", description="What it is about, in a sentence; filled by `topics()`.")
     keywords: list[str] = Field(default_factory=list, description="Strongest first.")
     size: int = Field(default=0, ge=0, description="Items in the topic at the last fit.")
     examples: list[str] = Field(default_factory=list, description="Titles of the items nearest to its centroid.")
-    label_by: Literal["keywords", "llm", "admin"] = Field(default="keywords", description="Who chose the label.")
+    label_by: LabelBy = Field(default="keywords", description="Who chose the label.")
     tenant: str = Field(default="", description="Owner of the items, if several tenants share the space.")
 
 

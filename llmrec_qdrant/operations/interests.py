@@ -25,8 +25,11 @@ def current_interests(bound: Bound, user: StoredUser) -> Steps[list[Interest]]:
     The weights of those that are not muted add up to 1.
     """
     points = [point_id("topic", interest.topic) for interest in user.interests]
-    topics = yield from calls.retrieve(bound.space.topics, points, [Key.TOPIC_ID, Key.LABEL], remember=True)
+    topics = yield from calls.retrieve(
+        bound.space.topics, points, [Key.TOPIC_ID, Key.LABEL, Key.KEYWORDS], remember=True
+    )
     labels = {topic.payload[Key.TOPIC_ID]: topic.payload[Key.LABEL] for topic in topics}
+    keywords = {topic.payload[Key.TOPIC_ID]: topic.get(Key.KEYWORDS, []) for topic in topics}
     steers = {interest.topic: float(user.steering.get(interest.topic, 1.0)) for interest in user.interests}
     known = [interest for interest in user.interests if interest.topic in labels]
     whole = sum(interest.weight for interest in known if steers[interest.topic] > 0)
@@ -34,6 +37,7 @@ def current_interests(bound: Bound, user: StoredUser) -> Steps[list[Interest]]:
         interest.model_copy(
             update={
                 "label": labels[interest.topic],
+                "keywords": keywords[interest.topic],
                 "steer": steers[interest.topic],
                 "weight": min(interest.weight / whole, 1.0) if whole and steers[interest.topic] > 0 else 0.0,
             }

@@ -33,9 +33,9 @@ class Place:
 
 
 def read(bound: Bound, places: Collection[Place]) -> Steps[dict[str, str]]:
-    """Return point → text, of the texts that rest on exactly this evidence."""
+    """Return point → text, of the texts that rest on exactly this evidence; a list remembers them."""
     current = {place.point: place.digest for place in places}
-    points = yield from calls.retrieve(bound.space.texts, list(current), [Key.TEXT, Key.SRC_HASH])
+    points = yield from calls.retrieve(bound.space.texts, list(current), [Key.TEXT, Key.SRC_HASH], remember=True)
     return {
         point.id: str(point.get(Key.TEXT, ""))
         for point in points

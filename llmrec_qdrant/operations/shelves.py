@@ -7,7 +7,7 @@ from functools import partial
 
 from qdrant_client import models
 
-from llmrec_qdrant.contracts.answers import Interest, Seen, Shelf
+from llmrec_qdrant.contracts.answers import Interest, Language, Seen, Shelf
 from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.interests import current_interests
@@ -15,7 +15,9 @@ from llmrec_qdrant.operations.left_out import read_left_out
 from llmrec_qdrant.operations.plan import item_filter, read_pages
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.topic_texts import shelf_titles
 from llmrec_qdrant.operations.users import StoredUser, read_interest_vectors, read_user
+from llmrec_qdrant.operations.words import checked_language
 from llmrec_qdrant.query import pages, requests, results
 from llmrec_qdrant.query.options import ListOptions, check_limit, check_seen
 from llmrec_qdrant.query.requests import LegQuery
@@ -26,19 +28,26 @@ from llmrec_qdrant.space.points import Point
 __all__ = ["shelves"]
 
 
-def shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_seen: Seen) -> Steps[list[Shelf]]:
+def shelves(
+    bound: Bound, user: str, rows: int, options: ListOptions, exclude_seen: Seen, language: Language | None = None
+) -> Steps[list[Shelf]]:
     """Return one row per interest that is not muted: the user's legs within the topic, all rows in one batched request.
 
     The dense leg uses the vector of the interest instead of the mean of all interests. No item appears in two rows.
     """
     check_limit(rows)
     check_seen(exclude_seen)
+    language = checked_language(language)
     return (
-        yield from remembered(bound.memory, partial(_shelves, bound, external_id(user), rows, options, exclude_seen))
+        yield from remembered(
+            bound.memory, partial(_shelves, bound, external_id(user), rows, options, exclude_seen, language)
+        )
     )
 
 
-def _shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_seen: Seen) -> Steps[list[Shelf]]:
+def _shelves(
+    bound: Bound, user: str, rows: int, options: ListOptions, exclude_seen: Seen, language: Language | None
+) -> Steps[list[Shelf]]:
     stored = yield from read_user(bound, user)
     interests = yield from current_interests(bound, stored)
     strongest = _strongest(interests, rows)
@@ -46,6 +55,7 @@ def _shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_s
         return []
     left_out = yield from read_left_out(bound, user, stored, exclude_seen)
     wanted = item_filter(bound, options, left_out.items)
+    titles = yield from shelf_titles(bound, strongest, language)
     vectors = yield from read_interest_vectors(bound, stored)
     lists = yield from read_pages(
         bound.space.items,
@@ -56,7 +66,11 @@ def _shelves(bound: Bound, user: str, rows: int, options: ListOptions, exclude_s
             for interest in strongest
         ],
     )
-    return [_shelf(interest, points) for interest, points in zip(strongest, lists, strict=True) if points]
+    return [
+        _shelf(interest, titles[interest.topic], points)
+        for interest, points in zip(strongest, lists, strict=True)
+        if points
+    ]
 
 
 def _strongest(interests: Sequence[Interest], number: int) -> list[Interest]:
@@ -64,8 +78,7 @@ def _strongest(interests: Sequence[Interest], number: int) -> list[Interest]:
     return sorted(followed, key=lambda interest: -interest.weight * interest.steer)[:number]
 
 
-def _shelf(interest: Interest, points: Sequence[Point]) -> Shelf:
-    title = f"Because you follow {interest.label}"
+def _shelf(interest: Interest, title: str, points: Sequence[Point]) -> Shelf:
     return Shelf(interest=interest, title=title, items=results.recommendations(points))
 
 

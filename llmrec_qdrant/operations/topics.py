@@ -6,7 +6,7 @@ import unicodedata
 from functools import partial
 from typing import Any
 
-from llmrec_qdrant.contracts.answers import MAX_LABEL, MAX_TOPICS, Recommendation, Topic
+from llmrec_qdrant.contracts.answers import MAX_LABEL, MAX_TOPICS, LabelBy, Recommendation, Topic
 from llmrec_qdrant.contracts.jobs import FitTopicsOptions, JobStatus
 from llmrec_qdrant.contracts.plain import plain
 from llmrec_qdrant.errors import InvalidInput, NotFound, show
@@ -23,7 +23,7 @@ from llmrec_qdrant.space.layout import TOPICS_EDITED, Key
 from llmrec_qdrant.space.points import Point
 from llmrec_qdrant.space.shapes import fault
 
-__all__ = ["find_topic", "fit_topics", "list_topics", "rename_topic", "topic_items"]
+__all__ = ["find_topic", "fit_topics", "list_topics", "name_topic", "read_topic", "rename_topic", "topic_items"]
 
 TOPICS_PER_PAGE = 256
 """Topics per page of a scroll."""
@@ -35,12 +35,13 @@ def list_topics(bound: Bound) -> Steps[list[Topic]]:
     offset: Any = None
     while True:
         page, offset = yield from calls.scroll(bound.space.topics, bound.mine, limit=TOPICS_PER_PAGE, offset=offset)
-        topics += [_topic(point) for point in page if not fault("topics", point.payload)]
+        topics += [read_topic(point) for point in page if not fault("topics", point.payload)]
         if offset is None:
             return sorted(topics, key=lambda topic: (-topic.size, int(topic.id)))
 
 
-def _topic(point: Point) -> Topic:
+def read_topic(point: Point) -> Topic:
+    """Return a stored topic."""
     return Topic(
         id=point.payload[Key.TOPIC_ID],
         label=point.payload[Key.LABEL],
@@ -105,14 +106,35 @@ def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:
     return known.model_copy(update={Key.LABEL: clean, Key.LABEL_BY: "admin"})
 
 
-def _rename_at(bound: Bound, topic: str, label: str, version: int) -> Steps[None]:
+def name_topic(bound: Bound, topic: Topic, name: str) -> Steps[bool]:
+    """Give a topic that is named by its keywords the name of a language model; returns whether it has it.
+
+    A name that another topic of the tenant has is not used, and neither is one for a topic that an admin renamed meanwhile.
+    """
+    topics = yield from list_topics(bound)
+    same = [other for other in topics if other.tenant == topic.tenant]
+    if any(other.label == name for other in same) or not any(
+        other.id == topic.id and other.label_by == "keywords" for other in same
+    ):
+        return False
+    yield from on_every_version(bound.space, partial(_rename_at, bound, topic.id, name, by="llm"))
+    return True
+
+
+def _rename_at(bound: Bound, topic: str, label: str, version: int, by: LabelBy = "admin") -> Steps[None]:
     """Record the edit before and after it: workers read the topics again, and repair what a crash left undone."""
     space = bound.space.at(version)
-    edit = {Key.LABEL: label, Key.LABEL_BY: "admin", Key.UPDATED_AT: now()}
+    edit = {Key.LABEL: label, Key.LABEL_BY: by, Key.UPDATED_AT: now()}
+    changed = where(equals(Key.TOPIC_ID, topic))
+    if by == "llm":  # an admin may rename it at the same time
+        changed = where(equals(Key.TOPIC_ID, topic), equals(Key.LABEL_BY, "keywords"))
     yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})
-    yield from calls.update_payload(space.topics, edit, where(equals(Key.TOPIC_ID, topic)))
+    yield from calls.update_payload(space.topics, edit, changed)
     yield from calls.update_metadata(space.items, {TOPICS_EDITED: {"at": now()}})
-    yield from calls.update_payload(space.items, {Key.TOPICS: [label]}, where(equals(Key.TOPIC_IDS, topic)))
+    points, _ = yield from calls.scroll(space.topics, where(equals(Key.TOPIC_ID, topic)), limit=1, payload=[Key.LABEL])
+    for point in points:
+        mine = where(equals(Key.TOPIC_IDS, topic))
+        yield from calls.update_payload(space.items, {Key.TOPICS: [point.payload[Key.LABEL]]}, mine)
 
 
 def fit_topics(bound: Bound, number: int | None, inline: bool) -> Steps[JobStatus]:

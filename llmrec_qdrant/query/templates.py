@@ -23,6 +23,7 @@ __all__ = [
     "blurb",
     "digest_of",
     "language_of",
+    "listed",
     "portrait",
     "quoted",
 ]
@@ -126,7 +127,12 @@ def quoted(title: str) -> str:
     return f"“{line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + '…'}”"
 
 
-def _listed(parts: Sequence[str], language: Language) -> str:
+def listed(parts: Sequence[str], language: Language) -> str:
+    """Return a list as part of a sentence.
+
+    >>> listed(["a", "b", "c"], "en"), listed(["a", "b"], "zh"), listed([], "en")
+    ('a, b and c', 'a、b', '')
+    """
     if language == "zh":
         return "、".join(parts)
     return "".join(parts) if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"
@@ -134,11 +140,11 @@ def _listed(parts: Sequence[str], language: Language) -> str:
 
 def _about(strand: Strand, language: Language) -> str:
     """Return the label of an interest as part of a sentence: a label of several words joined by dots is a list."""
-    return _listed([part for part in strand.label.split(" · ") if part], language)
+    return listed([part for part in strand.label.split(" · ") if part], language)
 
 
 def _such_as(strand: Strand, language: Language) -> str:
-    titles = _listed([quoted(title) for title in strand.titles], language) if strand.titles else ""
+    titles = listed([quoted(title) for title in strand.titles], language) if strand.titles else ""
     return titles and (f", such as {titles}" if language == "en" else f"，例如{titles}")
 
 
@@ -156,7 +162,7 @@ def portrait(evidence: PortraitEvidence, language: Language) -> str:
 def _second_en(first: Strand, others: Sequence[Strand]) -> str:
     if others:
         next_, rising = others[0], [_about(strand, "en") for strand in others[1:] if strand.trend == "rising"]
-        more = f", and you turn more and more to {_listed(rising, 'en')}" if rising else ""
+        more = f", and you turn more and more to {listed(rising, 'en')}" if rising else ""
         return f"Next comes {_about(next_, 'en')}{_such_as(next_, 'en')}{more}."
     how = {"rising": "is growing", "steady": "is steady", "fading": "is fading"}[first.trend]
     return f"This interest {how}."
@@ -165,7 +171,7 @@ def _second_en(first: Strand, others: Sequence[Strand]) -> str:
 def _second_zh(first: Strand, others: Sequence[Strand]) -> str:
     if others:
         next_, rising = others[0], [_about(strand, "zh") for strand in others[1:] if strand.trend == "rising"]
-        more = f"，最近也越来越关注{_listed(rising, 'zh')}" if rising else ""
+        more = f"，最近也越来越关注{listed(rising, 'zh')}" if rising else ""
         return f"其次是{_about(next_, 'zh')}{_such_as(next_, 'zh')}{more}。"
     how = {"rising": "正在增强", "steady": "保持稳定", "fading": "正在减弱"}[first.trend]
     return f"这个兴趣{how}。"
@@ -191,16 +197,16 @@ def _carriers(way: Way, language: Language, them: str) -> str:
     """Return what carries a way; ``them`` for the items that the sentence has named."""
     if way.of != "items":
         return (_WROTE if way.of == "texts" else _TOOK)[language]
-    return _listed([quoted(title) for title in way.titles], language) or them
+    return listed([quoted(title) for title in way.titles], language) or them
 
 
 def _blurb_en(title: str, evidence: BlurbEvidence) -> str:
-    taken = _listed([quoted(known) for known in evidence.titles], "en")
+    taken = listed([quoted(known) for known in evidence.titles], "en")
     them = "them" if len(evidence.titles) > 1 else "it"
     predicates: list[str] = []
     followed = ""
     for way in evidence.ways:
-        names, words = _carriers(way, "en", them), _listed(way.words, "en")
+        names, words = _carriers(way, "en", them), listed(way.words, "en")
         match way.kind:
             case "close":
                 predicates.append(f"is close in meaning to {names}")
@@ -212,7 +218,7 @@ def _blurb_en(title: str, evidence: BlurbEvidence) -> str:
                 followed = "next" if names == them else f"after {names}"
     if evidence.strand:
         predicates.append(f"belongs to {_about(evidence.strand, 'en')}, which you follow")
-    clauses = [f"{title} {_listed(predicates, 'en')}"] if predicates else []
+    clauses = [f"{title} {listed(predicates, 'en')}"] if predicates else []
     if followed:
         clauses.append(f"others took {'it' if predicates else title} {followed}")
     said = ", and ".join(clauses)
@@ -220,12 +226,12 @@ def _blurb_en(title: str, evidence: BlurbEvidence) -> str:
 
 
 def _blurb_zh(title: str, evidence: BlurbEvidence) -> str:
-    taken = _listed([quoted(known) for known in evidence.titles], "zh")
+    taken = listed([quoted(known) for known in evidence.titles], "zh")
     them = "它们" if len(evidence.titles) > 1 else "它"
     clauses: list[str] = []
     followed = ""
     for way in evidence.ways:
-        names, words = _carriers(way, "zh", them), _listed(way.words, "zh")
+        names, words = _carriers(way, "zh", them), listed(way.words, "zh")
         match way.kind:
             case "close":
                 clauses.append(f"与{names}内容相近")

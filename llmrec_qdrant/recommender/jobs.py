@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import Language
-from llmrec_qdrant.contracts.jobs import GenerateOptions, Hide, JobStatus, Method, TrainOptions, TuneOptions
+from llmrec_qdrant.contracts.jobs import GenerateOptions, Hide, JobStatus, Method, TrainOptions, TuneOptions, What
 from llmrec_qdrant.operations.handles import Job
 from llmrec_qdrant.queues.base import OnProgress, in_shares
 from llmrec_qdrant.queues.inline import ahead, watched
@@ -62,17 +62,20 @@ class Jobs(Connection):
         return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def generate(
-        self, *, users: int | None = None, blurbs: int = 3, language: Language | None = None,
+        self, *, what: What = "users", users: int | None = None, blurbs: int = 3, language: Language | None = None,
         max_tokens: int | None = None, dry_run: bool = False,
     ) -> Job:  # fmt: skip
-        """Write portraits and blurbs with the language model of the workers, and keep those that say nothing beyond their evidence.
+        """Write texts with the language model of the workers, and keep those that say nothing beyond their evidence.
 
-        For the first ``users`` users (None: all), a portrait and ``blurbs`` texts on the first items of their lists. Texts
+        ``what="topics"``: a name for each topic that its keywords name, a description, and the title of a shelf. ``what="users"``:
+        for the first ``users`` users (None: all), a portrait and ``blurbs`` texts on the first items of their lists. Texts
         whose evidence is unchanged are not written again. ``max_tokens`` ends the job at an estimated number of tokens;
         ``dry_run`` only counts ``requests``, ``tokens`` and ``cost``. Raises :class:`SpaceMismatch` while another one runs.
         """
         self._whole("write texts about its users")
-        options = GenerateOptions(users=users, blurbs=blurbs, language=language, max_tokens=max_tokens, dry_run=dry_run)
+        options = GenerateOptions(
+            what=what, users=users, blurbs=blurbs, language=language, max_tokens=max_tokens, dry_run=dry_run
+        )
         return self._handle(operations.jobs.start(self._bound().space, options, self._inline()))
 
     def jobs(self, limit: int = 20) -> list[JobStatus]:

@@ -24,9 +24,12 @@ __all__ = ["Topics"]
 class Topics(Connection):
     """Methods on topics and interests."""
 
-    def topics(self) -> list[Topic]:
-        """List the topics of the space, largest first; empty before :meth:`fit_topics`."""
-        return self._drive(operations.topics.list_topics(self._bound()))
+    def topics(self, *, language: Language | None = None) -> list[Topic]:
+        """List the topics of the space, largest first; empty before :meth:`fit_topics`.
+
+        Descriptions are in ``language``; None: in that of the topic's words.
+        """
+        return self._drive(operations.topic_texts.topics(self._bound(), language))
 
     def topic_items(
         self, topic: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None
@@ -57,10 +60,14 @@ class Topics(Connection):
         filter: FilterLike | None = None,
         exclude: Sequence[str] = (),
         exclude_seen: Seen = True,
+        language: Language | None = None,
     ) -> list[Shelf]:
-        """Recommend one row of items per interest, strongest interest first; ``offset`` continues the rows."""
+        """Recommend one row of items per interest, strongest interest first; ``offset`` continues the rows.
+
+        Titles are in ``language``; None: in that of the topic's words.
+        """
         options = ListOptions(limit, filter, exclude, offset=offset)
-        return self._drive(operations.shelves.shelves(self._bound(), user, rows, options, exclude_seen))
+        return self._drive(operations.shelves.shelves(self._bound(), user, rows, options, exclude_seen, language))
 
     def portrait(self, user: str, *, language: Language | None = None) -> Words:
         """Return what a user cares about in two sentences, in ``language``; None: in that of the user's items."""

@@ -26,6 +26,7 @@ from llmrec_qdrant import (
 )
 from llmrec_qdrant.operations import steering
 from llmrec_qdrant.query.rerank import divergence
+from llmrec_qdrant.query.templates import listed
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import INTERESTS
 from tests.services import ROOT
@@ -219,7 +220,7 @@ def test_labels_that_cannot_be_shown_are_refused(rec: Recommender, label: Any) -
 def test_shelves_are_one_row_per_interest(rec: Recommender) -> None:
     rows = rec.shelves("ann", rows=5, limit=4)
     assert [{one.id[0] for one in row.items} for row in rows] == [{"s"}, {"c"}]
-    assert rows[0].title == f"Because you follow {rows[0].interest.label}"
+    assert rows[0].title == f"Because you follow {listed(rows[0].interest.label.split(' · '), 'en')}"
     seen = {f"c{k}" for k in range(6)} | {"s1", "s2", "s3"}
     assert not seen & {one.id for row in rows for one in row.items}
     assert all(len(row.items) == 4 for row in rows)

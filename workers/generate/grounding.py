@@ -23,11 +23,12 @@ from llmrec_qdrant.query.templates import (
     WayKind,
     quoted,
 )
+from llmrec_qdrant.query.topic_templates import TopicEvidence
 
 from ..text.stems import stem
 from .vocabulary import CLAIMS, FADING, PLAIN, RISING
 
-__all__ = ["Shown", "grounded", "shown", "single_words"]
+__all__ = ["Shown", "cut", "forms", "grounded", "of_topic", "shown", "single_words"]
 
 MAX_TEXT = 400
 """Characters of a text, with titles as handles."""
@@ -65,6 +66,8 @@ class Shown:
     """Way in which the item was found → handles that carry it."""
     shared: frozenset[str] = frozenset()
     """Words that the item shares with the user."""
+    name: frozenset[str] = frozenset()
+    """Words of which the text must have one; empty: any words."""
 
 
 def shown(evidence: Evidence) -> Shown:
@@ -107,10 +110,18 @@ def _blurb(evidence: BlurbEvidence) -> Shown:
     if evidence.strand:
         document["interest"] = _interest(evidence.strand)
     titles, words = [evidence.title or evidence.item, *evidence.known.values()], _words(strands)
-    shared = {form for way in evidence.ways for word in _label_words(way.words) for form in _forms(word)}
+    shared = {form for way in evidence.ways for word in _label_words(way.words) for form in forms(word)}
     words |= {form: words.get(form, frozenset()) | {0} for form in shared}
     free: list[frozenset[int]] = [frozenset()] * len(titles)
     return Shown(document, titles, free, words, needed=frozenset({0}), ways=carried, shared=frozenset(shared))
+
+
+def of_topic(evidence: TopicEvidence) -> Shown:
+    """Return what the model sees of a topic: its words, and no item."""
+    strand = Strand(evidence.label, "steady", evidence.keywords)
+    document = {name: value for name, value in _interest(strand).items() if name != "trend"}
+    needed = frozenset(form for word in _label_words([evidence.label]) for form in forms(word))
+    return Shown(document, (), (), _words([strand]), name=needed)
 
 
 def _handles(places: Iterable[int]) -> list[str]:
@@ -148,7 +159,8 @@ def _has_han(word: str) -> bool:
     return any("\u4e00" <= letter <= "\u9fff" for letter in word)
 
 
-def _forms(word: str) -> set[str]:
+def forms(word: str) -> set[str]:
+    """Return a word in lower case, and its stem."""
     lowered = word.lower()
     return {lowered, stem(lowered, "english")}
 
@@ -157,7 +169,7 @@ def _words(strands: Sequence[Strand]) -> dict[str, frozenset[int]]:
     words: dict[str, frozenset[int]] = {}
     for number, strand in enumerate(strands):
         for word in [*_label_words([strand.label]), *single_words(strand.keywords)]:
-            for form in _forms(word):
+            for form in forms(word):
                 words[form] = words.get(form, frozenset()) | {number}
     return words
 
@@ -175,7 +187,8 @@ def grounded(text: str, sight: Shown, language: Language) -> str:
     if not all(reading.knows(sentence) for sentence in sentences):
         return ""
     enough = reading.handles >= sight.needed and (reading.handles or not sight.titles)
-    if not enough or not (reading.has_topic or reading.has_reason):
+    named = not sight.name or bool(reading.said & sight.name)
+    if not enough or not named or not (reading.has_topic or reading.has_reason):
         return ""
     return _HANDLE.sub(lambda handle: quoted(sight.titles[int(handle[1])]), line)
 
@@ -187,6 +200,7 @@ class _Reading:
         self._sight, self._language = sight, language
         self._topic: frozenset[int] = frozenset()
         self.handles: set[int] = set()
+        self.said: set[str] = set()
         self.has_topic = False
         self.has_reason = False
         """Whether it names an item of the user that carries the score of the item, or a way in which it was found."""
@@ -209,6 +223,7 @@ class _Reading:
         if part in self._sight.words:
             self._topic, self.has_topic = self._sight.words[part], True
             claims.mentioned.append(part)
+            self.said.add(part)
         elif way := CLAIMS[self._language].get(part):
             claims.ways.append(way)
         elif allowed := _trends_of(part, self._language):
@@ -228,9 +243,9 @@ class _Reading:
     def _parts(self, word: str, han: str) -> Sequence[str]:
         """Return the words of a run of letters; a word of the evidence as the evidence has it."""
         if han:
-            return _cut(han, {*self._sight.words, *PLAIN["zh"], *RISING["zh"], *FADING["zh"], *CLAIMS["zh"]})
+            return cut(han, {*self._sight.words, *PLAIN["zh"], *RISING["zh"], *FADING["zh"], *CLAIMS["zh"]})
         lowered = word.lower()
-        return [next((form for form in sorted(_forms(lowered)) if form in self._sight.words), lowered)] if word else []
+        return [next((form for form in sorted(forms(lowered)) if form in self._sight.words), lowered)] if word else []
 
 
 @dataclass
@@ -277,7 +292,7 @@ def _trends_of(word: str, language: Language) -> frozenset[str]:
     return frozenset(trend for trend, words in said.items() if word in words)
 
 
-def _cut(run: str, known: Set[str]) -> list[str]:
+def cut(run: str, known: Set[str]) -> list[str]:
     """Cut a run of Han characters into known words, longest first; the run itself if something is left over."""
     ways: dict[int, list[str]] = {len(run): []}
     for start in range(len(run) - 1, -1, -1):

@@ -10,6 +10,7 @@ from ..storage.lease import Lease, Outcome
 from ..storage.store import SpaceStore
 from .endpoint import is_set, what_is_missing
 from .run import Run
+from .topics import write_about_topics
 from .users import write_about_users
 
 __all__ = ["generate_texts"]
@@ -23,4 +24,5 @@ def generate_texts(lease: Lease, store: SpaceStore) -> Outcome:
     options, settings = GenerateOptions.parse(lease.options), Settings()
     if not options.dry_run and not is_set(settings):
         raise InvalidInput(what_is_missing(settings))
-    return write_about_users(Run(lease, store, options, settings))
+    run = Run(lease, store, options, settings)
+    return write_about_topics(run) if options.what == "topics" else write_about_users(run)

@@ -110,7 +110,7 @@ def _write_sizes(space: SpaceStore, run: Run, tenant: str) -> None:
 
 def mend_labels(space: SpaceStore) -> None:
     """Write the labels of edited topics to their items: a worker may have used a cached label after the edit."""
-    edited = conditions.where(conditions.equals(Key.LABEL_BY, "admin"))
+    edited = conditions.where(conditions.one_of(Key.LABEL_BY, ["admin", "llm"]))
     for page in space.topics.pages(edited, [Key.TOPIC_ID, Key.LABEL]):
         for point in page:
             label = point.payload[Key.LABEL]

@@ -81,7 +81,7 @@ LISTS: dict[str, tuple[Callable[[Bound], Steps[Any]], int, int]] = {
     "similar_users": (lambda bound: similar.similar_users(bound, "ann", 3), 2, 1),
     "search": (lambda bound: search.search(bound, "time travel", None, OPTIONS), 2, 1),
     "search for a user": (lambda bound: search.search(bound, "time travel", "ann", OPTIONS), 3, 1),
-    "shelves": (lambda bound: shelves.shelves(bound, "ann", 3, ListOptions(3), True), 4, 2),
+    "shelves": (lambda bound: shelves.shelves(bound, "ann", 3, ListOptions(3), True), 5, 2),
     "top": (lambda bound: top.top(bound, "popularity", OPTIONS), 1, 1),
 }
 """Operation, round trips of the first request, round trips of later ones."""

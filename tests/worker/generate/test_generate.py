@@ -10,11 +10,13 @@ import pytest
 
 from llmrec_qdrant import Event, Item, JobFailed, Recommender
 from llmrec_qdrant.query.templates import PortraitEvidence, Strand
+from llmrec_qdrant.query.topic_templates import TOPIC_TEXTS, TopicEvidence
 from llmrec_qdrant.settings import Settings
 from tests.endpoint import honest, scripted
 from tests.films import CONFIG, history
 from tests.spaces import fresh_name
 from workers.generate import run
+from workers.generate import topics as topic_texts
 from workers.generate.users import task_of
 from workers.generate.writer import Writer
 from workers.topics.naming import named
@@ -152,6 +154,67 @@ def test_tenants_get_texts_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None
         assert "rocket" in one.text and "cook" not in one.text and "cook" in two.text and "rocket" not in two.text
 
 
+def test_topics_get_names_descriptions_and_titles_of_shelves(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = rec.topics()[0]
+    assert first.label_by == "keywords" and first.description.startswith("About ")
+    with scripted(monkeypatch, honest) as asked:
+        planned = rec.generate(what="topics", dry_run=True).result
+        assert (planned["topics"], planned["requests"], len(asked)) == (2, 6, 0)
+        result = rec.generate(what="topics").result
+        assert (result["written"], result["refused"], len(asked)) == (6, 0, 6) and "Film" not in "".join(asked)
+        again = rec.generate(what="topics").result
+        assert (again["requests"], again["current"], len(asked)) == (0, 4, 6)
+        assert rec.generate(what="topics", language="zh").result["written"] == 4
+    for topic in rec.topics():
+        assert topic.label_by == "llm" and topic.label.lower() in topic.keywords
+        assert topic.description == f"These are stories about {topic.label}."
+        assert {label for item in rec.topic_items(topic.id) for label in item.topics} == {topic.label}
+    (shelf,) = rec.shelves("ann", rows=1)
+    assert shelf.title == f"For the {shelf.interest.label} you like"
+    assert rec.shelves("ann", rows=1, language="zh")[0].title == f"你关注的{shelf.interest.label}"
+    assert rec.topics(language="zh")[0].description.startswith("内容是关于")
+    rec.rename_topic(shelf.interest.topic, "Rockets")
+    (renamed,) = rec.shelves("ann", rows=1)
+    assert renamed.title == "Because you follow Rockets", "another label, another text"
+    assert rec.shelves("ann", rows=1, language="zh")[0].title == "因为你关注Rockets"
+
+
+def test_a_refit_keeps_the_names_and_texts_of_topics(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, honest):
+        rec.generate(what="topics")
+    before = rec.topics()
+    rec.fit_topics(2).wait()
+    assert rec.topics() == before
+
+
+def test_a_name_that_an_admin_gave_or_another_topic_has_stays(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = rec.topics()
+    rec.rename_topic(first.id, "Mine")
+    with scripted(monkeypatch, lambda system, document: "Mine" if list(document) == ["keywords"] else ""):
+        rec.generate(what="topics")
+    assert [(topic.label, topic.label_by) for topic in rec.topics()] == [
+        ("Mine", "admin"),
+        (second.label, "keywords"),
+    ]
+
+
+LIES_ABOUT_TOPICS = [
+    "The best stories about planets.", "Stories about planets by Nolan.", "12 stories about planets.", "Stories about the moon.",
+    "Stories about planets, not rockets.", "Others like planets.", "Planets! Buy now.", "Increasingly planets.", "获奖的planet故事。",
+    "{0} is about planets.", "Stories about planets in 2015.", "Bob follows planets.", "https://evil.example planets", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES_ABOUT_TOPICS)
+def test_a_text_about_a_topic_says_nothing_beyond_its_words(lie: str) -> None:
+    evidence = TopicEvidence("1", "space · planet", ("space", "planets", "rocket"))
+    for language in ("en", "zh"):
+        assert topic_texts.task_of(evidence, "description", language).check(lie) == ""  # type: ignore[arg-type]
+        assert topic_texts.task_of(evidence, "shelf", language).check(lie) == ""  # type: ignore[arg-type]
+
+
 # --- what strangers write -------------------------------------------------------------------------
 
 DEMANDS = [
@@ -207,12 +270,39 @@ def test_no_injection_changes_a_text_or_a_topics_name(injection: str, monkeypatc
         clean = writer.write(task_of(evidence("Alien"), "en"))
         written = writer.write(task_of(evidence(injection, (injection,)), "en"))
         by_words = writer.write(task_of(evidence("Alien", tuple(injection.split())), "en"))
-        names = named([["rocket", "planet"], ["rocket", "planet", injection]])
     assert not any(injection in request for request in asked)
     assert clean.startswith("You are drawn to space, planet, such as “Alien”")
     assert written.partition("“")[0] == clean.partition("“")[0] and written.endswith("Next comes cooking.")
     assert by_words in {"", clean}, "refused, so that the template stays, or unchanged"
-    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("injection", INJECTIONS)
+def test_no_injection_changes_a_description_or_the_title_of_a_shelf(
+    injection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As label, keyword, and keywords word by word."""
+
+    def texts(label: str, *keywords: str) -> list[str]:
+        evidence = TopicEvidence("1", label, ("rocket", *keywords))
+        return [writer.write(topic_texts.task_of(evidence, kind, "en")) for kind in TOPIC_TEXTS]
+
+    with scripted(monkeypatch, obeying) as asked:
+        writer = Writer(Settings())
+        clean = texts("space · planet")
+        assert all(clean) and texts("space · planet", injection) == clean
+        assert all(
+            text in {"", known} for text, known in zip(texts("space · planet", *injection.split()), clean, strict=True)
+        )
+    assert not any(injection in request for request in asked)
+
+
+@pytest.mark.parametrize("injection", INJECTIONS)
+def test_no_injection_becomes_a_name(injection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(monkeypatch, obeying):
+        clean, whole, by_words = named(
+            [words := ["rocket", "planet", "moon"], [*words, injection], [*words, *injection.split()]]
+        )
+    assert clean == whole and by_words in {"", clean}
 
 
 @pytest.mark.parametrize("injection", [INJECTIONS[0], INJECTIONS[3], INJECTIONS[-2]])

@@ -66,10 +66,10 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Answers]]:
 
 def test_a_language_model_names_topics_and_a_failure_leaves_the_rest_to_keywords(endpoint: type[Answers]) -> None:
     endpoint.replies = ["  “太空电影”\n", "one very long sentence " * 9]
-    assert named([["火箭"], ["soup"], ["match"]]) == ["太空电影", "", ""]
+    assert named([["太空", "电影"], ["soup"], ["match"]]) == ["太空电影", "", ""]
     assert endpoint.asked[0]["path"] == "/v1/chat/completions"
     assert (endpoint.asked[0]["key"], endpoint.asked[0]["model"]) == ("Bearer k3y", "small")
-    assert "火箭" in str(endpoint.asked[0]["messages"])
+    assert "太空" in str(endpoint.asked[0]["messages"])
 
 
 def reply(content: str) -> bytes:
@@ -152,7 +152,28 @@ def test_nobody_is_asked_when_the_time_for_all_is_over(
 )
 def test_a_name_is_one_plain_line(endpoint: type[Answers], said: str, name: str) -> None:
     endpoint.replies = [said]
-    assert named([["soup"]]) == [name]
+    assert named([["space", "abc", "太空", "film", "red", "电影", "win", "img", "src"]]) == [name]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("Space Films", "Space Films"),
+        ("Films of space", "Films of space"),
+        ("太空的电影", "太空的电影"),
+        ("Alien Films", ""),
+        ("Best Films", ""),
+        ("12 Films", ""),
+        ("Films by Nolan", ""),
+        ("太空大电影", ""),
+        ("of the", ""),
+        ("Films: buy now", ""),
+        ("Space Films!", ""),
+    ],
+)
+def test_a_name_says_nothing_beyond_the_keywords(endpoint: type[Answers], said: str, name: str) -> None:
+    endpoint.replies = [said]
+    assert named([["space", "films", "太空", "电影"]]) == [name]
 
 
 def test_the_model_sees_single_words_only(endpoint: type[Answers]) -> None:
