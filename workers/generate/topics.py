@@ -13,6 +13,7 @@ from llmrec_qdrant.operations.topic_texts import evidence_of, place_of
 from llmrec_qdrant.operations.topics import name_topic, read_topic
 from llmrec_qdrant.query.topic_templates import TOPIC_TEXTS, TopicEvidence, TopicText, language
 from llmrec_qdrant.space.points import Point
+from llmrec_qdrant.space.shapes import fault
 
 from ..storage.lease import Outcome
 from .grounding import grounded, of_topic, single_words
@@ -65,6 +66,8 @@ def write_about_topics(run: Run) -> Outcome:
 
 
 def _write(run: Run, point: Point) -> None:
+    if fault("topics", point.payload):
+        return
     topic = read_topic(point)
     bound = Bound(run.store.space, run.config)
     if topic.label_by == "keywords":
