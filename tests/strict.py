@@ -108,6 +108,7 @@ CALLS: Mapping[str, Callable[[Recommender], Any]] = {
     "recommend": lambda rec: rec.recommend("u1", 50, explain="evidence", diversity=0.3),
     "request": lambda rec: rec.request("big"),
     "top": lambda rec: rec.top(250),
+    "recommend_many": lambda rec: list(rec.recommend_many(["u1", "u2", "nobody"], 100)),
     "recommend_from": lambda rec: rec.recommend_from(["i1"], ["i2"], 100),
     "similar_items": lambda rec: rec.similar_items("i1", 100),
     "similar_users": lambda rec: rec.similar_users("u1"),

@@ -145,6 +145,8 @@ def reading(rec: Recommender) -> list[str]:
     assert_type(found, list[Recommendation])
     found += rec.recommend("alice", 5, filter={"year": {"gte": 2000}}, exclude_seen=False)
     found += rec.recommend_from(["tt1"], negative=["tt2"])
+    for user, listed in rec.recommend_many(rec.users(), 5):
+        assert_type((user, listed), tuple[str, list[Recommendation]])
     found += rec.similar_items("tt1", filter={"lang": ["en", "zh"]})
     found += rec.top(by="year", filter={"lang": "zh"})
     found += rec.search("heist in a dream", user="alice")

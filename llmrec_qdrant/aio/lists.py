@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from llmrec_qdrant import operations
@@ -15,6 +15,7 @@ from llmrec_qdrant.contracts.answers import (
 )
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.contracts.evidence import Evidence, WhyNot
+from llmrec_qdrant.operations.batching import batches, check_many
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.space.layout import Key
@@ -33,6 +34,20 @@ class AsyncLists(AsyncConnection):
         """As :meth:`Recommender.recommend`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
         return await self._drive(operations.recommend.recommend(await self._bound(), user, options, exclude_seen))
+
+    async def recommend_many(
+        self, users: Iterable[str], limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
+        explain: Explain = False, interests: Literal["auto"] | None = None,
+    ) -> AsyncIterator[tuple[str, list[Recommendation]]]:  # fmt: skip
+        """As :meth:`Recommender.recommend_many`: ``async for user, items in rec.recommend_many(users)``."""
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
+        for batch in batches(
+            [users] if isinstance(users, str) else check_many(users), operations.recommend.USERS_TOGETHER
+        ):
+            bound = await self._bound()
+            for pair in await self._drive(operations.recommend.recommend_many(bound, batch, options, exclude_seen)):
+                yield pair
 
     async def request(
         self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),

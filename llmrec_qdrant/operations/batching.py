@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ __all__ = [
     "MAX_CHARACTERS",
     "POINTS_PER_REQUEST",
     "add",
+    "ahead",
     "as_list",
     "batches",
     "by_size",
@@ -30,7 +33,11 @@ POINTS_PER_REQUEST = 256
 MAX_CHARACTERS = 4_000_000
 """Characters per request: Qdrant refuses bodies over 32 MB."""
 
+AHEAD = 2
+"""Results that are computed before they are asked for."""
+
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -38,6 +45,20 @@ def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def ahead(threads: Executor | None, function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
+    """Yield ``function`` of each value, computed in a thread while the one before is being used; without ``threads``, one by one."""
+    if threads is None:
+        yield from map(function, values)
+        return
+    running: deque[Future[R]] = deque()
+    for value in values:
+        running.append(threads.submit(function, value))
+        if len(running) > AHEAD:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
 
 
 def by_size(values: Iterable[T], size: Callable[[T], int], largest: int = MAX_CHARACTERS) -> Iterator[list[T]]:

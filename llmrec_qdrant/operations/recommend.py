@@ -22,6 +22,7 @@ from llmrec_qdrant.operations.plan import Plan, Taste, item_filter, leg_weights,
 from llmrec_qdrant.operations.popular import plan_popular
 from llmrec_qdrant.operations.remember import remembered
 from llmrec_qdrant.operations.steps import Steps
+from llmrec_qdrant.operations.together import run_together
 from llmrec_qdrant.operations.undeclared import say_kind
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import requests, results
@@ -31,7 +32,10 @@ from llmrec_qdrant.query.steering import steered, unmuted
 from llmrec_qdrant.space.conditions import all_of
 from llmrec_qdrant.space.layout import Key
 
-__all__ = ["plan_for", "plan_request", "recommend", "request", "taste_of"]
+__all__ = ["USERS_TOGETHER", "plan_for", "plan_request", "recommend", "recommend_many", "request", "taste_of"]
+
+USERS_TOGETHER = 64
+"""Users whose lists are asked for in one request."""
 
 
 @say_absent
@@ -39,6 +43,16 @@ def recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen)
     """Return items for a user; a user without vectors gets the popular items, and ``reason`` says so."""
     check_seen(exclude_seen)
     return (yield from remembered(bound.memory, partial(_recommend, bound, external_id(user), options, exclude_seen)))
+
+
+def recommend_many(
+    bound: Bound, users: Sequence[str], options: ListOptions, exclude_seen: Seen
+) -> Steps[list[tuple[str, list[Recommendation]]]]:
+    """Return each user with the list of :func:`recommend`; all are read in the round trips of one."""
+    once = replace(bound, memory=None)
+    names = [external_id(user) for user in users]
+    lists = yield from run_together([recommend(once, name, options, exclude_seen) for name in names])
+    return list(zip(names, lists, strict=True))
 
 
 def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen) -> Steps[list[Recommendation]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 from llmrec_qdrant import operations
@@ -14,6 +15,7 @@ from llmrec_qdrant.contracts.answers import (
 )
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.contracts.evidence import Evidence, WhyNot
+from llmrec_qdrant.operations.batching import ahead, batches, check_many
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.recommender.connection import Connection
@@ -40,6 +42,24 @@ class Lists(Connection):
         """
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
         return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))
+
+    def recommend_many(
+        self, users: Iterable[str], limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),
+        exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
+        explain: Explain = False, interests: Literal["auto"] | None = None,
+    ) -> Iterator[tuple[str, list[Recommendation]]]:  # fmt: skip
+        """Iterate over users, each with the list of :meth:`recommend`; :meth:`users` names all there are.
+
+        Lists are computed 64 at a time, a batch ahead of what you read. An id that no list can be asked for raises
+        :class:`InvalidInput` when its batch comes up.
+        """
+        options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests)
+        names = batches([users] if isinstance(users, str) else check_many(users), operations.recommend.USERS_TOGETHER)
+
+        def lists(batch: list[str]) -> list[tuple[str, list[Recommendation]]]:
+            return self._drive(operations.recommend.recommend_many(self._bound(), batch, options, exclude_seen))
+
+        return chain.from_iterable(ahead(self._threads if self._memory else None, lists, names))
 
     def request(
         self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),

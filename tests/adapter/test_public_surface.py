@@ -181,7 +181,7 @@ METHODS = sorted(
 )
 
 
-ITERATORS = {"iter_items", "users"}
+ITERATORS = {"iter_items", "users", "recommend_many"}
 """Methods that yield what they read, page by page."""
 
 
@@ -192,7 +192,7 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert METHODS == [
         "blurb", "clean_up", "close", "connect", "create", "delete_items", "events", "explain", "failures", "fit_topics", "forget_user",
         "from_env", "generate", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "portrait", "pull", "push", "recommend", "recommend_from",
-        "reconcile", "reembed", "remove_events", "rename_topic", "report", "request", "retry", "rollback", "search", "shelves", "similar_items",
+        "recommend_many", "reconcile", "reembed", "remove_events", "rename_topic", "report", "request", "retry", "rollback", "search", "shelves", "similar_items",
         "similar_users", "status", "steer", "top", "topic_items", "topics", "traces_of", "track", "train", "tune", "update_items", "upsert_items", "users",
         "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics", "watch", "why_not",
     ]  # fmt: skip
@@ -232,7 +232,7 @@ def test_every_parameter_is_typed(name: str) -> None:
 
 def test_options_are_named() -> None:
     """Beyond the user and the limit, an option is given by name, so that options can be added."""
-    for name in ("recommend", "recommend_from", "similar_items", "search", "request"):
+    for name in ("recommend", "recommend_many", "recommend_from", "similar_items", "search", "request"):
         kinds = {one.name: one.kind for one in inspect.signature(getattr(Recommender, name)).parameters.values()}
         assert {kinds[option] for option in ("filter", "exclude", "weights")} == {inspect.Parameter.KEYWORD_ONLY}
 

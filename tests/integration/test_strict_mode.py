@@ -35,7 +35,7 @@ OUTSIDE = {"client", "close", "connect", "from_env", "generate", "pull", "push",
 """Public names that talk to no collection of the space, to another server (tests/integration/test_moving.py), or to a language model."""
 
 READS = {
-    "config", "status", "get_items", "iter_items", "users", "events", "recommend", "request", "top", "recommend_from",
+    "config", "status", "get_items", "iter_items", "users", "events", "recommend", "request", "top", "recommend_many", "recommend_from",
     "similar_items", "similar_users", "topics", "interests", "shelves", "jobs", "job", "explain", "why_not", "portrait", "blurb",
     "visualize_topics", "visualize_interests", "visualize_item", "topic_items",
 }  # fmt: skip

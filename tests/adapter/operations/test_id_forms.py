@@ -79,6 +79,7 @@ def _verbatim(form: Any) -> models.Filter:
 READS: dict[str, Callable[[Recommender, Any], Any]] = {
     "recommend": lambda rec, form: [rec.recommend(form), rec.recommend("else", exclude=[form], exclude_seen=False)],
     "request": lambda rec, form: [rec.request(form), rec.request("else", exclude=[form], exclude_seen=False)],
+    "recommend_many": lambda rec, form: list(rec.recommend_many([form, "else"], exclude=["i2"])),
     "recommend_from": lambda rec, form: [rec.recommend_from([form]), rec.recommend_from(["i2"], [form])],
     "similar_items": lambda rec, form: rec.similar_items(form, exclude=[form, "i1"]),
     "similar_users": lambda rec, form: rec.similar_users(form),

@@ -84,6 +84,7 @@ def required(filter: dict[str, Any] | None) -> list[dict[str, Any]]:
 OPTIONS = ListOptions(limit=3, filter={"year": {"gte": 2000}}, exclude=["tt8"], explain=True)
 OPERATIONS: dict[str, Callable[[ListOptions], Any]] = {
     "recommend": lambda options: recommend.recommend(BOUND, "alice", options, True),
+    "recommend_many": lambda options: recommend.recommend_many(BOUND, ["alice", "alice"], options, True),
     "recommend_from": lambda options: similar.recommend_from(BOUND, ["tt1"], ["tt2"], options),
     "similar_items": lambda options: similar.similar_items(BOUND, "tt1", options),
     "similar_users": lambda options: similar.similar_users(BOUND, "alice", options.limit),

@@ -82,6 +82,7 @@ OWN: dict[str, Callable[[Recommender, str, str], Any]] = {
     ],
     "forget_user": lambda rec, user, item: rec.forget_user(user),
     "recommend": lambda rec, user, item: rec.recommend(user, 50, explain=True, exclude_seen=False),
+    "recommend_many": lambda rec, user, item: list(rec.recommend_many([user, "mine"], 50, explain=True)),
     "request": lambda rec, user, item: rec.request(user),
     "top": lambda rec, user, item: rec.top(50),
     "recommend_from": lambda rec, user, item: rec.recommend_from([item], ["m3"], 50, explain=True),
