@@ -13,7 +13,6 @@ from llmrec_qdrant.cli.filters import item_ids, parse_filter, parse_weights
 from llmrec_qdrant.cli.options import Exclude, Filter, Limit, Offset
 from llmrec_qdrant.cli.printing import print_items, print_json, print_users, say
 from llmrec_qdrant.cli.watching import nobody_works
-from llmrec_qdrant.contracts.answers import Explain as ListExplain
 from llmrec_qdrant.contracts.answers import Recommendation, Seen
 from llmrec_qdrant.errors import MissingDependency, WorkPending
 from llmrec_qdrant.queues.none import NO_WORKERS
@@ -26,10 +25,7 @@ Diversity = Annotated[
 Weights = Annotated[
     str | None, typer.Option("--weights", help="Weights of the legs, instead of the space's: dense=1,tfidf=1,collab=2.")
 ]
-Explain = Annotated[bool, typer.Option("--explain", "-e", help="Show the score of each leg and the reason.")]
-ShowEvidence = Annotated[
-    bool, typer.Option("--evidence", help="Show what adds up to each score, and the items behind it.")
-]
+Explain = Annotated[bool, typer.Option("--explain", "-e", help="Show what adds up to each score, and the reason.")]
 IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Also list items that the user has seen.")]
 IncludeLast = Annotated[
     bool, typer.Option("--include-last", help="Also list the user's latest item, for things that people take again.")
@@ -52,7 +48,6 @@ def recommend(
     diversity: Diversity = 0.0,
     weights: Weights = None,
     explain: Explain = False,
-    evidence: ShowEvidence = False,
     interests: ByInterest = False,
 ) -> None:
     """Recommend items to a user, best first. A user without events gets the popular items.
@@ -63,7 +58,7 @@ def recommend(
         listed = rec.recommend(
             user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
             exclude_seen=exclude_seen(include_seen, include_last),
-            diversity=diversity, weights=parse_weights(weights), explain=explained(explain, evidence),
+            diversity=diversity, weights=parse_weights(weights), explain=explain,
             interests="auto" if interests else None,
         )  # fmt: skip
         hint = "" if listed or context.json else why_empty(context, rec, "" if include_seen else user)
@@ -102,7 +97,6 @@ def similar(
     diversity: Diversity = 0.0,
     weights: Weights = None,
     explain: Explain = False,
-    evidence: ShowEvidence = False,
 ) -> None:
     """List the items most similar to an item.
 
@@ -111,7 +105,7 @@ def similar(
     with context.open() as rec:
         listed = rec.similar_items(
             item, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude), diversity=diversity,
-            weights=parse_weights(weights), explain=explained(explain, evidence),
+            weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
     _show(context, listed, f"like {item}")
 
@@ -155,7 +149,6 @@ def search(
     diversity: Diversity = 0.0,
     weights: Weights = None,
     explain: Explain = False,
-    evidence: ShowEvidence = False,
 ) -> None:
     """Find items by meaning and by words; with --user, order them for that user.
 
@@ -164,7 +157,7 @@ def search(
     with context.open() as rec, _missing_workers_named(context):
         listed = rec.search(
             text, user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
-            diversity=diversity, weights=parse_weights(weights), explain=explained(explain, evidence),
+            diversity=diversity, weights=parse_weights(weights), explain=explain,
         )  # fmt: skip
         hint = "" if listed or context.json else why_empty(context, rec)
     _show(context, listed, f"“{text}”", hint=hint)
@@ -193,11 +186,6 @@ def request(
             exclude_seen=exclude_seen(include_seen, include_last), weights=parse_weights(weights),
         )  # fmt: skip
     print_json(body)
-
-
-def explained(explain: bool, evidence: bool) -> ListExplain:
-    """Return what a list says about its items."""
-    return "evidence" if evidence else explain
 
 
 def exclude_seen(include_seen: bool, include_last: bool) -> Seen:

@@ -134,7 +134,7 @@ def figure(value: float | None, digits: int = 4) -> str:
 
 
 def print_items(listed: Sequence[Recommendation], title: str, counted: str = "score") -> None:
-    """Print a list of items, with a column per leg if the scores are explained; ``counted`` names the score."""
+    """Print a list of items, with columns that add up to the score if it is explained; ``counted`` names the score."""
     if not listed:
         out.print(Text(f"{title}: nothing matches"))
         return
@@ -142,23 +142,18 @@ def print_items(listed: Sequence[Recommendation], title: str, counted: str = "sc
     if reason.startswith("popular"):  # a fallback, not a personal list
         say(f"{reason[0].upper()}{reason[1:]}", "yellow")
         counted = Key.POPULARITY
-    explained = any(item.legs for item in listed)
-    apart = any(item.evidence for item in listed)
+    explained = any(item.evidence for item in listed)
     fields = [] if explained else _common_fields(listed)
-    table = _item_table(title, counted, (*LEGS, "other") if apart else LEGS if explained else (), fields)
+    table = _item_table(title, counted, (*LEGS, "other") if explained else (), fields)
     digits = ".3f" if counted == "score" else ",.0f"
     for rank, item in enumerate(listed, start=1):
-        scores = _parts(item) if apart else _leg_scores(item) if explained else []
+        scores = _parts(item) if explained else []
         label = Text(item.title or "—")
-        if explained or apart:
+        if explained:
             label.append(f"\n{item.reason}", style="dim green")
         values = [Text(cell_of(item.payload.get(field))) for field in fields]
         table.add_row(str(rank), label, Text(item.id), f"{item.score:{digits}}", *scores, *values)
     out.print(table)
-
-
-def _leg_scores(item: Recommendation) -> list[str]:
-    return [f"{score:.2f}" if (score := item.legs.get(leg)) else "·" for leg in LEGS]
 
 
 def _parts(item: Recommendation) -> list[str]:

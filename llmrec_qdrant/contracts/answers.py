@@ -33,7 +33,7 @@ Seen = bool | Literal["but_last"]
 
 
 Explain = bool | Literal["evidence"]
-"""What a list says about its items: nothing (False), the score per leg and a reason (True), or what the score is made of."""
+"""What a list says about its items: nothing (False), or what the score is made of and a reason (True; "evidence" means the same)."""
 
 Language = Literal["en", "zh"]
 """Language of a text about a user."""
@@ -53,7 +53,7 @@ class Recommendation(Contract):
         default="", description="Why the item is listed, in words; filled with explain=True and in fallback lists."
     )
     topics: list[str] = Field(default_factory=list, description="Labels of the item's topics.")
-    evidence: Evidence | None = Field(default=None, description='Filled with explain="evidence".')
+    evidence: Evidence | None = Field(default=None, description="What adds up to the score; filled with explain=True.")
 
 
 class SimilarUser(Contract):

@@ -9,7 +9,7 @@ from pydantic import Field
 from llmrec_qdrant.contracts.checks import Contract
 from llmrec_qdrant.contracts.config import Leg
 
-__all__ = ["Adjustment", "EventEvidence", "Evidence", "LegEvidence", "WhyNot", "WordEvidence"]
+__all__ = ["Adjustment", "EventEvidence", "Evidence", "LegEvidence", "Reason", "WhyNot", "WordEvidence"]
 
 
 class EventEvidence(Contract):
@@ -37,8 +37,13 @@ class LegEvidence(Contract):
     leg: Leg
     contribution: float = Field(description="Part of the fused score.")
     share: float = Field(description="Share of all positive contributions; 0 for a negative one.")
-    score: float = Field(description="The leg's own score of the item: a cosine, or a weighted sum of matches.")
-    rank: int = Field(description="Place of the item in the leg's own list, from 1.")
+    score: float = Field(
+        description="The leg's own score of the item: a cosine, or a weighted sum of matches; for a tenant, the place of the tfidf leg: "
+        "1 for the first, 1/n for the last of n."
+    )
+    rank: int = Field(
+        description="Place of the item in the leg's own list, from 1; one more than the items with a better score."
+    )
     candidates: int = Field(description="Items in that list.")
     times: int = Field(description="How often the request repeats the leg: its weight.")
     method: Literal["linear", "none"] = Field(
@@ -67,6 +72,29 @@ class Adjustment(Contract):
     label: str = Field(default="", description="Name of the topic.")
 
 
+class Reason(Contract):
+    """One thing that speaks for an item: a code and its data, to say in any language."""
+
+    code: Literal["followed", "close", "words", "boosted"] = Field(
+        description="followed: others took the item after `items`; close: in meaning; words: shared; boosted: the user asked for more "
+        "of a topic."
+    )
+    share: float = Field(description="Share of all positive contributions; a fifth or more.")
+    of: Literal["items", "texts", "history", "examples", "search", "steering"] = Field(
+        description="What it rests on. items: these items of the user; texts: what the user wrote or searched for; history: all that the "
+        "user took; examples: the items that the list was asked for; search: the text of the search; steering: what the user set."
+    )
+    items: list[str] = Field(
+        default_factory=list, description="Ids of the items that carry it, strongest first, two at most."
+    )
+    titles: list[str] = Field(
+        default_factory=list, description="Title of each of these items; the id where it has none."
+    )
+    words: list[str] = Field(
+        default_factory=list, description="Shared words, strongest first, three at most; of a boost, the topic's name."
+    )
+
+
 class Evidence(Contract):
     """Why an item has its score. The contributions of ``legs`` and ``adjustments`` add up to ``score``."""
 
@@ -74,9 +102,12 @@ class Evidence(Contract):
     legs: list[LegEvidence] = Field(default_factory=list, description="Greatest contribution first.")
     adjustments: list[Adjustment] = Field(default_factory=list)
     interest: str | None = Field(default=None, description="Label of the user's interest that the item belongs to.")
+    because: list[Reason] = Field(
+        default_factory=list, description="What carries a fifth of the score or more; greatest share first."
+    )
     reasons: dict[str, str] = Field(
         default_factory=dict,
-        description="In one sentence, by language (en, zh); names only what carries a fifth of the score or more.",
+        description="`because` in one sentence, by language (en, zh).",
     )
     without: list[str] | None = Field(
         default=None,

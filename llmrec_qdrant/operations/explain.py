@@ -9,7 +9,7 @@ from llmrec_qdrant.errors import NotFound
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.counterfactual import fewest
-from llmrec_qdrant.operations.evidence import Scored, carried, terms_at
+from llmrec_qdrant.operations.evidence import Scored, carried, known_of, terms_at
 from llmrec_qdrant.operations.followers import with_followers
 from llmrec_qdrant.operations.left_out import read_left_out
 from llmrec_qdrant.operations.plan import Plan, read_pages
@@ -73,16 +73,16 @@ def _scored(bound: Bound, plan: Plan, limit: int, about: str) -> Steps[tuple[lis
     parts = [] if plan.reason else parts_of(plan.at(plan.depth))
     alone = [part.alone(plan.filter) for part in parts]
     points, *lists = yield from read_pages(bound.space.items, [plan.page(0, limit)], alone)
-    return points, terms_at(plan, [plan.depth], [parts], lists).get(about)
+    return points, terms_at(plan, [plan.depth], [parts], lists, {about}).get(about)
 
 
 def _evidence(bound: Bound, stored: StoredUser, about: str, scored: Scored) -> Steps[Evidence]:
     sources = of_user(stored.evidence, bound.config, bound.tenant)
-    carriers = yield from carried(bound, {about: scored}, sources, everything=True)
-    points = yield from calls.retrieve(bound.space.items, [about], [Key.TOPIC_IDS])
-    taste = taste_of(stored)
+    carriers = yield from carried(bound, {about: scored}, sources)
+    points = yield from calls.retrieve(bound.space.items, [about], [Key.TOPIC_IDS, Key.TERMS])
     point = points[0] if points else Point(about)
-    return evidence_of(point, scored.terms, scored.behind, carriers, sources, taste.steering, taste.labels)
+    known = known_of(bound, taste_of(stored))
+    return evidence_of(point, scored.terms, scored.behind, carriers, sources, known)
 
 
 def why_not(bound: Bound, user: str, item: str, options: ListOptions, exclude_seen: Seen) -> Steps[WhyNot]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from qdrant_client import models
 
-from llmrec_qdrant.contracts.answers import Recommendation
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.operations.bound import Bound
 from llmrec_qdrant.operations.steps import Steps
-from llmrec_qdrant.query import pages, requests, rerank, results
+from llmrec_qdrant.query import pages, requests, rerank
 from llmrec_qdrant.query.filters import parse_filter
 from llmrec_qdrant.query.options import MAX_LIMIT, ListOptions
 from llmrec_qdrant.query.requests import LegQuery
@@ -28,7 +27,6 @@ __all__ = [
     "plan_list",
     "read_pages",
     "read_ranked",
-    "run_plan",
 ]
 
 FLOORS: Mapping[Leg, float] = {DENSE: 1e-6}
@@ -91,29 +89,10 @@ class Taste:
     terms: Sequence[str] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
     """Topic → share of the user's attention."""
-    boosted: frozenset[str] = frozenset()
-    """Topics that the user boosted."""
     steering: Mapping[str, float] = field(default_factory=dict)
     """Topic → weight, as the user set it."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Topic → name of the user's interest in it."""
-
-
-def run_plan(bound: Bound, options: ListOptions, plan: Plan, taste: Taste = Taste()) -> Steps[list[Recommendation]]:
-    """Return the list of a plan; ``explain`` fetches each leg's own list in the same round trip."""
-    explained = plan.legs if options.explain else []
-    depths = depths_of(options, plan)
-    alone = [requests.alone(query, filter=plan.filter, limit=depth) for depth in depths for query in explained]
-    points, per_leg = yield from read_ranked(bound, options, plan, taste, alone)
-    recommendations = results.recommendations(points, plan.reason)
-    if not explained:
-        return recommendations
-    legs = [query.leg for query in explained]
-    lists = [dict(zip(legs, per_leg[start:], strict=False)) for start in range(0, len(per_leg), len(legs))]
-    return [
-        _explained(recommendation, point, lists, taste, bound.tenant)
-        for recommendation, point in zip(recommendations, points, strict=True)
-    ]
 
 
 def _pool(options: ListOptions) -> int:
@@ -159,18 +138,3 @@ def read_pages(
         for position, points in zip(torn, whole, strict=True):
             cut[position] = asked[position].cut(points, whole=True)
     return [*cut, *answers[len(asked) :]]
-
-
-def _explained(
-    recommendation: Recommendation,
-    point: Point,
-    lists: Sequence[Mapping[Leg, Sequence[Point]]],
-    taste: Taste,
-    tenant: str | None,
-) -> Recommendation:
-    """Explain by the first lists in which a leg proposes the item; a tenant sees no score that all tenants' items determine."""
-    found = ((results.leg_scores(legs, point.id), legs) for legs in lists)
-    scores, legs = next((pair for pair in found if pair[0]), ({}, {}))
-    reason = results.reason(scores, point, taste.terms, taste.boosted)
-    scores = scores if tenant is None else results.without_statistics(scores, legs)
-    return recommendation.model_copy(update={"legs": scores, "reason": reason})

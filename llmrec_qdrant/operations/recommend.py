@@ -73,7 +73,7 @@ def _recommend(bound: Bound, user: str, options: ListOptions, exclude_seen: Seen
     ranked = results.recommendations if isinstance(request.query, models.FormulaQuery) else results.by_popularity
     silent = {leg: 0.0 for leg, weight in leg_weights(bound, options).items() if weight > 0} if options.explain else {}
     listed = [item.model_copy(update={"legs": silent}) for item in ranked(points, plan.reason)]
-    return [_popular(item) for item in listed] if options.explain == "evidence" else listed
+    return [_popular(item) for item in listed] if options.explain else listed
 
 
 def _popular(item: Recommendation) -> Recommendation:
@@ -86,7 +86,7 @@ def _popular(item: Recommendation) -> Recommendation:
 def taste_of(stored: StoredUser) -> Taste:
     """Return what is known of the user, for re-ranking and for reasons."""
     labels = {interest.topic: interest.label for interest in stored.interests}
-    return Taste(stored.terms, stored.shares, stored.boosted, stored.steering, labels)
+    return Taste(stored.terms, stored.shares, stored.steering, labels)
 
 
 @say_kind
@@ -113,8 +113,8 @@ def _keys(options: ListOptions, exclude_seen: Seen) -> list[str]:
         Key.SEEN: exclude_seen,
         Key.LAST: exclude_seen == "but_last",
         Key.TERMS: options.explain,
-        Key.INTERESTS: options.interests or options.explain == "evidence",
-        Key.EVIDENCE: options.explain == "evidence",
+        Key.INTERESTS: options.interests or options.explain,
+        Key.EVIDENCE: options.explain,
     }
     return [
         Key.LEGS,

@@ -68,7 +68,7 @@ def _search(bound: Bound, text: str, user: str | None, options: ListOptions) -> 
     if user is not None:
         stored = yield from read_user(bound, user, [Key.LEGS])
         plan = _personal(bound, options, plan, stored)
-    whole = Sources(linear=frozenset(TEXT_LEGS))  # the text itself is all that its legs are made of
+    whole = Sources(linear=frozenset(TEXT_LEGS), origin="search")  # the text itself is all that its legs are made of
     return (yield from run_list(bound, options, plan, Taste(encoded.get(Key.TERMS, [])), whole))
 
 

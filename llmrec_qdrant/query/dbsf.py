@@ -6,7 +6,7 @@ leg's candidates, and adds up: so what a leg adds is known from its own list of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -59,7 +59,7 @@ class Term:
     candidates: int
 
 
-def normalised(scores: Sequence[float]) -> np.ndarray:
+def normalised(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return scores as DBSF adds them up, float array; scores that do not differ count one half.
 
     >>> normalised([2.0, 1.0, 0.0]).round(4).tolist()
@@ -108,15 +108,19 @@ def _topic(filter: models.Filter | None) -> str | None:
     return None
 
 
-def terms_of(parts: Sequence[Part], lists: Sequence[Sequence[Point]]) -> dict[str, list[Term]]:
-    """Return point id → what each part adds to its score, given each part's own list."""
+def terms_of(parts: Sequence[Part], lists: Sequence[Sequence[Point]], wanted: Container[str]) -> dict[str, list[Term]]:
+    """Return point id → what each part adds to its score, given each part's own list; for the points ``wanted``."""
     tastes = sum(part.kind == "taste" for part in parts)
     terms: dict[str, list[Term]] = {}
     for part, points in zip(parts, lists, strict=True):
-        scores = normalised([point.score for point in points])
-        for place, (point, value) in enumerate(zip(points, scores.tolist(), strict=True), start=1):
-            added = TASTE if part.kind == "word" else part.times * value
-            terms.setdefault(point.id, []).append(Term(part, added, point.score, place, len(points)))
+        scores = np.array([point.score for point in points])
+        added = part.times * normalised(scores)
+        for place in [place for place, point in enumerate(points) if point.id in wanted]:
+            value = TASTE if part.kind == "word" else float(added[place])
+            better = int((scores > scores[place]).sum())
+            terms.setdefault(points[place].id, []).append(
+                Term(part, value, points[place].score, better + 1, len(points))
+            )
     return {point: _with_taste(found, tastes) for point, found in terms.items()} if tastes else terms
 
 

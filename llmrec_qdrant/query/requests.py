@@ -19,7 +19,7 @@ from llmrec_qdrant.query.weights import multiplicities
 from llmrec_qdrant.space.conditions import all_of, has_id, none_of, tenant_filter
 from llmrec_qdrant.space.layout import DENSE, ITEM_HEAVY, Key
 
-__all__ = ["LegQuery", "Request", "alone", "as_json", "combined", "exclusion", "fused", "personal", "top", "top_unlike"]
+__all__ = ["LegQuery", "Request", "as_json", "combined", "exclusion", "fused", "personal", "top", "top_unlike"]
 
 
 TASTE = 0.5
@@ -126,20 +126,6 @@ def _has_word() -> models.SumExpression:
     """Return 1 for an item that the words find, else 0."""
     falling = models.ExpExpression(exp=models.MultExpression(mult=["$score[2]", -STEEPNESS_OF_WORDS]))
     return models.SumExpression(sum=[1.0, models.NegExpression(neg=falling)])
-
-
-def alone(query: LegQuery, *, filter: models.Filter | None, limit: int) -> models.QueryRequest:
-    """Return a request for the candidates that one leg contributes to :func:`fused`: ids and the leg's own scores."""
-    prefetch = query.prefetch(limit)
-    return Request(
-        query=prefetch.query,
-        using=prefetch.using,
-        lookup_from=prefetch.lookup_from,
-        score_threshold=prefetch.score_threshold,
-        filter=filter,
-        limit=limit,
-        with_payload=False,
-    )
 
 
 def top(filter: models.Filter | None, limit: int, by: str = Key.POPULARITY) -> models.QueryRequest:

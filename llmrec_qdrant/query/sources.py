@@ -10,6 +10,7 @@ import numpy as np
 
 from llmrec_qdrant.contracts.config import LEGS, Leg, SpaceConfig
 from llmrec_qdrant.query.folding import decayed_weights
+from llmrec_qdrant.query.reasons import Origin
 from llmrec_qdrant.space.ids import point_id, sparse_index
 from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF
 
@@ -43,6 +44,7 @@ class Sources:
     """Legs whose vector is the weighted sum of the sources."""
     words: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Word → its index in the tfidf leg and its value in the user's vector."""
+    origin: Origin = "history"
     scaled: bool = True
     """Whether the weights include the scale of the sum; if not, parts are scaled to add up to the score."""
 
@@ -119,4 +121,4 @@ def examples(liked: Sequence[str], disliked: Sequence[str], tenant: str | None) 
         for item in items:
             weights: dict[Leg, float] = {DENSE: dense / len(items), TFIDF: words / len(items), COLLAB: follow}
             sources.append(Source(point_id("item", item, tenant), item, weights, sparse_index(item, tenant)))
-    return Sources(sources, frozenset(LEGS), scaled=False)
+    return Sources(sources, frozenset(LEGS), origin="examples", scaled=False)

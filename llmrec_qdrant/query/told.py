@@ -7,12 +7,28 @@ from dataclasses import dataclass, field
 
 from llmrec_qdrant.contracts.evidence import Adjustment, EventEvidence, Evidence, LegEvidence, WordEvidence
 from llmrec_qdrant.query.dbsf import Term
-from llmrec_qdrant.query.reasons import sentence
+from llmrec_qdrant.query.reasons import reasons_of, sentence
 from llmrec_qdrant.query.sources import Source, Sources
 from llmrec_qdrant.space.layout import TFIDF, Key
 from llmrec_qdrant.space.points import Point
 
-__all__ = ["Carried", "evidence_of"]
+__all__ = ["Carried", "Known", "evidence_of", "shared_words"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What evidence takes from the user, or from the text of a search, beside the sources."""
+
+    words: Sequence[str] = ()
+    """Strongest first."""
+    steering: Mapping[str, float] = field(default_factory=dict)
+    """Topic → weight, as the user set it."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Topic → name of the user's interest in it."""
+    places: bool = False
+    """Whether the score of the words is the item's place among the candidates: the score itself, and even its share of the best
+    one, would tell a tenant how common a word is in the items of others."""
+
 
 MIN_EVENT = 1e-3
 """Share of a leg's contribution below which a source is left to the rest."""
@@ -46,31 +62,37 @@ def evidence_of(
     behind: float,
     carried: Carried,
     sources: Sources,
-    steering: Mapping[str, float],
-    labels: Mapping[str, str],
+    known: Known,
 ) -> Evidence:
     """Return the evidence of an item; ``behind`` is added to the score of an item behind the first candidates."""
     topics = [str(topic) for topic in point.get(Key.TOPIC_IDS, [])]
-    adjustments = _adjustments(terms, behind, topics, steering, labels)
+    adjustments = _adjustments(terms, behind, topics, known)
     positive = sum(max(term.contribution, 0.0) for term in terms if term.part.kind == "leg")
     positive += sum(max(part.contribution, 0.0) for part in adjustments)
-    legs = [_leg(point.id, term, positive, carried, sources) for term in terms if term.part.kind == "leg"]
+    legs = [_leg(point.id, term, positive, carried, sources, known.places) for term in terms if term.part.kind == "leg"]
     legs.sort(key=lambda leg: -leg.contribution)
-    return Evidence(
+    because = reasons_of(legs, adjustments, shared_words(point, known.words), sources.origin)
+    return Evidence.model_construct(
         score=sum(leg.contribution for leg in legs) + sum(part.contribution for part in adjustments),
         legs=legs,
         adjustments=adjustments,
-        interest=next((labels[topic] for topic in topics if labels.get(topic)), None),
-        reasons={"en": sentence(legs, adjustments, "en"), "zh": sentence(legs, adjustments, "zh")},
+        interest=next((known.labels[topic] for topic in topics if known.labels.get(topic)), None),
+        because=because,
+        reasons={"en": sentence(because, "en"), "zh": sentence(because, "zh")},
     )
+
+
+def shared_words(point: Point, words: Sequence[str]) -> list[str]:
+    """Return the words that an item has, in their order."""
+    mine = set(point.get(Key.TERMS, []))
+    return [word for word in words if word in mine]
 
 
 def _adjustments(
     terms: Sequence[Term],
     behind: float,
     topics: Sequence[str],
-    steering: Mapping[str, float],
-    labels: Mapping[str, str],
+    known: Known,
 ) -> list[Adjustment]:
     beside: dict[tuple[str, str | None], float] = {}
     for term in terms:
@@ -78,37 +100,44 @@ def _adjustments(
             key = term.part.kind, term.part.topic
             beside[key] = beside.get(key, 0.0) + term.contribution
     fused = sum(term.contribution for term in terms)
-    for topic, weight in steering.items():
+    for topic, weight in known.steering.items():
         if 0 < weight < 1 and topic in topics:
             beside["lowered", topic] = fused * (weight - 1.0)
     if behind:
         beside["continued", None] = behind
     return [
-        Adjustment.parse({"kind": kind, "topic": topic, "label": labels.get(topic or "", ""), "contribution": value})
+        Adjustment.parse(
+            {"kind": kind, "topic": topic, "label": known.labels.get(topic or "", ""), "contribution": value}
+        )
         for (kind, topic), value in beside.items()
     ]
 
 
-def _leg(point: str, term: Term, positive: float, carried: Carried, sources: Sources) -> LegEvidence:
+def _leg(point: str, term: Term, positive: float, carried: Carried, sources: Sources, places: bool) -> LegEvidence:
     leg = term.part.leg
     found = carried.sources.get((point, leg), []) if leg in sources.linear else []
     whole = term.score if sources.scaled else sum(value for _, value in found)
     factor = term.contribution / whole if whole else 0.0
     events = sorted(
         (
-            EventEvidence(item=source.item, title=carried.titles.get(source.point, ""), contribution=value * factor)
+            EventEvidence.model_construct(
+                item=source.item, title=carried.titles.get(source.point, ""), contribution=value * factor
+            )
             for source, value in found
             if abs(value) >= MIN_EVENT * abs(whole)
         ),
         key=lambda event: -event.contribution,
     )
     per_word = term.contribution / term.score if term.score else 0.0
-    words = [WordEvidence(word=word, contribution=value * per_word) for word, value in carried.words.get(point, ())]
-    return LegEvidence(
+    words = [
+        WordEvidence.model_construct(word=word, contribution=value * per_word)
+        for word, value in carried.words.get(point, ())
+    ]
+    return LegEvidence.model_construct(
         leg=leg,
         contribution=term.contribution,
         share=max(term.contribution, 0.0) / positive if positive else 0.0,
-        score=term.score,
+        score=1 - (term.rank - 1) / term.candidates if places and leg == TFIDF else term.score,
         rank=term.rank,
         candidates=term.candidates,
         times=term.part.times,

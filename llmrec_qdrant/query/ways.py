@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmrec_qdrant.contracts.evidence import EventEvidence, Evidence, LegEvidence
-from llmrec_qdrant.query.reasons import MAX_NAMED, MAX_WORDS, NAMED_EVENT, NAMED_SHARE
-from llmrec_qdrant.query.results import CLOSE, YEAR
-from llmrec_qdrant.query.templates import NUMBER_WORDS, Way, WayKind
+from llmrec_qdrant.query.reasons import CLOSE, MAX_NAMED, MAX_WORDS, NAMED_EVENT, NAMED_SHARE, tells
+from llmrec_qdrant.query.templates import Way, WayKind
 from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF
 
 __all__ = ["confirmed", "says_little", "taken", "ways", "without_item"]
@@ -95,12 +94,8 @@ def _items(strong: Sequence[EventEvidence], leading: Mapping[str, str]) -> dict[
 def _words(leg: LegEvidence) -> tuple[str, ...]:
     """Return the shared words that carry the leg and say something: no years, no numbers."""
     least = NAMED_EVENT * leg.contribution
-    telling = (word.word for word in leg.words if word.contribution >= least and _tells(word.word))
+    telling = (word.word for word in leg.words if word.contribution >= least and tells(word.word))
     return tuple(telling)[:MAX_WORDS]
-
-
-def _tells(word: str) -> bool:
-    return len(word) > 1 and not YEAR.fullmatch(word) and word.lower() not in NUMBER_WORDS
 
 
 def confirmed(way: Way, leading: Mapping[str, str], words_of: Mapping[str, Sequence[str]]) -> Way:

@@ -37,8 +37,9 @@ class Lists(Connection):
         A user without vectors gets the popular items, and ``reason`` begins with "popular:". ``exclude_seen`` leaves out the
         items that the user has seen; ``"but_last"`` keeps the latest of them, for items that people take again.
         ``offset`` continues a list: ``recommend(user, 10, offset=10)`` is its second page; a list has 1,000 items at most.
-        ``diversity`` goes from 0 (none) to 1; ``weights`` per leg replace those of the space; ``explain=True`` fills ``legs``
-        and ``reason`` in the same round trip, ``"evidence"`` also ``evidence``: what the score is made of; ``interests="auto"`` gives each of the user's topics its share of the list.
+        ``diversity`` goes from 0 (none) to 1; ``weights`` per leg replace those of the space; ``explain=True`` fills ``legs``,
+        ``reason`` and ``evidence``: what adds up to the score, and because of which items and words; ``"evidence"`` means the same.
+        ``interests="auto"`` gives each of the user's topics its share of the list.
         """
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
         return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))

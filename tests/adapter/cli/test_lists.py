@@ -116,8 +116,8 @@ def test_explain_and_why_not(filled: Llmrec) -> None:
     assert filled("explain", "ann", "m1", "--include-seen").code == 0
 
 
-def test_columns_of_evidence_add_up(filled: Llmrec) -> None:
-    rows = [line.split() for line in filled("recommend", "ann", "--evidence").out.splitlines()]
+def test_columns_add_up_to_the_score(filled: Llmrec) -> None:
+    rows = [line.split() for line in filled("recommend", "ann", "--explain").out.splitlines()]
     (row,) = [row for row in rows if "m2" in row]
     numbers = [float(cell) for cell in row[row.index("m2") + 1 :] if cell != "·"]
     assert sum(numbers[1:]) == pytest.approx(numbers[0], abs=0.003)

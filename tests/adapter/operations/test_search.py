@@ -96,7 +96,9 @@ def test_taste_lifts_nothing_without_a_word_above_a_better_match(
 
 
 def test_the_reason_of_a_search_names_the_words_of_the_text(rec: Recommender) -> None:
-    reasons = {item.id: item.reason.split("; ")[0] for item in rec.search("French wormhole", explain=True)}
-    assert {item: reason for item, reason in reasons.items() if "words" in reason} == {
-        "m1": "shares words: wormhole", "m5": "shares words: french", "m6": "shares words: french",
+    listed = rec.search("French wormhole", explain=True)
+    reasons = {item.id: [reason.words for reason in item.evidence.because if reason.code == "words"] for item in listed}
+    assert {item: words for item, words in reasons.items() if words} == {
+        "m1": [["wormhole"]], "m5": [["french"]], "m6": [["french"]],
     }  # fmt: skip
+    assert all("with your search" in item.reason for item in listed if reasons[item.id])
