@@ -57,6 +57,7 @@ STOPPED = "stopped_"
 """How the names of notes about pieces begin that could not be done."""
 SHORT_KEYS = (Key.USER_ID, Key.TENANT, Key.TYPE, Key.TS, Key.ITEM_ID, Key.VALUE, Key.SESSION)
 """Payload keys of an event that a sweep checks; whoever folds it checks the text, too."""
+NUMBERED = "the id of the point is a number, and llmrec stores points under UUIDs that it derives"
 MAX_MESSAGES = {"items": 24, "texts": 100, "users": 100}
 """Messages per sweep: about what workers finish within a lease, so that waiting messages are rarely repeated."""
 
@@ -76,10 +77,21 @@ def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
             raise
         except Exception as error:
             key = f"{STOPPED}{name}_{where}".replace(" ", "_")
-            stopped[key] = sentence = f"{name} of {where} cannot be done: {in_words(error)}"
-            log.error("%s: %s", space.name, sentence, exc_info=not isinstance(error, LlmrecError))
+            stopped[key] = f"{name} of {where} cannot be done: {in_words(error)}"
+            _log_once(space, key, stopped[key], error)
     with suppress(LlmrecError):  # a report must not fail the work
         notes.keep(space, STOPPED, stopped)
+    _logged[space.name] = stopped
+
+
+_logged: dict[str, dict[str, str]] = {}
+"""Space → what the last sweep of this process could not do."""
+
+
+def _log_once(space: SpaceStore, key: str, sentence: str, error: Exception) -> None:
+    """Log what cannot be done; at debug level if the sweep before has said so."""
+    level = logging.DEBUG if _logged.get(space.name, {}).get(key) == sentence else logging.ERROR
+    log.log(level, "%s: %s", space.name, sentence, exc_info=not isinstance(error, LlmrecError))
 
 
 Piece = Callable[[], Iterable[Message]]
@@ -173,7 +185,9 @@ def _stale_at(store: Store, max_batches: int | None, size: int) -> Iterator[list
     """Lease and yield stale points of one collection, in at most ``max_batches``; None includes points with a lease."""
     which = models.Filter(must=[conditions.stale()], must_not=None if max_batches is None else [leased()])
     ids = (point.id for page in store.pages(which, False) for point in page)
-    for batch in islice(batches(ids, size), max_batches):
+    for found in islice(batches(ids, size), max_batches):
+        batch = [point for point in found if not point.isdecimal()]
+        malformed.set_aside(store, {point: NUMBERED for point in found if point.isdecimal()})
         store.set_payload({Key.LEASE: lease_end()}, conditions.where(conditions.has_id(*batch), conditions.stale()))
         yield batch
 

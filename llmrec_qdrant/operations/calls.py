@@ -33,7 +33,7 @@ from llmrec_qdrant.operations.collections import (
 from llmrec_qdrant.operations.limits import Limits, bounded, split_write
 from llmrec_qdrant.operations.steps import Steps, call
 from llmrec_qdrant.operations.whole import read_whole
-from llmrec_qdrant.space.points import Point, set_payload
+from llmrec_qdrant.space.points import Point, set_payload, stored_id
 
 __all__ = [
     "Description",
@@ -87,7 +87,7 @@ def retrieve(
     remember: bool = False,
 ) -> Steps[list[Point]]:
     """Return the points with these ids that exist, in any order; for ``remember``, see ``operations/remember.py``."""
-    wanted = list(ids)
+    wanted = [stored_id(point) for point in ids]
     if not wanted:
         return []
     records: list[models.Record] = yield from call(
@@ -162,7 +162,11 @@ def whole_points(collection: str, ids: Sequence[str]) -> Steps[dict[str, models.
     if not ids:
         return {}
     records: list[models.Record] = yield from call(
-        "retrieve", collection_name=collection, ids=list(ids), with_payload=True, with_vectors=True
+        "retrieve",
+        collection_name=collection,
+        ids=[stored_id(point) for point in ids],
+        with_payload=True,
+        with_vectors=True,
     )
     return {str(record.id): _whole(record) for record in records}
 

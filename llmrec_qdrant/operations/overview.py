@@ -20,6 +20,7 @@ from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.space.interests import read_interest
 from llmrec_qdrant.space.layout import DENSE, CollectionKind, Key
 from llmrec_qdrant.space.points import Point
+from llmrec_qdrant.space.shapes import fault
 
 __all__ = ["MappedItem", "Overview", "UserRow", "read_centroids", "read_item", "read_map", "read_overview"]
 
@@ -132,6 +133,9 @@ def read_item(bound: Bound, item: str) -> Steps[MappedItem]:
     if not points or points[0].dense(DENSE) is None:
         state = "is not encoded: it waits for a worker or has no text" if points else "does not exist"
         raise NotFound(f"item {show(item)} of space {bound.space.name!r} {state}")
+    said = fault("items", points[0].payload, _ITEM_KEYS)
+    if said:
+        raise NotFound(f"item {show(item)} of space {bound.space.name!r} is malformed: {said}")
     return _item(points[0])
 
 
@@ -199,4 +203,4 @@ def _scrolled(
         points += page
         if offset is None:
             break
-    return points
+    return [point for point in points if not fault(kind, point.payload, keys)]

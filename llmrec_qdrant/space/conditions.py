@@ -8,7 +8,7 @@ from typing import Any
 from qdrant_client import models
 
 from llmrec_qdrant.space.layout import Key
-from llmrec_qdrant.space.points import Point
+from llmrec_qdrant.space.points import Point, stored_id
 
 __all__ = [
     "NEVER",
@@ -50,7 +50,7 @@ def empty(key: str) -> models.IsEmptyCondition:
 
 def has_id(*points: str) -> models.HasIdCondition:
     """Condition: the point has one of these ids, which are not validated one by one: there may be a thousand."""
-    return models.HasIdCondition.model_construct(has_id=list(points))
+    return models.HasIdCondition.model_construct(has_id=[stored_id(point) for point in points])
 
 
 def stale() -> models.FieldCondition:

@@ -12,7 +12,7 @@ from typing import Any
 
 from qdrant_client import models
 
-__all__ = ["BOOKKEEPING", "Point", "flat", "nested", "new_point", "set_payload"]
+__all__ = ["BOOKKEEPING", "Point", "flat", "nested", "new_point", "set_payload", "stored_id"]
 
 BOOKKEEPING = "bookkeeping"
 """Payload key of the nested object that only the product reads."""
@@ -51,6 +51,15 @@ class Point:
         """Return the sparse vector ``name``; None if the point has none."""
         vector: models.SparseVector | None = self.vectors.get(name)
         return vector
+
+
+def stored_id(point: str) -> str | int:
+    """Return a point id as Qdrant stores it: a UUID, or a whole number where somebody else has written the point.
+
+    >>> stored_id("7"), stored_id("6f03a97d-eb59-4126-9cb8-31c147aac1cf")
+    (7, '6f03a97d-eb59-4126-9cb8-31c147aac1cf')
+    """
+    return int(point) if point.isdecimal() else point
 
 
 def flat(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +101,7 @@ def _split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def new_point(point: str, values: Mapping[str, Any], vectors: Mapping[str, Any] | None = None) -> models.PointStruct:
     """Return a whole point to store, from a flat payload and named vectors."""
-    return models.PointStruct(id=point, vector=dict(vectors or {}), payload=nested(values))
+    return models.PointStruct(id=stored_id(point), vector=dict(vectors or {}), payload=nested(values))
 
 
 def set_payload(values: Mapping[str, Any], condition: models.Filter) -> Sequence[models.SetPayloadOperation]:

@@ -102,11 +102,11 @@ def rec(request: pytest.FixtureRequest) -> Iterator[Recommender]:
         yield made
 
 
-def put(rec: Recommender, kind: CollectionKind, payload: dict[str, Any], point: str = "") -> str:
+def put(rec: Recommender, kind: CollectionKind, payload: dict[str, Any], point: str | int = "") -> str:
     """Store a point as a script would."""
     point = point or str(uuid.uuid4())
     rec.client.upsert(rec._space.alias(kind), [models.PointStruct(id=point, vector={}, payload=payload)], wait=True)
-    return point
+    return str(point)
 
 
 def everything(rec: Recommender) -> dict[str, Any]:
@@ -164,6 +164,32 @@ def test_malformed_points_are_set_aside_and_named_beside_good_ones(
     before = everything(rec)
     assert list(reconcile(store_of(rec))) == []
     assert everything(rec) == before
+
+
+def test_points_with_numbers_as_ids_stop_nothing(rec: Recommender) -> None:
+    """As the Web UI and scripts number them. What they hold is sound; an event needs no more."""
+    for number, (kind, payload) in enumerate({"items": ITEM, "texts": TEXT, "users": PERSON, "events": EVENT}.items()):
+        put(
+            rec,
+            kind,
+            {**payload, "bookkeeping": {**payload["bookkeeping"], "collab_since": "2024-01-01T00:00:00+00:00"}},
+            7 + number,
+        )
+        put(rec, kind, without(payload, "user_id", "item_id"), 70 + number)
+    put(rec, "topics", {"label": "x", "tenant": "", "topic_id": "9"}, 5)
+    put(rec, "jobs", {"kind": "tune", "id": "tune-1"}, 6)
+    add_good(rec)
+    swept(rec)
+    check_good(rec)
+    reasons = sorted((failure.kind, failure.reason) for failure in rec.failures())
+    assert [kind for kind, _ in reasons] == ["event", "item", "item", "text", "text", "user", "user"]
+    assert all("the id of the point is a number" in reason for kind, reason in reasons if kind != "event")
+    assert len(rec.status().notes) == 1 and f"at point 6 of {rec._space.jobs}" in rec.status().notes[0]
+    assert list(reconcile(store_of(rec))) == []
+    assert rec.reembed(size=8).wait().state == "done"
+    swept(rec)
+    check_good(rec)
+    assert list(reconcile(store_of(rec))) == []
 
 
 def test_malformed_points_of_every_kind_at_once(rec: Recommender) -> None:
@@ -304,7 +330,9 @@ def test_a_version_of_a_later_release_stops_only_work_on_that_version(
     assert store_of(rec, 2).items.retrieve([point_id("item", "good")], vectors=[DENSE])[0].dense(DENSE)
 
 
-def test_a_piece_that_raises_stops_no_other(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_that_raises_stops_no_other_and_is_logged_once(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     from workers.items import boilerplate
 
     def fails(*_: Any) -> None:
@@ -314,7 +342,11 @@ def test_a_piece_that_raises_stops_no_other(rec: Recommender, monkeypatch: pytes
     add_good(rec)
     swept(rec)
     check_good(rec)
-    assert rec.status().notes == [f"boilerplate of {rec.space} cannot be done: KeyError: 'passages'"]
+    sentence = f"boilerplate of {rec.space} cannot be done: KeyError: 'passages'"
+    assert rec.status().notes == [sentence]
+    swept(rec)
+    errors = [line.getMessage() for line in caplog.records if line.levelno == logging.ERROR]
+    assert errors == [f"{rec.space}: {sentence}"]
 
 
 def test_a_message_that_fails_stops_no_other(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,9 @@ def due(space: SpaceStore) -> list[str]:
         conditions.where(_marked(), rare), order_by=order, limit=MAX_BATCH, payload=[Key.POPULARITY]
     )
     users = np.cumsum([1 + float(item.get(Key.POPULARITY, 0)) for item in waiting])
-    return [item.id for item, total in zip(waiting, users, strict=True) if total <= MAX_USERS]
+    return [
+        item.id for item, total in zip(waiting, users, strict=True) if total <= MAX_USERS and not item.id.isdecimal()
+    ]
 
 
 def _marked() -> models.FieldCondition:

@@ -22,7 +22,7 @@ from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
 from llmrec_qdrant.space.layout import CollectionKind, Space
-from llmrec_qdrant.space.points import Point, set_payload
+from llmrec_qdrant.space.points import Point, set_payload, stored_id
 from llmrec_qdrant.space.shapes import fault
 
 __all__ = ["SpaceStore", "Store", "run", "spaces"]
@@ -201,7 +201,7 @@ def _payload_operations(
 def _vector_operations(
     vectors: Mapping[str, Mapping[str, Any]], guard: models.Filter | None
 ) -> list[models.UpdateVectorsOperation]:
-    points = [models.PointVectors(id=point, vector=dict(named)) for point, named in vectors.items()]
+    points = [models.PointVectors(id=stored_id(point), vector=dict(named)) for point, named in vectors.items()]
     update = models.UpdateVectors(points=points, update_filter=guard) if points else None
     return [models.UpdateVectorsOperation(update_vectors=update)] if update else []
 

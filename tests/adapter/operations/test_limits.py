@@ -144,6 +144,17 @@ def test_a_list_is_the_same_under_a_limit(varied: Recommender, name: str, limite
     assert bare == [line.model_copy(update={"score": 0.0, "legs": {}}) for line in free]
 
 
+@pytest.mark.parametrize("user", ["u0", "u1", "u2"])
+def test_evidence_adds_up_under_a_limit(varied: Recommender, user: str) -> None:
+    with strict(varied, max_query_limit=6) as rec:
+        listed = rec.recommend(user, 25, explain="evidence")
+    for item in listed:
+        told = item.evidence
+        assert told is not None
+        parts = [*(leg.contribution for leg in told.legs), *(one.contribution for one in told.adjustments)]
+        assert sum(parts) == pytest.approx(item.score, abs=1e-3)
+
+
 def test_pages_add_up_under_a_limit(varied: Recommender) -> None:
     with strict(varied, max_query_limit=6) as rec:
         whole = rec.recommend("u4", 60)
@@ -232,6 +243,40 @@ def test_partial_rebuilds_read_every_taker_under_a_limit(rec: Recommender) -> No
 
 
 # --- what cannot be had says so -------------------------------------------------------------------
+
+
+def test_vectors_that_are_too_long_are_set_aside_beside_shorter_ones(rec: Recommender) -> None:
+    longest = {"tfidf": models.StrictModeSparse(max_length=3)}
+    with strict(rec, sparse_config=longest) as other:
+        other.upsert_items([Item(id="a", title="rocket"), Item(id="b", title="rocket moon star orbit comet")])
+        (failure,) = other.failures()
+        assert failure.id == "b" and "raise sparse_config in the strict mode" in failure.reason
+        assert [item.id for item in other.search("rocket")] == ["a"]
+
+
+def test_events_can_be_set_aside_in_a_space_of_an_earlier_release(rec: Recommender) -> None:
+    """It has no index for that, and strict mode filters by indexed keys only."""
+    rec.client.delete_payload_index(rec._space.events, Key.SET_ASIDE, wait=True)
+    indexed = {"unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
+    with strict(rec, **indexed) as other:
+        assert (other.status().set_aside, other.failures(), other.retry()) == (0, [], 0)
+        event = {
+            "user_id": "u",
+            "type": "like",
+            "item_id": "i",
+            "tenant": "",
+            "ts": "soon",
+            "bookkeeping": {"folded": False},
+        }
+        rec.client.upsert(rec._space.events, [models.PointStruct(id=7, vector={}, payload=event)], wait=True)
+        other.reconcile()
+        assert (other.status().set_aside, other.status().events_unfolded) == (1, 0)
+        assert ["'ts' must be a time in ISO form, not 'soon'" in failure.reason for failure in other.failures()] == [
+            True
+        ]
+    rec.client.update_collection(
+        rec._space.events, strict_mode_config=models.StrictModeConfig(**dict.fromkeys(indexed, True))
+    )
 
 
 @pytest.mark.parametrize(
