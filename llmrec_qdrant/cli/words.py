@@ -54,7 +54,10 @@ def _show(context: Connected, words: Words) -> None:
 def generate(
     context: Connected,
     what: Annotated[
-        What, typer.Option(help="users: portraits and blurbs; topics: names, descriptions, titles of shelves.")
+        What,
+        typer.Option(
+            help="users: portraits and blurbs; topics: names, descriptions, titles of shelves; items: fields that they lack."
+        ),
     ] = "users",
     users: Annotated[
         int | None, typer.Option(help="Number of users [default: all].", show_default=False, min=1)
@@ -88,7 +91,7 @@ def _print_generated(result: dict[str, Any]) -> None:
     cost = f"cost {result['cost']:g}" if result["cost"] else "cost unknown without LLMREC_LLM_PRICE"
     asked = f"{counted_as(result['requests'], 'request')}, about {result['tokens']:,} tokens, {cost}"
     if result["dry_run"]:
-        what = next(name for name in ("users", "topics") if name in result)
+        what = next(name for name in ("users", "topics", "items") if name in result)
         say(f"{counted_as(result[what], what[:-1])}: {asked}; nobody was asked (--dry-run)")
         _say_if_nobody(result)
         if result["spent"]:

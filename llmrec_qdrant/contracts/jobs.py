@@ -18,7 +18,7 @@ JobKind = Literal["reembed", "train", "fit-topics", "tune", "generate"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Method = Literal["towers", "encoder", "texts"]
 Hide = Literal["last", "time"]
-What = Literal["users", "topics"]
+What = Literal["users", "topics", "items"]
 
 
 class JobStatus(Contract):
@@ -98,7 +98,9 @@ class GenerateOptions(Contract):
     """Options of generating texts."""
 
     what: What = Field(
-        "users", description="users: portraits and blurbs; topics: names, descriptions and titles of shelves."
+        "users",
+        description="users: portraits and blurbs; topics: names, descriptions and titles of shelves; items: values of fields "
+        "that they lack, and descriptions.",
     )
     users: int | None = Field(None, ge=1, description="Number of users to write about; null: all.")
     blurbs: int = Field(3, ge=0, le=100, description="Texts per user on the first items of the list.")

@@ -67,7 +67,9 @@ class Jobs(Connection):
     ) -> Job:  # fmt: skip
         """Write texts with the language model of the workers, and keep those that say nothing beyond their evidence.
 
-        ``what="topics"``: a name for each topic that its keywords name, a description, and the title of a shelf. ``what="users"``:
+        ``what="topics"``: a name for each topic that its keywords name, a description, and the title of a shelf. ``what="items"``:
+        values of declared keyword and integer fields that an item lacks, among those that its own text and other items have, and
+        ``description`` where that is a field and the item has no text. ``what="users"``:
         for the first ``users`` users (None: all), a portrait and ``blurbs`` texts on the first items of their lists. Texts
         whose evidence is unchanged are not written again. ``max_tokens`` ends the job at an estimated number of tokens;
         ``dry_run`` only counts ``requests``, ``tokens`` and ``cost``. Raises :class:`SpaceMismatch` while another one runs.

@@ -116,6 +116,8 @@ class Key:
     """Items: time of the first event that the collab leg does not include."""
     FIT = _bookkeeping("topics_fit")
     """Items: the fit that assigned the topic; topics: the fit that wrote them. Outdated unless it is the last fit."""
+    GENERATED = _bookkeeping("generated")
+    """Items: field → value that a language model found in the item's own text; not generated any more if the field has another value."""
     CUT = _bookkeeping("cut")
     """Topics: the score below which an item is an outlier, with and without a dense vector."""
     FOLDING = _bookkeeping("folding")
@@ -302,6 +304,7 @@ WORKERS_OWN = frozenset(
         Key.TOPICS,
         Key.TOPIC_IDS,
         Key.FIT,
+        Key.GENERATED,
         Key.TERMS,
         Key.POPULARITY,
         Key.COLLAB_SINCE,

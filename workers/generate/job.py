@@ -9,6 +9,7 @@ from llmrec_qdrant.settings import Settings
 from ..storage.lease import Lease, Outcome
 from ..storage.store import SpaceStore
 from .endpoint import is_set, what_is_missing
+from .items import write_about_items
 from .run import Run
 from .topics import write_about_topics
 from .users import write_about_users
@@ -25,4 +26,5 @@ def generate_texts(lease: Lease, store: SpaceStore) -> Outcome:
     if not options.dry_run and not is_set(settings):
         raise InvalidInput(what_is_missing(settings))
     run = Run(lease, store, options, settings)
-    return write_about_topics(run) if options.what == "topics" else write_about_users(run)
+    write = {"users": write_about_users, "topics": write_about_topics, "items": write_about_items}[options.what]
+    return write(run)
