@@ -299,22 +299,10 @@ def read_metadata(space: Space, stored: dict[str, Any] | None) -> SpaceConfig:
         ) from None
 
 
-WORKERS_OWN = frozenset(
-    {
-        Key.TOPICS,
-        Key.TOPIC_IDS,
-        Key.FIT,
-        Key.GENERATED,
-        Key.TERMS,
-        Key.POPULARITY,
-        Key.COLLAB_SINCE,
-        Key.STALE,
-        Key.MODEL,
-        Key.LEGS,
-        Key.EMBEDDED_AT,
-        *WORK,
-    }
-)
+WORKERS_OWN = frozenset({
+    Key.TOPICS, Key.TOPIC_IDS, Key.FIT, Key.GENERATED, Key.TERMS, Key.POPULARITY, Key.COLLAB_SINCE, Key.STALE, Key.MODEL, Key.LEGS,
+    Key.EMBEDDED_AT, *WORK,
+})  # fmt: skip
 """Keys that workers write and writes of the caller leave alone."""
 
 FRESH: dict[str, Any] = {Key.STALE: True, Key.ATTEMPTS: 0, Key.LEASE: None, Key.SET_ASIDE: False}
