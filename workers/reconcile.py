@@ -195,11 +195,10 @@ def _stale_at(store: Store, max_batches: int | None, size: int) -> Iterator[list
 def _expire_searches(space: SpaceStore) -> None:
     """Delete the texts of searches that nobody has searched for within the days that the space allows."""
     dateless = conditions.where(conditions.equals(Key.USER_ID, ""), conditions.empty(Key.SEARCHED_AT))
-    if space.texts.count(dateless):  # stored before searches had a date
-        space.texts.set_payload({Key.SEARCHED_AT: now()}, dateless)
     last = present() - timedelta(days=space.config().search_days)
     old = conditions.where(models.FieldCondition(key=Key.SEARCHED_AT, range=models.DatetimeRange(lt=last)))
-    if space.texts.count(old):
+    if space.texts.count(models.Filter(should=[dateless, old])):
+        space.texts.set_payload({Key.SEARCHED_AT: now()}, dateless)  # stored before searches had a date
         space.texts.delete(old)
 
 

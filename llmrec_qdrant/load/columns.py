@@ -20,7 +20,7 @@ from llmrec_qdrant.load.layouts import published_as
 from llmrec_qdrant.load.recipe import LINE, NOTHING, Recipe, named
 from llmrec_qdrant.load.sources import Cell, Row
 from llmrec_qdrant.load.times import Clock, derived_time
-from llmrec_qdrant.query.conversion import MISSING_WORDS, as_kinds, without_currency
+from llmrec_qdrant.query.conversion import as_kinds, is_missing_word, iso, without_currency
 
 __all__ = ["FIELDS", "ID_FIELDS", "LoadKind", "Reader", "clean_id", "event_of", "item_of"]
 
@@ -106,9 +106,9 @@ class Reader:
 
     def _formatted(self, value: Any, name: str) -> Any:
         """Read a time of an own field in the format that was named."""
-        if is_missing(value) or (isinstance(value, str) and value.strip() in MISSING_WORDS):
+        if is_missing(value) or is_missing_word(value):
             return None
-        return self.clock.read(value, f"Item: {name!r}").at.isoformat().replace("+00:00", "Z")
+        return iso(self.clock.read(value, f"Item: {name!r}").at)
 
     def _plain(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Clean ids and texts."""
@@ -133,7 +133,7 @@ class Reader:
 
     def _dated(self, fields: dict[str, Any], row: Row, part: int) -> dict[str, Any]:
         for name in ("ts", "value"):
-            if isinstance(value := fields.get(name), str) and value.strip() in MISSING_WORDS:
+            if is_missing_word(fields.get(name)):
                 del fields[name]
         if "ts" in fields:
             return {**fields, "ts": self.clock.read(fields["ts"]).at}
@@ -209,7 +209,7 @@ def clean_id(value: Any, name: str, kind: str, keep_decimals: bool = False) -> A
     if not isinstance(value, str):
         return value
     text = value.strip() if isinstance(value, Cell) else str(value)
-    if text in MISSING_WORDS:
+    if is_missing_word(text):
         return None
     whole = None if keep_decimals else WHOLE.fullmatch(text)
     if ROUNDED.fullmatch(text) or (whole and abs(int(whole[1])) > MAX_EXACT_FLOAT):

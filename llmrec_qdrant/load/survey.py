@@ -26,7 +26,7 @@ from llmrec_qdrant.load.hints import options_for
 from llmrec_qdrant.load.recipe import Recipe
 from llmrec_qdrant.load.sources import Cell, Row, Source
 from llmrec_qdrant.load.times import Clock, is_day_or_month, order_of
-from llmrec_qdrant.query.conversion import GROUPED, MISSING_WORDS, as_kind, without_currency
+from llmrec_qdrant.query.conversion import GROUPED, as_kind, is_missing_word, without_currency
 
 __all__ = ["Survey", "survey"]
 
@@ -143,7 +143,7 @@ class _Columns:
     def values(self, name: str) -> list[Any]:
         """Return the values of a field in the sample."""
         values = [fields[name] for fields in self._sample if fields.get(name) is not None]
-        return [value for value in values if not (isinstance(value, str) and value.strip() in MISSING_WORDS)]
+        return [value for value in values if not is_missing_word(value)]
 
     def _all(self, name: str) -> Iterator[Any]:
         """Yield the values of a field in the whole source, or in the sample if it can be read only once."""

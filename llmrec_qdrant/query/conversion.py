@@ -21,7 +21,7 @@ from llmrec_qdrant.contracts.times import DEFAULT, Ways, read_time
 from llmrec_qdrant.query.fields import MOMENT, fits
 from llmrec_qdrant.query.values import READERS, period
 
-__all__ = ["GROUPED", "MISSING_WORDS", "as_kind", "as_kinds", "without_currency"]
+__all__ = ["GROUPED", "as_kind", "as_kinds", "is_missing_word", "iso", "without_currency"]
 
 MISSING_WORDS = frozenset(
     {"", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaT", "\\N"}
@@ -32,6 +32,24 @@ GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:([,' ’])[0-9]{3})(?:\1[0-9]{3})*(?:\.
 """A number whose thousands are in groups, such as 1,234.50."""
 
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "long", "longitude")
+
+
+def is_missing_word(value: object) -> bool:
+    """Whether a value is a text that stands for a missing value.
+
+    >>> is_missing_word(" N/A "), is_missing_word(""), is_missing_word("none of them"), is_missing_word(None)
+    (True, True, False, False)
+    """
+    return isinstance(value, str) and value.strip() in MISSING_WORDS
+
+
+def iso(at: datetime) -> str:
+    """Return a time in UTC as a payload holds it.
+
+    >>> iso(datetime.fromisoformat("2024-05-01T10:30+00:00"))
+    '2024-05-01T10:30:00Z'
+    """
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def as_kinds(payload: Mapping[str, Any], kinds: Mapping[str, FieldKind], ways: Mapping[str, Ways]) -> dict[str, Any]:
@@ -74,7 +92,7 @@ def as_kind(value: Any, kind: FieldKind, ways: Ways = DEFAULT) -> Any:
     value = plain(value)
     if kind in {"keyword", "text"}:
         return str(value) if type(value) in {int, float} and not is_missing(value) else value
-    if is_missing(value) or (isinstance(value, str) and value.strip() in MISSING_WORDS):
+    if is_missing(value) or is_missing_word(value):
         return None
     if fits(value, kind) and not (kind == "datetime" and _needs_zone(value, ways)):
         return value
@@ -123,7 +141,7 @@ def _moment(value: Any, ways: Ways) -> str:
         at = period(value)[0] if not isinstance(value, datetime) and ways.zone is UTC else read_time(value, ways).at
     except ValueError:
         at = read_time(value, ways).at if ways.zone is UTC else period(value)[0]
-    return at.isoformat().replace("+00:00", "Z")
+    return iso(at)
 
 
 def _place(value: Any) -> Any:

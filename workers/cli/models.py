@@ -29,9 +29,9 @@ def models(
 
     context.refuse_tenant("the list of trained models")
     with context.open() as rec:
-        versions = registry.versions(None if everywhere else rec.space)
+        versions, unreadable = registry.listed(None if everywhere else rec.space)
         live = rec.config.model
-    for sentence in registry.unreadable():
+    for sentence in unreadable:
         warn(sentence)
     if context.json:
         print_json([{**asdict(version), "live": version.name == live} for version in versions])

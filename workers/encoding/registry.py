@@ -23,7 +23,7 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.settings import Settings
 
-__all__ = ["RECORD_FILE", "Version", "find", "folder", "load", "publish", "seal", "versions"]
+__all__ = ["RECORD_FILE", "Version", "find", "folder", "listed", "load", "publish", "seal", "versions"]
 
 
 RECORD_FILE = "version.json"
@@ -141,17 +141,11 @@ def _digest(path: Path) -> str:
 
 def versions(space: str | None = None) -> list[Version]:
     """List all versions, or those of a space, oldest first; without those whose record cannot be read."""
-    read, _ = _listed()
-    mine = [version for version in read if space in (None, version.space)]
-    return sorted(mine, key=lambda version: (version.made_at, version.name))
+    return listed(space)[0]
 
 
-def unreadable() -> list[str]:
-    """Say of each version whose record cannot be read, why."""
-    return _listed()[1]
-
-
-def _listed() -> tuple[list[Version], list[str]]:
+def listed(space: str | None = None) -> tuple[list[Version], list[str]]:
+    """As :func:`versions`, and a sentence about each version of the folder whose record cannot be read."""
     read, bad = list[Version](), list[str]()
     for path in sorted(folder().glob(f"*/{RECORD_FILE}")) if folder().is_dir() else []:
         if path.parent.name.startswith("."):
@@ -160,7 +154,8 @@ def _listed() -> tuple[list[Version], list[str]]:
             read.append(_read(path.parent))
         except InvalidInput as error:
             bad.append(str(error))
-    return read, bad
+    mine = [version for version in read if space in (None, version.space)]
+    return sorted(mine, key=lambda version: (version.made_at, version.name)), bad
 
 
 def seal(path: Path, version: Version) -> Version:

@@ -99,5 +99,5 @@ def test_a_version_whose_record_is_broken_hides_no_other(models: Path) -> None:
     first, second = publish(), publish()
     (models / first.name / "version.json").write_text('{"name": ')
     assert [version.name for version in registry.versions()] == [second.name]
-    (why,) = registry.unreadable()
+    (why,) = registry.listed()[1]
     assert f"version.json of trained model {first.name!r} cannot be read" in why and "delete it" in why
