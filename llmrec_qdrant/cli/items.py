@@ -11,9 +11,11 @@ import typer
 from llmrec_qdrant.cli.app import CommandSet, Connected, ConnectedGroup, app
 from llmrec_qdrant.cli.filters import split_values
 from llmrec_qdrant.cli.printing import out, print_json, say, table_of
+from llmrec_qdrant.contracts.answers import PartlyRejected, Receipt
 from llmrec_qdrant.contracts.config import FieldKind
 from llmrec_qdrant.errors import InvalidInput, NotFound
 from llmrec_qdrant.query.conversion import as_kind
+from llmrec_qdrant.recommender import Recommender
 
 items = CommandSet(
     cls=ConnectedGroup, no_args_is_help=True, help="Show items as they are stored, and change their fields."
@@ -64,11 +66,19 @@ def update(
         if not stored:
             raise _no_item(context, item)
         payload = _payload(values, rec.config.fields, stored[0].payload)
-        receipt = rec.update_items([{"id": item, "payload": payload}])
+        receipt = _updated(rec, item, payload)
     if context.json:
         print_json(receipt.model_dump(mode="json"))
     else:
         say(f"{item} has these values already" if receipt.unchanged else f"{item}: {_shown(payload)}")
+
+
+def _updated(rec: Recommender, item: str, payload: dict[str, Any]) -> Receipt:
+    """Change one item; a refusal is about this item alone."""
+    try:
+        return rec.update_items([{"id": item, "payload": payload}])
+    except PartlyRejected as error:
+        raise InvalidInput(error.receipt.rejected[0].reason) from None
 
 
 def _shown(payload: Mapping[str, Any]) -> str:

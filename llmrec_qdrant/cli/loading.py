@@ -269,7 +269,8 @@ def remarks(loaded: Loaded) -> list[str]:
     """Return what a reader of the result should know, in sentences."""
     said = []
     if loaded.textless:
-        said.append(f"{loaded.textless:,} items have no text: only behaviour can recommend them")
+        have = "item has" if loaded.textless == 1 else "items have"
+        said.append(f"{loaded.textless:,} {have} neither title nor text: only behaviour can recommend them")
     if loaded.decoded:
         said.append(f"HTML was decoded in {counted_as(loaded.decoded, 'title')} or texts (--keep-html keeps it)")
     if loaded.undated:

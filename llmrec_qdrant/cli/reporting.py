@@ -63,4 +63,5 @@ def _read(path: Path | None) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"the evaluation {str(path)!r} cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"the evaluation {str(path)!r} cannot be read: {why}") from None

@@ -78,7 +78,8 @@ def _config_file(path: Path | None) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"the configuration file {str(path)!r} cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"the configuration file {str(path)!r} cannot be read: {why}") from None
     if not isinstance(settings, dict):
         raise InvalidInput(f"the configuration file {str(path)!r} must contain one JSON object")
     return settings

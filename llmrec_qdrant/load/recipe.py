@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -151,10 +152,11 @@ NOTHING = Recipe()
 def named(columns: Iterable[str]) -> str:
     """Return the names of columns for a message, which names some of very many.
 
-    >>> named(["id", "title"]), named(map(str, range(99)))[-9:]
-    ('id, title', ', 69 more')
+    >>> named(["id", "title"]), named(["id;title"]), named(map(str, range(99)))[-9:]
+    ('id, title', "'id;title'", ', 69 more')
     """
     names = [name if len(name) <= 60 else f"{name[:59]}…" for name in columns]
+    names = [repr(name) if re.search(r"[,;|\t]", name) else name for name in names]
     more = len(names) - MAX_NAMED
     return ", ".join([*names[:MAX_NAMED], *([f"{more:,} more"] if more > 0 else [])])
 

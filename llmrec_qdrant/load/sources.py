@@ -149,6 +149,8 @@ class Source:
                 raise InvalidInput("a database needs a SELECT query: --query 'SELECT id, title, text FROM films'")
             return Written("sql")
         if self.path is not None and not self.path.is_file():
+            if self.path.is_dir():
+                raise InvalidInput(f"{self.address!r} is a folder: name one of its files")
             raise InvalidInput(f"there is no file {self.address!r}: check the path")
         return self._parquet() if self.format == "parquet" else self._recognised()
 

@@ -128,6 +128,6 @@ def raise_rejected(receipt: Receipt, what: str) -> None:
         first = receipt.rejected[0]
         raise PartlyRejected(
             f"{len(receipt.rejected)} of the {what} were refused, {receipt.written + receipt.unchanged} are stored; "
-            f"first: number {first.position} ({first.id!r}): {first.reason}",
+            f"first: {first.id!r} at position {first.position}: {first.reason}",
             receipt,
         )

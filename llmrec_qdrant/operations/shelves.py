@@ -35,7 +35,7 @@ def shelves(
 
     The dense leg uses the vector of the interest instead of the mean of all interests. No item appears in two rows.
     """
-    check_limit(rows)
+    check_limit(rows, "rows")
     check_seen(exclude_seen)
     language = checked_language(language)
     return (

@@ -143,5 +143,7 @@ def fit_topics(bound: Bound, number: int | None, inline: bool) -> Steps[JobStatu
     Raises :class:`InvalidInput` for an impossible ``number`` of topics.
     """
     if number is not None and (type(number) is not int or not 2 <= number <= MAX_TOPICS):
-        raise InvalidInput(f"topics must be a whole number from 2 to {MAX_TOPICS}, or None, not {show(number)}")
+        raise InvalidInput(
+            f"topics must be a whole number from 2 to {MAX_TOPICS}, or left out for the data to decide, not {show(number)}"
+        )
     return (yield from jobs.start(bound.space, FitTopicsOptions(topics=number), inline))

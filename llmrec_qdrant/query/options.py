@@ -53,13 +53,13 @@ class ListOptions:
             multiplicities(self.weights)
 
 
-def check_limit(limit: int) -> int:
-    """Return ``limit`` if it is a whole number from 1 to 1,000.
+def check_limit(limit: int, name: str = "limit") -> int:
+    """Return ``limit`` if it is a whole number from 1 to 1,000; ``name`` is that of the argument.
 
     Raises :class:`InvalidInput` otherwise.
     """
     if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {show(limit)}")
+        raise InvalidInput(f"{name} must be a whole number from 1 to {MAX_LIMIT}, not {show(limit)}")
     return limit
 
 

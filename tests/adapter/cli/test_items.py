@@ -36,7 +36,10 @@ def test_lists_and_words_are_read_and_null_removes(filled: Llmrec) -> None:
         (("update", "nope", "price=1"), "error: there is no item 'nope' in space 'main': check the id\n"),
         (("update", "m1", "price"), "FIELD=VALUE"),
         (("update", "m1", "=5"), "FIELD=VALUE"),
-        (("update", "m1", "year=soon"), "is not a whole number"),
+        (
+            ("update", "m1", "year=soon"),
+            "error: Item: 'year': the space indexes it as integer, and 'soon' is not a whole",
+        ),
         (("update", "m1", "tenant=x"), "reserved"),
         (("update", "m1", "title=x"), "`llmrec load items`"),
     ],

@@ -47,6 +47,7 @@ def test_load_from_standard_input(llmrec: Llmrec) -> None:
     ("args", "reason"),
     [
         (["items", "nowhere.jsonl"], "no file 'nowhere.jsonl'"),
+        (["items", "data"], "'data' is a folder: name one of its files"),
         (["items", "space.json"], "no column 'id'"),
         (["items", "sqlite:///x.db"], "--query"),
         (["items", "-", "--map", "nonsense"], "old=new"),
@@ -54,6 +55,11 @@ def test_load_from_standard_input(llmrec: Llmrec) -> None:
 )
 def test_load_refuses(llmrec: Llmrec, args: list[str], reason: str) -> None:
     assert reason in one_sentence(llmrec("load", *args))
+
+
+def test_a_wrong_delimiter_shows_in_the_name_of_the_column(llmrec: Llmrec, tmp_path: Path) -> None:
+    (tmp_path / "films.csv").write_text("id,title\nm1,Chef\n")
+    assert "(it has 'id,title')" in one_sentence(llmrec("load", "items", "films.csv", "--delimiter", ";"))
 
 
 def test_a_list_of_refusals_that_cannot_be_written(llmrec: Llmrec, tmp_path: Path) -> None:
