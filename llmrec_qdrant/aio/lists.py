@@ -10,6 +10,7 @@ from llmrec_qdrant.aio.connection import AsyncConnection
 from llmrec_qdrant.contracts.answers import (
     Explain,
     Recommendation,
+    Rerank,
     Seen,
     SimilarUser,
 )
@@ -29,11 +30,13 @@ class AsyncLists(AsyncConnection):
     async def recommend(
         self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
-        explain: Explain = False, interests: Literal["auto"] | None = None,
+        explain: Explain = False, interests: Literal["auto"] | None = None, rerank: Rerank = None,
     ) -> list[Recommendation]:  # fmt: skip
         """As :meth:`Recommender.recommend`."""
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
-        return await self._drive(operations.recommend.recommend(await self._bound(), user, options, exclude_seen))
+        return await self._drive(
+            operations.judge.recommend_reranked(await self._bound(), user, options, exclude_seen, rerank)
+        )
 
     async def recommend_many(
         self, users: Iterable[str], limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),

@@ -39,6 +39,10 @@ Language = Literal["en", "zh"]
 """Language of a text about a user."""
 
 
+Rerank = Literal["llm"] | None
+"""Who puts the first items of a list in order after Qdrant."""
+
+
 class Recommendation(Contract):
     """One item of a list, with its score."""
 

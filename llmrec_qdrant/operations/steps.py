@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from llmrec_qdrant.errors import BrokerUnavailable, LlmrecError, QdrantUnavailab
 from llmrec_qdrant.operations.translate import translated
 from llmrec_qdrant.queues.base import JobQueue
 
-__all__ = ["Call", "Effect", "Send", "Sleep", "Steps", "Together", "call", "drive", "drive_async", "notify"]
+__all__ = ["Ask", "Call", "Effect", "Send", "Sleep", "Steps", "Together", "call", "drive", "drive_async", "notify"]
 
 
 T = TypeVar("T")
@@ -66,7 +66,14 @@ class Sleep:
     seconds: float
 
 
-Effect = Call | Together | Send | Sleep
+@dataclass(frozen=True)
+class Ask:
+    """Effect: ask a service other than Qdrant and the queue. The result is that of ``work``, which may block."""
+
+    work: Callable[[], Any]
+
+
+Effect = Call | Together | Send | Sleep | Ask
 
 Steps = Generator[Effect, Any, T]
 
@@ -122,6 +129,8 @@ def _perform(effect: Effect, client: QdrantClient, queue: JobQueue, threads: Exe
             return queue.send(message)
         case Sleep(seconds):
             return time.sleep(seconds)
+        case Ask(work):
+            return work()
 
 
 async def _call_async(call: Call, client: AsyncQdrantClient | QdrantClient, thread: Executor) -> Any:
@@ -152,6 +161,8 @@ async def _perform_async(
             return await loop.run_in_executor(thread, queue.send, message)
         case Sleep(seconds):
             return await asyncio.sleep(seconds)
+        case Ask(work):
+            return await asyncio.to_thread(work)
 
 
 def drive(steps: Steps[T], client: QdrantClient, queue: JobQueue, threads: Executor | None = None) -> T:

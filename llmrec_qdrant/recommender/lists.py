@@ -10,6 +10,7 @@ from llmrec_qdrant import operations
 from llmrec_qdrant.contracts.answers import (
     Explain,
     Recommendation,
+    Rerank,
     Seen,
     SimilarUser,
 )
@@ -30,7 +31,7 @@ class Lists(Connection):
     def recommend(
         self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),
         exclude_seen: Seen = True, diversity: float = 0.0, weights: Mapping[Leg, float] | None = None,
-        explain: Explain = False, interests: Literal["auto"] | None = None,
+        explain: Explain = False, interests: Literal["auto"] | None = None, rerank: Rerank = None,
     ) -> list[Recommendation]:  # fmt: skip
         """Recommend items to a user, best first.
 
@@ -39,10 +40,11 @@ class Lists(Connection):
         ``offset`` continues a list: ``recommend(user, 10, offset=10)`` is its second page; a list has 1,000 items at most.
         ``diversity`` goes from 0 (none) to 1; ``weights`` per leg replace those of the space; ``explain=True`` fills ``legs``,
         ``reason`` and ``evidence``: what adds up to the score, and because of which items and words; ``"evidence"`` means the same.
-        ``interests="auto"`` gives each of the user's topics its share of the list.
+        ``interests="auto"`` gives each of the user's topics its share of the list. ``rerank="llm"`` has a language model order the
+        first 20 items of the answer by the user's interests, within 3 s; if it fails, the list stays as it is. Scores stay, too.
         """
         options = ListOptions(limit, filter, exclude, diversity, weights, explain, interests, offset)
-        return self._drive(operations.recommend.recommend(self._bound(), user, options, exclude_seen))
+        return self._drive(operations.judge.recommend_reranked(self._bound(), user, options, exclude_seen, rerank))
 
     def recommend_many(
         self, users: Iterable[str], limit: int = 10, *, filter: FilterLike | None = None, exclude: Sequence[str] = (),

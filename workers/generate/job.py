@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from llmrec_qdrant.contracts.jobs import GenerateOptions
 from llmrec_qdrant.errors import InvalidInput
+from llmrec_qdrant.operations.endpoint import is_set, what_is_missing
 from llmrec_qdrant.settings import Settings
 
 from ..storage.lease import Lease, Outcome
 from ..storage.store import SpaceStore
-from .endpoint import is_set, what_is_missing
 from .items import write_about_items
 from .run import Run
 from .topics import write_about_topics

@@ -8,12 +8,12 @@ from typing import Any
 
 from llmrec_qdrant.contracts.jobs import GenerateOptions
 from llmrec_qdrant.errors import ServiceError
+from llmrec_qdrant.operations.endpoint import FAILURES
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.space.points import Point
 
 from ..storage.lease import Done, Lease, More, Outcome
 from ..storage.store import SpaceStore
-from .endpoint import FAILURES
 from .writer import Task, Writer, tokens_of
 
 __all__ = ["Run", "Scroll"]

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llmrec_qdrant.operations.endpoint import ask
 from llmrec_qdrant.settings import Settings
-
-from .endpoint import ask
 
 __all__ = ["MATERIAL", "Task", "Writer", "tokens_of"]
 

@@ -11,9 +11,9 @@ import logging
 import time
 from collections.abc import Sequence
 
+from llmrec_qdrant.operations.endpoint import FAILURES, ask, is_set
 from llmrec_qdrant.settings import Settings
 
-from ..generate.endpoint import FAILURES, ask, is_set
 from ..generate.grounding import single_words
 from ..generate.names import NAME_PROMPT, name_from
 
