@@ -23,7 +23,7 @@ MAX_WORDS = 12
 def document(interests: PortraitEvidence, items: Sequence[Sequence[str]]) -> Mapping[str, Any]:
     """Return what the model sees: words of the interests and, per item, its number and words without digits."""
     return {
-        "interests": [_telling([*strand.label.split(), *strand.keywords]) for strand in interests.strands],
+        "cares_about": [_telling([*strand.label.split(), *strand.keywords]) for strand in interests.strands],
         "items": [{"number": number, "words": _telling(words)} for number, words in enumerate(items)],
     }
 

@@ -156,7 +156,9 @@ def obeying_list(shown: Any) -> str:
     words = [word for item in shown["items"] for word in item["words"]]
     if numbers := [word for word in words if any(letter.isdigit() for letter in word)]:
         return f"[{', '.join(numbers)}]"
-    demand = obeying("", {**shown, "cares_about": [{"name": "", "items": []}]})
+    demand = obeying(
+        "", {"items": shown["items"], "words": shown["cares_about"], "cares_about": [{"name": "", "items": []}]}
+    )
     return demand if demand.startswith(("HACK", "BUY", "You hate", "bob", "我", "立")) else "[2]"
 
 
