@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llmrec_qdrant.cli import reembedding
 from tests.commandline import Llmrec, one_sentence
 
 
@@ -69,3 +70,23 @@ def test_status_counts(filled: Llmrec) -> None:
     }  # fmt: skip
     assert [found[name] for name in ("items_stale", "users_stale", "texts_stale", "events_unfolded")] == [0] * 4
     assert "4" in filled("status").out
+
+
+def test_cleaning_up_says_what_there_was(filled: Llmrec) -> None:
+    assert filled("clean-up", "--yes").out == "nothing to delete: no version is left behind\n"
+    filled("reembed", "--size", "32")
+    assert filled("clean-up", "--yes").out == "deleted versions: 1\n"
+
+
+def test_a_reembedding_says_what_it_could_not_encode(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {"version": 2, "model": "m", "items_set_aside": 3}
+    reembedding._print(result, {}, unchanged=False)
+    assert "3 items could not be encoded and were set aside: llmrec failures" in capsys.readouterr().out
+    reembedding._print({**result, "items_set_aside": 0}, {}, unchanged=False)
+    assert "set aside" not in capsys.readouterr().out
+
+
+def test_the_argument_that_is_wrong_is_named(filled: Llmrec) -> None:
+    assert "rows must be a whole number" in one_sentence(filled("shelves", "ann", "--rows", "0"))
+    assert "limit must be a whole number" in one_sentence(filled("shelves", "ann", "--limit", "0"))
+    assert "or left out for the data to decide, not 1" in one_sentence(filled("topics", "fit", "--number", "1"))

@@ -27,7 +27,7 @@ def test_a_tuning_shows_what_each_setting_adds(capsys: pytest.CaptureFixture[str
     weights, half_life = (next(line for line in lines if name in line) for name in ("weights", "half_life_days"))
     assert "dense 2, collab 4 +0.0120 +0.0030 to +0.0200 ████████████████████" in weights
     assert "30 -0.0001" in half_life and "put back" in half_life
-    assert lines.index(weights) < lines.index(half_life) and lines[-1] == "stored with the space"
+    assert lines.index(weights) < lines.index(half_life) and lines[-1].startswith("stored with the space: the gain")
 
 
 def test_tune_says_how_many_users_it_takes(filled: Llmrec, caplog: pytest.LogCaptureFixture) -> None:
@@ -35,3 +35,24 @@ def test_tune_says_how_many_users_it_takes(filled: Llmrec, caplog: pytest.LogCap
     assert "failed" not in caplog.text  # the error says so already
     assert filled("jobs", "tune-1", "--json").json["state"] == "failed"
     assert filled("tune", "--users", "39").code == 2
+
+
+RESULT = {
+    "limit": 10, "tried": 1, "chosen_on": 20, "steps": [], "confirmed_on": 20, "before": 0.2, "after": 0.3, "low": -0.01, "high": 0.2, "p": 0.2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("better", "stored", "last"),
+    [
+        (True, True, "stored with the space: the gain is larger than its standard error"),
+        (True, False, "nothing stored (--dry-run): the gain is larger than its standard error"),
+        (False, False, "the gain on held-out users is no larger than its standard error: the space keeps its settings"),
+    ],
+)
+def test_the_last_sentence_says_by_which_rule(
+    capsys: pytest.CaptureFixture[str], better: bool, stored: bool, last: str
+) -> None:
+    """The interval may include 0, and settings be stored all the same: the rule is one standard error."""
+    tuning._print({**RESULT, "better": better, "stored": stored})
+    assert capsys.readouterr().out.splitlines()[-1].startswith(last)
