@@ -4,8 +4,9 @@
 
 - *Sums*: the largest difference between a score and the sum of its contributions.
 - *Deletion*: of each user's first item, the ``NAMED`` strongest items of the evidence are taken out of the history, and the user is folded
-  again; how far does the item drop? The same with as many random items, ``DRAWS`` times. An item that leaves the list of 1,000 has
-  rank 1,001. The rest of the space stays as it is.
+  again; how far does the item drop? The same with as many random items, ``DRAWS`` times: once any items, and once items taken at about
+  the same time as those named (for each, one of the ``NEAR`` nearest), since recent events weigh most whatever they are about. An item
+  that leaves the list of 1,000 has rank 1,001. The rest of the space stays as it is.
 - *Time*: medians of ten items with evidence and of the plain list, asked for in turn.
 
 The last line is one JSON object.
@@ -33,7 +34,9 @@ from tests.services import QdrantServer
 NAMED = 3
 """Items taken out of a history."""
 DRAWS = 3
-"""Random sets per user."""
+"""Random sets per user and control."""
+NEAR = 6
+"""Items before and after one that is named, in the order of the history, from which its control is drawn."""
 
 History = list[dict[str, Any]]
 
@@ -58,9 +61,13 @@ def main() -> None:
         figures = {"users": len(users), **timed(rec, users), **deleted(rec, {user: histories[user] for user in users})}
     out.print(f"contributions differ from the score by {figures['largest_difference']:.1e} at most")
     out.print(
-        f"drop in rank: {figures['named_mean']:.1f} without {NAMED} named items, {figures['random_mean']:.1f} without random ones: "
-        f"{figures['ratio']:.1f} times as far (medians {figures['named_median']:.0f} and {figures['random_median']:.0f})"
+        f"drop in rank without {NAMED} named items: {figures['named_mean']:.1f} (median {figures['named_median']:.0f})"
     )
+    for kind, which in (("random", "any others"), ("near", "others of the same time")):
+        out.print(
+            f"without {which}: {figures[f'{kind}_mean']:.1f} (median {figures[f'{kind}_median']:.0f}); named ones: "
+            f"{figures[f'{kind}_ratio']:.1f} times as far"
+        )
     out.print(
         f"ten items: plain {figures['plain_ms']:.1f} ms, with evidence {figures['evidence_ms']:.1f} ms: {figures['times']:.2f} times"
     )
@@ -75,7 +82,7 @@ def timed(rec: Recommender, users: list[str]) -> dict[str, float]:
             started = time.perf_counter()
             rec.recommend(user)
             between = time.perf_counter()
-            listed = rec.recommend(user, explain="evidence")
+            listed = rec.recommend(user, explain=True)
             ended = time.perf_counter()
             wrong = max(wrong, *(abs(item.score - item.evidence.score) for item in listed if item.evidence))
             if turn:  # the first fills the memory of both
@@ -86,26 +93,35 @@ def timed(rec: Recommender, users: list[str]) -> dict[str, float]:
 
 
 def deleted(rec: Recommender, histories: dict[str, History]) -> dict[str, float]:
-    """How far the first item of each user drops without the items named, and without random ones."""
+    """How far the first item of each user drops without the items named, without any others, and without others of the same time."""
     chance = random.Random(7)
-    named_drops, random_drops = [], []
+    drops: dict[str, list[int]] = {"named": [], "random": [], "near": []}
     for user, history in histories.items():
-        best = rec.recommend(user, 1, explain="evidence")[0]
+        best = rec.recommend(user, 1, explain=True)[0]
         named = strongest(best.evidence)[:NAMED]
         if len(named) < NAMED:
             continue
-        named_drops.append(drop(rec, user, history, best.id, named))
-        seen = sorted({event["item"] for event in history})
-        random_drops += [drop(rec, user, history, best.id, chance.sample(seen, NAMED)) for _ in range(DRAWS)]
-    means = statistics.mean(named_drops), statistics.mean(random_drops)
-    return {
-        "tried": len(named_drops),
-        "named_mean": means[0],
-        "random_mean": means[1],
-        "ratio": means[0] / max(means[1], 1e-9),
-        "named_median": statistics.median(named_drops),
-        "random_median": statistics.median(random_drops),
-    }
+        drops["named"].append(drop(rec, user, history, best.id, named))
+        order = list(dict.fromkeys(event["item"] for event in sorted(history, key=lambda event: -event["ts"])))
+        for _ in range(DRAWS):
+            drops["random"].append(drop(rec, user, history, best.id, chance.sample(order, NAMED)))
+            drops["near"].append(drop(rec, user, history, best.id, near(order, named, chance)))
+    figures = {"tried": float(len(drops["named"]))}
+    for kind, ranks in drops.items():
+        figures |= {f"{kind}_mean": statistics.mean(ranks), f"{kind}_median": statistics.median(ranks)}
+        figures[f"{kind}_ratio"] = figures["named_mean"] / max(figures[f"{kind}_mean"], 1e-9)
+    return figures
+
+
+def near(order: list[str], named: list[str], chance: random.Random) -> list[str]:
+    """For each item that is named, one that is not, taken at about the same time; ``order``: all items, latest first."""
+    drawn: list[str] = []
+    for item in named:
+        place = order.index(item)
+        others = [other for other in order if other not in (*named, *drawn)]
+        closest = sorted(others, key=lambda other: abs(order.index(other) - place))[:NEAR]
+        drawn.append(chance.choice(closest))
+    return drawn
 
 
 def strongest(told: Evidence | None) -> list[str]:

@@ -150,11 +150,11 @@ def _users(overview: Overview) -> list[_Part]:
 
 
 def _quality(overview: Overview, evaluation: Any) -> list[_Part]:
-    training = _Part(
-        "Trainings",
-        "NDCG on users who were held out, after each epoch.",
-        quality_figures.training_curves(overview.jobs),
-    )
+    training = [
+        _Part("Trainings", "NDCG on users who were held out, after each epoch.", quality_figures.training_curves(overview.jobs)),
+        _Part("Losses of the trainings", "The mean loss of each epoch: what the training makes small.",
+              quality_figures.training_curves(overview.jobs, quality_figures.LOSSES)),
+    ]  # fmt: skip
     now = [
         _Part("Calibration", "What users care about beside what their lists hold today. Bars of one topic that differ much: the lists serve "
               "its fans too much or too little.", list_figures.calibration(overview)),
@@ -163,15 +163,21 @@ def _quality(overview: Overview, evaluation: Any) -> list[_Part]:
               list_figures.long_tail(overview)),
     ]  # fmt: skip
     if evaluation is None:
-        return [_Part("Lists", HOW_TO_EVALUATE), *now, training]
+        return [_Part("Lists", HOW_TO_EVALUATE), *now, *training]
     return [
-        _Part("Lists", "How high the lists rank what users took next: all legs together, each leg alone, the most popular items, and "
-              "the slices of new items and new users.", quality_figures.quality(evaluation)),
+        _Part("Lists", "How high the lists rank what users took next: all legs together, each leg alone, and the most popular items.",
+              quality_figures.quality(evaluation)),
+        *([_Part("Cold and warm", "The same for items and users with few or no events, and for the others.",
+                 quality_figures.slices(evaluation))] if _has_slices(evaluation) else []),
         _Part("Beyond accuracy", "Coverage: share of the catalogue in any list. Novelty: in bits, higher is less popular. Diversity: mean "
               "of 1 − cosine within a list.", html=_beyond(evaluation)),
         *now,
-        training,
+        *training,
     ]  # fmt: skip
+
+
+def _has_slices(evaluation: Any) -> bool:
+    return any(row.get("slice") for row in quality_figures.rows_of(evaluation))
 
 
 def _beyond(evaluation: Any) -> str:

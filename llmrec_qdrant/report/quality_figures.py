@@ -13,10 +13,10 @@ from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations.overview import Overview
 from llmrec_qdrant.report.drawing import COLOURS, GREY, axis, empty, figure, objects, plain
 
-__all__ = ["ages", "checked", "quality", "rows_of", "training_curves"]
+__all__ = ["LOSSES", "ages", "checked", "quality", "rows_of", "slices", "training_curves"]
 
-BY_EPOCH = "NDCG by epoch"
-"""Where the result of a training holds the figure after each epoch."""
+BY_EPOCH, LOSSES = "NDCG by epoch", "loss by epoch"
+"""Where the result of a training holds the figures after each epoch, the first of NDCG before any."""
 AGES = ((1, "within a day"), (7, "within a week"), (30, "within a month"), (365, "within a year"), (10**9, "older"))
 
 
@@ -47,8 +47,8 @@ def _is_row(row: Any) -> bool:
 
 
 def quality(result: Any) -> Any:
-    """Draw NDCG with its 95 % interval for each way to recommend and each slice of the users."""
-    rows = list(reversed(rows_of(result)))
+    """Draw NDCG with its 95 % interval for each way to recommend."""
+    rows = [row for row in reversed(rows_of(result)) if not row.get("slice")]
     colours = [COLOURS[0] if row["name"] == "recommend" else GREY for row in rows]
     error = {
         "type": "data", "symmetric": False, "color": "#25303b",
@@ -64,23 +64,66 @@ def quality(result: Any) -> Any:
                   height=120 + 42 * len(rows))  # fmt: skip
 
 
-def training_curves(jobs: Sequence[JobStatus]) -> Any:
-    """Draw NDCG on held-out users after each epoch of each training."""
+def slices(result: Any) -> Any:
+    """Draw NDCG with its 95 % interval for cold and warm items and users, a mark for each way to recommend."""
+    rows = [row for row in rows_of(result) if row.get("slice")]
+    ways = list(dict.fromkeys(row["name"].removesuffix(f", {row['slice']}") for row in rows))
+    names = list(reversed(list(dict.fromkeys(row["slice"] for row in rows))))
+    users = {row["slice"]: row.get("users", 0) for row in rows}
+    marks = [_marks(rows, names, way, place, len(ways)) for place, way in enumerate(ways)]
+    labels = [f"{plain(name, 48).replace(' with', '<br>with')}<br>({users[name]:,} users)" for name in names]
+    ticks = {
+        "tickvals": list(range(len(names))),
+        "ticktext": labels,
+        "range": [-0.6, len(names) - 0.4],
+        "zeroline": False,
+    }
+    return figure(marks, x=axis("NDCG, with its 95 % interval", rangemode="tozero"), y=axis("slice", **ticks),
+                  height=150 + 90 * len(names), **_LEGEND)  # fmt: skip
+
+
+def _marks(rows: Sequence[Mapping[str, Any]], names: Sequence[str], way: str, place: int, ways: int) -> Any:
+    """Return the marks of one way to recommend; those of different ways stand below each other."""
+    mine = [row for row in rows if row["name"] == f"{way}, {row['slice']}"]
+    heights = [names.index(row["slice"]) + 0.35 - 0.7 * place / max(ways - 1, 1) for row in mine]
+    error = {
+        "type": "data", "symmetric": False, "array": [max(row["high"] - row["ndcg"], 0) for row in mine],
+        "arrayminus": [max(row["ndcg"] - row["low"], 0) for row in mine],
+    }  # fmt: skip
+    return objects().Scatter(
+        x=[row["ndcg"] for row in mine], y=heights, mode="markers", name=plain(way), error_x=error,
+        marker={"color": COLOURS[place % len(COLOURS)], "size": 9},
+        hovertemplate=f"{plain(way)}: NDCG %{{x:.4f}}<extra></extra>",
+    )  # fmt: skip
+
+
+_LEGEND: Mapping[str, Any] = {
+    "showlegend": True,
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    "margin": {"l": 60, "r": 16, "t": 40, "b": 56},
+}
+
+
+def training_curves(jobs: Sequence[JobStatus], kind: str = BY_EPOCH) -> Any:
+    """Draw NDCG on held-out users, or with ``LOSSES`` the mean loss, after each epoch of each training."""
     curves = {
         job.id: values
         for job in reversed(jobs)
-        if job.kind == "train" and (values := (job.result or {}).get("metrics", {}).get(BY_EPOCH))
+        if job.kind == "train" and (values := (job.result or {}).get("metrics", {}).get(kind))
     }
     if not curves:
-        return empty("Nothing was trained yet: llmrec train")
+        return empty(
+            "Nothing was trained yet: llmrec train" if kind == BY_EPOCH else "No loss was recorded yet: llmrec train"
+        )
+    first = 0 if kind == BY_EPOCH else 1
     traces = [
-        objects().Scatter(x=list(range(len(values))), y=values, name=plain(name), mode="lines+markers",
+        objects().Scatter(x=list(range(first, first + len(values))), y=values, name=plain(name), mode="lines+markers",
                           line={"color": COLOURS[row % len(COLOURS)]})
         for row, (name, values) in enumerate(curves.items())
     ]  # fmt: skip
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    return figure(traces, x=axis("epoch (0: before training)", dtick=max(1, max(map(len, curves.values())) // 10)),
-                  y=axis("NDCG"), height=380, showlegend=True, legend=legend, margin={"l": 60, "r": 16, "t": 40, "b": 56})  # fmt: skip
+    title = "epoch (0: before training)" if kind == BY_EPOCH else "epoch"
+    return figure(traces, x=axis(title, dtick=max(1, max(map(len, curves.values())) // 10)),
+                  y=axis("NDCG" if kind == BY_EPOCH else "mean loss"), height=380, **_LEGEND)  # fmt: skip
 
 
 def ages(overview: Overview) -> Any:
@@ -96,6 +139,4 @@ def ages(overview: Overview) -> Any:
         days = [(made_at - datetime.fromisoformat(at)).total_seconds() / 86_400 for at in times]
         counted = Counter(next(name for most, name in AGES if age <= most) for age in days)
         bars.append(objects().Bar(x=names, y=[counted[name] for name in names], name=kind, marker_color=colour))
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    return figure(bars, x=axis("last written by a worker", type="category"), y=axis("points"), height=340,
-                  showlegend=True, legend=legend, margin={"l": 60, "r": 16, "t": 40, "b": 56})  # fmt: skip
+    return figure(bars, x=axis("last written by a worker", type="category"), y=axis("points"), height=340, **_LEGEND)

@@ -82,7 +82,7 @@ def _print(measured: Any) -> None:
     title = f"held-out items of {counted_as(measured.users, 'user')}, lists of {measured.limit}"
     names: Sequence[str] = ("HR", "recall", "NDCG", "95 %", "MRR", "MAP", "p", "users")
     table = table_of(title, ("", *names), right=names)
-    for row in measured.rows:
+    for row in (row for row in measured.rows if not row.slice):
         means = [figure(value) for value in (row.hr, row.recall, row.ndcg)]
         rest = [figure(row.mrr), figure(row.map), figure(row.p, 3), f"{row.users:,}"]
         table.add_row(row.name, *means, f"{figure(row.low, 3)}–{figure(row.high, 3)}", *rest)
@@ -90,6 +90,7 @@ def _print(measured: Any) -> None:
     if measured.users < MIN_USERS:
         say(f"fewer than {MIN_USERS} users: this is too few to tell which lists are better", "yellow")
     say("p: probability of an NDCG difference to `recommend` at least this large by chance", "dim")
+    _print_slices(measured)
     names = ("coverage", "novelty", "diversity")
     table = table_of("beyond accuracy", ("", *names), right=names)
     for row in measured.rows:
@@ -100,3 +101,17 @@ def _print(measured: Any) -> None:
         "coverage: share of the catalogue that appears in any list; novelty: in bits, higher is less popular; "
         "diversity: mean of 1 - cosine within a list", "dim",
     )  # fmt: skip
+
+
+def _print_slices(measured: Any) -> None:
+    """Print NDCG of each way to recommend for cold and warm items and users."""
+    ways = [row.name for row in measured.rows if not row.slice]
+    table = table_of("NDCG with its 95 % interval, by slice", ("", *ways, "users"), right=(*ways, "users"))
+    slices: dict[str, list[Any]] = {}
+    for row in (row for row in measured.rows if row.slice):
+        slices.setdefault(row.slice, []).append(row)
+    for name, rows in slices.items():
+        cells = [f"{figure(row.ndcg, 3)}\n{figure(row.low, 3)}–{figure(row.high, 3)}" for row in rows]
+        table.add_row(name, *cells, f"{rows[0].users:,}")
+    if slices:
+        out.print(table)

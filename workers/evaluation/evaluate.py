@@ -56,6 +56,8 @@ class Row:
     """Mean self-information of listed items, in bits: higher is less popular."""
     diversity: float | None = None
     """Mean of 1 - cosine within a list."""
+    slice: str = ""
+    """Which users the row is about; empty for all."""
 
 
 @dataclass
@@ -93,7 +95,7 @@ def evaluate(
         shares, catalogue = _shares(interactions, tenant), copy.items.count(tenant_filter(tenant))
         beyond = _beyond(copy, parts.targets, shown, shares, catalogue)
     rows = [replace(row, **beyond[row.name]._asdict()) for row in _compared(parts.targets, shown, limit)]
-    return Evaluation(limit, len(parts.targets), rows + _subsets(parts.targets, shown[OWN_ROW], shares, limit))
+    return Evaluation(limit, len(parts.targets), rows + _sliced(parts.targets, shown, shares, limit))
 
 
 def _own_lists(copy: SpaceStore, targets: Sequence[Target], limit: int, report: Report) -> dict[str, list[list[str]]]:
@@ -134,25 +136,29 @@ def _beyond(
     return result
 
 
-def _subsets(
-    targets: Sequence[Target], shown: Sequence[Sequence[str]], shares: Mapping[Name, float], limit: int
+def _sliced(
+    targets: Sequence[Target], shown: Mapping[str, list[list[str]]], shares: Mapping[Name, float], limit: int
 ) -> list[Row]:
-    """Return rows of the space's own lists for cold items and for cold users, if there are any."""
-    values = measures(shown, [target.items for target in targets], limit)
-    cold_items = [all((target.tenant, item) not in shares for item in target.items) for target in targets]
-    cold_users = [target.events_before <= COLD_EVENTS for target in targets]
-    subsets = {
-        "recommend, items without events": cold_items,
-        f"recommend, users with at most {COLD_EVENTS} events": cold_users,
+    """Return rows of each way to recommend for cold and warm items and users, where there are any."""
+    wanted = [target.items for target in targets]
+    values = {name: measures(listed, wanted, limit) for name, listed in shown.items()}
+    cold_items = np.array([all((target.tenant, item) not in shares for item in target.items) for target in targets])
+    cold_users = np.array([target.events_before <= COLD_EVENTS for target in targets])
+    slices = {
+        "items without events": cold_items,
+        "items with events": ~cold_items,
+        f"users with at most {COLD_EVENTS} events": cold_users,
+        f"users with more than {COLD_EVENTS} events": ~cold_users,
     }
     return [
-        _row(name, {measure: array[np.array(subset)] for measure, array in values.items()})
-        for name, subset in subsets.items()
-        if any(subset)
+        _row(f"{name}, {which}", {measure: array[some] for measure, array in of_users.items()}, which)
+        for which, some in slices.items()
+        if some.any()
+        for name, of_users in values.items()
     ]
 
 
-def _row(name: str, values: Mapping[str, np.ndarray]) -> Row:
+def _row(name: str, values: Mapping[str, np.ndarray], which: str = "") -> Row:
     low, high = interval(values["ndcg"])
     means = {measure: float(array.mean()) for measure, array in values.items()}
-    return Row(name, **means, low=low, high=high, users=len(values["ndcg"]))
+    return Row(name, **means, low=low, high=high, users=len(values["ndcg"]), slice=which)

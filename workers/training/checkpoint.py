@@ -27,6 +27,10 @@ class Progress:
     """Number of steps taken in this stage."""
     evaluations: list[float] = field(default_factory=list)
     """NDCG before training and after each epoch."""
+    losses: list[float] = field(default_factory=list)
+    """Mean loss of each epoch."""
+    loss: float = 0.0
+    """Sum of the losses since the last evaluation."""
     best: int = 0
     """Index of the best evaluation, which equals the number of epochs before it."""
     stage: str = "choosing"

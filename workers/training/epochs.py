@@ -58,7 +58,10 @@ class Epochs:
     def _evaluate(self, learner: Learner, ndcg: float, beat: Callable[[], None]) -> None:
         progress = self.progress
         improved = ndcg > max(progress.evaluations, default=-math.inf)
+        if progress.evaluations:
+            progress.losses.append(progress.loss / learner.steps)
         progress.evaluations.append(ndcg)
+        progress.loss = 0.0
         epoch = len(progress.evaluations) - 1
         log.info("epoch %d of %d: NDCG %.4f", epoch, self._recipe.epochs, ndcg)
         if improved:
@@ -73,6 +76,7 @@ class Epochs:
         progress = self.progress
         loss = learner.step(progress.step, total)
         progress.step += 1
+        progress.loss += loss
         best = f", NDCG {max(progress.evaluations):.4f}" if progress.evaluations else ""
         self._report(f"{progress.stage}: loss {loss:.2f}{best}", progress.step, total)
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:

@@ -126,6 +126,7 @@ class _Training:
         metrics = compare(before, after, self._evaluator.limit) | {
             "epochs": epochs.progress.best,
             "NDCG by epoch": [round(ndcg, 4) for ndcg in epochs.progress.evaluations],
+            "loss by epoch": [round(loss, 4) for loss in epochs.progress.losses],
             "users": len(before.dense),
         }
         learner = self._from_everything(learner, epochs, len(examples))

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from llmrec_qdrant import Event, InvalidInput, Item, MissingDependency, NotFound, Recommender, SpaceConfig
+from llmrec_qdrant.contracts.jobs import JobStatus
 from llmrec_qdrant.report.drawing import plain
-from llmrec_qdrant.report.quality_figures import quality
+from llmrec_qdrant.report.quality_figures import LOSSES, quality, slices, training_curves
 from tests.spaces import fresh_name
 
 EVIL = "</script><script>alert('x')</script><img src=https://evil.example/a.png onerror=alert(1)>"
@@ -139,6 +140,26 @@ def test_quality_shows_means_and_the_bounds_of_their_intervals() -> None:
     assert list(bars.x) == [0.21, 0.25]
     assert list(bars.error_x.array) == [pytest.approx(0.165), pytest.approx(0.125)]
     assert list(bars.error_x.arrayminus) == [pytest.approx(0.01), pytest.approx(0.05)]
+
+
+def test_slices_stand_apart_from_all_users() -> None:
+    cold = {"slice": "users with at most 3 events", "ndcg": 0.1, "low": 0.05, "high": 0.2, "hr": 0.2, "users": 7}
+    rows = [{**row, "slice": ""} for row in EVALUATION["rows"]]
+    sliced = {"rows": [*rows, *({**cold, "name": f"{row['name']}, {cold['slice']}"} for row in rows)]}
+    (bars,) = quality(sliced).data
+    assert len(bars.x) == len(rows)
+    marks = slices(sliced).data
+    assert [mark.name for mark in marks] == [plain(row["name"]) for row in rows]
+    assert all(list(mark.x) == [0.1] and list(mark.error_x.array) == [pytest.approx(0.1)] for mark in marks)
+    assert "(7 users)" in slices(sliced).layout.yaxis.ticktext[0]
+
+
+def test_losses_begin_with_the_first_epoch_and_ndcg_before_it() -> None:
+    result = {"metrics": {"NDCG by epoch": [0.1, 0.3, 0.2], "loss by epoch": [2.0, 1.5]}}
+    jobs = [JobStatus.parse({"id": "train-1", "kind": "train", "state": "done", "created_at": "", "result": result})]
+    (ndcg,), (loss,) = training_curves(jobs).data, training_curves(jobs, LOSSES).data
+    assert (list(ndcg.x), list(ndcg.y)) == ([0, 1, 2], [0.1, 0.3, 0.2])
+    assert (list(loss.x), list(loss.y)) == ([1, 2], [2.0, 1.5])
 
 
 @pytest.mark.parametrize("wrong", [{}, {"rows": []}, {"rows": [{"name": "x"}]}, [1], "x", {"rows": {}}])

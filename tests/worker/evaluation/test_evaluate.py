@@ -58,6 +58,29 @@ def test_nothing_is_learned_from_held_out_events(rec: Recommender) -> None:
     rows = {row.name: row for row in found.rows}
     assert rows["collab alone"].ndcg == 0 or rows["collab alone"].hr == 1  # only by falling back to the one other item
     assert rows["recommend, items without events"].users == 1
+    assert "recommend, items with events" not in rows
+
+
+def test_slices_are_means_over_their_users(rec: Recommender) -> None:
+    """Users of two to five events; the item of the last of each is hidden, and only x is taken by nobody else."""
+    rec.upsert_items([Item(id=f"i{k}", title=f"title {k}") for k in range(8)] + [Item(id="x", title="title x")])
+    rec.track(
+        [
+            Event(user=f"u{n}", item="x" if (n, k) == (3, n % 4 + 1) else f"i{(n + k) % 8}", type="view", ts=1_600_000_000 + k)
+            for n in range(16)
+            for k in range(n % 4 + 2)
+        ]
+    )  # fmt: skip
+    rec.reconcile()
+    rows = {row.name: row for row in evaluate(store_of(rec), CONFIG).rows}
+    for way in ("recommend", "dense alone", "tfidf alone", "collab alone", "most popular"):
+        warm, cold = rows[f"{way}, items with events"], rows[f"{way}, items without events"]
+        assert (warm.users, cold.users) == (15, 1)
+        assert (15 * warm.ndcg + cold.ndcg) / 16 == pytest.approx(rows[way].ndcg)
+        few, many = rows[f"{way}, users with at most 3 events"], rows[f"{way}, users with more than 3 events"]
+        assert (few.users, many.users) == (12, 4)  # one to four events are left of two to five
+        assert (12 * few.ndcg + 4 * many.ndcg) / 16 == pytest.approx(rows[way].ndcg)
+        assert few.low <= few.ndcg <= few.high and few.slice == "users with at most 3 events"
 
 
 def test_a_space_without_histories_says_so(rec: Recommender) -> None:

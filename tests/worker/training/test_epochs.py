@@ -35,7 +35,7 @@ class Counter(Learner):
     def step(self, number: int, total: int) -> float:
         assert number == self.taken
         self.taken += 1
-        return 1.0
+        return float(number)
 
     def _loss(self, number: int) -> Tensor:
         raise NotImplementedError
@@ -98,6 +98,7 @@ def test_a_training_that_stops_anywhere_ends_the_same(
     monkeypatch.setattr(loops, "CHECKPOINT_SECONDS", seconds)
     (tmp_path / "whole").mkdir()
     expected, again = life(tmp_path / "whole")
+    assert expected.losses == [1.0, 4.0, 7.0, 10.0]  # the means of steps 0 to 2, 3 to 5, …
     assert (expected.evaluations, expected.best, again.taken) == (CURVE[:5], 2, 2 * 3)
     for place in range(200):
         folder = tmp_path / f"{place}"
