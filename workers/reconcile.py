@@ -27,7 +27,7 @@ from llmrec_qdrant.contracts.messages import (
     RefreshUsers,
     RunJob,
 )
-from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, SpaceMismatch
+from llmrec_qdrant.errors import LlmrecError, QdrantUnavailable, SpaceMismatch, Unauthorized
 from llmrec_qdrant.operations import job_records, reembed
 from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.operations.clock import now, present
@@ -66,14 +66,15 @@ def reconcile(space: SpaceStore, everything: bool = True) -> Iterator[Message]:
     """Yield messages for everything that is stale, as recorded in Qdrant.
 
     ``everything`` includes points with a lease, which were announced within the last half minute. A piece that cannot be done stops
-    no other: it is logged, and noted for ``status()``. Raises :class:`QdrantUnavailable`: then the whole sweep is repeated.
+    no other: it is logged, and noted for ``status()``. Raises
+    :class:`QdrantUnavailable`, after which the whole sweep is repeated, and :class:`Unauthorized`.
     """
     versions = space.versions()
     stopped: dict[str, str] = {}
     for name, where, piece in _pieces(space, versions, everything):
         try:
             yield from piece()
-        except QdrantUnavailable:
+        except (QdrantUnavailable, Unauthorized):
             raise
         except Exception as error:
             key = f"{STOPPED}{name}_{where}".replace(" ", "_")
