@@ -8,7 +8,10 @@ from typing import Protocol, runtime_checkable
 
 from llmrec_qdrant.contracts.messages import Message
 
-__all__ = ["JobQueue", "OnProgress", "in_shares", "mask_url"]
+__all__ = ["WITH_PASSWORD", "JobQueue", "OnProgress", "in_shares", "mask_url", "wants_password"]
+
+WITH_PASSWORD = "redis://:PASSWORD@HOST:6379/0"
+"""How the URL of a Redis with a password is written."""
 
 OnProgress = Callable[[str, float, float | None], None]
 """Called as ``on_progress(stage, done, total)``; ``total`` is None if unknown."""
@@ -36,6 +39,16 @@ class JobQueue(Protocol):
 
         Raises :class:`BrokerUnavailable` if the message cannot be sent now.
         """
+
+
+def wants_password(error: BaseException) -> bool:
+    """Whether Redis answered, and asks for a password or for another one than it was given.
+
+    >>> wants_password(ConnectionError("Authentication required.")), wants_password(ConnectionError("Connection refused."))
+    (True, False)
+    """
+    told = str(error).lower()
+    return any(words in told for words in ("authentication required", "username-password", "noauth", "wrongpass"))
 
 
 def mask_url(url: str) -> str:

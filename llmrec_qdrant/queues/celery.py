@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from llmrec_qdrant.contracts.messages import Message
 from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, MissingDependency
-from llmrec_qdrant.queues.base import mask_url
+from llmrec_qdrant.queues.base import WITH_PASSWORD, mask_url, wants_password
 
 __all__ = ["CeleryQueue"]
 
@@ -64,9 +64,12 @@ class CeleryQueue:
                 message.task, kwargs=message.model_dump(mode="json"), queue=message.destination(), retry=False
             )
         except Exception as error:  # whatever the error, the message was not accepted
+            password = wants_password(error)
+            why = "it asks for a password, or for another one" if password else type(error).__name__
+            when = f"after correcting the URL ({WITH_PASSWORD})" if password else "when Redis is back"
             raise BrokerUnavailable(
-                f"Redis at {mask_url(self._broker)} did not accept the message ({type(error).__name__}): "
-                "the data is stored; run `llmrec reconcile` when Redis is back"
+                f"Redis at {mask_url(self._broker)} did not accept the message ({why}): "
+                f"the data is stored; run `llmrec reconcile` {when}"
             ) from error
 
     def __repr__(self) -> str:

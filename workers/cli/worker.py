@@ -14,7 +14,7 @@ import typer
 from llmrec_qdrant.cli.app import Connected
 from llmrec_qdrant.cli.printing import err
 from llmrec_qdrant.errors import BrokerUnavailable, InvalidInput, MissingDependency
-from llmrec_qdrant.queues.base import mask_url
+from llmrec_qdrant.queues.base import WITH_PASSWORD, mask_url, wants_password
 from llmrec_qdrant.settings import export
 
 __all__ = ["QUEUES", "worker"]
@@ -122,6 +122,10 @@ def _check_broker(app: Any) -> None:
         with app.connection_for_write(transport_options=options, connect_timeout=CONNECT_SECONDS) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
     except Exception as error:  # kombu raises what redis-py raised, or its own
+        if wants_password(error):
+            raise BrokerUnavailable(
+                f"Redis at {mask_url(url)} asks for a password, or for another one: pass --broker {WITH_PASSWORD}"
+            ) from error
         reason = " ".join(str(error).split())[:200]
         raise BrokerUnavailable(
             f"Redis at {mask_url(url)} does not answer ({type(error).__name__}: {reason}): start it, or name another "

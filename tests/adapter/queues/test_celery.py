@@ -7,8 +7,10 @@ import time
 from contextlib import closing
 
 import pytest
+from celery import Celery
 from kombu import exceptions as kombu_errors
 from qdrant_client import QdrantClient
+from redis import Redis
 from redis import exceptions as redis_errors
 
 from llmrec_qdrant import (
@@ -22,7 +24,9 @@ from llmrec_qdrant import (
 from llmrec_qdrant.contracts.messages import Reconcile
 from llmrec_qdrant.queues.base import mask_url
 from llmrec_qdrant.queues.celery import CeleryQueue
-from tests.services import free_port
+from tests.conftest import missing
+from tests.services import RedisServer, ServiceMissing, free_port
+from workers.cli import worker
 
 SMALL = SpaceConfig(model="hash", size=8)
 MESSAGE = Reconcile(space="movies")
@@ -51,6 +55,27 @@ def test_a_dead_redis(url: str, shown: str) -> None:
     assert repr(queue) == f"CeleryQueue({shown.format(port=port)!r})"
     for secret in ("s3cret", "s3cr", "user"):
         assert secret not in str(caught.value) + repr(queue)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("given", ["", ":simsim@"])
+def test_a_redis_that_wants_another_password_is_not_said_to_be_down(given: str) -> None:
+    try:
+        server = RedisServer()
+    except ServiceMissing as reason:
+        missing(reason)
+    with server:
+        Redis.from_url(server.url).config_set("requirepass", "sesame")
+        url = server.url.replace("//", f"//{given}")
+        with pytest.raises(
+            BrokerUnavailable, match=r"asks for a password, or for another one.*after correcting the URL"
+        ) as told:
+            CeleryQueue(url).send(MESSAGE)
+        with pytest.raises(
+            BrokerUnavailable, match="asks for a password, or for another one: pass --broker redis://:PASS"
+        ) as said:
+            worker._check_broker(Celery(broker=url))
+    assert "simsim" not in str(told.value) + str(said.value)
 
 
 def test_a_redis_that_accepts_and_says_nothing() -> None:
