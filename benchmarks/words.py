@@ -1,24 +1,26 @@
-"""Prints portraits and blurbs of the sample users, by template and by a scripted model, to be read by a person.
+"""Prints portraits and blurbs by template and by a scripted model, to be read by a person; attacks them; counts what got through.
 
-    python -m benchmarks.words --users 10 --blurbs 3 --language en
-
-The catalogue is that of ``llmrec demo``, on an embedded Qdrant with the default encoder. The scripted model needs no
-endpoint: it fills a sentence of its own with the words and handles that a real model would see, and its text passes the
-same check. The same model as a liar names a film, a year and another user; a line says how many lies were refused.
+``python -m benchmarks.words movielens|chinese|demo --data ../shared/datasets --users 10 --blurbs 3`` uses the 1,200 films of
+MovieLens latest-small with the most ratings, headlines of THUC with invented readers, or the catalogue of ``llmrec demo``, on an embedded
+Qdrant with the default encoder. The scripted model needs no endpoint: it fills a sentence of its own with the words and handles
+that a real model would see, and its text passes the same check. The same model as a liar names a film, a year and another user.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from benchmarks.words_attacks import injected, judged
+from benchmarks.words_catalogues import CONFIGS, catalogue
 from llmrec_qdrant import Recommender
-from llmrec_qdrant.cli import demo
 from llmrec_qdrant.contracts.answers import Language
 from llmrec_qdrant.operations import words
+from llmrec_qdrant.operations.topic_texts import evidence_of
 from llmrec_qdrant.query.templates import Evidence
+from llmrec_qdrant.query.topic_templates import template
 from workers.generate.grounding import Shown, grounded, shown
 
 LIES: dict[Language, tuple[str, ...]] = {
@@ -30,21 +32,37 @@ LIES: dict[Language, tuple[str, ...]] = {
 def main() -> None:
     """Print the texts, and count those that the check refused."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("catalogue", choices=list(CONFIGS))
+    parser.add_argument("--data", type=Path, default=Path("../shared/datasets"))
     parser.add_argument("--users", type=int, default=10)
     parser.add_argument("--blurbs", type=int, default=3)
-    parser.add_argument("--language", choices=["en", "zh"], default="en")
     options = parser.parse_args()
+    language: Language = "zh" if options.catalogue == "chinese" else "en"
+    items, events, users = catalogue(options.catalogue, options.data, options.users)
     with Recommender.connect(path=":memory:", space="words") as rec:
-        rec.create(demo.DEMO_CONFIG)
-        rec.upsert_items(demo._sample("items"))
+        rec.create(CONFIGS[options.catalogue])
+        rec.upsert_items(items)
         rec.fit_topics().wait()
-        rec.track(demo._sample("events"))
+        rec.track(events)
         rec.reconcile()
         refused = [0, 0]
-        for user in islice(sorted(rec.users()), options.users):
-            for what, said, evidence in _texts(rec, user, options.blurbs, options.language):
-                _show(what, said, shown(evidence), options.language, refused)
-    print(f"\nlies refused: {refused[0]} of {refused[1]}")
+        for user in users:
+            for what, said, evidence in _texts(rec, user, options.blurbs, language):
+                _show(what, said, shown(evidence), language, refused)
+        print("\ntopics")
+        for topic, shelf in _topics(rec, language):
+            print(f"  {topic}\n    {shelf}")
+        print(f"\nlies refused: {refused[0]} of {refused[1]}")
+        for kind, changed, tried in injected():
+            print(f"injections that changed the {kind}: {changed} of {tried}")
+        for measured, failed, tried in judged(rec, users[0]):
+            print(f"{measured}: {failed} of {tried}")
+
+
+def _topics(rec: Recommender, language: Language) -> Iterator[tuple[str, str]]:
+    """Yield label with description, and title of a shelf, of the largest topics by template."""
+    for topic in rec.topics()[:8]:
+        yield f"{topic.label}: {topic.description}", template(evidence_of(topic), "shelf", language)
 
 
 def _texts(rec: Recommender, user: str, blurbs: int, language: Language) -> Iterator[tuple[str, str, Evidence]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -16,8 +16,8 @@ Script = Callable[[str, dict[str, Any]], str | None]
 
 
 @contextmanager
-def scripted(monkeypatch: pytest.MonkeyPatch, script: Script) -> Iterator[list[str]]:
-    """Point the settings at an endpoint that answers by ``script``; yields the requests as they come in."""
+def serving(script: Script) -> Iterator[tuple[str, list[str]]]:
+    """Serve an endpoint that answers by ``script``; yields its address, and the requests as they come in."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -26,9 +26,10 @@ def scripted(monkeypatch: pytest.MonkeyPatch, script: Script) -> Iterator[list[s
             system, user = (message["content"] for message in json.loads(body)["messages"])
             asked.append(f"{system}\n{user}")
             answer = script(system, json.loads(user))
-            self.send_response(500 if answer is None else 200)
-            self.end_headers()
-            self.wfile.write(json.dumps({"choices": [{"message": {"content": answer}}]}).encode())
+            with suppress(OSError):  # whoever asked has gone
+                self.send_response(500 if answer is None else 200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"choices": [{"message": {"content": answer}}]}).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -36,15 +37,22 @@ def scripted(monkeypatch: pytest.MonkeyPatch, script: Script) -> Iterator[list[s
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    monkeypatch.setenv("LLMREC_LLM_URL", f"http://127.0.0.1:{server.server_port}/v1")
-    monkeypatch.setenv("LLMREC_LLM_MODEL", "scripted")
-    monkeypatch.setenv("LLMREC_LLM_RATE", "60000")
     try:
-        yield asked
+        yield f"http://127.0.0.1:{server.server_port}/v1", asked
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def scripted(monkeypatch: pytest.MonkeyPatch, script: Script) -> Iterator[list[str]]:
+    """Point the settings at an endpoint that answers by ``script``; yields the requests as they come in."""
+    with serving(script) as (url, asked):
+        monkeypatch.setenv("LLMREC_LLM_URL", url)
+        monkeypatch.setenv("LLMREC_LLM_MODEL", "scripted")
+        monkeypatch.setenv("LLMREC_LLM_RATE", "60000")
+        yield asked
 
 
 def honest(system: str, document: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from llmrec_qdrant.operations.steps import Steps
 from llmrec_qdrant.operations.users import StoredUser, read_user
 from llmrec_qdrant.query import templates
 from llmrec_qdrant.query.templates import BlurbEvidence, Evidence, PortraitEvidence, Strand, Way
-from llmrec_qdrant.query.ways import confirmed, says_little, taken, ways, without_item
+from llmrec_qdrant.query.ways import confirmed, narrowed, taken, telling, ways, without_item
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Key
 
@@ -85,8 +85,8 @@ def blurb_evidence(bound: Bound, user: str, item: str) -> Steps[BlurbEvidence]:
     interests = yield from _followed(bound, stored)
     topics = points[0].get(Key.TOPIC_IDS, [])
     strand = next((_strand(interest, named=False) for interest in interests if interest.topic in topics), None)
-    if strand is None and says_little(found):
-        leading, found = {}, ()
+    about_it = [*strand.label.replace(" · ", " ").split(), *strand.keywords] if strand else []
+    leading, found = narrowed(leading, telling(found, about_it))
     return BlurbEvidence(item, points[0].get(Key.TITLE, ""), strand, tuple(leading), tuple(leading.values()), found)
 
 

@@ -118,11 +118,12 @@ def language_of(texts: Sequence[str]) -> Language:
 
 
 def quoted(title: str) -> str:
-    r"""Return a title in quotation marks, on one line and cut to ``MAX_TITLE`` characters.
+    r"""Return a title in quotation marks, on one line and cut to ``MAX_TITLE`` characters; its own marks become single ones.
 
     >>> quoted("The\nMartian")
     '“The Martian”'
     """
+    title = title.translate({ord("“"): "‘", ord("”"): "’"})
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in title).split())
     return f"“{line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + '…'}”"
 
@@ -162,7 +163,7 @@ def portrait(evidence: PortraitEvidence, language: Language) -> str:
 def _second_en(first: Strand, others: Sequence[Strand]) -> str:
     if others:
         next_, rising = others[0], [_about(strand, "en") for strand in others[1:] if strand.trend == "rising"]
-        more = f", and you turn more and more to {listed(rising, 'en')}" if rising else ""
+        more = f", and you turn more and more to {rising[0]}" if rising else ""
         return f"Next comes {_about(next_, 'en')}{_such_as(next_, 'en')}{more}."
     how = {"rising": "is growing", "steady": "is steady", "fading": "is fading"}[first.trend]
     return f"This interest {how}."
@@ -171,7 +172,7 @@ def _second_en(first: Strand, others: Sequence[Strand]) -> str:
 def _second_zh(first: Strand, others: Sequence[Strand]) -> str:
     if others:
         next_, rising = others[0], [_about(strand, "zh") for strand in others[1:] if strand.trend == "rising"]
-        more = f"，最近也越来越关注{listed(rising, 'zh')}" if rising else ""
+        more = f"，最近也越来越关注{rising[0]}" if rising else ""
         return f"其次是{_about(next_, 'zh')}{_such_as(next_, 'zh')}{more}。"
     how = {"rising": "正在增强", "steady": "保持稳定", "fading": "正在减弱"}[first.trend]
     return f"这个兴趣{how}。"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from llmrec_qdrant.contracts.answers import Language
-from llmrec_qdrant.query.templates import language_of, listed
+from llmrec_qdrant.query.templates import NUMBER_WORDS, language_of, listed
 from llmrec_qdrant.space.ids import digest
 
 __all__ = ["TOPIC_TEXTS", "TopicEvidence", "TopicText", "digest_of", "language", "template"]
@@ -64,4 +64,4 @@ def template(evidence: TopicEvidence, kind: TopicText, language: Language) -> st
 def _more(named: Sequence[str], keywords: Sequence[str]) -> list[str]:
     """Return keywords that the label does not hold."""
     known = {word.lower() for part in named for word in [part, *part.split()]}
-    return [word for word in keywords if word.lower() not in known][:MAX_WORDS]
+    return [word for word in keywords if word.lower() not in known | NUMBER_WORDS][:MAX_WORDS]

@@ -10,10 +10,10 @@ from llmrec_qdrant.query.reasons import CLOSE, MAX_NAMED, MAX_WORDS, NAMED_EVENT
 from llmrec_qdrant.query.templates import Way, WayKind
 from llmrec_qdrant.space.layout import COLLAB, DENSE, TFIDF
 
-__all__ = ["confirmed", "says_little", "taken", "ways", "without_item"]
+__all__ = ["confirmed", "narrowed", "taken", "telling", "ways", "without_item"]
 
 MIN_WORDS = 2
-"""Shared words that are a reason where they are the only one."""
+"""Shared words that are a reason."""
 MAX_WAYS = 2
 """Ways that one sentence names."""
 _KINDS: Mapping[str, WayKind] = {DENSE: "close", TFIDF: "words", COLLAB: "followed"}
@@ -48,7 +48,7 @@ def ways(told: Evidence, leading: Mapping[str, str]) -> tuple[Way, ...]:
         for part in told.adjustments
         if part.kind == "boost" and part.label and part.contribution >= NAMED_SHARE * positive
     ]
-    return (*found, *boosts)[:MAX_WAYS]
+    return (*found, *boosts)
 
 
 def without_item(told: Evidence, item: str) -> Evidence:
@@ -110,6 +110,29 @@ def confirmed(way: Way, leading: Mapping[str, str], words_of: Mapping[str, Seque
     return replace(way, words=words) if words else Way("words", words=way.words, of="history")
 
 
-def says_little(found: Sequence[Way]) -> bool:
-    """Whether nothing but a single shared word speaks for the item: often "film"."""
-    return len(found) == 1 and found[0].kind == "words" and len(found[0].words) < MIN_WORDS
+def telling(found: Sequence[Way], about: Sequence[str]) -> tuple[Way, ...]:
+    """Return the strongest ways, without that of a single shared word, unless it is a word of the interest: it is often "film" or "ended"."""
+    known = {word.casefold() for word in about}
+    kept = (
+        way
+        for way in found
+        if way.kind != "words" or len(way.words) >= MIN_WORDS or known & {word.casefold() for word in way.words}
+    )
+    return tuple(kept)[:MAX_WAYS]
+
+
+def narrowed(leading: Mapping[str, str], found: Sequence[Way]) -> tuple[dict[str, str], tuple[Way, ...]]:
+    """Return the leading items that a way names, and the ways with items of their own only where these differ from all of them."""
+    named = {item for way in found if way.of == "items" for item in (way.items or leading) if way.kind != "boosted"}
+    kept = {item: title for item, title in leading.items() if item in named}
+    return kept, tuple(
+        replace(way, items=(), titles=()) if list(way.items) == list(kept) else _own(way, leading, kept)
+        for way in found
+    )
+
+
+def _own(way: Way, leading: Mapping[str, str], kept: Mapping[str, str]) -> Way:
+    """Return a way that named all leading items by naming none, now that fewer lead."""
+    if way.items or way.of != "items" or way.kind == "boosted" or list(leading) == list(kept):
+        return way
+    return replace(way, items=tuple(leading), titles=tuple(leading.values()))

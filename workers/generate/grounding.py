@@ -32,10 +32,13 @@ __all__ = ["Shown", "cut", "forms", "grounded", "of_topic", "shown", "single_wor
 
 MAX_TEXT = 400
 """Characters of a text, with titles as handles."""
+MAX_PHRASE = 2
+"""Words of a part of a label that stand together ("robin hood"); longer parts are shown word by word."""
 MAX_SENTENCES = 2
 """Sentences of a text."""
 _PARTS = re.compile(
-    r"\{(\d+)\}|([^\W\d_\u4e00-\u9fff]+(?:['’-][^\W\d_\u4e00-\u9fff]+)*)|([\u4e00-\u9fff]+)|(\d+)|(\s+)|(.)", re.S
+    r"\{(\d+)\}|([^\W\d_\u4e00-\u9fff][^\W_\u4e00-\u9fff]*(?:['’-][^\W_\u4e00-\u9fff]+)*)|([\u4e00-\u9fff]+)|(\d+)|(\s+)|(.)",
+    re.S,
 )
 _PUNCTUATION = frozenset(".,;:!?'’()–—-，。；：！？、（）·")
 _SENTENCE = re.compile(r"(?:[^.!?。！？]|[.!?](?=\S))+(?:[.!?](?=\s|$)|[。！？])\s*")
@@ -129,7 +132,8 @@ def _label_words(labels: Sequence[str]) -> list[str]:
 
 
 def _interest(strand: Strand) -> dict[str, Any]:
-    name = _label_words([strand.label])
+    parts = [single_words(part.split()) for part in strand.label.split(" · ")]
+    name = [word for part in parts for word in ([" ".join(part)] if len(part) <= MAX_PHRASE else part) if word]
     return {
         "name": ("、" if has_han("".join(name)) else ", ").join(name),
         "trend": strand.trend,

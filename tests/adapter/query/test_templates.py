@@ -120,6 +120,7 @@ def test_a_digest_changes_with_every_part_of_the_evidence_and_the_language() -> 
 
 def test_a_title_is_one_short_line_in_quotation_marks() -> None:
     assert quoted("a\x1b[31m\u202e b\n c") == "“a [31m b c”"
+    assert quoted("say “hi”") == "“say ‘hi’”", "a title ends where its marks end"
     assert quoted("x" * 90) == f"“{'x' * 79}…”"
 
 

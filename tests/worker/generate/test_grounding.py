@@ -184,5 +184,15 @@ def test_a_word_of_the_evidence_that_counts_is_no_word_of_a_text() -> None:
     assert grounded("You like space, such as {0}.", sight, "en") == "You like space, such as “Alien”."
 
 
+def test_phrases_of_two_words_and_words_with_digits_are_words_of_a_text() -> None:
+    sight = shown(PortraitEvidence((Strand("b2c · robin hood", "steady", ("rtx-4090",), ("m1",), ("Alien",)),)))
+    assert sight.document["cares_about"][0]["name"] == "b2c, robin hood"
+    assert grounded("You like b2c and Robin Hood, such as {0}, with the rtx-4090.", sight, "en").startswith(
+        "You like b2c"
+    )
+    for lie in ("You like b2b, such as {0}.", "You like b2c2, such as {0}.", "You like 2b2c, such as {0}."):
+        assert grounded(lie, sight, "en") == ""
+
+
 def test_without_evidence_nothing_is_written() -> None:
     assert grounded("You like {0}.", shown(BlurbEvidence("m3", "Gravity")), "en") == ""
