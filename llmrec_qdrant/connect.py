@@ -44,7 +44,12 @@ former, which takes 40 ms on Linux; compressing also costs both sides more than 
 
 
 def _check_address(url: str | None, path: str | None) -> None:
-    if (url is None) == (path is None):
+    if url is not None and path is not None:
+        raise InvalidInput(
+            "a Qdrant server and a folder of embedded Qdrant are named: leave one of them out "
+            "(url=, --url or LLMREC_QDRANT_URL; path=, --path or LLMREC_PATH)"
+        )
+    if url is None and path is None:
         raise InvalidInput(
             "pass either a Qdrant server (url='http://localhost:6333') or a folder of embedded Qdrant (path='./data')"
         )

@@ -83,6 +83,8 @@ class Connected(typer.Context):
                 "no Qdrant is set: pass --url http://localhost:6333 (or set LLMREC_QDRANT_URL), "
                 "or --path ./data for an embedded one"
             )
+        if path and Path(path).is_file():
+            raise InvalidInput(f"{path!r} is a file: --path names the folder of an embedded Qdrant")
         if path and path != ":memory:" and not create and not Path(path).is_dir():
             raise InvalidInput(
                 f"there is no folder {path!r}: check the path, or create it with `llmrec init --path {path}`"

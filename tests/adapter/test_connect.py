@@ -198,9 +198,12 @@ def test_an_address_that_is_none(url: str) -> None:
 
 
 def test_one_address_is_needed_and_only_one() -> None:
-    for addresses in ({}, {"url": "http://localhost:6333", "path": ":memory:"}):
-        with pytest.raises(InvalidInput, match=r"^pass either a Qdrant server"):
-            Recommender.connect(**addresses, space="movies")
+    with pytest.raises(InvalidInput, match=r"^pass either a Qdrant server"):
+        Recommender.connect(space="movies")
+    with pytest.raises(
+        InvalidInput, match=r"are named: leave one of them out \(url=, --url or LLMREC_QDRANT_URL; path="
+    ):
+        Recommender.connect("http://localhost:6333", path=":memory:", space="movies")
 
 
 def test_a_space_that_is_not_there_embedded() -> None:

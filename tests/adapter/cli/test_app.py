@@ -15,11 +15,16 @@ def test_no_address(run: Llmrec) -> None:
 
 
 def test_both_addresses(run: Llmrec, tmp_path: Path) -> None:
-    assert "either" in one_sentence(run("init", "--url", "http://localhost:1", "--path", str(tmp_path)))
+    refused = one_sentence(run("init", "--url", "http://localhost:1", "--path", str(tmp_path)))
+    assert (
+        "are named: leave one of them out (url=, --url or LLMREC_QDRANT_URL; path=, --path or LLMREC_PATH)" in refused
+    )
 
 
 def test_a_folder_that_is_not_there_is_not_made(run: Llmrec, tmp_path: Path) -> None:
     assert "no folder" in one_sentence(run("status", "--path", str(tmp_path / "typo")))
+    (tmp_path / "file").write_text("")
+    assert "is a file: --path names the folder" in one_sentence(run("status", "--path", str(tmp_path / "file")))
     assert not (tmp_path / "typo").exists()
 
 
