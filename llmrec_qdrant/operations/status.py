@@ -56,7 +56,7 @@ def _counted() -> Iterator[tuple[str, CollectionKind, models.Filter | None]]:
     yield (
         "items_unreadable",
         "items",
-        models.Filter(must=[equals(Key.STALE, False)], must_not=[equals(Key.LEGS, DENSE)]),
+        models.Filter(must=[equals(Key.STALE, False)], must_not=[equals(Key.LEGS, DENSE), conditions.set_aside()]),
     )
     yield "events_unfolded", "events", where(equals(Key.FOLDED, False))
     for kind in kinds:
