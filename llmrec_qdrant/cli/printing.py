@@ -193,15 +193,20 @@ def cell_of(value: Any) -> str:
 
 
 def print_topics(topics: Sequence[Topic]) -> None:
-    """Print a table of topics; a pen marks renamed ones."""
+    """Print a table of topics, theme by theme; a pen marks renamed ones."""
     if not topics:
         out.print(Text("no topics yet: discover them with llmrec topics fit"))
         return
-    table = table_of("topics", ("id", "items", "label", "keywords"), right={"id", "items"})
-    for topic in topics:
+    themes = list(dict.fromkeys(topic.theme for topic in topics))
+    columns = ("id", "items", "label", "keywords") if themes == [""] else ("theme", "id", "items", "label", "keywords")
+    table = table_of("topics", columns, right={"id", "items"})
+    shown = ""
+    for topic in sorted(topics, key=lambda topic: themes.index(topic.theme)):
         mark = " ✎" if topic.label_by == "admin" else ""
         keywords = Text(", ".join(topic.keywords), style="dim")
-        table.add_row(topic.id, f"{topic.size:,}", Text(topic.label + mark), keywords)
+        theme = [] if themes == [""] else [Text("" if topic.theme == shown else topic.theme)]
+        shown = topic.theme
+        table.add_row(*theme, topic.id, f"{topic.size:,}", Text(topic.label + mark), keywords)
     out.print(table)
 
 

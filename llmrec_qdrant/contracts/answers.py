@@ -97,6 +97,7 @@ class Topic(Contract):
     description: str = Field(default="", description="What it is about, in a sentence; filled by `topics()`.")
     keywords: list[str] = Field(default_factory=list, description="Strongest first.")
     size: int = Field(default=0, ge=0, description="Items in the topic at the last fit.")
+    theme: str = Field(default="", description="Group of topics that it belongs to; empty if there are few topics.")
     examples: list[str] = Field(default_factory=list, description="Titles of the items nearest to its centroid.")
     label_by: LabelBy = Field(default="keywords", description="Who chose the label.")
     tenant: str = Field(default="", description="Owner of the items, if several tenants share the space.")

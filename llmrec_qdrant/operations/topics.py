@@ -47,6 +47,7 @@ def read_topic(point: Point) -> Topic:
         label=point.payload[Key.LABEL],
         keywords=point.get(Key.KEYWORDS, []),
         size=point.get(Key.SIZE, 0),
+        theme=point.get(Key.THEME, ""),
         examples=point.get(Key.EXAMPLES, []),
         label_by=point.get(Key.LABEL_BY, "keywords"),
         tenant=point.get(Key.TENANT, ""),

@@ -60,7 +60,10 @@ def topic_map(overview: Overview) -> Any:
 
 
 def _groups(overview: Overview) -> dict[str, int]:
-    """Return topic → colour: topics with similar centroids share one."""
+    """Return topic → colour: topics of a theme share one, or without themes, topics with similar centroids."""
+    themes = list(dict.fromkeys(topic.theme for topic in overview.topics if topic.theme))
+    if themes:
+        return {topic.id: themes.index(topic.theme) for topic in overview.topics if topic.theme}
     named = [topic.id for topic in overview.topics if topic.id in overview.centroids]
     if len(named) < 2:
         return dict.fromkeys(named, 0)
@@ -69,7 +72,10 @@ def _groups(overview: Overview) -> dict[str, int]:
 
 
 def _names(topics: Sequence[Topic], of_topic: Mapping[str, int]) -> dict[int, str]:
-    """Name each group after its largest topic; ``+2`` says that two more belong to it."""
+    """Name each group by its theme, or after its largest topic; ``+2`` says that two more belong to it."""
+    themes = {of_topic[topic.id]: plain(topic.theme, 32) for topic in topics if topic.theme and topic.id in of_topic}
+    if themes:
+        return themes
     members: dict[int, list[str]] = defaultdict(list)
     for topic in topics:
         if topic.id in of_topic:
@@ -168,16 +174,38 @@ def tree(overview: Overview) -> Any:
     merges = agglomerate(np.stack([overview.centroids[topic.id] for topic in shown]))
     leaves = order(merges)
     lines = objects().Scatter(
-        **_branches(merges, leaves), mode="lines", line={"color": COLOURS[0], "width": 1.5}, hoverinfo="skip"
+        **_branches(merges, leaves),
+        mode="lines",
+        line={"color": GREY, "width": 1.5},
+        hoverinfo="skip",
+        showlegend=False,
     )
     y = axis("topic", tickvals=list(range(len(leaves))), ticktext=[plain(shown[leaf].label, 34) for leaf in leaves],
              range=[-0.8, len(leaves) - 0.2], showgrid=False)  # fmt: skip
+    widest = max(merges[-1].distance, 0.1)
+    legend = {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0}
     return figure(
-        [lines],
-        x=axis("distance (Ward, of unit vectors)", range=[0, 1.03 * max(merges[-1].distance, 0.1)]),
+        [lines, *_theme_marks([shown[leaf] for leaf in leaves])],
+        x=axis("distance (Ward, of unit vectors)", range=[-0.02 * widest, 1.03 * widest]),
         y=y,
-        height=110 + 18 * len(leaves),
-    )
+        height=150 + 18 * len(leaves),
+        showlegend=any(topic.theme for topic in shown), legend=legend,
+    )  # fmt: skip
+
+
+def _theme_marks(leaves: Sequence[Topic]) -> list[Any]:
+    """Return a coloured mark beside each topic of a tree, one trace per theme; ``leaves`` stand from the bottom up."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, topic in enumerate(leaves):
+        if topic.theme:
+            rows[topic.theme].append(row)
+    return [
+        objects().Scatter(
+            x=[0] * len(own), y=own, mode="markers", name=plain(theme, 32),
+            marker={"size": 9, "color": COLOURS[number % len(COLOURS)]}, hovertemplate="%{fullData.name}<extra></extra>",
+        )
+        for number, (theme, own) in enumerate(rows.items())
+    ]  # fmt: skip
 
 
 def _branches(merges: Sequence[Merge], leaves: Sequence[int]) -> dict[str, list[float | None]]:

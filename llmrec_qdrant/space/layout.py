@@ -98,6 +98,8 @@ class Key:
     """Topics: who chose the label; a label chosen by an admin is never replaced."""
     KEYWORDS = "keywords"
     SIZE = "size"
+    THEME = "theme"
+    """Topics: the group of topics that it belongs to."""
     EXAMPLES = "examples"
 
     # --- bookkeeping ------------------------------------------------------------------------------

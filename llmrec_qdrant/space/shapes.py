@@ -93,6 +93,7 @@ _SHAPES: dict[CollectionKind, dict[str, _Shape]] = {
     },
     "topics": {
         Key.TOPIC_ID: _Shape(_is_numeral, "a number as text", required=True), Key.TENANT: _WRITTEN, Key.LABEL: _WRITTEN, Key.LABEL_BY: _TEXT, Key.KEYWORDS: _NAMES, Key.EXAMPLES: _NAMES, Key.SIZE: _COUNT,
+        Key.THEME: _TEXT,
         Key.FIT: _TEXT, Key.CUT: _Shape(_is_cut, "a list of two numbers"),
     },
     "events": {

@@ -120,4 +120,5 @@ def _topic(point: Point) -> TopicPoint:
         cut=(float(cut[0]), float(cut[1])),
         fit=point.get(Key.FIT, ""),
         size=point.get(Key.SIZE, 0),
+        theme=point.get(Key.THEME, ""),
     )

@@ -44,6 +44,8 @@ class TopicPoint:
     """Name of the fit that wrote it."""
     size: int = 0
     """Number of its items at the last fit."""
+    theme: str = ""
+    """The group of topics that it belongs to; empty where topics are too few for groups."""
 
 
 class Topics:

@@ -21,11 +21,12 @@ from llmrec_qdrant.space.ids import sparse_index
 from ..behaviour.vectors import normalised
 from ..items.topic_rule import TopicPoint, Topics
 from ..text import words as text_words
-from . import clusters, keywords
+from . import clusters, keywords, themes
 from . import labels as label_choice
+from .matching import matched
 from .naming import named
 
-__all__ = ["MAX_TITLE_LENGTH", "Fitted", "Sample", "fit_sample", "how_many", "matched"]
+__all__ = ["MAX_TITLE_LENGTH", "Fitted", "Sample", "fit_sample", "how_many"]
 
 
 MAX_CLUSTERS = 64
@@ -42,10 +43,6 @@ MAX_TOPIC_WORDS = 3_000
 
 OUTLIER_SHARE = 1 / 3
 """Share of the median score of a topic's members below which an item is an outlier."""
-
-
-MIN_SIMILARITY = 0.5
-"""Similarity from which a new topic continues an old one."""
 
 
 SEPARATE_SHARE = 0.1
@@ -83,6 +80,10 @@ class Fitted:
     examples: list[str]
     naming: tuple[str, ...] = ()
     """Words in the order in which a label takes them."""
+    centroid: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    """Mean direction of its members' features; topics are compared by it within one fit only."""
+    renewed: bool = False
+    """Whether its label replaces that of the topic that it continues."""
 
 
 def how_many(items: int) -> int:
@@ -106,7 +107,11 @@ def fit_sample(
     if labels.max(initial=-1) < 1:  # a single topic would distinguish nothing
         return [], last
     topics = _described(sample, labels, rows, parts)
-    return _identified(sample, topics, labels, old, last)
+    renewed = number is not None and bool(old) and number != len(old)
+    topics, last = _identified(sample, topics, labels, old, last, renewed)
+    return _with_themes(
+        sample, topics, labels, parts, {} if renewed else {topic.id: topic.theme for topic in old}
+    ), last
 
 
 def _clusters(
@@ -117,7 +122,7 @@ def _clusters(
     Returns the cluster of each text (-1 for a text without features), its features, and the row numbers of each part.
     """
     count = len(sample.terms)
-    labels, widths, features = np.full(count, -1), [1], []
+    labels, widths, features = np.full(count, -1), [], []
     parts = _parts([vector is not None for vector in sample.dense])
     for place, part in enumerate(parts):
         dense = _matrix([sample.dense[row] for row in part])
@@ -132,9 +137,9 @@ def _clusters(
         start = _old_centroids(rows, [sample.before[row] for row in part], old)
         mine = _clustered(rows[known], raw[known], wanted, start, round(grown * len(part) / count))
         labels[part[known]] = mine + labels.max() + 1
-    whole = np.zeros((count, max(widths)))
-    for part, rows in zip(parts, features, strict=True):
-        whole[part, : rows.shape[1]] = rows
+    whole = np.zeros((count, sum(widths)))
+    for part, rows, start_at in zip(parts, features, np.cumsum([0, *widths]), strict=False):
+        whole[part, start_at : start_at + rows.shape[1]] = rows  # columns of its own: parts are not comparable
     return labels, whole, parts
 
 
@@ -212,7 +217,9 @@ def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequ
             words={indices[column]: float(strength[column]) for column in top},
         )
         nearest = members[np.argsort(-(rows[members] @ centroids[place]), kind="stable")]
-        described.append(Fitted(point, len(members), _examples(sample.titles, nearest), tuple(naming[place])))
+        described.append(
+            Fitted(point, len(members), _examples(sample.titles, nearest), tuple(naming[place]), centroids[place])
+        )
     return described
 
 
@@ -247,27 +254,69 @@ def _examples(titles: Sequence[str], nearest: np.ndarray) -> list[str]:
 
 
 def _identified(
-    sample: Sample, described: Sequence[Fitted], labels: np.ndarray, old: Sequence[TopicPoint], last: int
+    sample: Sample,
+    described: Sequence[Fitted],
+    labels: np.ndarray,
+    old: Sequence[TopicPoint],
+    last: int,
+    renewed: bool = False,
 ) -> tuple[list[Fitted], int]:
-    """Give topics ids, labels and cuts; a topic that continues an old one takes over its id and label."""
+    """Give topics ids, labels and cuts; a topic that continues an old one takes over its id and label.
+
+    If the labels are ``renewed``, only a label that a person chose is taken over.
+    """
     pairs = matched([topic.topic for topic in described], old, labels, sample.before)
-    taken = {old[place].label for place in pairs.values()}
-    fresh = [topic for place, topic in enumerate(described) if place not in pairs]
+    kept = {place: old[pair] for place, pair in pairs.items() if not renewed or old[pair].label_by == "admin"}
+    taken = {topic.label for topic in kept.values()}
+    fresh = [topic for place, topic in enumerate(described) if place not in kept]
     names = iter(named([topic.topic.keywords for topic in fresh]))
     phrases = label_choice.phrases(sample.terms) if fresh else {}
     result: list[Fitted] = []
     for place, fitted in enumerate(described):
+        topic = fitted.topic
         if place in pairs:
-            twin = old[pairs[place]]
-            topic = replace(fitted.topic, id=twin.id, label=twin.label, label_by=twin.label_by)
+            topic = replace(topic, id=old[pairs[place]].id)
         else:
             last += 1
+            topic = replace(topic, id=str(last))
+        if place in kept:
+            topic = replace(topic, label=kept[place].label, label_by=kept[place].label_by)
+        else:
             name = next(names)
-            label = name if name and name not in taken else keywords.label(fitted.naming, taken, last, phrases)
-            topic = replace(fitted.topic, id=str(last), label=label, label_by="llm" if label == name else "keywords")
+            label = name if name and name not in taken else keywords.label(fitted.naming, taken, int(topic.id), phrases)
+            topic = replace(topic, label=label, label_by="llm" if label == name else "keywords")
         taken.add(topic.label)
-        result.append(replace(fitted, topic=topic))
+        result.append(replace(fitted, topic=topic, renewed=place in pairs and place not in kept))
     return _with_cuts(sample, result), last
+
+
+def _with_themes(
+    sample: Sample, topics: Sequence[Fitted], labels: np.ndarray, parts: Sequence[np.ndarray], before: Mapping[str, str]
+) -> list[Fitted]:
+    """Give topics their themes: those that they had ``before`` (topic id → theme), or new ones if most had none."""
+    names = [before.get(fitted.topic.id, "") for fitted in topics]
+    centroids = np.array([fitted.centroid for fitted in topics])
+    if 2 * sum(map(bool, names)) >= len(topics):
+        names = themes.joined(centroids, names)
+    elif number := themes.how_many_themes(len(topics)):
+        groups = themes.grouped(centroids, number)
+        labels_of = _theme_labels(sample, np.where(labels >= 0, groups[labels], -1), parts)
+        names = [labels_of[group] for group in groups.tolist()]
+    return [
+        replace(fitted, topic=replace(fitted.topic, theme=name)) for fitted, name in zip(topics, names, strict=True)
+    ]
+
+
+def _theme_labels(sample: Sample, labels: np.ndarray, parts: Sequence[np.ndarray]) -> list[str]:
+    """Return the label of each theme: the words that tell it from the others."""
+    bags = clusters.bags([[term.stem for term in terms] for terms in sample.terms])
+    forms, phrases = keywords.readable(sample.terms), label_choice.phrases(sample.terms)
+    chosen: dict[str, None] = {}
+    for place, words in enumerate(
+        label_choice.label_words(_telling(sample, labels, parts, bags, forms), bags.words, forms)
+    ):
+        chosen[keywords.label(words, chosen, place + 1, phrases)] = None
+    return list(chosen)
 
 
 def _with_cuts(sample: Sample, topics: Sequence[Fitted]) -> list[Fitted]:
@@ -291,35 +340,3 @@ def _with_cuts(sample: Sample, topics: Sequence[Fitted]) -> list[Fitted]:
 def _cut(scores: np.ndarray) -> float:
     """Return the cut for member scores; it is above zero, so a text that shares nothing with any topic is an outlier."""
     return max(OUTLIER_SHARE * float(np.median(scores)), 1e-6) if len(scores) else 1e-6
-
-
-def matched(
-    new: Sequence[TopicPoint], old: Sequence[TopicPoint], labels: np.ndarray, before: Sequence[str | None]
-) -> dict[int, int]:
-    """Match new topics with old ones; returns the index of a new topic → the index of the old topic that it continues.
-
-    The similarity of two topics is Dice's coefficient of their members among the texts clustered both times, or the cosine
-    of their word weights if there are none. The assignment with the greatest sum wins (Kuhn 1955); pairs less similar than
-    ``MIN_SIMILARITY`` do not match.
-    """
-    if not new or not old:
-        return {}
-    from scipy.optimize import linear_sum_assignment
-
-    similarity = np.zeros((len(new), len(old)))
-    past = np.array([topic or "" for topic in before] if len(before) else [""] * len(labels))
-    both = (past != "") & (labels >= 0)
-    for row in range(len(new)):
-        for column, other in enumerate(old):
-            members, old_members = both & (labels == row), both & (past == other.id)
-            total = int(members.sum() + old_members.sum())
-            dice = 2 * int((members & old_members).sum()) / total if total else 0.0
-            similarity[row, column] = max(dice, _cosine(new[row].words, other.words) if not total else 0.0)
-    rows, columns = linear_sum_assignment(-similarity)
-    return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if similarity[r, c] >= MIN_SIMILARITY}
-
-
-def _cosine(left: Mapping[int, float], right: Mapping[int, float]) -> float:
-    shared = sum(value * right[index] for index, value in left.items() if index in right)
-    norms = math.sqrt(sum(v * v for v in left.values())) * math.sqrt(sum(v * v for v in right.values()))
-    return shared / norms if norms else 0.0

@@ -28,7 +28,7 @@ TOPICS_PER_WRITE = 50
 
 
 def write_topics(version: SpaceStore, live: SpaceStore, run: Run, tenant: str, fitted: Sequence[Fitted]) -> None:
-    """Write the topics of a tenant. Leave the labels of existing topics alone: an admin may be editing them."""
+    """Write the topics of a tenant. Leave the labels of existing topics alone unless the fit renews them: an admin may be editing them."""
     existing = _by_id(version, tenant)
     named = existing if version.space == live.space else _by_id(live, tenant)
     for batch in batches([topic for topic in fitted if topic.topic.id not in existing], TOPICS_PER_WRITE):
@@ -37,12 +37,20 @@ def write_topics(version: SpaceStore, live: SpaceStore, run: Run, tenant: str, f
     for batch in batches(same, TOPICS_PER_WRITE):
         vectors = {_point(topic): named_vectors for topic in batch if (named_vectors := _vectors(topic.topic))}
         then = [(_payload(topic, run), conditions.only(_point(topic))) for topic in batch]
+        then += [_renewal(topic) for topic in batch if topic.renewed]
         version.topics.write_existing(vectors, then=then)
     blind = [
         _point(topic) for topic in same if topic.topic.dense is None and existing[topic.topic.id].dense is not None
     ]
     if blind:
         version.topics.delete_vectors([DENSE], conditions.only(*blind))
+
+
+def _renewal(fitted: Fitted) -> tuple[dict[str, Any], models.Filter]:
+    """Return the new label of an existing topic, and the condition that no person has chosen its label meanwhile."""
+    unchosen = conditions.none_of(conditions.equals(Key.LABEL_BY, "admin"))
+    values = {Key.LABEL: fitted.topic.label, Key.LABEL_BY: fitted.topic.label_by}
+    return values, conditions.where(conditions.has_id(_point(fitted)), unchosen)
 
 
 def _by_id(space: SpaceStore, tenant: str) -> dict[str, TopicPoint]:
@@ -77,6 +85,6 @@ def _vectors(topic: TopicPoint) -> dict[str, Any]:
 def _payload(fitted: Fitted, run: Run) -> dict[str, Any]:
     topic = fitted.topic
     return {
-        Key.KEYWORDS: list(topic.keywords), Key.SIZE: fitted.size, Key.EXAMPLES: fitted.examples, Key.TOPIC_ID: topic.id,
+        Key.KEYWORDS: list(topic.keywords), Key.SIZE: fitted.size, Key.THEME: topic.theme, Key.EXAMPLES: fitted.examples, Key.TOPIC_ID: topic.id,
         Key.UPDATED_AT: now(), Key.CUT: [round(value, 6) for value in topic.cut], Key.FIT: run.run,
     }  # fmt: skip

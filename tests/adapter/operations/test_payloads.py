@@ -22,7 +22,18 @@ ITEM = ["item_id", "title", "text", "year", "topics", "topic_ids", "terms", "pop
 USER = ["user_id", "interests", "recent", "terms", "steer", "n_events", "updated_at", "tenant", "bookkeeping"]
 EVENT = ["user_id", "type", "item_id", "ts", "event_id", "tenant", "bookkeeping"]
 TEXT = ["text", "user_id", "terms", "tenant", "bookkeeping"]
-TOPIC = ["label", "keywords", "size", "examples", "topic_id", "updated_at", "label_by", "tenant", "bookkeeping"]
+TOPIC = [
+    "label",
+    "keywords",
+    "size",
+    "theme",
+    "examples",
+    "topic_id",
+    "updated_at",
+    "label_by",
+    "tenant",
+    "bookkeeping",
+]
 
 
 @pytest.fixture

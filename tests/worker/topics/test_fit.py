@@ -8,7 +8,8 @@ import pytest
 from workers.items.embed import sparse as bag
 from workers.items.topic_rule import TopicPoint, Topics
 from workers.text import words as text_words
-from workers.topics.fit import Sample, fit_sample, how_many, matched
+from workers.topics.fit import Sample, fit_sample, how_many
+from workers.topics.matching import matched
 
 COOKING = ["soup", "bread", "oven", "butter", "flour", "recipe", "kitchen"]
 SPACE = ["rocket", "orbit", "moon", "astronaut", "launch", "planet", "telescope"]
@@ -102,3 +103,44 @@ def test_two_kinds_of_equal_items_are_two_topics() -> None:
 
 def test_how_many() -> None:
     assert [how_many(items) for items in (1, 64, 400, 10_000, 10**7)] == [2, 8, 20, 64, 64]
+
+
+def test_topics_come_in_themes_which_a_refit_keeps_and_another_number_renews() -> None:
+    """Six vocabularies, in two groups of three that share half of their words: the groups are the themes."""
+    random = np.random.default_rng(4)
+    groups = {"x": "kitchen pan salt cook", "y": "orbit star launch probe"}
+    own = {
+        f"{group}{place}": [f"{group}word{place}{letter}" for letter in "abcde"]
+        for group in groups
+        for place in range(3)
+    }
+    texts = [
+        " ".join([*random.choice(words, 3, replace=False), *random.choice(groups[name[0]].split(), 3, replace=False)])
+        for name, words in own.items()
+        for _ in range(40)
+    ]
+    made, last = fit_sample(sample(texts), 6)
+    themes: dict[str, set[str]] = {one.topic.theme: set() for one in made}
+    for one in made:
+        themes[one.topic.theme].add(next(word[0] for word in one.topic.keywords if "word" in word))
+    assert len(made) == 6 and sorted(map(sorted, themes.values())) == [["x"], ["y"]]
+    assert all(label for label in themes)
+    old = [one.topic for one in made]
+    marks: list[str | None] = [
+        place.id if place else None for place in Topics(old).assign([None] * len(texts), sample(texts).words) if place
+    ]
+    again, _ = fit_sample(sample(texts, marks), None, old, 0, last)
+    assert {one.topic.id: one.topic.theme for one in again} == {one.id: one.theme for one in old}
+    assert not any(one.renewed for one in again)
+    named = [
+        TopicPoint(**{**vars(topic), "label": "mine", "label_by": "admin"}) if topic.id == "1" else topic
+        for topic in old
+    ]
+    stale = [
+        TopicPoint(**{**vars(topic), "label": f"old {topic.id}", "theme": "old"}) if topic.id != "1" else topic
+        for topic in named
+    ]
+    more, _ = fit_sample(sample(texts, marks), 7, stale, 0, last)
+    assert {one.topic.label for one in more if one.topic.id == "1"} == {"mine"}
+    assert not any(one.topic.label.startswith("old") or one.topic.theme == "old" for one in more)
+    assert {one.renewed for one in more if one.topic.id in {"2", "3", "4", "5", "6"}} == {True}
