@@ -198,7 +198,9 @@ def print_topics(topics: Sequence[Topic]) -> None:
         out.print(Text("no topics yet: discover them with llmrec topics fit"))
         return
     themes = list(dict.fromkeys(topic.theme for topic in topics))
-    columns = ("id", "items", "label", "keywords") if themes == [""] else ("theme", "id", "items", "label", "keywords")
+    columns = (
+        ("id", "items", "label", "keywords") if themes == [""] else (Key.THEME, "id", "items", "label", "keywords")
+    )
     table = table_of("topics", columns, right={"id", "items"})
     shown = ""
     for topic in sorted(topics, key=lambda topic: themes.index(topic.theme)):
