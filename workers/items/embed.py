@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +16,13 @@ from llmrec_qdrant.operations.batching import batches
 from llmrec_qdrant.operations.clock import now
 from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import DENSE, TFIDF, Key
-from llmrec_qdrant.space.points import Point
+from llmrec_qdrant.space.points import BOOKKEEPING, Point
 
 from ..encoding.encoder import Encoder
 from ..encoding.loading import load_encoder
 from ..storage import malformed
 from ..storage.attempts import attempt
-from ..storage.store import Store
+from ..storage.store import TEXTS_PER_READ, Store
 from ..text import clean
 from ..text import words as text_words
 from ..text.boilerplate import Boilerplate
@@ -34,6 +34,13 @@ __all__ = ["Embedded", "embed", "source_text", "sparse"]
 log = logging.getLogger("llmrec.worker")
 
 NO_BOILERPLATE = Boilerplate()
+_SOURCE = (Key.TITLE, Key.TEXT)
+"""Keys of what is encoded; read after the attempt is recorded, as a text may have a million characters."""
+_CHECKED = (
+    Key.ITEM_ID, Key.USER_ID, Key.TENANT, Key.TOPICS, Key.TOPIC_IDS, Key.TERMS, Key.POPULARITY, Key.LEGS, Key.ATTEMPTS,
+)  # fmt: skip
+_READ = (*(key for key in _CHECKED if not key.startswith(BOOKKEEPING)), BOOKKEEPING)
+"""Keys that are read of all points of a message at once."""
 POINTS_PER_GROUP = 64
 """Points that are encoded and written together; a message covers several such groups."""
 ENCODING_THREADS = 2
@@ -92,8 +99,8 @@ def embed(
     A point edited meanwhile keeps its ``stale`` mark; a point deleted meanwhile stays deleted. Raises
     :class:`LlmrecError` if a service is away or the model cannot be loaded.
     """
-    found = [point for point in store.raw.retrieve(ids) if point.get(Key.STALE)]
-    stale, faults = malformed.split(store, found, Key.SRC_HASH)
+    found = [point for point in store.raw.retrieve(ids, _READ) if point.get(Key.STALE)]
+    stale, faults = malformed.split(store, found, Key.SRC_HASH, _CHECKED)
     malformed.set_aside(store, faults)
     if not stale:
         return Embedded()
@@ -116,9 +123,7 @@ class _Embedding:
 
     def run(self, points: Sequence[Point]) -> None:
         """Encode and write group by group, longest texts first; one group is uploaded while the next are encoded."""
-        sources = sorted(
-            ((source_text(point.payload, self.boilerplate), point) for point in points), key=lambda pair: -len(pair[0])
-        )
+        sources = sorted(self._sources(points), key=lambda pair: -len(pair[0]))
         groups = list(batches(sources, POINTS_PER_GROUP))
         with ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="embed") as threads:
             coming = threads.map(self.encoder.encode, [[source for source, _ in group] for group in groups])
@@ -126,6 +131,15 @@ class _Embedding:
                 terms = [text_words.terms(source, self.config.stemmer) for source, _ in group]
                 self._write([point for _, point in group], terms, next(coming))
         log.debug("encoded %d points of %s", len(points), self.store.collection)
+
+    def _sources(self, points: Sequence[Point]) -> Iterator[tuple[str, Point]]:
+        """Yield the source text of each point; of the stored texts, memory holds a few at a time."""
+        for batch in batches(points, TEXTS_PER_READ):
+            read = self.store.raw.retrieve([point.id for point in batch], _SOURCE)
+            sound, faults = malformed.split(self.store, read, keys=_SOURCE)
+            malformed.set_aside(self.store, faults)
+            texts = {point.id: source_text(point.payload, self.boilerplate) for point in sound}
+            yield from ((texts[point.id], point) for point in batch if point.id in texts)
 
     def _write(self, points: Sequence[Point], terms: Sequence[list[text_words.Term]], rows: np.ndarray) -> None:
         """Write a group, terms first: once a point is no longer stale, it is complete."""

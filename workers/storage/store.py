@@ -21,7 +21,7 @@ from llmrec_qdrant.operations.spaces import load_config
 from llmrec_qdrant.operations.steps import Steps, drive
 from llmrec_qdrant.operations.versions import versions
 from llmrec_qdrant.queues.none import NoQueue
-from llmrec_qdrant.space.layout import CollectionKind, Space
+from llmrec_qdrant.space.layout import CollectionKind, Key, Space
 from llmrec_qdrant.space.points import Point, set_payload, stored_id
 from llmrec_qdrant.space.shapes import fault
 
@@ -31,6 +31,10 @@ T = TypeVar("T")
 
 POINTS_PER_PAGE = 1_000
 """Points per page of a scroll."""
+TEXTS_PER_READ = 32
+"""Points with their texts per request, as long as nothing is known of their length: a text may have a million characters."""
+CHARACTERS_PER_PAGE = 8_000_000
+"""Characters of texts that a page of a scroll holds on average, if one text is not longer than that."""
 MAX_WRITE_TRIES = 6
 """Tries of a write while Qdrant is away: about six seconds, enough for a killed Qdrant to restart."""
 
@@ -101,12 +105,20 @@ class Store:
         payload: Selector = True,
         vectors: bool | Sequence[str] = False,
     ) -> Iterator[list[Point]]:
-        """Yield all matching points page by page, in the order of their ids; memory holds one page."""
+        """Yield all matching points page by page, in the order of their ids; memory holds one page.
+
+        Pages that hold texts grow as far as the texts so far are short. Ids are digests, so long texts are spread evenly.
+        """
         offset: Any = None
+        size, read, characters = POINTS_PER_PAGE, 0, 0
+        if _has_texts(payload):
+            size = min(TEXTS_PER_READ, POINTS_PER_PAGE)
         while True:
-            page, offset = self.scroll(
-                condition, limit=POINTS_PER_PAGE, offset=offset, payload=payload, vectors=vectors
-            )
+            page, offset = self.scroll(condition, limit=size, offset=offset, payload=payload, vectors=vectors)
+            read, characters = read + len(page), characters + sum(map(_length, page))
+            if size < POINTS_PER_PAGE or characters:
+                fitting = CHARACTERS_PER_PAGE * max(read, 1) // max(characters, 1)
+                size = min(max(TEXTS_PER_READ, min(2 * size, fitting)), POINTS_PER_PAGE)
             if page:
                 yield page
             if offset is None:
@@ -190,6 +202,18 @@ class Store:
         """Read or write with retries: a short absence of Qdrant must not waste what was computed."""
         patiently = retrying(first=0.4, longest=2.0, attempts=MAX_WRITE_TRIES)
         return patiently(lambda: self._run(steps(self.collection, *arguments, **options)))
+
+
+def _has_texts(payload: Selector) -> bool:
+    """Whether points are read with their texts."""
+    if isinstance(payload, models.PayloadSelectorExclude):
+        return Key.TEXT not in payload.exclude
+    return payload if isinstance(payload, bool) else Key.TEXT in payload
+
+
+def _length(point: Point) -> int:
+    """Return the number of characters of a point's text."""
+    return len(str(point.get(Key.TEXT, "")))
 
 
 def _payload_operations(

@@ -14,7 +14,8 @@ from llmrec_qdrant.space.points import Point
 
 from ..items.interactions import MAX_EVENTS
 from ..storage import malformed
-from ..storage.store import SpaceStore
+from ..storage.store import TEXTS_PER_READ, SpaceStore
+from .readable import MAX_RECENT
 
 __all__ = ["MAX_EVENTS_READ", "count_events", "mark_folded", "moment", "read_dropped", "read_events"]
 
@@ -22,8 +23,10 @@ MAX_EVENTS_READ = MAX_EVENTS
 """Most recent events of a user that are read; limits what a list can exclude as seen."""
 EVENTS_PER_MARK = 1_000
 """Events that are marked as folded in one request."""
-_READ = (Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TYPE, Key.VALUE, Key.TEXT, Key.TS, Key.SESSION, Key.FOLDED)
-"""Payload keys of an event that a refresh uses."""
+_READ = (Key.USER_ID, Key.ITEM_ID, Key.TENANT, Key.TYPE, Key.VALUE, Key.TS, Key.SESSION, Key.FOLDED)
+"""Payload keys of an event that a refresh uses; its text is a point of its own, with a vector."""
+UNREAD = "…"
+"""Stands for the text of an event that was not read."""
 
 
 def moment(event: Point) -> float:
@@ -32,7 +35,10 @@ def moment(event: Point) -> float:
 
 
 def read_events(space: SpaceStore, user: Point) -> list[Point]:
-    """Read the ``MAX_EVENTS_READ`` most recent events of a user, newest first; those that are malformed are set aside."""
+    """Read the ``MAX_EVENTS_READ`` most recent events of a user, newest first; those that are malformed are set aside.
+
+    Only the newest have their texts: what all texts say is in the vectors of their own points.
+    """
     newest = models.OrderBy(key=Key.TS, direction=models.Direction.DESC)
     of_user = conditions.where(*_of(user))
     limit, faults = MAX_EVENTS_READ, dict[str, str]()
@@ -44,7 +50,29 @@ def read_events(space: SpaceStore, user: Point) -> list[Point]:
         limit += len(faults)
     unfolded = {event.id for event in found if event.get(Key.FOLDED) is False}
     malformed.set_events_aside(space, {event: said for event, said in faults.items() if event in unfolded})
-    return _newest_first(events)[:MAX_EVENTS_READ]
+    told = _without_faulty_texts(space, _newest_first(events)[:MAX_EVENTS_READ])
+    _add_texts(space, told)
+    return told
+
+
+def _without_faulty_texts(space: SpaceStore, events: Sequence[Point]) -> list[Point]:
+    """Set new events aside whose text is no text; returns the others. Memory holds a few texts at a time."""
+    faulty: dict[str, str] = {}
+    for batch in batches([event.id for event in events if event.get(Key.FOLDED) is False], TEXTS_PER_READ):
+        _, faults = malformed.split(space.events, space.events.raw.retrieve(batch, [Key.TEXT]), keys=[Key.TEXT])
+        malformed.set_events_aside(space, faults)
+        faulty |= faults
+    return [event for event in events if event.id not in faulty]
+
+
+def _add_texts(space: SpaceStore, events: Sequence[Point]) -> None:
+    """Add the texts of the newest events, and ``UNREAD`` to others that have one."""
+    have = {point.id for point in space.texts.retrieve([event.id for event in events], False)}
+    told = [event for event in events if event.id in have]
+    shown = space.events.retrieve([event.id for event in told[:MAX_RECENT]], [Key.TEXT])
+    texts = {event.id: event.get(Key.TEXT, "") for event in shown}
+    for event in told:
+        event.payload[Key.TEXT] = texts.get(event.id, UNREAD)
 
 
 def read_dropped(space: SpaceStore, user: Point, events: Sequence[Point]) -> list[Point]:

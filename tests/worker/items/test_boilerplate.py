@@ -30,7 +30,7 @@ def items() -> list[Item]:
 
 def is_encoded_without_small_print(rec: Recommender) -> bool:
     titles, plain, _ = with_print(SMALL_PRINT)
-    (batch,) = store_of(rec).items.pages(None, True, ["dense"])
+    batch = [point for page in store_of(rec).items.pages(None, True, ["dense"]) for point in page]
     wanted = {f"i{n}": f"{title} {text}" for n, (title, text) in enumerate(zip(titles, plain, strict=True))}
     rows = HashEncoder(32).encode([wanted[point.payload[Key.ITEM_ID]] for point in batch])
     return len(batch) == len(wanted) and all(
