@@ -50,7 +50,7 @@ OUTCOMES: dict[type[Message], str] = {
     RefreshUsers: "refreshed {count:,} user{s}",
     FitCollab: "rebuilt the collab leg of {count:,} item{s}",
     Reconcile: "found pending work, {following:,} message{s}",
-    RunJob: "worked on job {job}",
+    RunJob: "handled a message about job {job}",
 }
 """Log text for each kind of processed message."""
 
