@@ -1,6 +1,6 @@
 """Clients and workers that change a space at the same time, in any order of their calls; `tests/races.py` says what must hold.
 
-`LLMREC_RACES=600 pytest -s tests/integration/test_races.py` looks at more orders.
+`RACES=600 pytest -s tests/integration/test_races.py` looks at more orders.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llmrec_qdrant.operations.switching import switch
 from llmrec_qdrant.testing import MemoryQueue
 from tests.races import MAX_CALLS, Counter, Races
 
-EXAMPLES = int(os.environ.get("LLMREC_RACES", "24"))
+EXAMPLES = int(os.environ.get("RACES", "24"))
 SHORT = settings(
     deadline=None, database=None, derandomize=True, report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
