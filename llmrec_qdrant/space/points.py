@@ -35,7 +35,7 @@ class Point:
         """Convert a record or search hit of the Qdrant client."""
         vectors = record.vector if isinstance(record.vector, dict) else {}
         score = float(record.score) if isinstance(record, models.ScoredPoint) else 0.0
-        return cls(str(record.id), flat(record.payload or {}), vectors, score)
+        return cls(str(record.id), flat(record.payload) if record.payload else {}, vectors, score)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a payload value; ``default`` if it is missing or null."""
