@@ -50,7 +50,8 @@ function narrow(figure) {
     layout.yaxis.ticktext = names.map(shortened);
   }
   if (layout.xaxis.nticks) layout.xaxis.nticks = 5;
-  layout.xaxis.title.text = layout.xaxis.title.text.replace(/(.{34}[^ ]*) /g, "$1<br>");
+  const long = layout.yaxis.ticktext ? /(.{20}[^ ]*) /g : /(.{34}[^ ]*) /g;  // long labels leave less room below the axis
+  layout.xaxis.title.text = layout.xaxis.title.text.replace(long, "$1<br>");
 }
 function draw(figure, place) {
   const element = document.getElementById("figure-" + place), width = element.clientWidth;

@@ -71,7 +71,7 @@ def slices(result: Any) -> Any:
     names = list(reversed(list(dict.fromkeys(row["slice"] for row in rows))))
     users = {row["slice"]: row.get("users", 0) for row in rows}
     marks = [_marks(rows, names, way, place, len(ways)) for place, way in enumerate(ways)]
-    labels = [f"{plain(name, 48).replace(' with', '<br>with')}<br>({users[name]:,} users)" for name in names]
+    labels = [f"{_in_lines(plain(name, 48))}<br>({users[name]:,} users)" for name in names]
     ticks = {
         "tickvals": list(range(len(names))),
         "ticktext": labels,
@@ -79,13 +79,20 @@ def slices(result: Any) -> Any:
         "zeroline": False,
     }
     return figure(marks, x=axis("NDCG, with its 95 % interval", rangemode="tozero"), y=axis("slice", **ticks),
-                  height=150 + 90 * len(names), **_LEGEND)  # fmt: skip
+                  height=150 + 96 * len(names), **_LEGEND)  # fmt: skip
+
+
+def _in_lines(name: str) -> str:
+    """Break the name of a slice into short lines, which a phone shows whole."""
+    for words in (" with ", " without "):
+        name = name.replace(words, f"<br>{words.strip()} ")
+    return name.replace(" at most ", " at most<br>").replace(" more than ", " more than<br>")
 
 
 def _marks(rows: Sequence[Mapping[str, Any]], names: Sequence[str], way: str, place: int, ways: int) -> Any:
     """Return the marks of one way to recommend; those of different ways stand below each other."""
     mine = [row for row in rows if row["name"] == f"{way}, {row['slice']}"]
-    heights = [names.index(row["slice"]) + 0.35 - 0.7 * place / max(ways - 1, 1) for row in mine]
+    heights = [names.index(row["slice"]) + 0.28 - 0.56 * place / max(ways - 1, 1) for row in mine]
     error = {
         "type": "data", "symmetric": False, "array": [max(row["high"] - row["ndcg"], 0) for row in mine],
         "arrayminus": [max(row["ndcg"] - row["low"], 0) for row in mine],
