@@ -21,10 +21,11 @@ from llmrec_qdrant.space.ids import sparse_index
 from ..behaviour.vectors import normalised
 from ..items.topic_rule import TopicPoint, Topics
 from ..text import words as text_words
-from . import clusters, keywords, themes
+from . import clusters, keywords, pinned, themes
 from . import labels as label_choice
 from .matching import matched
 from .naming import named
+from .parts import parts_of, share
 
 __all__ = ["MAX_TITLE_LENGTH", "Fitted", "Sample", "fit_sample", "how_many"]
 
@@ -43,10 +44,6 @@ MAX_TOPIC_WORDS = 3_000
 
 OUTLIER_SHARE = 1 / 3
 """Share of the median score of a topic's members below which an item is an outlier."""
-
-
-SEPARATE_SHARE = 0.1
-"""Share of texts without a dense vector from which these are clustered separately."""
 
 
 MAX_EXAMPLE_TITLES = 5
@@ -105,7 +102,7 @@ def fit_sample(
     """
     labels, rows, parts = _clusters(sample, number, old, grown)
     if labels.max(initial=-1) < 1:  # a single topic would distinguish nothing
-        return [], last
+        return [Fitted(topic, topic.size, []) for topic in pinned.split_old(old)[0]], last
     topics = _described(sample, labels, rows, parts)
     renewed = number is not None and bool(old) and number != len(old)
     topics, last = _identified(sample, topics, labels, old, last, renewed)
@@ -122,48 +119,33 @@ def _clusters(
     Returns the cluster of each text (-1 for a text without features), its features, and the row numbers of each part.
     """
     count = len(sample.terms)
+    named_topics, old = pinned.split_old(old)
+    held = pinned.held_rows(sample.before, named_topics)
     labels, widths, features = np.full(count, -1), [], []
-    parts = _parts([vector is not None for vector in sample.dense])
+    parts = parts_of([vector is not None for vector in sample.dense])
     for place, part in enumerate(parts):
         dense = _matrix([sample.dense[row] for row in part])
         raw = clusters.features(clusters.bags([clusters.company(sample.terms[row]) for row in part]), dense)
         rows = clusters.smoothed(raw)
-        known = np.flatnonzero(np.abs(rows).sum(axis=1) > 0)
+        known = np.flatnonzero((np.abs(rows).sum(axis=1) > 0) & ~held[part])
         features.append(rows)
         widths.append(rows.shape[1])
         if len(known) < MIN_TOPIC_ITEMS:
             continue
-        wanted = None if number is None else _share(number, [len(rows_of) for rows_of in parts], place)
-        start = _old_centroids(rows, [sample.before[row] for row in part], old)
-        mine = _clustered(rows[known], raw[known], wanted, start, round(grown * len(part) / count))
+        before, more = [sample.before[row] for row in part], round(grown * len(part) / count)
+        wanted = None
+        if number is not None:
+            wanted = share(number - len(named_topics), [len(rows_of) for rows_of in parts], place)
+        elif held[part].any():
+            wanted = pinned.free_number(before, old, more)
+        if wanted is not None and wanted < 1:
+            continue
+        mine = _clustered(rows[known], raw[known], wanted, _old_centroids(rows, before, old), more)
         labels[part[known]] = mine + labels.max() + 1
     whole = np.zeros((count, sum(widths)))
     for part, rows, start_at in zip(parts, features, np.cumsum([0, *widths]), strict=False):
         whole[part, start_at : start_at + rows.shape[1]] = rows  # columns of its own: parts are not comparable
-    return labels, whole, parts
-
-
-def _parts(readable: Sequence[bool]) -> list[np.ndarray]:
-    """Return the parts that are clustered separately, as row numbers: texts that the model cannot read, if there are many.
-
-    ``readable`` says of each text whether it has a dense vector.
-    """
-    mask, count = np.array(readable, dtype=bool), len(readable)
-    dense, blind = np.flatnonzero(mask), np.flatnonzero(~mask)
-    separate = len(dense) >= clusters.MIN_DENSE_SHARE * count and len(blind) >= max(
-        MIN_TOPIC_ITEMS, SEPARATE_SHARE * count
-    )
-    return [dense, blind] if separate else [np.arange(count)]
-
-
-def _share(number: int, sizes: Sequence[int], place: int) -> int:
-    """Return how many of ``number`` topics go to the part at ``place``.
-
-    >>> [_share(5, [60, 40], place) for place in (0, 1)], [_share(2, [99, 1], place) for place in (0, 1)]
-    ([3, 2], [1, 1])
-    """
-    first = min(max(1, round(number * sizes[0] / sum(sizes))), number - 1) if len(sizes) > 1 else number
-    return first if place == 0 else number - first
+    return pinned.added(labels, sample.before, named_topics), whole, parts
 
 
 def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
@@ -267,7 +249,8 @@ def _identified(
     """
     pairs = matched([topic.topic for topic in described], old, labels, sample.before)
     kept = {place: old[pair] for place, pair in pairs.items() if not renewed or old[pair].label_by == "admin"}
-    taken = {topic.label for topic in kept.values()}
+    named_topics = pinned.split_old(old)[0]
+    taken = {topic.label for topic in (*kept.values(), *named_topics)}
     fresh = [topic for place, topic in enumerate(described) if place not in kept]
     names = iter(named([topic.topic.keywords for topic in fresh]))
     phrases = label_choice.phrases(sample.terms) if fresh else {}
@@ -287,6 +270,9 @@ def _identified(
             topic = replace(topic, label=label, label_by="llm" if label == name else "keywords")
         taken.add(topic.label)
         result.append(replace(fitted, topic=topic, renewed=place in pairs and place not in kept))
+    ids = {fitted.topic.id for fitted in result}
+    absent = [topic for topic in named_topics if topic.id not in ids]
+    result += [Fitted(topic, 0, [], centroid=np.zeros_like(described[0].centroid)) for topic in absent]
     return _with_cuts(sample, result), last
 
 
@@ -301,7 +287,10 @@ def _with_themes(
     elif number := themes.how_many_themes(len(topics)):
         groups = themes.grouped(centroids, number)
         labels_of = _theme_labels(sample, np.where(labels >= 0, groups[labels], -1), parts)
-        names = [labels_of[group] for group in groups.tolist()]
+        alone = [fitted.topic.label for fitted in topics]  # a theme without texts has no words
+        names = [
+            labels_of[group] if group < len(labels_of) else alone[place] for place, group in enumerate(groups.tolist())
+        ]
     return [
         replace(fitted, topic=replace(fitted.topic, theme=name)) for fitted, name in zip(topics, names, strict=True)
     ]

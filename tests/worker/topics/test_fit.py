@@ -144,3 +144,40 @@ def test_topics_come_in_themes_which_a_refit_keeps_and_another_number_renews() -
     assert {one.topic.label for one in more if one.topic.id == "1"} == {"mine"}
     assert not any(one.topic.label.startswith("old") or one.topic.theme == "old" for one in more)
     assert {one.renewed for one in more if one.topic.id in {"2", "3", "4", "5", "6"}} == {True}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_sequence_of_renames_and_refits_keeps_what_a_person_named(seed: int) -> None:
+    """Items come and go, and the number of topics changes at random; a named topic keeps id and name, and its texts."""
+    random = np.random.default_rng(seed)
+    texts, _ = catalogue()
+    topics, last = fit_sample(sample(texts), 4)
+    points, chosen = [one.topic for one in topics], {}
+    for turn in range(6):
+        picked = int(random.integers(len(points)))
+        points[picked] = TopicPoint(**{**vars(points[picked]), "label": f"mine {turn}", "label_by": "admin"})
+        chosen[points[picked].id] = f"mine {turn}"
+        rule = Topics(points)
+        fresh, _ = catalogue(per_topic=10, seed=100 * seed + turn)
+        texts = [text for text in [*texts, *fresh] if random.random() < 0.8]
+        marks = [topic.id if topic else None for topic in rule.assign([None] * len(texts), sample(texts).words)]
+        number = [None, 2, 3, 6][int(random.integers(4))]
+        fitted, last = fit_sample(sample(texts, marks), number, points, int(random.integers(2)), last)
+        points = [one.topic for one in fitted]
+        after = {one.id: (one.label, one.label_by) for one in points}
+        assert {topic: after.get(topic) for topic in chosen} == {
+            topic: (name, "admin") for topic, name in chosen.items()
+        }
+        assert len({one.label for one in points}) == len({one.id for one in points}) == len(points)
+        if number is not None:
+            assert len(points) <= max(number, len(chosen))
+
+
+def test_a_named_topic_without_items_stays_as_it_was() -> None:
+    texts, _ = catalogue()
+    topics, _ = fit_sample(sample(texts), 3)
+    away = TopicPoint("9", "", "mine", "admin", ("unicorn",), None, {12: 1.5})
+    again, _ = fit_sample(sample(texts), 3, [*(one.topic for one in topics), away], 0, 9)
+    (kept,) = [one for one in again if one.topic.id == "9"]
+    assert (kept.topic.label, kept.topic.words, kept.topic.keywords, kept.size) == ("mine", {12: 1.5}, ("unicorn",), 0)
+    assert len(again) == 3
