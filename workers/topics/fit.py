@@ -93,18 +93,22 @@ def how_many(items: int) -> int:
 
 
 def fit_sample(
-    sample: Sample, number: int | None = None, old: Sequence[TopicPoint] = (), grown: int = 0, last: int = 0
+    sample: Sample,
+    number: int | None = None,
+    old: Sequence[TopicPoint] = (),
+    grown: int = 0,
+    last: int = 0,
+    renewed: bool = False,
 ) -> tuple[list[Fitted], int]:
     """Fit the topics of a sample; returns them and the highest number used for a topic id.
 
     ``number`` fixes the number of topics; ``old`` are the current topics; ``grown`` is how many topics may be added;
-    ``last`` is the highest number used so far.
+    ``last`` is the highest number used so far. If labels and themes are ``renewed``, only labels that a person chose stay.
     """
     labels, rows, parts = _clusters(sample, number, old, grown)
     if labels.max(initial=-1) < 1:  # a single topic would distinguish nothing
         return [Fitted(topic, topic.size, []) for topic in pinned.split_old(old)[0]], last
     topics = _described(sample, labels, rows, parts)
-    renewed = number is not None and bool(old) and number != len(old)
     topics, last = _identified(sample, topics, labels, old, last, renewed)
     return _with_themes(
         sample, topics, labels, parts, {} if renewed else {topic.id: topic.theme for topic in old}

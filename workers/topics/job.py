@@ -118,7 +118,9 @@ def _fit_tenant(live: SpaceStore, version: SpaceStore, run: Run, tenant: str) ->
     items = version.items.count(conditions.where(conditions.equals(Key.TENANT, tenant)))
     before = sum(topic.size for topic in old)
     grown = how_many(items) - how_many(before) if before else 0
-    fitted, last = fit_sample(sample, run.topics, old, max(0, grown), run.last)
+    fitted, last = fit_sample(
+        sample, run.topics, old, max(0, grown), run.last, run.renews and version.space == live.space
+    )
     check(version, run)
     run = write(version, replace(run, last=last, made=run.made + len(fitted)))
     write_topics(version, live, run, tenant, fitted)

@@ -55,6 +55,8 @@ class Run:
     """Number of items at its completion."""
     tenants: int = 0
     """Number of tenants with enough items."""
+    renews: bool = False
+    """Whether another number of topics was asked for than before, so that labels are chosen again."""
     made: int = 0
     """Number of topics that it wrote."""
 
@@ -78,8 +80,10 @@ def check(space: SpaceStore, run: Run) -> None:
 
 
 def begin(space: SpaceStore, topics: int | None) -> Run:
-    """Begin a fit, which supersedes any other."""
-    return write(space, replace(read(space), run=uuid.uuid4().hex[:12], stage="fitting", topics=topics))
+    """Begin a fit, which supersedes any other; it renews labels if it asks for another number, or takes up one that did."""
+    last = read(space)
+    renews = (topics is not None and topics != last.topics) or (last.renews and last.stage == "fitting")
+    return write(space, replace(last, run=uuid.uuid4().hex[:12], stage="fitting", topics=topics, renews=renews))
 
 
 def unfinished(space: SpaceStore) -> bool:

@@ -37,7 +37,8 @@ def write_topics(version: SpaceStore, live: SpaceStore, run: Run, tenant: str, f
     for batch in batches(same, TOPICS_PER_WRITE):
         vectors = {_point(topic): named_vectors for topic in batch if (named_vectors := _vectors(topic.topic))}
         then = [(_payload(topic, run), conditions.only(_point(topic))) for topic in batch]
-        then += [_renewal(topic) for topic in batch if topic.renewed]
+        other = [topic for topic in batch if existing[topic.topic.id].label != topic.topic.label]
+        then += [_renewal(topic) for topic in other if topic.renewed or version.space != live.space]
         version.topics.write_existing(vectors, then=then)
     blind = [
         _point(topic) for topic in same if topic.topic.dense is None and existing[topic.topic.id].dense is not None

@@ -140,7 +140,7 @@ def test_topics_come_in_themes_which_a_refit_keeps_and_another_number_renews() -
         TopicPoint(**{**vars(topic), "label": f"old {topic.id}", "theme": "old"}) if topic.id != "1" else topic
         for topic in named
     ]
-    more, _ = fit_sample(sample(texts, marks), 7, stale, 0, last)
+    more, _ = fit_sample(sample(texts, marks), 7, stale, 0, last, renewed=True)
     assert {one.topic.label for one in more if one.topic.id == "1"} == {"mine"}
     assert not any(one.topic.label.startswith("old") or one.topic.theme == "old" for one in more)
     assert {one.renewed for one in more if one.topic.id in {"2", "3", "4", "5", "6"}} == {True}
