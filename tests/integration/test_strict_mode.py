@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from qdrant_client import models
 
 from llmrec_qdrant import Event, Item, LlmrecError, Recommender, SpaceStatus, Unauthorized
+from llmrec_qdrant.contracts.jobs import What
 from llmrec_qdrant.space.layout import COLLECTION_KINDS, Space
 from tests.adapter.test_public_surface import public_names
+from tests.endpoint import honest, scripted
 from tests.services import QdrantServer
 from tests.strict import (
     CALLS,
@@ -193,3 +196,20 @@ def test_the_sentence_says_which_right_is_missing(server: QdrantServer, case: st
             rec.track([Event(user="u", item="a", type="like")])
             rec.create({"fields": {"lang": "keyword"}})
         assert str(caught.value).endswith(sentence)
+
+
+@pytest.mark.parametrize("what", ["users", "topics", "items"])
+def test_texts_of_a_language_model_are_written_in_strict_mode(
+    admin: Recommender, monkeypatch: pytest.MonkeyPatch, what: What
+) -> None:
+    def answering(system: str, document: dict[str, Any]) -> str:
+        if "candidates" in document:
+            return json.dumps({name: values[0] for name, values in document["candidates"].items()})
+        return honest(system, document)
+
+    admin.upsert_items([Item(id="bare", title="a rocket for 7")])
+    with scripted(monkeypatch, answering):
+        result = admin.generate(what=what, users=3 if what == "users" else None).result
+    assert result["requests"] == result["written"] + result["refused"]
+    assert result["written"], result
+    admin.delete_items(["bare"])
