@@ -48,6 +48,8 @@ def translated() -> Iterator[None]:
     except LlmrecError:
         raise
     except Exception as error:
+        if isinstance(error, ResponseHandlingException) and isinstance(error.source, MemoryError):
+            raise error.source from error  # the answer is too large for this process: no fault of Qdrant
         ours = translate(error)
         if ours is None:
             raise

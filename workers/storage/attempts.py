@@ -69,9 +69,9 @@ def attempt(store: Store, points: Sequence[Point], guard: str, work: Callable[[l
 
 
 def _groups(points: Sequence[Point]) -> list[list[Point]]:
-    """Group the points without a failed try; each of the others forms a group of its own."""
+    """Group the points without a failed try; each of the others forms a group of its own, those with the fewest tries first."""
     together = [point for point in points if not _tries(point)]
-    alone = [[point] for point in points if _tries(point)]
+    alone = [[point] for point in sorted(points, key=_tries) if _tries(point)]
     return [together, *alone] if together else alone
 
 

@@ -232,3 +232,10 @@ def test_a_space_that_vanishes(qdrant_url: str) -> None:
             rec.upsert_items([Item(id="tt1")])
     finally:
         drop(rec)
+
+
+def test_an_answer_too_large_for_the_process_is_no_fault_of_qdrant() -> None:
+    with pytest.raises(MemoryError), translated():
+        raise ResponseHandlingException(MemoryError())
+    with pytest.raises(QdrantUnavailable), translated():
+        raise ResponseHandlingException(httpx.ConnectError("refused"))

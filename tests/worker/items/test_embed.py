@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from llmrec_qdrant.space.points import Point
 from llmrec_qdrant.testing import HashEncoder, MemoryQueue
 from tests.spaces import EITHER, interrupt, space_on, store_of
 from workers.dispatch import Worker
+from workers.storage.store import Store
 
 CONFIG = SpaceConfig(model="hash", size=32)
 
@@ -102,3 +103,43 @@ def test_a_short_absence_of_qdrant_costs_no_encoding(rec: Recommender, monkeypat
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     embed_all(rec, "a")
     assert calls == [1] and item(rec, "a").get(Key.STALE) is False
+
+
+def before_texts_are_read(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """``happens`` once, right before the first text is read."""
+    whole = Store.retrieve
+    waiting = [happens]
+
+    def retrieve(store: Store, ids: Any, payload: Any = True, vectors: Any = False) -> list[Point]:
+        if payload is not True and Key.TEXT in payload and waiting:
+            waiting.pop()()
+        return whole(store, ids, payload, vectors)
+
+    monkeypatch.setattr(Store, "retrieve", retrieve)
+
+
+def test_the_try_is_recorded_before_a_text_is_read(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    rec.upsert_items([Item(id="a", title="one"), Item(id="b", title="two")])
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    before_texts_are_read(monkeypatch, die)
+    with pytest.raises(KeyboardInterrupt):
+        embed_all(rec, "a", "b")
+    assert [item(rec, name).get(Key.ATTEMPTS) for name in "ab"] == [1, 1]
+    embed_all(rec, "a", "b")
+    assert [item(rec, name).get(Key.ATTEMPTS) for name in "ab"] == [0, 0]
+    assert item(rec, "b").dense(DENSE) == expected("two")
+
+
+def test_an_edit_between_the_try_and_the_reading_of_texts_wins(
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rec.upsert_items([Item(id="a", title="old"), Item(id="b", title="beside")])
+    before_texts_are_read(monkeypatch, lambda: rec.upsert_items([Item(id="a", title="new")]))
+    embed_all(rec, "a", "b")
+    assert (item(rec, "a").get(Key.STALE), item(rec, "a").dense(DENSE)) == (True, None)
+    assert item(rec, "b").get(Key.STALE) is False
+    embed_all(rec, "a")
+    assert item(rec, "a").dense(DENSE) == expected("new")

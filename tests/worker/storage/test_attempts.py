@@ -86,7 +86,7 @@ def test_the_death_of_the_process_counts_as_a_try(items: Store) -> None:
             attempt(items, points, Key.SRC_HASH, worker(items, groups, die))
         except KeyboardInterrupt:
             continue
-    assert groups == ["abc", "a", "b", "b", "b", "c"]
+    assert groups == ["abc", "a", "b", "c", "b", "b"]
     (point,) = items.retrieve([point_id("item", "b")])
     assert (point.payload[Key.SET_ASIDE], point.payload[Key.SET_ASIDE_WHY]) == (True, WORKER_DIED)
     assert not stale(items)
@@ -114,3 +114,11 @@ def test_an_edit_during_the_work_is_another_chance(items: Store) -> None:
     attempt(items, points, Key.SRC_HASH, worker(items, [], edit))
     (point,) = items.retrieve([edited])
     assert point.payload[Key.STALE] is True and not point.get(Key.SET_ASIDE) and point.payload[Key.ATTEMPTS] == 0
+
+
+def test_points_tried_alone_come_in_the_order_of_their_tries(items: Store) -> None:
+    for name, tries in {"a": 3, "b": 1, "c": 2}.items():
+        items.set_payload({Key.ATTEMPTS: tries}, conditions.only(point_id("item", name)))
+    groups: list[str] = []
+    assert attempt(items, stale(items), Key.SRC_HASH, worker(items, groups, lambda group: None)) == []
+    assert groups == ["b", "c", "a"]
