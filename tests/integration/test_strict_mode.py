@@ -113,6 +113,7 @@ def test_everything_works_in_strict_mode_with_a_small_limit(server: QdrantServer
         assert (rec.status().items_stale, rec.status().users_stale, rec.status().events_unfolded) == (0, 0, 0)
 
 
+@pytest.mark.timeout(900)
 def test_everything_works_with_every_limit_set_low() -> None:
     with strict_server(**LOW) as low, Recommender.connect(low.url, space="low", api_key=SECRET) as rec:
         fill(rec)
