@@ -94,15 +94,6 @@ def test_inner_candidates_are_kept_inside() -> None:
     assert outer["prefetch"] == [{"query": {"nearest": USER}, "using": "tfidf", "limit": 7}]
 
 
-def test_a_leg_alone_asks_what_it_asks_in_the_fused_request() -> None:
-    alone = requests.as_json(requests.alone(lookups("dense")[0], filter=YEAR, limit=100))
-    assert alone == {
-        **prefetch("dense", 100),
-        "filter": {"must": [{"key": "year", "range": {"gte": 2000.0}}]},
-        "with_payload": False,
-    }
-
-
 def test_the_request_for_popular_items() -> None:
     assert requests.as_json(requests.top(YEAR, 10)) == {
         "query": {"order_by": {"key": "popularity", "direction": "desc"}},
