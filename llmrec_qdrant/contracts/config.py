@@ -14,7 +14,16 @@ from llmrec_qdrant.contracts.checks import Contract
 from llmrec_qdrant.contracts.entities import RESERVED
 from llmrec_qdrant.contracts.paths import canonical_path, steps
 
-__all__ = ["EVENT_WEIGHTS", "LEGS", "FieldKind", "Leg", "SpaceConfig", "is_own_field"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "EVENT_WEIGHTS",
+    "LEGS",
+    "MULTILINGUAL_MODEL",
+    "FieldKind",
+    "Leg",
+    "SpaceConfig",
+    "is_own_field",
+]
 
 
 Leg = Literal["dense", "tfidf", "collab"]
@@ -34,6 +43,10 @@ FOLD_REVISION = 3
 """Changes with the rules by which events become vectors; users with vectors by earlier rules are refreshed."""
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+MULTILINGUAL_MODEL = "universal-sentence-encoder-multilingual-3"
+"""The packaged model that reads 16 languages; 512 dimensions."""
 
 
 _TEXT_KEYS: Mapping[str, tuple[FieldKind, ...]] = {"title": ("text", "keyword"), "text": ("text",)}

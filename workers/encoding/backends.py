@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .ctranslate import ConvertedModel, convertible
+from .universal import UniversalModel
 
 __all__ = ["TOKENS_PER_BATCH", "Backend", "Forward", "ThroughModules", "batches", "builders"]
 
@@ -112,6 +113,8 @@ def builders(model: Any) -> dict[str, Callable[[], Forward]]:
     On a CPU, ``fp32`` and ``int8`` run in CTranslate2 if it supports the architecture; everything else runs in the
     model's own code.
     """
+    if isinstance(model, UniversalModel):
+        return model.ways()
     transformer, pooling, *rest = list(model)
     ways: dict[str, Callable[[], Forward]] = {
         "fp32": lambda: ThroughModules(model),

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from llmrec_qdrant.contracts.config import DEFAULT_MODEL, SpaceConfig
+from llmrec_qdrant.contracts.config import DEFAULT_MODEL, MULTILINGUAL_MODEL, SpaceConfig
 from llmrec_qdrant.errors import InvalidInput, MissingDependency, SpaceMismatch
 from llmrec_qdrant.testing import HASH_MODEL
 
@@ -98,6 +98,10 @@ class SentenceEncoder:
 
 def _backend(model: Any, config: SpaceConfig, name: str) -> Any:
     """Return the backend; imports torch only here, since a space of hashed vectors does without it."""
+    if config.model == STATIC_PREFIX + MULTILINGUAL_MODEL:
+        raise InvalidInput(
+            f"{config.model!r} does not exist: use {MULTILINGUAL_MODEL!r}, which runs no transformer either"
+        )
     if config.model.startswith(STATIC_PREFIX):
         from .static import distilled
 
@@ -128,10 +132,14 @@ def _source(model: str) -> str:
 
 
 def sentence_model(config: SpaceConfig) -> Any:
-    """Load the sentence-transformers model of a configuration.
+    """Load the sentence-transformers model of a configuration, or the packaged multilingual one.
 
-    Raises :class:`InvalidInput` if it cannot be loaded, :class:`MissingDependency` without sentence-transformers.
+    Raises :class:`InvalidInput` if it cannot be loaded, :class:`MissingDependency` without a package that it needs.
     """
+    if config.model == MULTILINGUAL_MODEL:
+        from .universal import UniversalModel
+
+        return UniversalModel(config.max_tokens)
     try:
         from sentence_transformers.sentence_transformer.modules import Pooling
     except ImportError:

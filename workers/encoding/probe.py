@@ -18,6 +18,7 @@ from llmrec_qdrant.errors import InvalidInput
 
 from .backends import Backend, Forward, ThroughModules, Tokens, builders
 from .samples import SAMPLES
+from .universal import UniversalModel
 
 __all__ = ["MIN_MEAN_COSINE", "choose"]
 
@@ -51,7 +52,7 @@ def choose(model: Any, pinned: str = "auto") -> Backend:
     device = torch.device(model.device)
     if pinned != "auto":
         return Backend(pinned, _pinned(ways, pinned), device)
-    reference = ThroughModules(model)
+    reference = model.forward if isinstance(model, UniversalModel) else ThroughModules(model)
     with ThreadPoolExecutor(1, initializer=_use_one_core, initargs=(device,)) as pool:
         name, forward = pool.submit(_fastest, reference, ways, tokens[1::2], device).result()
     return Backend(name, forward, device)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llmrec_qdrant.contracts.config import SpaceConfig
+from llmrec_qdrant.contracts.config import MULTILINGUAL_MODEL, SpaceConfig
+from llmrec_qdrant.errors import InvalidInput
 
 from ..behaviour.vectors import centred, normalised
 from ..encoding.encoder import sentence_model
@@ -39,6 +40,10 @@ class EncoderLearner(Learner):
         """``rows`` are the encoder's vectors before training, float32 (sources, size)."""
         from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 
+        if config.model == MULTILINGUAL_MODEL:
+            raise InvalidInput(
+                f"method {recipe.method!r} cannot train {config.model!r}, whose weights are fixed: use method 'towers'"
+            )
         torch.manual_seed(recipe.seed)
         self._recipe, self._config, self._catalogue, self._device = recipe, config, catalogue, device()
         self._model = sentence_model(config).to(self._device)
