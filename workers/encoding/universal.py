@@ -127,7 +127,8 @@ class _Network:
         rows = torch.arange(len(ids), device=self._device) + GAP * (text_of + 1)
         vectors = self._vectors(ids)
         states = (vectors.to(self._dtype) @ self._products["proj"]).float() + layers["proj_b"]
-        branches = _normed(states, layers["norm_g"], layers["norm_b"], self._epsilon).split(BRANCH, dim=1)
+        states = _normed(states, layers["norm_g"], layers["norm_b"], self._epsilon)
+        branches = states.view(-1, len(ORDERS), BRANCH).unbind(1)
         grams = [self._grams(branch, rows, *order) for branch, order in zip(branches, ORDERS, strict=True)]
         features = _normed(torch.cat([vectors, *grams], dim=1), layers["ln_g"], layers["ln_b"], self._epsilon)
         sums = torch.segment_reduce(features, "sum", lengths=lengths)
