@@ -66,12 +66,13 @@ def normalised(scores: Sequence[float] | np.ndarray) -> np.ndarray:
     [0.6667, 0.5, 0.3333]
     >>> normalised([0.7]).tolist()
     [0.5]
+    >>> normalised([0.1, 0.1, 0.1]).tolist()
+    [0.5, 0.5, 0.5]
     """
     values = np.asarray(scores, dtype=np.float64)
-    deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    if not deviation:
+    if not len(values) or values.min() == values.max():  # the mean of equal numbers may differ from them by rounding
         return np.full(len(values), 0.5)
-    result: np.ndarray = (values - values.mean()) / (6 * deviation) + 0.5
+    result: np.ndarray = (values - values.mean()) / (6 * values.std(ddof=1)) + 0.5
     return result
 
 

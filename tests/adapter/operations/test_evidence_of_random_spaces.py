@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -152,9 +152,7 @@ def check(item: Recommendation) -> None:
 def test_contributions_add_up(
     request: pytest.FixtureRequest, engine: str, world: World, chosen: list[dict[str, Any]], personal: dict[str, Any]
 ) -> None:
-    """A server cuts a leg's candidates anywhere among equal scores, another way with each request: there all items are candidates."""
     request.param = engine
-    world = world if engine == "local" else replace(world, prefetch=200)
     with space_on(request, world.config()) as rec:
         world.fill(rec)
         note(f"{world} {chosen} {personal}")
