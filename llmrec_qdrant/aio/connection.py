@@ -10,9 +10,10 @@ from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llmrec_qdrant import operations
 from llmrec_qdrant.connect import on_server, open_async, open_queue, open_sync
+from llmrec_qdrant.contracts.checks import checked_tenant
 from llmrec_qdrant.contracts.config import SpaceConfig
 from llmrec_qdrant.contracts.jobs import JobStatus
-from llmrec_qdrant.operations.bound import Bound, checked_tenant, refuse_tenant
+from llmrec_qdrant.operations.bound import Bound, refuse_tenant
 from llmrec_qdrant.operations.handles import AsyncJob
 from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.operations.steps import Steps, drive_async

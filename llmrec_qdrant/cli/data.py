@@ -10,8 +10,7 @@ import typer
 from llmrec_qdrant.cli.app import Connected, app
 from llmrec_qdrant.cli.options import Yes, confirm
 from llmrec_qdrant.cli.printing import counted_as, print_json, say, warn
-from llmrec_qdrant.contracts.checks import external_id
-from llmrec_qdrant.operations.bound import checked_tenant
+from llmrec_qdrant.contracts.checks import checked_tenant, external_id
 from llmrec_qdrant.recommender import Recommender
 from llmrec_qdrant.space.conditions import equals, where
 from llmrec_qdrant.space.ids import point_id

@@ -28,6 +28,7 @@ __all__ = [
     "OptionalId",
     "Text",
     "check_json",
+    "checked_tenant",
     "external_id",
     "several",
 ]
@@ -134,6 +135,19 @@ def external_id(value: object) -> str:
     if not isinstance(checked, str):
         raise InvalidInput(f"an id must be a text, a whole number or a UUID, not {show(value)}")
     return str.__str__(checked)  # a plain text: the member of an enumeration would be shown by its name
+
+
+def checked_tenant(tenant: str | None) -> str | None:
+    """Return the tenant in its stored form: an id as text; None for a connection to all tenants.
+
+    Raises :class:`InvalidInput` for anything else. A missing value of pandas is refused: it must not mean all tenants.
+    """
+    if tenant is None:
+        return None
+    try:
+        return external_id(tenant)
+    except InvalidInput as error:
+        raise InvalidInput(f"{show(tenant)} is no tenant: {error}; to see all tenants, leave it out") from None
 
 
 def several(values: object, name: str = "ids") -> list[Any]:

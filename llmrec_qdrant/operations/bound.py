@@ -10,26 +10,13 @@ from qdrant_client import models
 
 from llmrec_qdrant.contracts.checks import external_id
 from llmrec_qdrant.contracts.config import SpaceConfig
-from llmrec_qdrant.errors import InvalidInput, show
+from llmrec_qdrant.errors import InvalidInput
 from llmrec_qdrant.operations.remember import Memory
 from llmrec_qdrant.space.conditions import tenant_filter
 from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import Space
 
-__all__ = ["Bound", "checked_tenant", "refuse_tenant"]
-
-
-def checked_tenant(tenant: str | None) -> str | None:
-    """Return the tenant in its stored form: an id as text; None for a connection to all tenants.
-
-    Raises :class:`InvalidInput` for anything else. A missing value of pandas is refused: it must not mean all tenants.
-    """
-    if tenant is None:
-        return None
-    try:
-        return external_id(tenant)
-    except InvalidInput as error:
-        raise InvalidInput(f"{show(tenant)} is no tenant: {error}; to see all tenants, leave it out") from None
+__all__ = ["Bound", "refuse_tenant"]
 
 
 def refuse_tenant(tenant: str | None, what: str) -> None:
