@@ -7,17 +7,20 @@ from typing import Any
 
 from qdrant_client import models
 
+from llmrec_qdrant.operations.batching import batches, by_size
 from llmrec_qdrant.space.conditions import NEVER, only
 from llmrec_qdrant.space.edits import edits
 from llmrec_qdrant.space.layout import COLLAB, WORKERS_OWN, CollectionKind, Key, new_item, new_text, new_user
 from llmrec_qdrant.space.points import Point, new_point
 
-from .store import SpaceStore
+from .store import TEXTS_PER_READ, SpaceStore
 
 __all__ = ["POINTS_PER_STEP", "align", "is_query"]
 
 POINTS_PER_STEP = 256
 """Points compared per step."""
+POINT_CHARACTERS = 4_000
+"""Characters of a point in a request, besides its texts."""
 
 
 def is_query(kind: CollectionKind, point: Point) -> bool:
@@ -33,8 +36,13 @@ def align(old: SpaceStore, new: SpaceStore, kind: CollectionKind, ids: Sequence[
 
     Writers keep writing to both sides, the old one first. So this reads old, then new, mends the difference, and repeats
     until there is none: a concurrent write is then on both sides, and a concurrently deleted point does not come back. Malformed
-    points are copied as they are, but for users without an id: users are made from events.
+    points are copied as they are, but for users without an id: users are made from events. Of texts, memory holds a few at a time.
     """
+    size = POINTS_PER_STEP if kind == "users" else TEXTS_PER_READ
+    return sum(_align(old, new, kind, some) for some in batches(ids, size))
+
+
+def _align(old: SpaceStore, new: SpaceStore, kind: CollectionKind, ids: Sequence[str]) -> int:
     left = list(ids)
     differed: set[str] = set()
     while left:
@@ -54,11 +62,18 @@ def _mend(new: SpaceStore, kind: CollectionKind, wanted: dict[str, Point], prese
         point: edits(present[point], _source(wanted[point])) for point in wanted if point in present
     }  # fmt: skip
     changed = [point for point, operations in changes.items() if operations]
-    new.of(kind).upsert([_copy(kind, wanted[point]) for point in missing], only_if=NEVER)
-    new.of(kind).update([operation for operations in changes.values() for operation in operations])
+    for some in by_size(missing, lambda point: _length(wanted[point])):
+        new.of(kind).upsert([_copy(kind, wanted[point]) for point in some], only_if=NEVER)
+    for some in by_size(changed, lambda point: _length(wanted[point])):
+        new.of(kind).update([operation for point in some for operation in changes[point]])
     if extra:
         new.of(kind).delete(only(*extra))
     return [*missing, *changed, *extra]
+
+
+def _length(point: Point) -> int:
+    """Return about how many characters a point takes in a request."""
+    return POINT_CHARACTERS + sum(len(value) for value in point.payload.values() if isinstance(value, str))
 
 
 def _copied_vectors(kind: CollectionKind) -> bool | Sequence[str]:
