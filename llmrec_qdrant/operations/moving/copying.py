@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from qdrant_client import models
 
 from llmrec_qdrant.operations import calls
+from llmrec_qdrant.operations.batching import by_size
 from llmrec_qdrant.operations.moving.plan import Plan, Planned
 from llmrec_qdrant.operations.moving.sides import Side
 from llmrec_qdrant.operations.steps import Steps
@@ -82,12 +83,18 @@ def _write_missing(pair: _Pair, tally: Tally, show: Callable[[], None]) -> Steps
         ids = [] if empty else [str(point.id) for point in points]
         stored = yield from pair.target.do(calls.whole_points(pair.copy, ids))
         differing = [point for point in points if _differs(pair, point, stored.get(str(point.id)), tally)]
-        yield from pair.target.do(calls.upsert(pair.copy, differing))
+        for some in by_size(differing, _length):
+            yield from pair.target.do(calls.upsert(pair.copy, some))
         tally.written += len(differing)
         tally.points[pair.copy] += len(points)
         show()
         if offset is None:
             return
+
+
+def _length(point: models.PointStruct) -> int:
+    """Return the number of characters of a point's texts; all else is small beside a request."""
+    return sum(len(value) for value in (point.payload or {}).values() if isinstance(value, str))
 
 
 def _differs(pair: _Pair, point: models.PointStruct, stored: models.PointStruct | None, tally: Tally) -> bool:

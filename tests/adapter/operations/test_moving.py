@@ -25,6 +25,7 @@ from llmrec_qdrant import (
     SpaceNotFound,
     Unauthorized,
 )
+from llmrec_qdrant.contracts.checks import MAX_TEXT
 from llmrec_qdrant.space.layout import COLLECTION_KINDS
 from tests.moving import everything, lists, load_demo, same_lists, sample, server_space
 from tests.services import QdrantServer
@@ -89,6 +90,17 @@ def test_push_then_pull_gives_back_the_space(
             "removed": 0,
         }  # fmt: skip
     assert counts[laptop._space.versioned("items")] == len(sample("items")[::4]) and counts[laptop._space.events] > 100
+
+
+@pytest.mark.slow
+def test_the_longest_texts_arrive(laptop: Recommender, server: Recommender, qdrant_url: str) -> None:
+    """Forty texts of a million characters are more than Qdrant takes in a request."""
+    texts = {f"long{number}": f"{number} ".ljust(MAX_TEXT, "y") for number in range(40)}
+    for item, text in texts.items():
+        laptop.upsert_items([Item(id=item, title=item, text=text)], notify=False)
+    laptop.reconcile()
+    laptop.push(qdrant_url)
+    assert {item.id: item.text for item in server.iter_items() if item.id in texts} == texts
 
 
 def test_work_goes_on_at_the_target(laptop: Recommender, server: Recommender, qdrant_url: str) -> None:
