@@ -11,15 +11,15 @@ from ..behaviour.vectors import normalised
 
 __all__ = ["grouped", "how_many_themes", "joined"]
 
-MIN_THEMED_TOPICS = 6
-"""Fewest topics that are worth a second level."""
+MIN_THEMED_TOPICS = 24
+"""Fewest topics that are worth a second level: fewer are looked over at once, and a theme of few topics has no words of its own."""
 
 
 def how_many_themes(topics: int) -> int:
     """Return the number of themes: ``√topics``, and none for fewer than ``MIN_THEMED_TOPICS`` topics.
 
-    >>> how_many_themes(5), how_many_themes(6), how_many_themes(49)
-    (0, 2, 7)
+    >>> how_many_themes(23), how_many_themes(24), how_many_themes(49)
+    (0, 5, 7)
     """
     return round(math.sqrt(topics)) if topics >= MIN_THEMED_TOPICS else 0
 

@@ -8,6 +8,7 @@ import pytest
 from workers.items.embed import sparse as bag
 from workers.items.topic_rule import TopicPoint, Topics
 from workers.text import words as text_words
+from workers.topics import themes as themes_module
 from workers.topics.fit import Sample, fit_sample, how_many
 from workers.topics.matching import matched
 
@@ -105,8 +106,9 @@ def test_how_many() -> None:
     assert [how_many(items) for items in (1, 64, 400, 10_000, 10**7)] == [2, 8, 20, 64, 64]
 
 
-def test_topics_come_in_themes_which_a_refit_keeps_and_another_number_renews() -> None:
+def test_topics_come_in_themes_which_a_refit_keeps_and_another_number_renews(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six vocabularies, in two groups of three that share half of their words: the groups are the themes."""
+    monkeypatch.setattr(themes_module, "MIN_THEMED_TOPICS", 6)
     random = np.random.default_rng(4)
     groups = {"x": "kitchen pan salt cook", "y": "orbit star launch probe"}
     own = {
