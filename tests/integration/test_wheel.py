@@ -106,7 +106,16 @@ def test_asks_for_light_packages_only(wheel: Path) -> None:
             "tenacity",
         ]
     )
-    assert metadata.get_all("Provides-Extra") == ["all", "celery", "cli", "embedded", "load", "report", "workers"]
+    assert metadata.get_all("Provides-Extra") == [
+        "all",
+        "celery",
+        "cli",
+        "embedded",
+        "load",
+        "multilingual",
+        "report",
+        "workers",
+    ]
     assert metadata["License-Expression"] == "Apache-2.0"
 
 
