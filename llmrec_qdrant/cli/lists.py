@@ -13,7 +13,7 @@ from llmrec_qdrant.cli.filters import item_ids, parse_filter, parse_weights
 from llmrec_qdrant.cli.options import Exclude, Filter, Limit, Offset
 from llmrec_qdrant.cli.printing import print_items, print_json, print_users, say
 from llmrec_qdrant.cli.watching import nobody_works
-from llmrec_qdrant.contracts.answers import Recommendation, Seen
+from llmrec_qdrant.contracts.answers import Recommendation, Rerank, Seen
 from llmrec_qdrant.errors import MissingDependency, WorkPending
 from llmrec_qdrant.queues.none import NO_WORKERS
 from llmrec_qdrant.recommender import Recommender
@@ -33,6 +33,14 @@ IncludeLast = Annotated[
 ByInterest = Annotated[
     bool, typer.Option("--interests", help="Bring the list nearer to the user's shares of interest.")
 ]
+Reranked = Annotated[
+    Rerank,
+    typer.Option(
+        "--rerank",
+        help="llm: a language model (LLMREC_LLM_URL, LLMREC_LLM_MODEL) orders the first 20 items within 3 s.",
+        show_default=False,
+    ),
+]
 
 
 @app.command(rich_help_panel="Lists")
@@ -49,6 +57,7 @@ def recommend(
     weights: Weights = None,
     explain: Explain = False,
     interests: ByInterest = False,
+    rerank: Reranked = None,
 ) -> None:
     """Recommend items to a user, best first. A user without events gets the popular items.
 
@@ -59,7 +68,7 @@ def recommend(
             user, limit, offset=offset, filter=parse_filter(filter), exclude=item_ids(exclude),
             exclude_seen=exclude_seen(include_seen, include_last),
             diversity=diversity, weights=parse_weights(weights), explain=explain,
-            interests="auto" if interests else None,
+            interests="auto" if interests else None, rerank=rerank,
         )  # fmt: skip
         hint = "" if listed or context.json else why_empty(context, rec, "" if include_seen else user)
     _show(context, listed, f"for {user}", hint=hint)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llmrec_qdrant.contracts.answers import Recommendation
+from llmrec_qdrant.operations import judge
+from llmrec_qdrant.operations.steps import Steps
 from tests.commandline import CLICKS, FILMS, Llmrec, lines, one_sentence
 
 
@@ -121,3 +126,25 @@ def test_columns_add_up_to_the_score(filled: Llmrec) -> None:
     (row,) = [row for row in rows if "m2" in row]
     numbers = [float(cell) for cell in row[row.index("m2") + 1 :] if cell != "·"]
     assert sum(numbers[1:]) == pytest.approx(numbers[0], abs=0.003)
+
+
+def test_a_language_model_orders_the_list_only_where_one_is_set(
+    filled: Llmrec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LLMREC_LLM_URL", "LLMREC_LLM_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    refused = one_sentence(filled("recommend", "ann", "--rerank", "llm"))
+    assert refused.startswith("error: rerank='llm': no language model is set: set LLMREC_LLM_URL and LLMREC_LLM_MODEL")
+    assert "'gpt'" in filled("recommend", "ann", "--rerank", "gpt").err
+    before = [one["id"] for one in filled("recommend", "ann", "--json").json]
+    assert len(before) >= 2
+    monkeypatch.setenv("LLMREC_LLM_URL", "http://localhost:9/v1")
+    monkeypatch.setenv("LLMREC_LLM_MODEL", "scripted")
+    monkeypatch.setattr(judge, "_judged", _reversed)  # tests/adapter/operations/test_judge.py asks a model
+    assert [one["id"] for one in filled("recommend", "ann", "--rerank", "llm", "--json").json] == before[::-1]
+    assert [one["id"] for one in filled("recommend", "ann", "--json").json] == before
+
+
+def _reversed(bound: Any, user: str, settings: Any, items: Sequence[Recommendation]) -> Steps[Sequence[Recommendation]]:
+    return items[::-1]
+    yield
