@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from llmrec_qdrant.queues.base import mask_url
 from llmrec_qdrant.settings import Settings
 
-__all__ = ["FAILURES", "ask", "is_set", "what_is_missing"]
+__all__ = ["FAILURES", "address", "ask", "is_set", "what_is_missing"]
 
 MAX_ANSWER = 65_536
 """Bytes of an answer; a longer answer is discarded."""
@@ -30,6 +31,11 @@ def is_set(settings: Settings) -> bool:
     """Whether the settings name an endpoint and a model, with a URL that can be asked."""
     named = bool(settings.llm_url and settings.llm_model)
     return named and urlsplit(settings.llm_url or "").scheme in {"http", "https"}
+
+
+def address(settings: Settings) -> str:
+    """Return the URL of the endpoint without its secrets, for logs and errors."""
+    return mask_url(settings.llm_url or "")
 
 
 def what_is_missing(settings: Settings) -> str:

@@ -70,5 +70,6 @@ def _asked(settings: Settings, shown: object) -> str:
     try:
         return endpoint.ask(settings, judging.SYSTEM, shown, RERANK_SECONDS)  # type: ignore[arg-type]
     except endpoint.FAILURES as error:
-        log.warning("the language model gave no order (%s); the list stays as it is", type(error).__name__)
+        where, why = endpoint.address(settings), type(error).__name__
+        log.warning("the language model at %s gave no order (%s); the list stays as it is", where, why)
         return ""

@@ -104,7 +104,7 @@ def _quiet(method: str) -> Iterator[None]:
 
 
 def _call(call: Call, client: QdrantClient) -> Any:
-    with translated(), _quiet(call.method):
+    with translated(call.client or client), _quiet(call.method):
         return getattr(call.client or client, call.method)(**call.arguments)
 
 
@@ -134,7 +134,7 @@ def _perform(effect: Effect, client: QdrantClient, queue: JobQueue, threads: Exe
 
 
 async def _call_async(call: Call, client: AsyncQdrantClient | QdrantClient, thread: Executor) -> Any:
-    with translated(), _quiet(call.method):
+    with translated(call.client or client), _quiet(call.method):
         bound = getattr(call.client or client, call.method)
         if inspect.iscoroutinefunction(bound):
             return await bound(**call.arguments)

@@ -13,13 +13,14 @@ from qdrant_client.common.client_exceptions import QdrantException, ResourceExha
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from llmrec_qdrant.errors import LlmrecError, NotFound, QdrantRefused, QdrantUnavailable, SpaceNotFound, Unauthorized
+from llmrec_qdrant.queues.base import mask_url
 
 __all__ = ["translate", "translated"]
 
 
 _BUSY = "Qdrant is busy ({detail}): try again in a moment, with smaller batches or fewer writers"
 
-_DOWN = "Qdrant does not answer ({detail}): check that it runs and that the URL is right, then try again"
+_DOWN = "Qdrant does not answer{at} ({detail}): check that it runs and that the URL is right, then try again"
 
 
 _STRICT = {
@@ -41,8 +42,8 @@ _STRICT = {
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Translate the exceptions that Qdrant, httpx and grpc raise within the block."""
+def translated(client: object = None) -> Iterator[None]:
+    """Translate the exceptions that Qdrant, httpx and grpc raise within the block; ``client`` tells which server was asked."""
     try:
         yield
     except LlmrecError:
@@ -50,14 +51,21 @@ def translated() -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ResponseHandlingException) and isinstance(error.source, MemoryError):
             raise error.source from error  # the answer is too large for this process: no fault of Qdrant
-        ours = translate(error)
+        ours = translate(error, address(client))
         if ours is None:
             raise
         raise ours from error
 
 
-def translate(error: Exception) -> LlmrecError | None:
-    """Return our exception for one of qdrant-client, httpx or grpc; None for any other."""
+def address(client: object) -> str:
+    """Return the URL of the server that a client asks, without its secrets; empty for a folder."""
+    url = getattr(getattr(client, "_client", None), "rest_uri", "")
+    return mask_url(url) if isinstance(url, str) else ""
+
+
+def translate(error: Exception, url: str = "") -> LlmrecError | None:
+    """Return our exception for one of qdrant-client, httpx or grpc, which names the ``url`` if given; None for any other."""
+    at = f" at {url}" if url else ""
     match error:
         case UnexpectedResponse():
             return _by_status(error.status_code or 0, _detail(error.content))
@@ -67,13 +75,13 @@ def translate(error: Exception) -> LlmrecError | None:
         case QdrantException() if "Retry-After" in str(error):
             return QdrantUnavailable(_BUSY.format(detail="429"))
         case ResponseHandlingException() | httpx.RequestError():
-            return QdrantUnavailable(_DOWN.format(detail=_short(error)))
+            return QdrantUnavailable(_DOWN.format(at=at, detail=_short(error)))
         case json.JSONDecodeError():
-            return QdrantUnavailable(_DOWN.format(detail="the answer does not come from Qdrant"))
+            return QdrantUnavailable(_DOWN.format(at=at, detail="the answer does not come from Qdrant"))
         case AssertionError() if "returned None" in str(error):  # JSON of another service
-            return QdrantUnavailable(_DOWN.format(detail="the answer does not come from Qdrant"))
+            return QdrantUnavailable(_DOWN.format(at=at, detail="the answer does not come from Qdrant"))
         case grpc.RpcError():
-            return _by_grpc(error)
+            return _by_grpc(error, at)
         case ValueError() | KeyError():
             return _by_local_text(error)
         case RuntimeError() if "already accessed by another instance" in str(error):
@@ -134,7 +142,7 @@ def _right(detail: str) -> str:
     return f"it does not reach {named[1]!r}; use one that does"
 
 
-def _by_grpc(error: grpc.RpcError) -> LlmrecError:
+def _by_grpc(error: grpc.RpcError, at: str) -> LlmrecError:
     code = error.code() if hasattr(error, "code") else None
     detail = str(error.details() if hasattr(error, "details") else error)[:400]
     match code:
@@ -151,7 +159,7 @@ def _by_grpc(error: grpc.RpcError) -> LlmrecError:
             return _by_status(400, detail)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return _by_status(429, detail)
-    return QdrantUnavailable(_DOWN.format(detail=detail))
+    return QdrantUnavailable(_DOWN.format(at=at, detail=detail))
 
 
 def _not_found(detail: str) -> LlmrecError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmrec_qdrant.contracts.jobs import GenerateOptions
 from llmrec_qdrant.errors import ServiceError
-from llmrec_qdrant.operations.endpoint import FAILURES
+from llmrec_qdrant.operations.endpoint import FAILURES, address
 from llmrec_qdrant.settings import Settings
 from llmrec_qdrant.space.points import Point
 
@@ -97,8 +97,8 @@ class Run:
             self._failures += 1
             if self._failures >= MAX_FAILURES:
                 raise ServiceError(
-                    f"the language model failed {self._failures} times in a row ({type(error).__name__}): texts written so "
-                    "far are kept; check LLMREC_LLM_URL and start the job again"
+                    f"the language model at {address(self._settings)} failed {self._failures} times in a row "
+                    f"({type(error).__name__}): texts written so far are kept; check LLMREC_LLM_URL and start the job again"
                 ) from None
             return
         self._failures = 0

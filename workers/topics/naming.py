@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from llmrec_qdrant.operations.endpoint import FAILURES, ask, is_set
+from llmrec_qdrant.operations.endpoint import FAILURES, address, ask, is_set
 from llmrec_qdrant.settings import Settings
 
 from ..generate.grounding import single_words
@@ -52,6 +52,7 @@ def named(topics: Sequence[Sequence[str]]) -> list[str]:
         try:
             names.append(name_from(ask(settings, NAME_PROMPT, {"keywords": single_words(words)}, seconds), words))
         except FAILURES as error:
-            log.warning("the language model failed (%s); topics are named by their keywords", type(error).__name__)
+            where, why = address(settings), type(error).__name__
+            log.warning("the language model at %s failed (%s); topics are named by their keywords", where, why)
             break
     return names + [""] * (len(topics) - len(names))

@@ -55,7 +55,7 @@ class Side:
             value: T = stop.value
             return value
         except (ServiceError, SpaceError) as error:
-            if not self.where:
+            if not self.where or self.where.rstrip("/") in str(error):
                 raise
             raise type(error)(f"{self.where}: {error}") from error
 

@@ -24,7 +24,7 @@ from tests.services import ROOT
 
 def test_a_dead_qdrant(run: Llmrec) -> None:
     line = one_sentence(run("status", "--url", "http://127.0.0.1:1", "--api-key", "hunter2"))
-    assert "Qdrant does not answer" in line
+    assert "Qdrant does not answer at http://127.0.0.1:1 (" in line
     assert "hunter2" not in line
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -90,7 +91,7 @@ def test_an_answer_that_is_no_order_changes_nothing(
 
 
 def test_a_list_does_not_wait_for_a_model_behind_the_deadline(
-    rec: Recommender, monkeypatch: pytest.MonkeyPatch
+    rec: Recommender, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The endpoint answers only after the list has been returned."""
     returned = threading.Event()
@@ -105,6 +106,7 @@ def test_a_list_does_not_wait_for_a_model_behind_the_deadline(
         assert ids(rec, rerank="llm") == before
         returned.set()
     assert len(asked) == 1
+    assert re.search(r"the language model at http://127.0.0.1:\d+/v1 gave no order \(TimeoutError\)", caplog.text)
 
 
 def test_only_the_first_items_of_the_answer_are_put_in_order(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import grpc
 import httpx
@@ -239,3 +240,10 @@ def test_an_answer_too_large_for_the_process_is_no_fault_of_qdrant() -> None:
         raise ResponseHandlingException(MemoryError())
     with pytest.raises(QdrantUnavailable), translated():
         raise ResponseHandlingException(httpx.ConnectError("refused"))
+
+
+def test_the_server_is_named_without_its_password() -> None:
+    client = SimpleNamespace(_client=SimpleNamespace(rest_uri="http://ann:hunter2@qdrant:6333"))
+    sentence = r"^Qdrant does not answer at http://\*\*\*@qdrant:6333 \(timed out\)"
+    with pytest.raises(QdrantUnavailable, match=sentence), translated(client):
+        raise httpx.ConnectTimeout("timed out")

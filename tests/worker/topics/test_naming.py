@@ -191,6 +191,15 @@ def test_the_key_is_in_no_log(endpoint: type[Answers], caplog: pytest.LogCapture
     assert "k3y" not in caplog.text
 
 
+def test_a_dead_endpoint_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LLMREC_LLM_URL", "http://ann:hunter2@127.0.0.1:9/v1")
+    monkeypatch.setenv("LLMREC_LLM_MODEL", "m")
+    assert named([["soup"]]) == [""]
+    assert "the language model at http://***@127.0.0.1:9/v1 failed (ConnectError)" in caplog.text
+
+
 def test_nobody_is_asked_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LLMREC_LLM_URL", raising=False)
     assert named([["soup"]]) == [""]
