@@ -128,6 +128,8 @@ CALLS: Mapping[str, Callable[[Recommender], Any]] = {
     "report": lambda rec: rec.report(),
     "topic_items": lambda rec: rec.topic_items(rec.topics()[0].id),
     "rename_topic": lambda rec: rec.rename_topic(rec.topics()[0].id, "New name"),
+    "split_topic": lambda rec: rec.split_topic(rec.topics()[0].id).wait(),
+    "merge_topics": lambda rec: rec.merge_topics([topic.id for topic in rec.topics()[:2]]).wait(),
     "tune": lambda rec: rec.tune(users=50, minutes=0.1, dry_run=True).wait(),
     "train": lambda rec: rec.train(epochs=1, users=50).wait(),
     "jobs": lambda rec: rec.jobs(),

@@ -73,6 +73,8 @@ def knowing(rec: Recommender) -> None:
     rec.fit_topics(20)
     assert_type(rec.topics(), list[Topic])
     assert_type(rec.topic_items("7", limit=5), list[Recommendation])
+    assert_type(rec.merge_topics(["3", "7"]), Job)
+    assert_type(rec.split_topic("5", into=3), Job)
     assert_type(rec.rename_topic("7", "space films"), Topic)
     assert_type(rec.interests("alice"), list[Interest])
     assert_type(rec.steer("alice", "7", 0.0), list[Interest])

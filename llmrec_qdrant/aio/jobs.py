@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from llmrec_qdrant import operations
@@ -34,6 +34,16 @@ class AsyncJobs(AsyncConnection):
         """As :meth:`Recommender.fit_topics`."""
         self._whole("fit its topics")
         return await self._handle(operations.topics.fit_topics(await self._bound(), topics, self._inline()))
+
+    async def merge_topics(self, topics: Sequence[str]) -> AsyncJob:
+        """As :meth:`Recommender.merge_topics`."""
+        self._whole("merge its topics")
+        return await self._handle(operations.topic_edits.merge_topics(await self._bound(), topics, self._inline()))
+
+    async def split_topic(self, topic: str, into: int = 2) -> AsyncJob:
+        """As :meth:`Recommender.split_topic`."""
+        self._whole("split its topics")
+        return await self._handle(operations.topic_edits.split_topic(await self._bound(), topic, into, self._inline()))
 
     async def tune(
         self, *, users: int = 800, limit: int = 10, minutes: float = 30, seed: int = 0, dry_run: bool = False

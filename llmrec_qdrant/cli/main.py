@@ -21,8 +21,8 @@ __all__ = ["main"]
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 COMMAND_MODULES = (
-    "demo", "spaces", "loading", "items", "data", "events", "lists", "explaining", "topics", "words", "reporting", "tuning", "training",
-    "reembedding", "moving", "jobs", "from_workers",
+    "demo", "spaces", "loading", "items", "data", "events", "lists", "explaining", "topics", "topic_edits", "words", "reporting", "tuning",
+    "training", "reembedding", "moving", "jobs", "from_workers",
 )  # fmt: skip
 """Modules that register their commands when they are imported, in the order of ``llmrec --help``."""
 

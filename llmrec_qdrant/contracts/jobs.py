@@ -74,6 +74,11 @@ class FitTopicsOptions(Contract):
     repair: bool = Field(
         False, description="Only complete the last fit: items without topics, versions without topics."
     )
+    merge: list[str] = Field(
+        default_factory=list, description="Ids of topics to merge into the first; the others stay as they are."
+    )
+    split: str | None = Field(None, description="Id of a topic to split; the others stay as they are.")
+    into: int = Field(2, ge=2, le=MAX_TOPICS, description="Number of topics that it is split into.")
 
 
 class ReembedOptions(Contract):

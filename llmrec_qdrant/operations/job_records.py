@@ -41,7 +41,7 @@ IDLE_ROUNDS = 3
 COMMITTED = "switching"
 """Stage at which a job can no longer be cancelled: readers are about to see the new version or the new settings."""
 NEWEST_WINS: frozenset[JobKind] = frozenset({"fit-topics"})
-"""Kinds whose new requests replace the job under way; for other kinds a different request is refused."""
+"""Kinds whose new requests replace the job under way; for other kinds a different request is refused, and so is one around an edit."""
 
 
 def read(space: Space, job: str) -> Steps[JobRecord | None]:
@@ -136,13 +136,18 @@ def request(space: Space, kind: JobKind, options: Mapping[str, Any]) -> Steps[Jo
                 return record
         elif under_way.options == dict(options):
             return under_way
-        elif kind in NEWEST_WINS:
+        elif kind in NEWEST_WINS and not any(_edits(asked) for asked in (under_way.options, options)):
             yield from cancel(space, under_way.id, "replaced by a newer request")
         else:
             raise SpaceMismatch(
                 f"job {under_way.id} of space {space.name!r} is under way with other options ({under_way.options}): wait "
                 f"for it, or stop it with `llmrec jobs {under_way.id} --cancel`"
             )
+
+
+def _edits(options: Mapping[str, Any]) -> bool:
+    """Whether a job makes a change that a person decided on: it must not be lost, nor meet topics that are in flux."""
+    return bool(options.get("merge") or options.get("split"))
 
 
 def _insert(space: Space, record: JobRecord) -> Steps[JobRecord | None]:

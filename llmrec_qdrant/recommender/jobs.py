@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from llmrec_qdrant import operations
@@ -41,10 +41,28 @@ class Jobs(Connection):
     def fit_topics(self, topics: int | None = None) -> Job:
         """Discover the topics of the space; ``topics`` fixes how many, otherwise the data decides.
 
-        The result holds the number of ``topics``. A newer request replaces the one under way.
+        The result holds the number of ``topics``. A newer request replaces the one under way, unless that is a merge or a split.
         """
         self._whole("fit its topics")
         return self._handle(operations.topics.fit_topics(self._bound(), topics, self._inline()))
+
+    def merge_topics(self, topics: Sequence[str]) -> Job:
+        """Merge topics, named by ids or labels, into the first one that you named, or else into the first.
+
+        It keeps its id and label, takes over what users have steered of the others, and stays together in every refit.
+        Raises :class:`NotFound`, :class:`InvalidInput`, and :class:`SpaceMismatch` while another fit is under way.
+        """
+        self._whole("merge its topics")
+        return self._handle(operations.topic_edits.merge_topics(self._bound(), topics, self._inline()))
+
+    def split_topic(self, topic: str, into: int = 2) -> Job:
+        """Split a topic, named by id or label, by what its items are about; the largest part keeps its id, label and steering.
+
+        The parts stay apart in every refit. The job fails if the items are of fewer kinds than ``into``. Raises as
+        :meth:`merge_topics`.
+        """
+        self._whole("split its topics")
+        return self._handle(operations.topic_edits.split_topic(self._bound(), topic, into, self._inline()))
 
     def tune(
         self, *, users: int = 800, limit: int = 10, minutes: float = 30, seed: int = 0, dry_run: bool = False

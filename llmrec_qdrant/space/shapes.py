@@ -42,6 +42,10 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _are_objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(part, dict) for part in value)
 
@@ -76,6 +80,7 @@ _WRITTEN = _Shape(_is_text, "a text", required=True)
 _NUMBER = _Shape(_is_number, "a number")
 _COUNT = _Shape(_is_count, "a whole number of zero or more")
 _NAMES = _Shape(_are_names, "a list of texts")
+_OBJECT = _Shape(_is_object, "an object")
 _MOMENT = _Shape(_is_moment, "a time in ISO form", required=True)
 
 _SHAPES: dict[CollectionKind, dict[str, _Shape]] = {
@@ -134,7 +139,7 @@ def _first(checks: Iterable[tuple[str, _Shape]], payload: Mapping[str, Any]) -> 
 _RECORDS: dict[str, dict[str, _Shape]] = {
     TOPICS_FIT: {
         "run": _TEXT, "stage": _TEXT, "done": _TEXT, "of": _TEXT, "topics": _COUNT, "last": _COUNT, "items": _COUNT,
-        "tenants": _COUNT, "made": _COUNT,
+        "tenants": _COUNT, "made": _COUNT, "edit": _OBJECT, "kept": _NAMES,
     },
     COLLAB_FIT: {"events": _COUNT, "items": _COUNT, "fitting": _TEXT},
     BOILERPLATE: {"passages": _NAMES, "items": _COUNT, "before": _NAMES},

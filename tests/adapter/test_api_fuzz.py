@@ -20,7 +20,7 @@ from tests.spaces import fresh_name
 
 VALID: dict[str, Any] = {
     "user": "ann", "users": ["ann"], "item": "i1", "ids": ["i1"], "items": [{"id": "i1"}], "events": [{"user": "ann", "type": "view", "item": "i1"}],
-    "topic": "1", "label": "Label", "text": "rocket", "positive": ["i1"], "id": "train-1", "url": "http://127.0.0.1:9", "config": None,
+    "topic": "1", "topics": ["1", "2"], "label": "Label", "text": "rocket", "positive": ["i1"], "id": "train-1", "url": "http://127.0.0.1:9", "config": None,
     "on_progress": lambda *_: None, "changes": {},
     "result": {"rows": [{"name": "recommend", "hr": 0.5, "ndcg": 0.25, "low": 0.125, "high": 0.5}]},
 }  # fmt: skip

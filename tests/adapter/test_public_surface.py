@@ -191,9 +191,9 @@ def test_both_recommenders_have_the_same_methods() -> None:
     assert set(public_names(AsyncRecommender)) - set(public_names(Recommender)) == set()
     assert METHODS == [
         "blurb", "clean_up", "close", "connect", "create", "delete_items", "events", "explain", "failures", "fit_topics", "forget_user",
-        "from_env", "generate", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "portrait", "pull", "push", "recommend", "recommend_from",
+        "from_env", "generate", "get_items", "interests", "iter_items", "job", "jobs", "load_events", "merge_topics", "portrait", "pull", "push", "recommend", "recommend_from",
         "recommend_many", "reconcile", "reembed", "remove_events", "rename_topic", "report", "request", "retry", "rollback", "search", "shelves", "similar_items",
-        "similar_users", "status", "steer", "top", "topic_items", "topics", "traces_of", "track", "train", "tune", "update_items", "upsert_items", "users",
+        "similar_users", "split_topic", "status", "steer", "top", "topic_items", "topics", "traces_of", "track", "train", "tune", "update_items", "upsert_items", "users",
         "visualize_interests", "visualize_item", "visualize_quality", "visualize_topics", "watch", "why_not",
     ]  # fmt: skip
 
@@ -206,7 +206,9 @@ def test_both_recommenders_take_the_same_parameters(name: str) -> None:
         "fit_topics",
         "generate",
         "job",
+        "merge_topics",
         "reembed",
+        "split_topic",
         "train",
         "tune",
         *ITERATORS,

@@ -8,7 +8,7 @@ set by an admin stays even if the keywords change.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from .matching import matched
 from .naming import named
 from .parts import parts_of, share
 
-__all__ = ["MAX_TITLE_LENGTH", "Fitted", "Sample", "fit_sample", "how_many"]
+__all__ = ["MAX_TITLE_LENGTH", "Fitted", "Sample", "fit_sample", "how_many", "matrix"]
 
 
 MAX_CLUSTERS = 64
@@ -99,13 +99,15 @@ def fit_sample(
     grown: int = 0,
     last: int = 0,
     renewed: bool = False,
+    kept: Collection[str] = (),
 ) -> tuple[list[Fitted], int]:
     """Fit the topics of a sample; returns them and the highest number used for a topic id.
 
     ``number`` fixes the number of topics; ``old`` are the current topics; ``grown`` is how many topics may be added;
     ``last`` is the highest number used so far. If labels and themes are ``renewed``, only labels that a person chose stay.
+    The texts of topics that a person named are not clustered again, nor are those of the topics ``kept`` (ids).
     """
-    labels, rows, parts = _clusters(sample, number, old, grown)
+    labels, rows, parts = _clusters(sample, number, old, grown, kept)
     if labels.max(initial=-1) < 1:  # a single topic would distinguish nothing
         return [Fitted(topic, topic.size, []) for topic in pinned.split_old(old)[0]], last
     topics = _described(sample, labels, rows, parts)
@@ -116,19 +118,19 @@ def fit_sample(
 
 
 def _clusters(
-    sample: Sample, number: int | None, old: Sequence[TopicPoint], grown: int
+    sample: Sample, number: int | None, old: Sequence[TopicPoint], grown: int, kept: Collection[str] = ()
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Cluster the texts, in one or two parts.
 
     Returns the cluster of each text (-1 for a text without features), its features, and the row numbers of each part.
     """
     count = len(sample.terms)
-    named_topics, old = pinned.split_old(old)
+    named_topics, old = pinned.split_old(old, kept)
     held = pinned.held_rows(sample.before, named_topics)
     labels, widths, features = np.full(count, -1), [], []
     parts = parts_of([vector is not None for vector in sample.dense])
     for place, part in enumerate(parts):
-        dense = _matrix([sample.dense[row] for row in part])
+        dense = matrix([sample.dense[row] for row in part])
         raw = clusters.features(clusters.bags([clusters.company(sample.terms[row]) for row in part]), dense)
         rows = clusters.smoothed(raw)
         known = np.flatnonzero((np.abs(rows).sum(axis=1) > 0) & ~held[part])
@@ -152,7 +154,8 @@ def _clusters(
     return pinned.added(labels, sample.before, named_topics), whole, parts
 
 
-def _matrix(dense: Sequence[Any]) -> np.ndarray | None:
+def matrix(dense: Sequence[Any]) -> np.ndarray | None:
+    """Return dense vectors as a matrix with zeros for a missing one; None if all are missing."""
     size = next((len(vector) for vector in dense if vector is not None), 0)
     return np.array([np.zeros(size) if vector is None else vector for vector in dense]) if size else None
 
@@ -187,7 +190,7 @@ def _described(sample: Sample, labels: np.ndarray, rows: np.ndarray, parts: Sequ
     telling = _telling(sample, labels, parts, bags, forms)
     naming = label_choice.label_words(telling, bags.words, forms)
     indices = [sparse_index(stem) for stem in bags.words]
-    dense = _matrix(sample.dense)
+    dense = matrix(sample.dense)
     with_meaning = dense is not None and float(dense.any(axis=1).mean()) >= clusters.MIN_DENSE_SHARE
     centroids = clusters.centroids(rows[inside], labels[inside])
     described: list[Fitted] = []
@@ -252,7 +255,8 @@ def _identified(
     If the labels are ``renewed``, only a label that a person chose is taken over.
     """
     pairs = matched([topic.topic for topic in described], old, labels, sample.before)
-    kept = {place: old[pair] for place, pair in pairs.items() if not renewed or old[pair].label_by == "admin"}
+    labelled = {place: old[pair] for place, pair in pairs.items() if old[pair].label}
+    kept = {place: topic for place, topic in labelled.items() if not renewed or topic.label_by == "admin"}
     named_topics = pinned.split_old(old)[0]
     taken = {topic.label for topic in (*kept.values(), *named_topics)}
     fresh = [topic for place, topic in enumerate(described) if place not in kept]

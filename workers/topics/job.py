@@ -1,13 +1,14 @@
 """The job that fits topics: the live version first, then the other versions.
 
 A fit reads a sample of each tenant's items, clusters it, writes the topics and marks every item. If a worker dies during
-the clustering, the next one begins the fit again under a new name; marking resumes where it stopped.
+the clustering, the next one begins the fit again under a new name; marking resumes where it stopped. A fit that merges or
+splits topics clusters nothing: all other topics keep their texts.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from llmrec_qdrant.contracts.jobs import FitTopicsOptions
 from llmrec_qdrant.contracts.messages import Reconcile
@@ -18,9 +19,12 @@ from llmrec_qdrant.space import conditions
 from llmrec_qdrant.space.layout import Key
 
 from ..items import assign
+from ..items.topic_rule import TopicPoint
 from ..storage.lease import Done, JobLost, Lease, More, Outcome
 from ..storage.store import SpaceStore
-from .fit import fit_sample, how_many
+from ..users.steering import move_weights
+from .edits import Edit, applied
+from .fit import Fitted, Sample, fit_sample, how_many
 from .marking import finish, mark
 from .record import Run, Superseded, begin, check, is_sound, outdated, read, tenants, write
 from .sample import read_sample
@@ -59,7 +63,9 @@ def _filling(version: SpaceStore) -> bool:
 def _fit_live(lease: Lease, live: SpaceStore, options: FitTopicsOptions) -> bool:
     run = read(live)
     if not options.repair and run.run != lease.cursor.get(CURSOR_RUN):
-        run = begin(live, options.topics)
+        edit = Edit.of(options)
+        edit.check([topic.payload[Key.TOPIC_ID] for page in live.topics.pages(None, [Key.TOPIC_ID]) for topic in page])
+        run = begin(live, options.topics, asdict(edit) if edit else None)
         lease.keep(**{CURSOR_RUN: run.run})
         lease.save()
         return _complete(lease, live, live, run)
@@ -73,7 +79,7 @@ def fit_version(lease: Lease, live: SpaceStore, version: SpaceStore) -> bool:
     """
     run = read(version)
     if run.stage == "fitting" or (run.stage and not is_sound(version, run)):
-        run = begin(version, run.topics)
+        run = begin(version, run.topics, run.edit)
     elif outdated(version, live):
         run = begin(version, read(live).topics)
     if version.space == live.space:
@@ -91,8 +97,16 @@ def _complete(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> 
     if not mark(lease, version, run):
         return False
     if run.stage == "marking":
+        if version.space == live.space and run.edit:
+            _move_weights(version, Edit(**run.edit))
         finish(version, run)
     return True
+
+
+def _move_weights(live: SpaceStore, edit: Edit) -> None:
+    for version in live.at(None).versions() if edit.gone else []:
+        with suppress(SpaceNotFound):
+            move_weights(version, edit.merge[0], edit.gone)
 
 
 def _fit(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> Run:
@@ -102,7 +116,8 @@ def _fit(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> Run:
         version.run(build_collection("items" if store is version.items else "topics", store.collection, config))
     is_live = version.space == live.space
     last = max(read(place).last for place in version.at(None).versions())
-    run = replace(run, made=0, last=last, of="" if is_live else read(live).done)
+    wanted = read(live)
+    run = replace(run, made=0, last=last, of="" if is_live else wanted.done, kept=wanted.kept)
     owners = tenants(version)
     for number, tenant in enumerate(owners):
         lease.report("fitting topics", number, len(owners))
@@ -115,13 +130,27 @@ def _fit_tenant(live: SpaceStore, version: SpaceStore, run: Run, tenant: str) ->
     old = assign.read_points(live, tenant)
     run = replace(run, last=max([run.last, *(int(topic.id) for topic in old)]))
     sample = read_sample(version, live, tenant)
+    if run.edit:
+        return _edit_tenant(live, run, sample, old)
     items = version.items.count(conditions.where(conditions.equals(Key.TENANT, tenant)))
     before = sum(topic.size for topic in old)
     grown = how_many(items) - how_many(before) if before else 0
     fitted, last = fit_sample(
-        sample, run.topics, old, max(0, grown), run.last, run.renews and version.space == live.space
+        sample, run.topics, old, max(0, grown), run.last, run.renews and version.space == live.space, run.kept
     )
+    return _written(live, version, replace(run, last=last), tenant, fitted)
+
+
+def _edit_tenant(live: SpaceStore, run: Run, sample: Sample, old: list[TopicPoint]) -> Run:
+    """Merge or split topics. Every topic keeps its texts, also those of tenants whom the edit does not concern."""
+    sample, topics, edit, last = applied(Edit(**run.edit), sample, old, run.last)
+    fitted, last = fit_sample(sample, None, topics, 0, last, kept={topic.id for topic in topics})
+    kept = [topic for topic in dict.fromkeys([*run.kept, *edit.made]) if topic not in edit.gone]
+    return _written(live, live, replace(run, last=last, kept=kept), sample.tenant, fitted)
+
+
+def _written(live: SpaceStore, version: SpaceStore, run: Run, tenant: str, fitted: list[Fitted]) -> Run:
     check(version, run)
-    run = write(version, replace(run, last=last, made=run.made + len(fitted)))
+    run = write(version, replace(run, made=run.made + len(fitted)))
     write_topics(version, live, run, tenant, fitted)
     return run

@@ -1,8 +1,8 @@
-"""Topics that a person named: every fit keeps them, whatever it discovers beside them. Pure."""
+"""Topics that a person named or made: every fit keeps them, whatever it discovers beside them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ from ..items.topic_rule import TopicPoint
 __all__ = ["added", "free_number", "held_rows", "split_old"]
 
 
-def split_old(old: Sequence[TopicPoint]) -> tuple[list[TopicPoint], list[TopicPoint]]:
-    """Return the topics that a person named, and the others."""
-    return [topic for topic in old if topic.label_by == "admin"], [topic for topic in old if topic.label_by != "admin"]
+def split_old(old: Sequence[TopicPoint], kept: Collection[str] = ()) -> tuple[list[TopicPoint], list[TopicPoint]]:
+    """Return the topics that a person named or that are ``kept`` (ids), and the others."""
+    stays = [topic.label_by == "admin" or topic.id in kept for topic in old]
+    pinned = [topic for topic, mine in zip(old, stays, strict=True) if mine]
+    return pinned, [topic for topic, mine in zip(old, stays, strict=True) if not mine]
 
 
 def held_rows(before: Sequence[str | None], pinned: Sequence[TopicPoint]) -> Any:

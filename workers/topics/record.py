@@ -7,7 +7,9 @@ at its next step. Every topic and item carries the name of its fit, so incomplet
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from qdrant_client import models
 
@@ -59,6 +61,10 @@ class Run:
     """Whether another number of topics was asked for than before, so that labels are chosen again."""
     made: int = 0
     """Number of topics that it wrote."""
+    edit: dict[str, Any] = field(default_factory=dict)
+    """What a person asked this fit to change (:class:`workers.topics.edits.Edit`); empty for any other fit."""
+    kept: list[str] = field(default_factory=list)
+    """Ids of the topics that a person merged or split: their texts stay together in every later fit."""
 
 
 def read(space: SpaceStore) -> Run:
@@ -79,11 +85,15 @@ def check(space: SpaceStore, run: Run) -> None:
         raise Superseded
 
 
-def begin(space: SpaceStore, topics: int | None) -> Run:
-    """Begin a fit, which supersedes any other; it renews labels if it asks for another number, or takes up one that did."""
+def begin(space: SpaceStore, topics: int | None, edit: Mapping[str, Any] | None = None) -> Run:
+    """Begin a fit, which supersedes any other; it renews labels if it asks for another number, or takes up one that did.
+
+    A fit that makes an ``edit`` renews nothing, and the number of topics is fixed no longer.
+    """
     last = read(space)
     renews = (topics is not None and topics != last.topics) or (last.renews and last.stage == "fitting")
-    return write(space, replace(last, run=uuid.uuid4().hex[:12], stage="fitting", topics=topics, renews=renews))
+    run = replace(last, run=uuid.uuid4().hex[:12], stage="fitting", topics=topics, renews=renews, edit=dict(edit or {}))
+    return write(space, replace(run, topics=None, renews=False) if edit else run)
 
 
 def unfinished(space: SpaceStore) -> bool:

@@ -55,7 +55,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, run: Llmrec) 
 COMMANDS = [
     ["init"], ["load", "items"], ["load", "events"], ["recommend"], ["similar"], ["similar-users"], ["search"],
     ["status"], ["request"], ["reconcile"], ["forget"], ["delete"], ["demo"], ["top"], ["topics"], ["topics", "fit"],
-    ["topics", "rename"], ["interests"], ["shelves"], ["steer"], ["portrait"], ["blurb"], ["generate"], ["train"], ["tune"], ["reembed"], ["rollback"],
+    ["topics", "rename"], ["topics", "merge"], ["topics", "split"], ["interests"], ["shelves"], ["steer"], ["portrait"], ["blurb"], ["generate"], ["train"], ["tune"], ["reembed"], ["rollback"],
     ["clean-up"], ["jobs"], ["failures"], ["evaluate"], ["models"], ["worker"],
 ]  # fmt: skip
 

@@ -25,6 +25,8 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "reembed": ("--size", "32"),
     "rollback": (),
     "topics fit": (),
+    "topics merge": ("1", "2"),
+    "topics split": ("1",),
     "train": (),
     "tune": (),
     "worker": (),

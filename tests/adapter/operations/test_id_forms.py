@@ -124,8 +124,8 @@ CHANGES: dict[str, Callable[[Recommender, Any], Any]] = {
 """Method that takes an id and changes what is stored → its answer."""
 
 WITHOUT_IDS = {
-    "clean_up", "client", "close", "config", "connect", "create", "failures", "fit_topics", "from_env", "generate", "job", "jobs", "pull", "push",
-    "reconcile", "reembed", "rename_topic", "retry", "rollback", "space", "status", "topic_items", "topics", "train", "tune", "users", "watch",
+    "clean_up", "client", "close", "config", "connect", "create", "failures", "fit_topics", "from_env", "generate", "job", "jobs", "merge_topics", "pull", "push",
+    "reconcile", "reembed", "rename_topic", "retry", "rollback", "space", "split_topic", "status", "topic_items", "topics", "train", "tune", "users", "watch",
 }  # fmt: skip
 """Public names that take no id of an item or user; of topics, jobs and tenants, ids are texts."""
 

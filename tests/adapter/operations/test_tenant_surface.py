@@ -40,6 +40,8 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "train": lambda rec: rec.train(),
     "tune": lambda rec: rec.tune(),
     "fit_topics": lambda rec: rec.fit_topics(),
+    "merge_topics": lambda rec: rec.merge_topics(["1", "2"]),
+    "split_topic": lambda rec: rec.split_topic("1"),
     "generate": lambda rec: rec.generate(),
     "retry": lambda rec: rec.retry(),
     "jobs": lambda rec: rec.jobs(),
