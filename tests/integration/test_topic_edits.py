@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from llmrec_qdrant import InvalidInput, Item, JobFailed, NotFound, Recommender, SpaceMismatch
 from llmrec_qdrant.testing import MemoryQueue
-from tests.commandline import Llmrec, lines
 from tests.integration.test_topic_fits import Killed, before_write, check
 from tests.integration.test_topics import CONFIG, WORDS, items, kind_of, views
 from tests.integration.test_topics import rec as rec  # a fixture
@@ -94,8 +92,9 @@ def test_edits_that_mean_nothing_are_refused(rec: Recommender) -> None:
     for into in (1, 0, -2, 10_000, True, "2"):
         with pytest.raises(InvalidInput, match="into must be a whole number"):
             rec.split_topic(known[0], into)  # type: ignore[arg-type]
-    with suppress(JobFailed):
-        rec.split_topic(known[0], 40)  # it has 30 items
+    job = rec.split_topic(known[0], 40)  # it has 30 items
+    with pytest.raises(JobFailed, match="fewer than 40 kinds of items"):
+        _ = job.result
     assert [topic.id for topic in rec.topics()] == known
     rec.reconcile()
     check(rec)
@@ -157,15 +156,3 @@ def test_an_edit_killed_at_any_write_is_finished_by_the_reconciler(kind: str, mo
     else:
         pytest.fail("an edit does not end")
     assert write > 8
-
-
-def test_the_command_line(llmrec: Llmrec, tmp_path: Path) -> None:
-    stored = lines(tmp_path / "items.jsonl", [{"id": item.id, "title": item.title} for item in items()])
-    assert llmrec("load", "items", stored).code == 0
-    assert llmrec("topics", "fit", "--number", "3").code == 0
-    ids = [topic["id"] for topic in llmrec("topics", "--json").json]
-    merged = llmrec("topics", "merge", ids[0], ids[1], "--json").json["topics"]
-    assert {topic["id"]: topic["size"] for topic in merged} == {ids[0]: 60, ids[2]: 30}
-    assert "label" in llmrec("topics", "split", ids[0]).out
-    assert sorted(topic["size"] for topic in llmrec("topics", "--json").json) == [30, 30, 30]
-    assert llmrec("topics", "merge", ids[0]).code == 1

@@ -64,7 +64,7 @@ def _fit_live(lease: Lease, live: SpaceStore, options: FitTopicsOptions) -> bool
     run = read(live)
     if not options.repair and run.run != lease.cursor.get(CURSOR_RUN):
         edit = Edit.of(options)
-        edit.check([topic.payload[Key.TOPIC_ID] for page in live.topics.pages(None, [Key.TOPIC_ID]) for topic in page])
+        _check_edit(live, edit)
         run = begin(live, options.topics, asdict(edit) if edit else None)
         lease.keep(**{CURSOR_RUN: run.run})
         lease.save()
@@ -103,6 +103,16 @@ def _complete(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> 
     return True
 
 
+def _check_edit(live: SpaceStore, edit: Edit) -> None:
+    """Raise :class:`NotFound` or :class:`InvalidInput` for an edit that cannot be made, before a fit begins."""
+    points = [topic for page in live.topics.pages(None, [Key.TOPIC_ID, Key.TENANT]) for topic in page]
+    tenants_of = {topic.payload[Key.TOPIC_ID]: str(topic.get(Key.TENANT, "")) for topic in points}
+    edit.check(list(tenants_of))
+    if edit.split:
+        tenant = tenants_of[edit.split]
+        applied(edit, read_sample(live, live, tenant), assign.read_points(live, tenant), 0)
+
+
 def _move_weights(live: SpaceStore, edit: Edit) -> None:
     for version in live.at(None).versions() if edit.gone else []:
         with suppress(SpaceNotFound):
@@ -123,7 +133,9 @@ def _fit(lease: Lease, live: SpaceStore, version: SpaceStore, run: Run) -> Run:
         lease.report("fitting topics", number, len(owners))
         run = _fit_tenant(live, version, run, tenant)
     check(version, run)
-    return write(version, replace(run, stage="marking", tenants=len(owners)))
+    edit = Edit(**run.edit)
+    kept = [topic for topic in dict.fromkeys([*run.kept, *edit.made]) if topic not in edit.gone]
+    return write(version, replace(run, stage="marking", tenants=len(owners), kept=kept))
 
 
 def _fit_tenant(live: SpaceStore, version: SpaceStore, run: Run, tenant: str) -> Run:
@@ -145,8 +157,7 @@ def _edit_tenant(live: SpaceStore, run: Run, sample: Sample, old: list[TopicPoin
     """Merge or split topics. Every topic keeps its texts, also those of tenants whom the edit does not concern."""
     sample, topics, edit, last = applied(Edit(**run.edit), sample, old, run.last)
     fitted, last = fit_sample(sample, None, topics, 0, last, kept={topic.id for topic in topics})
-    kept = [topic for topic in dict.fromkeys([*run.kept, *edit.made]) if topic not in edit.gone]
-    return _written(live, live, replace(run, last=last, kept=kept), sample.tenant, fitted)
+    return _written(live, live, replace(run, last=last, edit=asdict(edit)), sample.tenant, fitted)
 
 
 def _written(live: SpaceStore, version: SpaceStore, run: Run, tenant: str, fitted: list[Fitted]) -> Run:

@@ -8,6 +8,7 @@ import pytest
 
 from llmrec_qdrant.cli.topics import _print_fitted
 from tests.commandline import Llmrec, lines, one_sentence
+from tests.integration.test_topics import items as three_kinds
 
 
 def test_a_fit_of_too_few_items_says_how_many_it_needs(filled: Llmrec) -> None:
@@ -90,3 +91,15 @@ def test_the_items_of_a_topic_are_listed_by_id_and_by_label(grouped: Llmrec) -> 
     assert "rocket rocket" in grouped("topics", "items", rockets["id"]).out
     refused = one_sentence(grouped("topics", "items", "no such topic"))
     assert "no topic 'no such topic'" in refused
+
+
+def test_topics_are_merged_and_split(llmrec: Llmrec, tmp_path: Path) -> None:
+    stored = lines(tmp_path / "items.jsonl", [{"id": item.id, "title": item.title} for item in three_kinds()])
+    assert llmrec("load", "items", stored).code == 0
+    assert llmrec("topics", "fit", "--number", "3").code == 0
+    ids = [topic["id"] for topic in llmrec("topics", "--json").json]
+    merged = llmrec("topics", "merge", ids[0], ids[1], "--json").json["topics"]
+    assert {topic["id"]: topic["size"] for topic in merged} == {ids[0]: 60, ids[2]: 30}
+    assert "label" in llmrec("topics", "split", ids[0]).out
+    assert sorted(topic["size"] for topic in llmrec("topics", "--json").json) == [30, 30, 30]
+    assert llmrec("topics", "merge", ids[0]).code == 1
