@@ -93,14 +93,23 @@ def _composed(text: str) -> str:
 def rename_topic(bound: Bound, topic: str, label: str) -> Steps[Topic]:
     """Rename a topic; every refit keeps the new label.
 
-    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a label that cannot be shown or is taken.
+    Raises :class:`NotFound` for an unknown topic, :class:`InvalidInput` for a label that cannot be shown or is taken, and for
+    a theme, which keeps the name that the fit gave it.
     """
     value: object = label
     clean = _composed(" ".join(value.split())) if isinstance(value, str) else ""
     if not 1 <= len(clean) <= MAX_LABEL or any(unicodedata.category(letter)[0] == "C" for letter in clean):
         raise InvalidInput(f"a label must have 1 to {MAX_LABEL} visible characters, not {show(value)}")
-    known = yield from find_topic(bound, topic)
     topics = yield from list_topics(bound)
+    try:
+        known = yield from find_topic(bound, topic)
+    except NotFound:
+        theme = _composed(str(topic))
+        if inside := sorted((other.id for other in topics if other.theme == theme), key=int):
+            raise InvalidInput(
+                f"{show(theme)} is a theme, which cannot be renamed: a fit names it; rename its topics instead ({', '.join(inside)})"
+            ) from None
+        raise
     if any(other.label == clean and other.id != known.id and other.tenant == known.tenant for other in topics):
         raise InvalidInput(f"another topic has the label {clean!r}: choose a different one")
     yield from on_every_version(bound.space, partial(_rename_at, bound, known.id, clean))

@@ -129,6 +129,16 @@ def test_a_refit_keeps_ids_labels_and_what_an_admin_wrote(rec: Recommender) -> N
         rec.rename_topic(space, " ")
 
 
+def test_a_theme_is_not_renamed_and_its_topics_are_named(rec: Recommender) -> None:
+    space, cook = sorted((kind_of(rec, "s"), kind_of(rec, "c")))
+    for topic in (space, cook):
+        mine = models.Filter(must=[models.FieldCondition(key="topic_id", match=models.MatchValue(value=topic))])
+        rec.client.set_payload(rec._space.topics, {"theme": "evenings at home"}, mine)
+    refused = rf"'evenings at home' is a theme, which cannot be renamed.* rename its topics instead \({space}, {cook}\)"
+    with pytest.raises(InvalidInput, match=refused):
+        rec.rename_topic("evenings at home", "x")
+
+
 def test_interests_move_with_the_next_event(rec: Recommender) -> None:
     """Six cooking events ten days ago against three space events in a session now."""
     cooking, space = kind_of(rec, "c"), kind_of(rec, "s")
