@@ -38,7 +38,7 @@ from llmrec_qdrant.space.ids import point_id
 from llmrec_qdrant.space.layout import CollectionKind, Key
 from llmrec_qdrant.space.shapes import metadata_fault
 
-from .items import boilerplate, collab_due
+from .items import boilerplate, collab_due, wording
 from .storage import malformed, notes
 from .storage.attempts import lease_end, leased
 from .storage.lease import announcements
@@ -109,6 +109,7 @@ def _pieces(space: SpaceStore, versions: Sequence[SpaceStore], everything: bool)
     for version in versions:
         yield "metadata", version.label, partial(_quietly, _check_metadata, version)
     yield "boilerplate", space.name, partial(_quietly, boilerplate.keep, versions)
+    yield "words", space.name, partial(_quietly, wording.keep, versions)
     for stale in (items, texts):
         for version in versions:
             yield f"encoding {stale.kind}", version.label, partial(stale.of, version)

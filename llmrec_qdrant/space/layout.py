@@ -254,6 +254,9 @@ TOPICS_EDITED = "topics_edited"
 BOILERPLATE = "boilerplate"
 """Passages that are left out of items' texts; see workers/items/boilerplate.py."""
 
+WORDS = "words"
+"""The rules by which the words of a version were read; see workers/items/wording.py."""
+
 TRIAL = "trial"
 """Heartbeat of the measurement that this space was created for; see workers/evaluation."""
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from llmrec_qdrant.errors import show
-from llmrec_qdrant.space.layout import BOILERPLATE, COLLAB_FIT, TOPICS_EDITED, TOPICS_FIT, CollectionKind, Key
+from llmrec_qdrant.space.layout import BOILERPLATE, COLLAB_FIT, TOPICS_EDITED, TOPICS_FIT, WORDS, CollectionKind, Key
 
 __all__ = ["fault", "metadata_fault", "record"]
 
@@ -144,6 +144,7 @@ _RECORDS: dict[str, dict[str, _Shape]] = {
     COLLAB_FIT: {"events": _COUNT, "items": _COUNT, "fitting": _TEXT},
     BOILERPLATE: {"passages": _NAMES, "items": _COUNT, "before": _NAMES},
     TOPICS_EDITED: {"at": _TEXT},
+    WORDS: {"revision": _COUNT},
 }  # fmt: skip
 
 

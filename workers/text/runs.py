@@ -24,7 +24,7 @@ _LATIN = r"[\p{Latin}\p{Nd}][\p{Latin}\p{Nd}\p{Mn}\p{Mc}]*"
 _OTHER = r"[\p{L}--[\p{Latin}\p{Han}\p{Hiragana}\p{Katakana}\p{Common}]]"
 
 
-_REST = rf"(?:{_OTHER}|[\p{{Nd}}\p{{Mn}}\p{{Mc}}])*"
+_REST = rf"(?:{_OTHER}|[\p{{Nd}}\p{{Mn}}\p{{Mc}}\u0640]|(?<=\p{{Hebrew}})[\"״׳](?=\p{{Hebrew}}))*"  # with tatweel and gershayim
 
 
 RUN = regex.compile(

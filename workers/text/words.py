@@ -6,7 +6,8 @@ words and a page of two thousand therefore agree on every stem: nothing depends 
 ====================  =====================================================  ============================
 run                   becomes                                                example
 ====================  =====================================================  ============================
-Han                   jieba words, and dictionary words inside a long one    科幻电影 → 科幻 电影 科幻电影
+Han                   jieba words, and dictionary words inside a long one,   科幻電影 → 科幻 电影 科幻电影
+                      in simplified characters
 Latin, digits         lower-cased words, Snowball stems                      Movies → movi
 one with a digit      itself, unstemmed, and its parts                       RTX-4090 → rtx4090 rtx 4090
 any other script      Unicode words, case-folded                             Война → война
@@ -18,17 +19,23 @@ The reasons and measurements are in ``docs/decisions/text-preparation.md``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cache, lru_cache
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import regex
 
 from .clean import clean
+from .folding import fold, simplified, without_marks
 from .runs import RUN
-from .stems import check_stemmer, stem, without_accents
+from .stems import check_stemmer, stem
 from .stop_words import script_stop_words, stop_words
 
-__all__ = ["SEPARATORS", "Term", "terms"]
+__all__ = ["SEPARATORS", "WORDS_REVISION", "Term", "terms"]
+
+
+WORDS_REVISION = 1
+"""Changes with the rules by which a text becomes stems; texts with other stems by earlier rules are encoded again."""
 
 
 MAX_WORD = 64
@@ -86,18 +93,25 @@ def _of_run(kind: str | None, surface: str, stemmer: str) -> Iterable[Term]:
         return _han(surface)
     if kind == "symbol":
         return (Term(surface, surface),)
+    if kind == "other":
+        surface = without_marks(surface)
     if len(surface) <= MAX_WORD:
         return _word(surface, stemmer)
     return _word.__wrapped__(surface, stemmer)  # not cached: a few thousand of these would fill the memory
 
 
-def _han(run: str) -> Iterator[Term]:
-    from rjieba import cut_for_search  # loads a dictionary of several megabytes: only for Chinese
+def _han(run: str) -> list[Term]:
+    """Return the words of a run of Han characters: matched in simplified ones, shown as they are written."""
+    jieba, stop = _jieba(), script_stop_words()
+    plain = simplified(run)
+    if plain is run:
+        return [Term(word, word) for word in jieba.cut_for_search(run) if word not in stop]
+    return [Term(word, run[start:end]) for word, start, end in jieba.tokenize(plain, "search") if word not in stop]
 
-    stop = script_stop_words()
-    for word in cut_for_search(run):
-        if word not in stop:
-            yield Term(word, word)
+
+@cache
+def _jieba() -> Any:
+    return import_module("rjieba")  # loads a dictionary of several megabytes: only for Chinese
 
 
 @lru_cache(maxsize=MAX_CACHED_WORDS)
@@ -132,4 +146,4 @@ def _term(word: str, stemmer: str) -> Term | None:
         return None
     bare = word if word.isalpha() else _JOINTS.sub("", word)
     stemmed = word.isalpha() or not any(character.isdecimal() for character in word)
-    return Term(stem(bare, stemmer) if stemmed else without_accents(bare), word)
+    return Term(stem(bare, stemmer) if stemmed else fold(bare), word)

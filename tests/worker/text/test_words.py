@@ -66,9 +66,9 @@ def test_a_wish_meets_the_film_it_asks_for() -> None:
         # other scripts
         ("Война и мир", ["война", "мир"]),
         ("ВАЗ-2107", ["ваз2107", "ваз", "2107"]),
-        ("東京の空はテストです", ["東京", "空", "テスト"]),
+        ("東京の空はテストです", ["东京", "空", "テスト"]),
         ("한국 영화 LG전자", ["한국", "영화", "lg", "전자"]),
-        ("ภาษาไทย हिन्दी", ["ภาษาไทย", "हिन्दी"]),  # vowel signs stay with their letters
+        ("ภาษาไทย हिन्दी", ["ภาษาไทย", "हिंदी"]),  # vowel signs stay with their letters
         ("ΟΔΟΣ Straße", ["οδοσ", "strasse"]),
         # nothing
         ("", []),
