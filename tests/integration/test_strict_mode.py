@@ -109,7 +109,7 @@ def test_everything_works_in_strict_mode_with_a_small_limit(server: QdrantServer
         print(f"\nstrict mode, max_query_limit={MAX_QUERY_LIMIT}")
         assert rec.client.get_collection(rec._space.items).config.strict_mode_config.max_query_limit == MAX_QUERY_LIMIT
         assert told(rec) == dict.fromkeys(CALLS, "works")
-        assert [job.state for job in rec.jobs()] == ["done"] * 4
+        assert [job.state for job in rec.jobs()] == ["done"] * 6
         assert (rec.status().items_stale, rec.status().users_stale, rec.status().events_unfolded) == (0, 0, 0)
 
 
@@ -121,7 +121,7 @@ def test_everything_works_with_every_limit_set_low() -> None:
         kept = rec.client.get_collection(rec._space.items).config.strict_mode_config
         assert (kept.max_query_limit, kept.upsert_max_batchsize, kept.condition_max_size) == (20, 7, 20)
         assert told(rec) == dict.fromkeys(CALLS, "works")
-        assert [job.state for job in rec.jobs()] == ["done"] * 4
+        assert [job.state for job in rec.jobs()] == ["done"] * 6
         assert (rec.status().items_stale, rec.status().users_stale, rec.status().events_unfolded) == (0, 0, 0)
 
 
