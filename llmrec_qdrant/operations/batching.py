@@ -19,11 +19,11 @@ __all__ = [
     "MAX_CHARACTERS",
     "POINTS_PER_REQUEST",
     "add",
-    "ahead",
     "as_list",
     "batches",
     "by_size",
     "check_many",
+    "map_ahead",
     "raise_rejected",
     "read_all",
 ]
@@ -32,9 +32,6 @@ POINTS_PER_REQUEST = 256
 """Points per request."""
 MAX_CHARACTERS = 4_000_000
 """Characters per request: Qdrant refuses bodies over 32 MB."""
-
-AHEAD = 2
-"""Results that are computed before they are asked for."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,7 +44,7 @@ def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def ahead(threads: Executor | None, function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
+def map_ahead(threads: Executor | None, function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
     """Yield ``function`` of each value, computed in a thread while the one before is being used; without ``threads``, one by one."""
     if threads is None:
         yield from map(function, values)
@@ -55,7 +52,7 @@ def ahead(threads: Executor | None, function: Callable[[T], R], values: Iterable
     running: deque[Future[R]] = deque()
     for value in values:
         running.append(threads.submit(function, value))
-        if len(running) > AHEAD:
+        if len(running) > 1:
             yield running.popleft().result()
     while running:
         yield running.popleft().result()

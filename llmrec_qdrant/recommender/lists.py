@@ -16,7 +16,7 @@ from llmrec_qdrant.contracts.answers import (
 )
 from llmrec_qdrant.contracts.config import Leg
 from llmrec_qdrant.contracts.evidence import Evidence, WhyNot
-from llmrec_qdrant.operations.batching import ahead, batches, check_many
+from llmrec_qdrant.operations.batching import batches, check_many, map_ahead
 from llmrec_qdrant.query.filters import FilterLike
 from llmrec_qdrant.query.options import ListOptions
 from llmrec_qdrant.recommender.connection import Connection
@@ -62,7 +62,7 @@ class Lists(Connection):
         def lists(batch: list[str]) -> list[tuple[str, list[Recommendation]]]:
             return self._drive(operations.recommend.recommend_many(self._bound(), batch, options, exclude_seen))
 
-        return chain.from_iterable(ahead(self._threads if self._memory else None, lists, names))
+        return chain.from_iterable(map_ahead(self._threads if self._memory else None, lists, names))
 
     def request(
         self, user: str, limit: int = 10, *, offset: int = 0, filter: FilterLike | None = None, exclude: Sequence[str] = (),

@@ -168,7 +168,11 @@ def test_a_key_that_does_not_reach_a_version_loses_no_write(server: QdrantServer
                     write()
             admin.clean_up()
             assert rec.upsert_items([Item(id="c", title="star")]).written == 1
-            assert admin.client.get_collection(space.items).config.metadata.keys() == {"llmrec", "highest_version", "words"}
+            assert admin.client.get_collection(space.items).config.metadata.keys() == {
+                "llmrec",
+                "highest_version",
+                "words",
+            }
 
 
 RIGHTS: dict[str, tuple[Any, str]] = {

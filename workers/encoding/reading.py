@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from llmrec_qdrant.operations.batching import by_size
+from llmrec_qdrant.operations.batching import by_size, map_ahead
 
 __all__ = ["CHUNK_CHARACTERS", "MAX_UNKNOWN_SHARE", "Reader", "ahead"]
 
@@ -57,12 +57,7 @@ def ahead(reader: Reader, texts: Sequence[str]) -> Iterator[list[list[int] | Non
         yield from map(reader, chunks)
         return
     with ThreadPoolExecutor(1, thread_name_prefix="tokenize") as thread:
-        coming = [thread.submit(reader, chunk) for chunk in chunks[:1]]
-        for following in [*chunks[1:], None]:
-            tokens = coming.pop().result()
-            if following is not None:
-                coming.append(thread.submit(reader, following))
-            yield tokens
+        yield from map_ahead(thread, reader, chunks)
 
 
 def unreadable_tokens(tokenizer: Any) -> frozenset[int]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qdrant_client import models
 
 from llmrec_qdrant.operations import calls
 from llmrec_qdrant.space import conditions
@@ -40,21 +43,20 @@ def _lacks(point: Point, guard: str) -> str:
 
 def set_aside(store: Store, faults: Mapping[str, str]) -> None:
     """Set points aside; no digest guards this, as the points may have none."""
-    for point, said in faults.items():
-        reason = FAULTY.format(fault=said)
-        log.error("set aside point %s of %s: %s", point, store.collection, reason)
-        values = {Key.STALE: False, Key.SET_ASIDE: True, Key.SET_ASIDE_WHY: reason, Key.ATTEMPTS: 0}
-        store.set_payload(values, conditions.where(conditions.has_id(point), conditions.stale()))
+    _set_aside(store, faults, {Key.STALE: False, Key.ATTEMPTS: 0}, conditions.stale())
 
 
 def set_events_aside(space: SpaceStore, faults: Mapping[str, str]) -> None:
     """Set events aside: they count as folded, and no vector is made of them."""
     if faults:  # a space of an earlier release has no such index
         space.run(calls.create_index(space.events.collection, Key.SET_ASIDE, "bool"))
-    for event, said in faults.items():
+    _set_aside(space.events, faults, {Key.FOLDED: True}, conditions.equals(Key.FOLDED, False))
+
+
+def _set_aside(store: Store, faults: Mapping[str, str], done: Mapping[str, Any], waiting: models.Condition) -> None:
+    """Store why each point is set aside, with ``done``, which ends its waiting, where it is still ``waiting``."""
+    for point, said in faults.items():
         reason = FAULTY.format(fault=said)
-        log.error("set aside point %s of %s: %s", event, space.events.collection, reason)
-        values = {Key.FOLDED: True, Key.SET_ASIDE: True, Key.SET_ASIDE_WHY: reason}
-        space.events.set_payload(
-            values, conditions.where(conditions.has_id(event), conditions.equals(Key.FOLDED, False))
-        )
+        log.error("set aside point %s of %s: %s", point, store.collection, reason)
+        values = {**done, Key.SET_ASIDE: True, Key.SET_ASIDE_WHY: reason}
+        store.set_payload(values, conditions.where(conditions.has_id(point), waiting))

@@ -12,7 +12,7 @@ import pytest
 
 from llmrec_qdrant import AsyncRecommender, Event, InvalidInput, QdrantUnavailable, Recommender
 from llmrec_qdrant.errors import QdrantRefused
-from llmrec_qdrant.operations.batching import ahead
+from llmrec_qdrant.operations.batching import map_ahead
 from llmrec_qdrant.operations.recommend import USERS_TOGETHER
 from llmrec_qdrant.operations.steps import Call, Sleep, Steps, Together, call, drive
 from llmrec_qdrant.operations.together import run_together
@@ -184,7 +184,7 @@ def test_operations_of_different_length_and_with_pauses_end() -> None:
 def test_nothing_runs_further_ahead_than_a_few() -> None:
     begun: list[int] = []
     with ThreadPoolExecutor(1) as threads:
-        results = ahead(threads, lambda value: begun.append(value) or value, range(100))
+        results = map_ahead(threads, lambda value: begun.append(value) or value, range(100))
         assert [next(results), next(results)] == [0, 1]
         assert len(begun) <= 4
-    assert list(ahead(None, str, range(3))) == ["0", "1", "2"]
+    assert list(map_ahead(None, str, range(3))) == ["0", "1", "2"]
