@@ -33,19 +33,24 @@ def plain(text: object, limit: int = MAX_TEXT) -> str:
 
     >>> plain("<a href='x'>Tom & Jerry</a>")
     "&lt;a href='x'&gt;Tom &amp; Jerry&lt;/a&gt;"
+    >>> plain("sherlock holmes · watson · mystery", 28)
+    'sherlock holmes · watson…'
     """
     visible = "".join("�" if unicodedata.category(letter) in {"Cc", "Cf", "Cs"} else letter for letter in str(text))
-    shown = visible if len(visible) <= limit else visible[: limit - 1].rstrip() + "…"
+    shown = visible if len(visible) <= limit else visible[: limit - 1].rstrip(" ·") + "…"
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def axis(title: str, **settings: Any) -> dict[str, Any]:
-    """Return an axis with a name."""
+    """Return an axis with a name, and with a gap between its labels and what is drawn."""
     return {
         "title": {"text": title, "standoff": 10},
         "automargin": True,
         "gridcolor": "#eceef1",
         "zerolinecolor": "#d5d8dc",
+        "ticks": "outside",
+        "ticklen": 6,
+        "tickcolor": "#ffffff",
         **settings,
     }
 

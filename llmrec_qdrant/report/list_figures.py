@@ -66,9 +66,7 @@ def long_tail(overview: Overview) -> Any:
     lines = [_curve(events, "events", COLOURS[0])]
     if places.any():
         lines.append(_curve(places, "places of the lists", COLOURS[1]))
-    apart = {"ticks": "outside", "ticklen": 6, "tickcolor": "#ffffff"}  # so that the zeros of both axes do not touch
-    return figure(lines, x=axis("percent of the items, most taken first", range=[0, 101], **apart),
-                  y=axis("percent", rangemode="tozero", **apart),
+    return figure(lines, x=axis("percent of the items, most taken first", range=[0, 101], dtick=20), y=axis("percent", rangemode="tozero"),
                   height=380, showlegend=True, legend={**TOP_LEGEND, "traceorder": "normal"}, margin=MARGIN)  # fmt: skip
 
 

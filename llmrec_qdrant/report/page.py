@@ -128,9 +128,11 @@ def _plain_values(figure: Any) -> Any:
 
 
 def _catalogue(overview: Overview) -> list[_Part]:
+    themed = any(topic.theme for topic in overview.topics)
+    colour = "the theme of its topic" if themed else "a group of similar topics, named after the largest"
     return [
-        _Part("Map of the topics", "Each point is an item. Items of similar meaning are near each other; the colour is a group of "
-              "similar topics, named after the largest. Hover over a point, or tap it, to see its title.", topic_figures.topic_map(overview)),
+        _Part("Map of the topics", f"Each point is an item. Items of similar meaning are near each other; the colour is {colour}. "
+              "Hover over a point, or tap it, to see its title.", topic_figures.topic_map(overview)),
         _Part("Sizes of the topics", "The largest topics: their share of the items beside their share of what users did.",
               topic_figures.sizes(overview)),
         _Part("Tree of the topics", "Topics that meet further left are more alike.", topic_figures.tree(overview)),
@@ -205,11 +207,17 @@ def _health(overview: Overview) -> list[_Part]:
     return [
         _Part("What waits", "What is stored, what waits for a worker, and what has no vector of meaning. llmrec reconcile does what waits.",
               html=_table(("", "stored", "waiting", "unreadable"), rows)),
-        _Part("Set aside", f"{status.set_aside:,} points failed too often. llmrec failures --retry tries them again.",
+        _Part("Set aside", _set_aside(status.set_aside),
               html=_table(("kind", "id", "reason"), failures) if failures else ""),
         _Part("Ages", "When workers wrote the vectors of items and users.", quality_figures.ages(overview)),
         _Part("Jobs", "The latest jobs.", html=_table(("job", "state", "time", "reason"), jobs) if jobs else "<p>None.</p>"),
     ]  # fmt: skip
+
+
+def _set_aside(points: int) -> str:
+    if not points:
+        return "No point failed too often."
+    return f"{_counted(points, 'point')} failed too often. llmrec failures --retry tries again."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -36,7 +36,7 @@ function fitting(notes, layout, width, height) {
   });
 }
 function shortened(text) {
-  return text.split("<br>").map(line => line.length > 18 ? line.slice(0, 17).replace(/&[a-z]*$/, "") + "\\u2026" : line).join("<br>");
+  return text.split("<br>").map(line => line.length > 18 ? line.slice(0, 17).replace(/&[a-z]*$/, "").replace(/[ \u00b7]+$/, "") + "\\u2026" : line).join("<br>");
 }
 function narrow(figure) {
   const layout = figure.layout;

@@ -185,7 +185,7 @@ def tree(overview: Overview) -> Any:
     widest = max(merges[-1].distance, 0.1)
     legend = {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0}
     return figure(
-        [lines, *_theme_marks([shown[leaf] for leaf in leaves])],
+        [lines, *_theme_marks([shown[leaf] for leaf in leaves], _groups(overview))],
         x=axis("distance (Ward, of unit vectors)", range=[-0.02 * widest, 1.03 * widest]),
         y=y,
         height=150 + 18 * len(leaves),
@@ -193,18 +193,19 @@ def tree(overview: Overview) -> Any:
     )  # fmt: skip
 
 
-def _theme_marks(leaves: Sequence[Topic]) -> list[Any]:
-    """Return a coloured mark beside each topic of a tree, one trace per theme; ``leaves`` stand from the bottom up."""
+def _theme_marks(leaves: Sequence[Topic], of_topic: Mapping[str, int]) -> list[Any]:
+    """Return a mark in the colour of the map beside each topic of a tree, one trace per theme; ``leaves`` stand from the bottom up."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, topic in enumerate(leaves):
         if topic.theme:
             rows[topic.theme].append(row)
+    numbers = {topic.theme: of_topic[topic.id] for topic in leaves if topic.theme}
     return [
         objects().Scatter(
             x=[0] * len(own), y=own, mode="markers", name=plain(theme, 32),
-            marker={"size": 9, "color": COLOURS[number % len(COLOURS)]}, hovertemplate="%{fullData.name}<extra></extra>",
+            marker={"size": 9, "color": COLOURS[numbers[theme] % len(COLOURS)]}, hovertemplate="%{fullData.name}<extra></extra>",
         )
-        for number, (theme, own) in enumerate(rows.items())
+        for theme, own in sorted(rows.items(), key=lambda row: numbers[row[0]])
     ]  # fmt: skip
 
 

@@ -60,9 +60,14 @@ def drift(overview: Overview) -> Any:
     if not top:
         return empty("No interest rises or fades" if every else NO_INTERESTS)
     names = [labels[topic] for topic in top]
+    step = _step(max(max(rising.values(), default=0), max(fading.values(), default=0)))
+    counts = [step * place for place in range(-4, 5)]
     left = bars_of(names, [-fading[topic] for topic in top], " users", GREY, "fading")
+    left.customdata = [fading[topic] for topic in top]
+    left.hovertemplate = left.hovertemplate.replace("%{x:.3~g}", "%{customdata}")
     right = bars_of(names, [rising[topic] for topic in top], " users", COLOURS[2], "rising")
     return _horizontal([left, right], len(top), "users for whom it fades (left) or rises (right)", barmode="overlay", showlegend=True,
+                       ticks={"tickvals": counts, "ticktext": [f"{abs(count):,}" for count in counts]},
                        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, margin={"l": 60, "r": 16, "t": 40, "b": 56})  # fmt: skip
 
 
@@ -108,5 +113,16 @@ def bars_of(
     )  # fmt: skip
 
 
-def _horizontal(bars: list[Any], rows: int, title: str, **layout: Any) -> Any:
-    return figure(bars, x=axis(title), y=axis("topic", type="category"), height=110 + 26 * rows, **layout)
+def _step(most: int) -> int:
+    """Return the smallest of 1, 2, 5, 10, 20, … of which ``most`` has at most four.
+
+    >>> _step(3), _step(85), _step(0)
+    (1, 50, 1)
+    """
+    return next(step * 10**power for power in range(12) for step in (1, 2, 5) if most <= 4 * step * 10**power)
+
+
+def _horizontal(bars: list[Any], rows: int, title: str, ticks: Mapping[str, Any] | None = None, **layout: Any) -> Any:
+    return figure(
+        bars, x=axis(title, **(ticks or {})), y=axis("topic", type="category"), height=110 + 26 * rows, **layout
+    )
