@@ -61,7 +61,7 @@ def drift(overview: Overview) -> Any:
         return empty("No interest rises or fades" if every else NO_INTERESTS)
     names = [labels[topic] for topic in top]
     step = _step(max(max(rising.values(), default=0), max(fading.values(), default=0)))
-    counts = [step * place for place in range(-4, 5)]
+    counts = [step * place for place in range(-5, 6)]
     left = bars_of(names, [-fading[topic] for topic in top], " users", GREY, "fading")
     left.customdata = [fading[topic] for topic in top]
     left.hovertemplate = left.hovertemplate.replace("%{x:.3~g}", "%{customdata}")
@@ -114,12 +114,12 @@ def bars_of(
 
 
 def _step(most: int) -> int:
-    """Return the smallest of 1, 2, 5, 10, 20, … of which ``most`` has at most four.
+    """Return the smallest of 1, 2, 5, 10, 20, … of which ``most`` has at most five.
 
     >>> _step(3), _step(85), _step(0)
-    (1, 50, 1)
+    (1, 20, 1)
     """
-    return next(step * 10**power for power in range(12) for step in (1, 2, 5) if most <= 4 * step * 10**power)
+    return next(step * 10**power for power in range(12) for step in (1, 2, 5) if most <= 5 * step * 10**power)
 
 
 def _horizontal(bars: list[Any], rows: int, title: str, ticks: Mapping[str, Any] | None = None, **layout: Any) -> Any:

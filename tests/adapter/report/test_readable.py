@@ -53,11 +53,11 @@ def test_nothing_is_retried_where_nothing_failed(points: int, sentence: str) -> 
 
 
 def test_users_are_counted_without_a_sign() -> None:
-    """Seven users for whom a topic fades and one for whom it rises: four steps of 2 reach 8."""
+    """Seven users for whom a topic fades and one for whom it rises: five steps of 2 reach 10."""
     fades, rises = (interest("1", 1.0).model_copy(update={"trend": trend}) for trend in ("fading", "rising"))
     figure = drift(replace(OVERVIEW, users=[_user(n, fades) for n in range(7)] + [_user(7, rises)]))
-    assert list(figure.layout.xaxis.tickvals) == [-8, -6, -4, -2, 0, 2, 4, 6, 8]
-    assert list(figure.layout.xaxis.ticktext) == ["8", "6", "4", "2", "0", "2", "4", "6", "8"]
+    assert list(figure.layout.xaxis.tickvals) == [-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10]
+    assert list(figure.layout.xaxis.ticktext) == ["10", "8", "6", "4", "2", "0", "2", "4", "6", "8", "10"]
     left = figure.data[0]
     assert (list(left.x), list(left.customdata)) == ([-7], [7])
     assert left.hovertemplate.startswith("%{y}: %{customdata} users")
