@@ -98,7 +98,7 @@ def _marks(rows: Sequence[Mapping[str, Any]], names: Sequence[str], way: str, pl
         "arrayminus": [max(row["ndcg"] - row["low"], 0) for row in mine],
     }  # fmt: skip
     return objects().Scatter(
-        x=[row["ndcg"] for row in mine], y=heights, mode="markers", name=plain(way), error_x=error,
+        x=[row["ndcg"] for row in mine], y=heights, mode="markers", name=plain(way), error_x=error, cliponaxis=False,
         marker={"color": COLOURS[place % len(COLOURS)], "size": 9},
         hovertemplate=f"{plain(way)}: NDCG %{{x:.4f}}<extra></extra>",
     )  # fmt: skip

@@ -150,6 +150,7 @@ def test_slices_stand_apart_from_all_users() -> None:
     assert len(bars.x) == len(rows)
     marks = slices(sliced).data
     assert [mark.name for mark in marks] == [plain(row["name"]) for row in rows]
+    assert all(mark.cliponaxis is False for mark in marks)  # a mark at 0 is whole
     assert all(list(mark.x) == [0.1] and list(mark.error_x.array) == [pytest.approx(0.1)] for mark in marks)
     assert "(7 users)" in slices(sliced).layout.yaxis.ticktext[0]
 
