@@ -119,14 +119,14 @@ def carried(
     legs = yield from calls.retrieve(bound.space.texts, texts, [Key.LEGS])
     asked = _asked(bound, scored, sources, list(items), legs, listed)
     answers = yield from calls.query(bound.space.items, asked.requests) if asked.requests else _nothing()
-    found = Carried()
+    found, taken = Carried(), {source.index: source for source in sources.all if source.weights.get(COLLAB)}
     for (kind, name, about), points in zip(asked.keys, answers, strict=True):
         for point in points:
             match kind:
                 case "title":
                     found.titles[point.id] = point.get(Key.TITLE, "")
                 case "row":
-                    _add_row(found, point, sources.all)
+                    _add_row(found, point, taken)
                 case "word":
                     found.add_word(point.id, name, point.score)
                 case "text":
@@ -212,9 +212,9 @@ def _add_self(found: Carried, scored: Mapping[str, Scored], items: Mapping[str, 
             found.add(point, DENSE, items[point], 1.0)
 
 
-def _add_row(found: Carried, row: Point, sources: Sequence[Source]) -> None:
+def _add_row(found: Carried, row: Point, taken: Mapping[int, Source]) -> None:
+    """Add the items of a row of the collab leg that the user took; ``taken``: index in the leg → source."""
     bag = row.sparse(COLLAB)
-    values = dict(zip(bag.indices, bag.values, strict=True)) if bag else {}
-    for source in sources:
-        if source.item is not None and source.index in values:
-            found.add(row.id, COLLAB, source, values[source.index])
+    for index, value in zip(bag.indices, bag.values, strict=True) if bag else ():
+        if index in taken:
+            found.add(row.id, COLLAB, taken[index], value)

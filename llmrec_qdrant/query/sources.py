@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from llmrec_qdrant.contracts.config import LEGS, Leg, SpaceConfig
+from llmrec_qdrant.contracts.config import LEGS, SpaceConfig
 from llmrec_qdrant.query.folding import decayed_weights
 from llmrec_qdrant.query.reasons import Origin
 from llmrec_qdrant.space.ids import point_id, sparse_index
@@ -29,7 +30,7 @@ class Source:
     point: str
     item: str | None
     """Id of the item; None for a text."""
-    weights: Mapping[Leg, float]
+    weights: Mapping[str, float]
     """Leg → factor of the source's vector in the vector of the query."""
     index: int = 0
     """Of an item, its index in the collab leg."""
@@ -51,17 +52,13 @@ class Sources:
     @property
     def heavy(self) -> list[Source]:
         """The sources that matter to any leg, heaviest first."""
-        picked: dict[str, Source] = {}
+        picked: dict[int, None] = {}
         for leg in LEGS:
-            weights = [(abs(source.weights.get(leg, 0.0)), source) for source in self.all]
-            left = (1 - COVERED) * sum(weight for weight, _ in weights)
-            rest = sum(weight for weight, _ in weights)
-            for weight, source in sorted(weights, key=lambda pair: -pair[0])[:MAX_HEAVY]:
-                if rest <= left:
-                    break
-                picked[source.point] = source
-                rest -= weight
-        return list(picked.values())
+            weights = np.abs([source.weights.get(leg, 0.0) for source in self.all])
+            order = np.argsort(-weights, kind="stable")[:MAX_HEAVY]
+            left = weights.sum() - np.cumsum(weights[order]) + weights[order]
+            picked |= dict.fromkeys(order[left > (1 - COVERED) * weights.sum()].tolist())
+        return [self.all[place] for place in picked]
 
 
 def of_user(
@@ -76,41 +73,45 @@ def of_user(
     moments, weights = [row["ts"] for row in rows], np.array([row["weight"] for row in rows], dtype=np.float64)
     steps = decayed_weights(moments, weights, config, config.position_decay).tolist()
     nexts = decayed_weights(moments, weights, config, config.collab_decay).tolist()
-    sources: dict[str, Source] = {}
+    total: dict[tuple[str, str | None], tuple[float, float]] = {}
     for row, step, follow in zip(rows, steps, nexts, strict=True):
-        for source in _of_row(row, {DENSE: step, TFIDF: step, COLLAB: follow}, norms, tenant):
-            known = sources.get(source.point)
-            sources[source.point] = source if known is None else _sum(known, source)
+        for about in _about(row):
+            before = total.get(about, (0.0, 0.0))
+            total[about] = before[0] + step, before[1] + follow
     return Sources(
-        [_followed(source) for source in sources.values()],
+        [_source(text, item, tenant, norms, *weights) for (text, item), weights in total.items()],
         frozenset(norms),
         stored.get("words", {}),
         scaled=not without,
     )
 
 
-def _of_row(
-    row: Mapping[str, Any], weights: Mapping[Leg, float], norms: Mapping[str, float], tenant: str | None
-) -> Iterable[Source]:
-    scaled: dict[Leg, float] = {leg: weight / norms[leg] for leg, weight in weights.items() if norms.get(leg)}
+def _about(row: Mapping[str, Any]) -> Iterable[tuple[str, str | None]]:
+    """Yield what a stored event is about: its item, and the text that lies at its own point."""
     if row["item"]:
-        yield Source(point_id("item", row["item"], tenant), row["item"], scaled, sparse_index(row["item"], tenant))
+        yield "", row["item"]
     if row["text"]:
-        yield Source(row["event"], None, {leg: weight for leg, weight in scaled.items() if leg != COLLAB})
+        yield row["event"], None
 
 
-def _sum(first: Source, second: Source) -> Source:
-    weights = {
-        leg: first.weights.get(leg, 0.0) + second.weights.get(leg, 0.0) for leg in {**first.weights, **second.weights}
-    }
-    return Source(first.point, first.item, weights, first.index)
+def _source(
+    text: str, item: str | None, tenant: str | None, norms: Mapping[str, float], step: float, follow: float
+) -> Source:
+    """Return a source with its total weights; the collab leg leaves out an item that its dislikes outweigh, as the fold does."""
+    totals: dict[str, float] = {DENSE: step, TFIDF: step}
+    if item is not None and follow > 0:
+        totals[COLLAB] = follow
+    weights = {leg: weight / norms[leg] for leg, weight in totals.items() if norms.get(leg)}
+    if item is None:
+        return Source(text, None, weights)
+    point, index = _names(item, tenant)
+    return Source(point, item, weights, index)
 
 
-def _followed(source: Source) -> Source:
-    """Leave an item that its dislikes outweigh out of the collab leg, as the fold does."""
-    if source.weights.get(COLLAB, 0.0) > 0:
-        return source
-    return replace(source, weights={leg: weight for leg, weight in source.weights.items() if leg != COLLAB})
+@lru_cache(maxsize=10_000)
+def _names(item: str, tenant: str | None) -> tuple[str, int]:
+    """Return the point id of an item and its index in the collab leg."""
+    return point_id("item", item, tenant), sparse_index(item, tenant)
 
 
 def examples(liked: Sequence[str], disliked: Sequence[str], tenant: str | None) -> Sources:
@@ -119,6 +120,6 @@ def examples(liked: Sequence[str], disliked: Sequence[str], tenant: str | None) 
     sources = []
     for items, dense, words, follow in ((liked, factor, 1.0, 1.0), (disliked, -1.0, -1.0, 0.0)):
         for item in items:
-            weights: dict[Leg, float] = {DENSE: dense / len(items), TFIDF: words / len(items), COLLAB: follow}
+            weights: dict[str, float] = {DENSE: dense / len(items), TFIDF: words / len(items), COLLAB: follow}
             sources.append(Source(point_id("item", item, tenant), item, weights, sparse_index(item, tenant)))
     return Sources(sources, frozenset(LEGS), origin="examples", scaled=False)

@@ -49,9 +49,8 @@ class Carried:
 
     def add(self, point: str, leg: str, source: Source, score: float) -> None:
         """Add a source, whose own score for the point is ``score``."""
-        for name, weight in source.weights.items():
-            if name == leg and weight:
-                self.sources.setdefault((point, leg), []).append((source, weight * score))
+        if weight := source.weights.get(leg, 0.0):
+            self.sources.setdefault((point, leg), []).append((source, weight * score))
 
     def add_word(self, point: str, word: str, score: float) -> None:
         """Add a word."""
@@ -74,7 +73,7 @@ def evidence_of(
     legs = [_leg(point.id, term, positive, carried, sources, known.places) for term in terms if term.part.kind == "leg"]
     legs.sort(key=lambda leg: (-round(leg.contribution, TIED_DIGITS), leg.leg))
     because = reasons_of(legs, adjustments, shared_words(point, known.words), sources.origin)
-    return Evidence.model_construct(
+    return Evidence(
         score=sum(leg.contribution for leg in legs) + sum(part.contribution for part in adjustments),
         legs=legs,
         adjustments=adjustments,
@@ -122,20 +121,15 @@ def _leg(point: str, term: Term, positive: float, carried: Carried, sources: Sou
     factor = term.contribution / whole if whole else 0.0
     events = sorted(
         (
-            EventEvidence.model_construct(
-                item=source.item, title=carried.titles.get(source.point, ""), contribution=value * factor
-            )
+            EventEvidence(item=source.item, title=carried.titles.get(source.point, ""), contribution=value * factor)
             for source, value in found
             if abs(value) >= MIN_EVENT * abs(whole)
         ),
         key=lambda event: (-round(event.contribution, TIED_DIGITS), str(event.item)),
     )
     per_word = term.contribution / term.score if term.score else 0.0
-    words = [
-        WordEvidence.model_construct(word=word, contribution=value * per_word)
-        for word, value in carried.words.get(point, ())
-    ]
-    return LegEvidence.model_construct(
+    words = [WordEvidence(word=word, contribution=value * per_word) for word, value in carried.words.get(point, ())]
+    return LegEvidence(
         leg=leg,
         contribution=term.contribution,
         share=max(term.contribution, 0.0) / positive if positive else 0.0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from qdrant_client import models
@@ -17,11 +18,13 @@ __all__ = ["BOOKKEEPING", "Point", "flat", "nested", "new_point", "set_payload",
 BOOKKEEPING = "bookkeeping"
 """Payload key of the nested object that only the product reads."""
 _PREFIX = f"{BOOKKEEPING}."
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""The vectors of points that were read without them: long lists of scores hold hundreds of these."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Point:
-    """One stored point. Parts that were not read are empty."""
+    """One stored point. Parts that were not read are empty. Not frozen: lists of candidates create hundreds, and that takes longer."""
 
     id: str
     payload: dict[str, Any] = field(default_factory=dict)
@@ -33,9 +36,14 @@ class Point:
     @classmethod
     def of(cls, record: models.Record | models.ScoredPoint) -> Point:
         """Convert a record or search hit of the Qdrant client."""
-        vectors = record.vector if isinstance(record.vector, dict) else {}
-        score = float(record.score) if isinstance(record, models.ScoredPoint) else 0.0
-        return cls(str(record.id), flat(record.payload) if record.payload else {}, vectors, score)
+        vector, payload = record.vector, record.payload
+        score = record.score if isinstance(record, models.ScoredPoint) else 0.0
+        return cls(
+            str(record.id),
+            flat(payload) if payload else {},
+            vector if isinstance(vector, dict) else _NOTHING,
+            float(score),
+        )
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a payload value; ``default`` if it is missing or null."""
