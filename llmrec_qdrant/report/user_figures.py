@@ -119,7 +119,8 @@ def _step(most: int) -> int:
     >>> _step(3), _step(85), _step(0)
     (1, 20, 1)
     """
-    return next(step * 10**power for power in range(12) for step in (1, 2, 5) if most <= 5 * step * 10**power)
+    sizes = (int(step * 10**power) for power in range(12) for step in (1, 2, 5))
+    return next(size for size in sizes if most <= 5 * size)
 
 
 def _horizontal(bars: list[Any], rows: int, title: str, ticks: Mapping[str, Any] | None = None, **layout: Any) -> Any:
