@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from llmrec_qdrant import Job
 from llmrec_qdrant.cli.app import Connected
 from llmrec_qdrant.cli.options import Wait
 from llmrec_qdrant.cli.printing import print_topics
 from llmrec_qdrant.cli.topics import TopicName, topics
 from llmrec_qdrant.cli.watching import report, run_job
+from llmrec_qdrant.recommender import Recommender
 
 __all__: list[str] = []
 
@@ -25,11 +28,7 @@ def merge_topics(
 
     Example: llmrec topics merge 3 7
     """
-    with context.open() as rec:
-        status = run_job(context, rec, "merging topics", lambda: rec.merge_topics(names), wait)
-        listed = rec.topics()
-    shown = [topic.model_dump(mode="json") for topic in listed]
-    report(context, status, lambda _: print_topics(listed), topics=shown)
+    _edit(context, "merging topics", lambda rec: rec.merge_topics(names), wait)
 
 
 @topics.command("split")
@@ -43,8 +42,13 @@ def split_topic(
 
     Example: llmrec topics split 5 --into 3
     """
+    _edit(context, "splitting a topic", lambda rec: rec.split_topic(topic, into), wait)
+
+
+def _edit(context: Connected, doing: str, start: Callable[[Recommender], Job], wait: bool) -> None:
+    """Run the job of an edit and print the topics there are then."""
     with context.open() as rec:
-        status = run_job(context, rec, "splitting a topic", lambda: rec.split_topic(topic, into), wait)
+        status = run_job(context, rec, doing, lambda: start(rec), wait)
         listed = rec.topics()
-    shown = [known.model_dump(mode="json") for known in listed]
+    shown = [topic.model_dump(mode="json") for topic in listed]
     report(context, status, lambda _: print_topics(listed), topics=shown)

@@ -34,10 +34,11 @@ def keep(versions: Sequence[SpaceStore]) -> None:
 
     If the worker dies, the next sweep begins anew, and finds what is left.
     """
+    earlier = [version for version in versions if _revision(version) < WORDS_REVISION]
+    if not earlier:
+        return
     left_out = boilerplate.load(versions[0])
-    for version in versions:
-        if record(version.items.metadata(), WORDS).get("revision", 0) >= WORDS_REVISION:
-            continue
+    for version in earlier:
         config = version.config()
         marked = _mark(version.items, config, lambda point: source_text(point.payload, left_out))
         marked += _mark(version.texts, config, lambda point: source_text(point.payload))
@@ -45,6 +46,11 @@ def keep(versions: Sequence[SpaceStore]) -> None:
             log.info("%s: %d texts are encoded again, since their words are read differently", version.label, marked)
             mark_users_stale(version, conditions.where(conditions.equals(Key.STALE, False)))
         version.items.update_metadata({WORDS: {"revision": WORDS_REVISION}})
+
+
+def _revision(version: SpaceStore) -> int:
+    revision: int = record(version.items.metadata(), WORDS).get("revision", 0)
+    return revision
 
 
 def _mark(store: Store, config: SpaceConfig, source: Callable[[Point], str]) -> int:

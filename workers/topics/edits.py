@@ -44,9 +44,14 @@ class Edit:
         return cls(list(options.merge), options.split or "", options.into)
 
     @property
+    def named(self) -> list[str]:
+        """Ids of the topics that it names."""
+        return [*self.merge, self.split] if self.split else list(self.merge)
+
+    @property
     def made(self) -> list[str]:
         """Ids of the topics that a person has decided on."""
-        return [*self.merge[:1], *([self.split] if self.split else []), *self.pieces]
+        return [topic for topic in self.named if topic not in self.gone] + list(self.pieces)
 
     @property
     def gone(self) -> list[str]:
@@ -55,9 +60,9 @@ class Edit:
 
     def check(self, known: Sequence[str]) -> None:
         """Raise :class:`NotFound` if a topic that it names is not among the ``known`` ids."""
-        missing = [topic for topic in [*self.merge, *([self.split] if self.split else [])] if topic not in known]
-        if missing:
-            raise NotFound(f"there is no topic {missing[0]} any more: `llmrec topics` lists ids and labels")
+        for topic in self.named:
+            if topic not in known:
+                raise NotFound(f"there is no topic {topic} any more: `llmrec topics` lists ids and labels")
 
 
 def applied(

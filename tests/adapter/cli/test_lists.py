@@ -19,10 +19,10 @@ def test_recommend(filled: Llmrec) -> None:
     assert listed[0]["id"] == "m2"
     assert len(listed) == 2
     assert listed[0]["legs"] and listed[0]["reason"] and listed[0]["payload"] == {"year": 2015, "lang": "en"}
-    assert "m1" not in [one["id"] for one in listed]
-    everything = [one["id"] for one in filled("recommend", "ann", "--include-seen", "--json").json]
+    assert "m1" not in [item["id"] for item in listed]
+    everything = [item["id"] for item in filled("recommend", "ann", "--include-seen", "--json").json]
     assert "m1" in everything
-    again = {one["id"] for one in filled("recommend", "bob", "--include-last", "--json").json}
+    again = {item["id"] for item in filled("recommend", "bob", "--include-last", "--json").json}
     assert "m2" in again and "m1" not in again
     table = filled("recommend", "ann", "--explain").out
     assert "The Martian" in table and "m2" in table
@@ -33,9 +33,9 @@ def test_recommend(filled: Llmrec) -> None:
 def test_weights_and_exclusions(filled: Llmrec) -> None:
     listed = filled("recommend", "ann", "--weights", "tfidf=1", "--explain", "--json").json
     assert {leg for one in listed for leg in one["legs"]} == {"tfidf"}
-    ids = [one["id"] for one in filled("recommend", "ann", "--exclude", "m2", "--json").json]
+    ids = [item["id"] for item in filled("recommend", "ann", "--exclude", "m2", "--json").json]
     assert ids and "m2" not in ids
-    two = [one["id"] for one in filled("top", "--exclude", 'm2, "m3"', "--json").json]
+    two = [item["id"] for item in filled("top", "--exclude", 'm2, "m3"', "--json").json]
     assert two and not {"m2", "m3"} & set(two)
 
 
@@ -136,13 +136,13 @@ def test_a_language_model_orders_the_list_only_where_one_is_set(
     refused = one_sentence(filled("recommend", "ann", "--rerank", "llm"))
     assert refused.startswith("error: rerank='llm': no language model is set: set LLMREC_LLM_URL and LLMREC_LLM_MODEL")
     assert "'gpt'" in filled("recommend", "ann", "--rerank", "gpt").err
-    before = [one["id"] for one in filled("recommend", "ann", "--json").json]
+    before = [item["id"] for item in filled("recommend", "ann", "--json").json]
     assert len(before) >= 2
     monkeypatch.setenv("LLMREC_LLM_URL", "http://localhost:9/v1")
     monkeypatch.setenv("LLMREC_LLM_MODEL", "scripted")
     monkeypatch.setattr(judge, "_judged", _reversed)  # tests/adapter/operations/test_judge.py asks a model
-    assert [one["id"] for one in filled("recommend", "ann", "--rerank", "llm", "--json").json] == before[::-1]
-    assert [one["id"] for one in filled("recommend", "ann", "--json").json] == before
+    assert [item["id"] for item in filled("recommend", "ann", "--rerank", "llm", "--json").json] == before[::-1]
+    assert [item["id"] for item in filled("recommend", "ann", "--json").json] == before
 
 
 def _reversed(bound: Any, user: str, settings: Any, items: Sequence[Recommendation]) -> Steps[Sequence[Recommendation]]:

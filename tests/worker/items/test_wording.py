@@ -57,7 +57,7 @@ def test_what_is_read_differently_is_encoded_again(rec: Recommender) -> None:
     assert words(rec, "book") == [sparse_index("كتاب")]
     after = {point.payload[Key.ITEM_ID]: point.get(Key.EMBEDDED_AT) for point in next(store_of(rec).items.pages())}
     assert after["dune"] == embedded["dune"] and after["book"] > embedded["book"]
-    assert [one.id for one in rec.search("كتاب", weights={"tfidf": 1})] == ["book"]
+    assert [item.id for item in rec.search("كتاب", weights={"tfidf": 1})] == ["book"]
 
 
 def test_it_is_done_once_and_never_backwards(rec: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,8 @@ OTHER = ["й и", "мой мои", "コピー コピ", "ハハ パパ", "कि 
 
 @pytest.mark.parametrize("spellings", [line for lines in SAME.values() for line in lines])
 def test_spellings_of_a_word_meet(spellings: str) -> None:
-    found = [tuple(term.stem for term in terms(word)) for word in spellings.split()]
-    assert found[0] and len(set(found)) == 1, found
+    stems = [tuple(term.stem for term in terms(word)) for word in spellings.split()]
+    assert stems[0] and len(set(stems)) == 1, stems
 
 
 @pytest.mark.parametrize("words", OTHER)

@@ -24,7 +24,7 @@ def fitted(edit: Edit) -> tuple[dict[str, Fitted], Edit, Sample]:
     texts, old = known()
     texts, topics, edit, last = applied(edit, texts, old, 3)
     result, _ = fit_sample(texts, None, topics, 0, last, kept={topic.id for topic in topics})
-    return {one.topic.id: one for one in result}, edit, texts
+    return {described.topic.id: described for described in result}, edit, texts
 
 
 def test_merged_topics_have_the_texts_and_words_of_both_and_the_id_and_label_of_the_first() -> None:
