@@ -273,7 +273,7 @@ def _in_pages(collection: str, requests: Sequence[models.QueryRequest], limits: 
         "query_batch_points", collection_name=collection, requests=[page for pages in parts for page in pages]
     )
     answers = iter(responses)
-    return [[Point.of(point) for _ in pages for point in next(answers).points] for pages in parts]
+    return [[Point.hit(point) for _ in pages for point in next(answers).points] for pages in parts]
 
 
 def _pages_of(request: models.QueryRequest, limit: int | None) -> Iterator[models.QueryRequest]:

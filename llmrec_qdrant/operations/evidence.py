@@ -7,7 +7,8 @@ What a leg adds follows from its own list of candidates (``query/dbsf.py``). A l
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 from qdrant_client import models
 
@@ -63,6 +64,7 @@ def run_list(
     if not options.explain:
         points, _ = yield from read_ranked(bound, options, plan, taste)
         return results.recommendations(points, plan.reason)
+    plan = replace(plan, at=cache(plan.at))  # the same request is taken apart and sent
     depths = depths_of(options, plan)
     parts = [parts_of(plan.at(depth)) for depth in depths]
     alone = [part.alone(plan.filter) for some in parts for part in some]
@@ -165,8 +167,10 @@ def _asked(
         mine = _in_leg(scored, leg)
         if leg not in sources.linear or not mine:
             continue
+        near = _scores(models.NearestQuery(nearest=""), leg, known, len(items))
         for point in mine if items else ():
-            asked.add("item", leg, point, _scores(models.NearestQuery(nearest=point), leg, known, len(items)))
+            query = models.NearestQuery(nearest=point)
+            asked.add("item", leg, point, near.model_copy(update={"query": query}))  # building one takes far longer
         for text in texts:
             if leg in text.get(Key.LEGS, []):
                 lookup = models.LookupLocation(collection=bound.space.texts, vector=leg)
@@ -215,6 +219,6 @@ def _add_self(found: Carried, scored: Mapping[str, Scored], items: Mapping[str, 
 def _add_row(found: Carried, row: Point, taken: Mapping[int, Source]) -> None:
     """Add the items of a row of the collab leg that the user took; ``taken``: index in the leg → source."""
     bag = row.sparse(COLLAB)
-    for index, value in zip(bag.indices, bag.values, strict=True) if bag else ():
-        if index in taken:
-            found.add(row.id, COLLAB, taken[index], value)
+    values = dict(zip(bag.indices, bag.values, strict=True)) if bag else {}
+    for index in values.keys() & taken.keys():
+        found.add(row.id, COLLAB, taken[index], values[index])

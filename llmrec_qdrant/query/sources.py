@@ -68,7 +68,7 @@ def of_user(
 
     The other events then weigh what they would weigh if those had never been: the scale is not known then.
     """
-    rows = [row for row in stored.get("events", ()) if row["item"] not in without]
+    rows = [row for row in stored.get("events", ()) if row.get("item") not in without]
     norms = stored.get("norms", {})
     moments, weights = [row["ts"] for row in rows], np.array([row["weight"] for row in rows], dtype=np.float64)
     steps = decayed_weights(moments, weights, config, config.position_decay).tolist()
@@ -88,9 +88,9 @@ def of_user(
 
 def _about(row: Mapping[str, Any]) -> Iterable[tuple[str, str | None]]:
     """Yield what a stored event is about: its item, and the text that lies at its own point."""
-    if row["item"]:
+    if row.get("item"):
         yield "", row["item"]
-    if row["text"]:
+    if row.get("text"):
         yield row["event"], None
 
 

@@ -45,6 +45,13 @@ class Point:
             float(score),
         )
 
+    @classmethod
+    def hit(cls, found: models.ScoredPoint) -> Point:
+        """Convert a search hit; most have a score and nothing else, and lists of candidates hold hundreds."""
+        if found.payload or found.vector:
+            return cls.of(found)
+        return cls(str(found.id), {}, _NOTHING, found.score)
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return a payload value; ``default`` if it is missing or null."""
         value = self.payload.get(key)

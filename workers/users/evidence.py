@@ -22,18 +22,18 @@ def evidence_of(events: Sequence[Point], past: Sequence[Past], profile: Profile,
     ``norms`` are the lengths of the weighted sums; ``words`` maps the user's strongest words to their indices and values in the
     tfidf leg.
     """
-    rows = [
-        {
-            "event": event.id,
-            "item": event.get(Key.ITEM_ID),
-            "type": event.payload[Key.TYPE],
-            "ts": entry.ts,
-            "weight": entry.weight,
-            "text": bool(event.get(Key.TEXT)),
-        }
-        for event, entry in zip(events, past, strict=True)
-    ]
+    rows = [_row(event, entry) for event, entry in zip(events, past, strict=True)]
     values = dict(zip(profile.tfidf.indices, profile.tfidf.values, strict=True)) if profile.tfidf else {}
     indices = {word: sparse_index(found[0].stem) for word in profile.terms if (found := terms(word, config.stemmer))}
     words = {word: [index, values[index]] for word, index in indices.items() if index in values}
     return {"events": rows if profile.vectors else [], "norms": dict(profile.norms), "words": words}
+
+
+def _row(event: Point, entry: Past) -> dict[str, Any]:
+    """Return what evidence needs of an event, and no more: every list with evidence reads all rows of the user."""
+    row: dict[str, Any] = {"ts": entry.ts, "weight": entry.weight}
+    if item := event.get(Key.ITEM_ID):
+        row["item"] = item
+    if event.get(Key.TEXT):
+        row |= {"event": event.id, "text": True}
+    return row
