@@ -81,13 +81,29 @@ class Backend:
         parts = [[texts[index] for index in batch] for batch in order]
         if self._cores == 1 or len(parts) == 1:
             with self._lock:
-                results = [self.forward(part) for part in parts]
+                results = [self._within_memory(part) for part in parts]
         else:
             results = list(self._pool.map(self.forward, parts))
         rows = torch.cat(results).cpu().numpy()
         sorted_back = np.empty_like(rows)
         sorted_back[np.concatenate([np.array(batch) for batch in order])] = rows
         return sorted_back
+
+    def _within_memory(self, texts: Tokens) -> Tensor:
+        """Encode a batch; halve it as often as the accelerator runs out of memory.
+
+        Raises ``torch.OutOfMemoryError`` if a single text does not fit.
+        """
+        try:
+            return self.forward(texts)
+        except torch.OutOfMemoryError:
+            if len(texts) == 1:
+                raise
+        # Outside the handler: the traceback of the error would hold the tensors of the failed pass.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        middle = len(texts) // 2
+        return torch.cat([self._within_memory(texts[:middle]), self._within_memory(texts[middle:])])
 
 
 class ThroughModules:

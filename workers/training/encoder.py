@@ -16,7 +16,7 @@ from ..encoding.encoder import sentence_model
 from .catalogue import Catalogue
 from .examples import Examples
 from .learner import Learner
-from .precision import device
+from .precision import device, mixed_precision
 from .recipe import Recipe
 from .text_pairs import NO_NEIGHBOURS, PairBatches, behaviour_pairs, near_items, same_text_pairs
 
@@ -67,6 +67,11 @@ class EncoderLearner(Learner):
         features = [self._features(column) for column in self._batches.batch(number)]
         loss: Tensor = self._objective(features, torch.empty(0))
         return loss
+
+    def _backward(self, loss: Tensor) -> None:
+        """As in the base class, in mixed precision: GradCache runs the encoder a second time while it goes backward."""
+        with mixed_precision(self._device):
+            super()._backward(loss)
 
     def _features(self, texts: list[str]) -> dict[str, Tensor]:
         """Tokenize texts, on the device."""

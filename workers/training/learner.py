@@ -46,10 +46,14 @@ class Learner(ABC):
         self._optimizer.zero_grad()
         with mixed_precision(self._device):
             loss = self._loss(number)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._backward(loss)
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), MAX_GRADIENT)
         self._optimizer.step()
         return float(loss.detach())
+
+    def _backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss to those of the weights."""
+        loss.backward()  # type: ignore[no-untyped-call]
 
     @abstractmethod
     def _loss(self, number: int) -> Tensor:

@@ -15,8 +15,11 @@ def device() -> str:
 
 
 def mixed_precision(on: str) -> AbstractContextManager[object]:
-    """Autocast to bfloat16 on a device that supports it in hardware."""
-    return torch.autocast(on, torch.bfloat16, enabled=_has_bfloat16(on))
+    """Autocast to bfloat16 on a device that supports it in hardware.
+
+    Without autocast's cache: a weight that is first cast without gradients, as GradCache does, would stay without them.
+    """
+    return torch.autocast(on, torch.bfloat16, enabled=_has_bfloat16(on), cache_enabled=False)
 
 
 def _has_bfloat16(on: str) -> bool:

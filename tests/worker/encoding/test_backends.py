@@ -124,3 +124,28 @@ def test_modules_after_the_pooling_are_kept() -> None:
 def test_the_size_of_the_space_is_the_size_of_the_model(folder: Path) -> None:
     with pytest.raises(SpaceMismatch, match="create a space with size=32"):
         SentenceEncoder(SpaceConfig(model=str(folder), size=16, max_tokens=16))
+
+
+def test_a_batch_beyond_the_memory_of_an_accelerator_is_halved_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Walks the branch of an accelerator: one batch at a time, far more tokens in each."""
+    freed: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(True))
+    sizes: list[int] = []
+
+    def forward(texts: Sequence[Sequence[int]]) -> torch.Tensor:
+        sizes.append(len(texts))
+        if len(texts) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.tensor([[float(text[0])] for text in texts])
+
+    rows = Backend("fp32", forward, torch.device("cuda")).encode([[n] * 5 for n in range(10)])
+    assert rows.ravel().tolist() == list(range(10))
+    assert sizes == [10, 5, 2, 3, 5, 2, 3] and len(freed) == 3
+
+
+def test_a_single_text_beyond_the_memory_is_an_error() -> None:
+    def forward(texts: Sequence[Sequence[int]]) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        Backend("fp32", forward, torch.device("meta")).encode([[1, 2], [3]])
