@@ -76,6 +76,7 @@ def _pinned(ways: dict[str, Callable[[], Forward]], name: str) -> Forward:
 def _fastest(
     reference: Forward, ways: dict[str, Callable[[], Forward]], checked: Tokens, device: torch.device
 ) -> tuple[str, Forward]:
+    _warm_up(reference, checked, device)
     began = time.perf_counter()
     wanted = torch.nn.functional.normalize(reference(checked))
     runs = 3 if time.perf_counter() - began < QUICK_SECONDS else 1
@@ -85,6 +86,7 @@ def _fastest(
     for name, build in ways.items():
         try:
             forward = build()
+            _warm_up(forward, checked, device)
             if _seconds(forward, checked[:1], device, runs=1) > patience:
                 shown.append(f"{name} far slower")
                 continue
@@ -99,6 +101,12 @@ def _fastest(
             best, best_name, best_seconds = forward, name, seconds
     log.info("encoding as %s: %s", best_name, ", ".join(shown))
     return best_name, best
+
+
+def _warm_up(forward: Forward, texts: Tokens, device: torch.device) -> None:
+    """Run once, untimed, on a GPU: its first pass in a number format loads kernels, which takes longer than any later pass."""
+    if device.type != "cpu":
+        forward(texts).cpu()
 
 
 def _seconds(forward: Forward, texts: Sequence[Sequence[int]], device: torch.device, runs: int) -> float:

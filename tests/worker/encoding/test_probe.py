@@ -93,3 +93,19 @@ def test_the_choice_is_made_once_per_process(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("LLMREC_ENCODER_BACKEND", "fp32")
     pinned = load_encoder(SpaceConfig())
     assert isinstance(pinned, SentenceEncoder) and pinned.backend == "fp32"
+
+
+def test_a_first_pass_on_a_gpu_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cold(Fixed):
+        passes = 0
+
+        def __call__(self, texts: Sequence[Sequence[int]]) -> torch.Tensor:
+            self.passes += 1
+            return super().__call__(texts)
+
+    monkeypatch.setattr(probe, "_seconds", lambda forward, texts, device, runs: forward.took if forward.passes else 60)
+    slow, fast = Cold(1), Cold(0.9999)
+    slow.took, fast.took = 0.1, 0.05  # type: ignore[attr-defined]
+    for device, best in (("cuda", "bf16"), ("cpu", "fp32")):
+        slow.passes = fast.passes = 0
+        assert probe._fastest(slow, {"bf16": lambda: fast}, TEXTS, torch.device(device))[0] == best
