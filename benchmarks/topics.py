@@ -1,6 +1,6 @@
 """Measures topics against known classes, compared with LDA, NMF and BERTopic on the same words and the same encoder.
 
-``python -m benchmarks.topics zh|en --data ../shared/datasets``. Only the two scores, NMI and ARI, see the classes; every method
+``python -m benchmarks.topics zh|en|films --data ../shared/datasets``; ``films`` has no classes, so only its stability is measured. Only the two scores, NMI and ARI, see the classes; every method
 gets the number of clusters and assigns every text. NPMI and diversity are computed on the ten strongest words per topic (NPMI
 over texts: Bouma 2009, Lau et al. 2014). Stability: a tenth of the texts is replaced and the topics are refitted from the old
 ones, with the number of topics left to the data; the figure is the share that keeps id and label. The last line is one JSON
@@ -25,6 +25,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
+from benchmarks import movielens
 from llmrec_qdrant.cli.printing import out
 from llmrec_qdrant.contracts.config import SpaceConfig
 from workers.encoding.loading import load_encoder
@@ -36,26 +37,29 @@ from workers.topics.fit import Sample, fit_sample
 
 TOP = 10
 SEED = 7
-CLASSES = {"en": 4, "zh": 10}
+CLASSES = ("en", "zh")
+FILMS = "films"
 Found = tuple[np.ndarray, list[list[str]]]
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("language", choices=list(CLASSES))
+    parser.add_argument("texts", choices=[*CLASSES, FILMS])
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
-    texts, classes = read(options.language, options.data)
-    number = CLASSES[options.language]
-    out.print(f"{len(texts):,} texts, {number} classes")
+    if options.texts == FILMS:
+        texts, classes = [f"{film['title']}\n{film['text']}" for film in movielens.items(options.data)], []
+    else:
+        texts, classes = read(options.texts, options.data)
+    out.print(f"{len(texts):,} texts, {len(set(classes))} classes")
     encoder = load_encoder(SpaceConfig())
     began = time.monotonic()
     dense = encoder.encode(texts)
     out.print(
         f"encoded in {time.monotonic() - began:.0f} s, not counted below; {dense.any(axis=1).mean():.0%} readable"
     )
-    sample = sample_of(texts, dense)
+    sample, number = sample_of(texts, dense), len(set(classes))
     forms = keywords.readable(sample.terms)
     documents = [[forms[stem] for stem, _ in terms] for terms in sample.terms]
     methods: dict[str, Callable[[], Found]] = {
@@ -65,7 +69,9 @@ def main() -> None:
         "BERTopic": lambda: bertopic(documents, _as_it_comes(texts, dense), number, whole=True),
         "BERTopic, HDBSCAN": lambda: bertopic(documents, _as_it_comes(texts, dense), number, whole=False),
     }
-    figures: dict[str, Any] = {name: measure(name, run, classes, documents) for name, run in methods.items()}
+    figures: dict[str, Any] = {}
+    if classes:
+        figures |= {name: measure(name, run, classes, documents) for name, run in methods.items()}
     figures["stability"], kept, before = stability(sample)
     out.print(f"a tenth replaced: {kept} of {before} topics keep id and label")
     print(json.dumps(figures, ensure_ascii=False))

@@ -200,28 +200,37 @@ def clustered(rows: np.ndarray, number: int, start: np.ndarray | None = None) ->
     return labels
 
 
-def merged(rows: np.ndarray, labels: np.ndarray, near: float, least: int) -> np.ndarray:
+def merged(
+    rows: np.ndarray, labels: np.ndarray, near: float, least: int, old: int = 0, near_old: float = 1.0
+) -> np.ndarray:
     """Merge clusters; returns the new cluster of each row, numbered from 0.
 
     First merges clusters whose centroids have a cosine of at least ``near``, closest pair first; then merges each cluster
-    of fewer than ``least`` rows into its nearest neighbour.
+    of fewer than ``least`` rows into its nearest neighbour. The clusters below ``old`` continue topics: two of them merge
+    from ``near_old`` only, since a limit that a fit has just met would be crossed by chance at the next one.
 
-    >>> merged(np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]), np.array([0, 1, 2, 2]), 0.9, 1).tolist()
-    [0, 0, 1, 1]
+    >>> rows, labels = np.array([[1.0, 0], [1, 0.1], [0, 1], [0.1, 1]]), np.array([0, 1, 2, 2])
+    >>> merged(rows, labels, 0.9, 1).tolist(), merged(rows, labels, 0.9, 1, old=2).tolist()
+    ([0, 0, 1, 1], [0, 1, 2, 2])
     """
-    labels = np.unique(labels, return_inverse=True)[1]
+    known, labels = np.unique(labels, return_inverse=True)
+    old = int((known < old).sum())
     while True:
         middles = centroids(rows, labels)
         sizes = np.bincount(labels)
         cosines = middles @ middles.T
         np.fill_diagonal(cosines, -1)
-        if len(sizes) > 1 and cosines.max() >= near:
-            target, source = sorted(int(place) for place in np.unravel_index(int(cosines.argmax()), cosines.shape))
+        close = cosines >= near
+        close[:old, :old] &= cosines[:old, :old] >= near_old
+        if close.any():
+            pair = int(np.where(close, cosines, -1).argmax())
+            target, source = sorted(int(place) for place in np.unravel_index(pair, cosines.shape))
         elif len(sizes) > 1 and sizes.min() < least:
             source = int(sizes.argmin())
             target = int(cosines[source].argmax())
         else:
             return labels
+        old -= source < old
         labels = np.unique(np.where(labels == source, target, labels), return_inverse=True)[1]
 
 

@@ -38,6 +38,10 @@ MERGE_COSINE = 0.7
 """Cosine of two centroids, centred on the mean of all items, from which two clusters are merged into one topic."""
 
 
+MERGE_OLD_COSINE = 0.85
+"""The same cosine for two topics that were already apart: one limit for both would merge, at every refit, pairs just below it."""
+
+
 MAX_TOPIC_WORDS = 3_000
 """Words kept per topic, strongest first."""
 
@@ -169,7 +173,9 @@ def _clustered(
         return np.unique(clusters.clustered(rows, number, start if same else None), return_inverse=True)[1]
     begin = how_many(len(rows)) if start is None else min(len(start) + grown, MAX_TOPICS)
     labels = clusters.clustered(rows, begin, start)
-    return clusters.merged(raw - raw.mean(axis=0), labels, MERGE_COSINE, least=max(2, len(rows) // 500))
+    known = 0 if start is None else len(start)
+    least = max(2, len(rows) // 500)
+    return clusters.merged(raw - raw.mean(axis=0), labels, MERGE_COSINE, least, known, MERGE_OLD_COSINE)
 
 
 def _old_centroids(rows: np.ndarray, before: Sequence[str | None], old: Sequence[TopicPoint]) -> np.ndarray | None:

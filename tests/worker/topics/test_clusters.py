@@ -34,6 +34,17 @@ def test_meaning_is_left_out_where_the_model_reads_less_than_half() -> None:
     assert clusters.features(found, many).shape[1] == clusters.features(found, None).shape[1] + 2
 
 
+def test_clusters_that_continue_topics_merge_from_a_higher_cosine() -> None:
+    """Cosines: 0 and 1 .8, 1 and 2 .6, 0 and 2 0; a third cluster near the first is new."""
+    rows = np.array([[1.0, 0], [0.8, 0.6], [0, 1], [0.96, -0.28]])
+    labels = np.array([0, 1, 2, 3])
+    assert clusters.merged(rows[:3], labels[:3], 0.7, 1).tolist() == [0, 0, 1]
+    assert clusters.merged(rows[:3], labels[:3], 0.7, 1, old=3, near_old=0.85).tolist() == [0, 1, 2]
+    assert clusters.merged(rows[:3], labels[:3], 0.7, 1, old=3, near_old=0.75).tolist() == [0, 0, 1]
+    assert clusters.merged(rows, labels, 0.7, 1, old=3, near_old=0.85).tolist() == [0, 1, 2, 0]
+    assert clusters.merged(rows[:3], np.array([5, 7, 9]), 0.7, 1, old=6, near_old=0.85).tolist() == [0, 0, 1]
+
+
 def test_small_clusters_go_to_their_neighbour() -> None:
     rows = np.array([[1.0, 0], [1, 0], [0.8, 0.6], [0, 1], [0, 1]])
     assert clusters.merged(rows, np.array([0, 0, 1, 2, 2]), 0.99, 2).tolist() == [0, 0, 0, 1, 1]
