@@ -20,7 +20,7 @@ by its text and its words.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -108,10 +108,38 @@ class Towers(nn.Module):
         moved: Tensor = functional.normalize(means[:, 0] + self.user(means.flatten(1)), dim=1)
         return moved
 
+    def wish_parts(self, parts: Tensor) -> tuple[Tensor, Tensor]:
+        """Split the first two blocks of one user among the events: (events, size + own) and a constant (size + own).
+
+        ``parts`` are the terms of the means, (events, means, size + own): the means are their sums. All terms and the constant add
+        up to :meth:`wishes`. The lengths that the means and the result are divided by are held, as the other legs hold theirs. The
+        MLP is attributed by integrated gradients (Sundararajan et al. 2017) from zero; with one hidden layer the integral of the
+        slope of GELU from ``low`` to ``high`` is known, ``(gelu(high) - gelu(low)) / (high - low)``, so nothing is approximated.
+        """
+        parts = parts / parts.sum(0).norm(dim=1).clamp(min=1e-12)[None, :, None]
+        whole, flat = parts.sum(0), parts.flatten(1)
+        into, out = cast(nn.Linear, self.user[0]), cast(nn.Linear, self.user[-1])
+        low, high = into.bias, into(whole.flatten())
+        moved = high - low
+        still = moved.abs() < 1e-3
+        mean_slope = (functional.gelu(high) - functional.gelu(low)) / torch.where(still, torch.ones_like(moved), moved)
+        slope = torch.where(still, _slope(low + moved / 2), mean_slope)
+        terms = parts[:, 0] + (flat @ into.weight.T * slope) @ out.weight.T
+        constant = out(functional.gelu(low))
+        length = (whole[0] + self.user(whole.flatten())).norm().clamp(min=1e-12)
+        return terms / length, constant / length
+
     def users(self, means: Tensor, codes: Tensor) -> Tensor:
         """Return user vectors of norm 1; ``codes`` are the mean codes of their items, (users, width)."""
         padding = codes.new_zeros(len(codes), SPARE_DIMENSIONS)
         return functional.normalize(torch.cat([self.wishes(means), codes, padding], 1), dim=1)
+
+
+def _slope(values: Tensor) -> Tensor:
+    """Return the derivative of GELU: ``Φ(x) + x φ(x)``."""
+    density = torch.exp(-values.square() / 2) / math.sqrt(2 * math.pi)
+    slope: Tensor = torch.special.ndtr(values) + values * density
+    return slope
 
 
 def _mlp(size: int, hidden: int, out: int, drop: float) -> nn.Sequential:
